@@ -1,0 +1,1 @@
+"""Real functions from PyPI packages, differentiated as they are; see run.py."""

@@ -1,0 +1,93 @@
+"""Physics and astronomy: line shapes, light curves, cosmology, thin films, sea water, steam."""
+import numpy as np
+
+from ..cases import array, case
+
+X = array(0.31, 0.87, 1.46, 2.05, 2.72)
+Z = array(0.4, 1.3, 2.8)
+TIMES = array(0.1, 0.7, 1.9, 2.3, 3.8, 4.4)
+MAGNITUDES = array(1.2, 0.7, -0.4, 0.3, 1.1, -0.9)
+LAYERS = [1.0, 2.2, 1.46, 1.52]
+DEPTHS = [np.inf, 100.0, 300.0, np.inf]
+FREQUENCIES = [0.3, 4.1, 57.0]
+SHAPES = "lmfit.lineshapes"
+MODELS = "astropy.modeling.functional_models"
+
+CASES = [
+    case(SHAPES, "gaussian", X, 1.3, 0.9, 0.6),
+    case(SHAPES, "gaussian", X, 1.3, 0.9, 0.6, wrt=3),
+    case(SHAPES, "lorentzian", X, 1.3, 0.9, 0.6, wrt=2),
+    case(SHAPES, "voigt", X, 1.3, 0.9, 0.6, 0.4, wrt=3),
+    case(SHAPES, "pvoigt", X, 1.3, 0.9, 0.6, 0.4),
+    case(SHAPES, "pearson7", X, 1.3, 0.9, 0.6, 1.4, wrt=4),
+    case(SHAPES, "moffat", X, 1.3, 0.9, 0.6, 1.4, wrt=4),
+    case(SHAPES, "breit_wigner", X, 1.3, 0.9, 0.6, 1.4),
+    case(SHAPES, "doniach", X, 1.3, 0.9, 0.6, 0.2, wrt=4),
+    case(SHAPES, "split_lorentzian", X, 1.3, 0.9, 0.6, 1.1, wrt=4),
+    case(SHAPES, "skewed_voigt", X, 1.3, 0.9, 0.6, 0.4, 0.3),
+    case(SHAPES, "lognormal", X, 1.3, 0.2, 0.6),
+    case(SHAPES, "step", X, 1.3, 0.9, 2.6, wrt=3, form="erf"),
+    case(SHAPES, "rectangle", X, 1.3, 0.6, 0.4, 1.9, 0.5, form="atan", wrt=2),
+    case(SHAPES, "thermal_distribution", X, 1.3, 0.2, 0.6, form="fermi", wrt=3),
+    case(MODELS, "Gaussian2D.evaluate", X, X[::-1], 1.3, 0.9, 1.2, 0.6, 0.8, 0.3, wrt=7),
+    case(MODELS, "Sersic1D.evaluate", X, 1.3, 1.1, 2.4, wrt=3),
+    case(MODELS, "Trapezoid1D.evaluate", X, 1.3, 1.4, 1.1, 0.8, wrt=3),
+    case(MODELS, "RickerWavelet2D.evaluate", X, X[::-1], 1.3, 0.9, 1.2, 0.6, wrt=5),
+    case(MODELS, "KingProjectedAnalytic1D().evaluate", X, 1.3, array(0.4), array(2.1), wrt=2),
+    case(MODELS, "Voigt1D().evaluate", X, 0.9, 1.3, 0.6, 0.4, wrt=3),
+    case("astropy.modeling.powerlaws", "SmoothlyBrokenPowerLaw1D.evaluate", X, 1.3, 1.1, 0.7, 2.2,
+         0.3, wrt=2),
+    case("astropy.modeling.powerlaws", "BrokenPowerLaw1D.evaluate", X, 1.3, 1.1, 0.7, 2.2, wrt=2),
+    case("astropy.modeling.physical_models", "Drude1D.evaluate", X, 1.3, 0.9, 0.6, wrt=2),
+    case("astropy.modeling.models", "Gaussian1D().__call__", X, init=(1.3, 0.9, 0.6)),
+    case("astropy.modeling.models", "Polynomial2D().__call__", X, X[::-1], init=(2, 0.4, 0.7, 0.1)),
+    case("astropy.stats", "biweight_location", MAGNITUDES),
+    case("astropy.stats", "circmean", MAGNITUDES),
+    case("astropy.stats", "mad_std", MAGNITUDES),
+    case("astropy.cosmology", "FlatLambdaCDM().efunc", Z, init=(70.0, 0.3)),
+    case("astropy.cosmology", "w0waCDM().efunc", Z, init=(70.0, 0.3, 0.6, -0.9, 0.2)),
+    case("astropy.cosmology", "FlatLambdaCDM().comoving_distance", Z, init=(70.0, 0.3),
+         pick=".value"),
+    case("astropy.timeseries.periodograms.lombscargle.implementations.slow_impl",
+         "lombscargle_slow", TIMES, MAGNITUDES, 0.2, array(0.3, 0.9), wrt=1),
+    case("astropy.visualization", "AsinhStretch().__call__", array(0.2, 0.7)),
+    case("colossus.lss.mass_function", "modelTinker08", array(0.7, 1.3), 0.4, "200m"),
+    case("colossus.lss.mass_function", "modelSheth99", array(0.7, 1.3), 0.4,
+         deltac_args={"corrections": False}),
+    case("colossus.lss.bias", "modelSheth01", array(0.8, 1.7)),
+    case("colossus.cosmology.power_spectrum", "modelEisenstein98", array(0.02, 0.3), 0.67, 0.31,
+         0.049, 2.7255),
+    case("colossus.cosmology.power_spectrum", "modelSugiyama95", array(0.02, 0.3), 0.67, 0.31,
+         0.049, 2.7255, wrt=2),
+    case("PyAstronomy.pyasl", "planck", 5778.0, lam=5.5e-7),
+    case("PyAstronomy.pyasl", "airmassPP", 37.0),
+    case("PyAstronomy.pyasl", "lambertPhaseFunction", array(0.4, 1.7)),
+    case("PyAstronomy.pyasl", "rochepot_dl", 0.4, 0.1, 0.2, 0.3),
+    case("PyAstronomy.pyasl", "roche_lobe_radius_eggleton", 0.4, 1),
+    case("PyAstronomy.pyasl", "airtovac2", array(5500.0, 6300.0)),
+    case("PyAstronomy.pyasl", "unred", array(4400.0, 5500.0), array(1.2, 1.7), 0.3, wrt=2),
+    case("PyAstronomy.pyasl", "transitDuration", 0.031, 0.99, 1.2, 87.2, 3.4, exact=True),
+    case("PyAstronomy.pyasl", "getAngDist", 12.3, 41.2, 14.7, 39.6),
+    case("PyAstronomy.pyasl", "KeplerEllipse().xyzPos", array(0.3, 1.1), init=(1.2, 2.3, 0.4)),
+    case("PyAstronomy.pyasl", "MarkleyKESolver().getE", 1.3, 0.4, wrt=1),
+    case("tmm", "coh_tmm", "p", LAYERS, DEPTHS, 0.3, 550.0, wrt=3, pick="R"),
+    case("tmm", "coh_tmm", "s", LAYERS, DEPTHS, 0.3, 550.0, wrt=4, pick="T"),
+    case("tmm", "interface_r", "s", 1.0, 1.52, 0.3, 0.19, wrt=2),
+    case("tmm", "ellips", LAYERS, DEPTHS, 0.3, 550.0, wrt=3, pick="psi"),
+    case("seawater", "dens", array(35.0, 33.1), array(12.0, 4.2), array(1500.0, 300.0)),
+    case("seawater", "svel", 35.0, 12.0, 1500.0, wrt=1),
+    case("seawater", "ptmp", array(35.0), array(12.0), array(1500.0), wrt=1),
+    case("seawater", "alpha", array(35.0), array(12.0), array(1500.0)),
+    case("seawater", "satO2", array(35.0, 33.1), array(12.0, 4.2)),
+    case("seawater", "dpth", 1500.0, 43.0),
+    case("iapws._iapws", "_Viscosity", 998.0, 298.15),
+    case("iapws._iapws", "_Tension", 350.0),
+    case("iapws._iapws", "_Dielectric", 998.0, 298.15, wrt=1),
+    case("iapws._iapws", "_Ice", 250.0, 0.3, pick="rho"),
+    case("iapws.iapws97", "_Region1", 350.0, 3.2, pick="h"),
+    case("iapws.iapws97", "_Region3", 500.0, 650.0, pick="s"),
+    case("iapws.iapws97", "_PSat_T", 420.0),
+    case("impedance.models.circuits.elements", "CPE", [0.02, 0.83], FREQUENCIES),
+    case("impedance.models.circuits.elements", "Ws", [40.0, 1.7], FREQUENCIES),
+    case("impedance.models.circuits.elements", "Zarc", [30.0, 0.02, 0.83], FREQUENCIES),
+]

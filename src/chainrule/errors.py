@@ -1,0 +1,83 @@
+"""Every error that chainrule raises: one class for each cause.
+
+All are `ChainruleError`; each is also the builtin exception that NumPy or Python would raise for
+such a mistake, so `except ValueError` around NumPy code keeps working. A message says what went
+wrong, where in the user's file, what came and what was needed, and what to write instead.
+"""
+
+from __future__ import annotations
+
+
+class ChainruleError(Exception):
+    """The base of every error of chainrule."""
+
+
+class ConcreteValueNeeded(ChainruleError, TypeError):
+    """A plain Python or NumPy value was asked of a traced value that cannot give one.
+
+    Raised by `float(x)`, `x.item()`, `math.sin(x)`, `buffer[0] = x`, `np.array([x, y])`: they would
+    store a constant, and the derivative would be silently wrong. Also raised by `if x > 0` where
+    the trace has no value at hand (`compile`, `vmap`, bodies of `scan` and `while_loop`).
+    """
+
+
+class LeakedValue(ChainruleError, RuntimeError):
+    """A traced value was used after the trace that made it had ended."""
+
+
+class NotDifferentiable(ChainruleError, TypeError):
+    """A derivative was asked with respect to, or of, something that has no derivative.
+
+    Integer, boolean and string arguments have no tangent space; nor has an integer output.
+    """
+
+
+class NonScalarOutput(ChainruleError, TypeError):
+    """`grad` was applied to a function whose output is not one real number."""
+
+
+class StructureMismatch(ChainruleError, TypeError):
+    """Two trees (containers of arrays) that must have the same structure differ.
+
+    For example the two branches of `cond`, the carry of `scan`, or tangents and their primals.
+    """
+
+
+class ShapeError(ChainruleError, ValueError):
+    """Shapes do not fit together, where NumPy raises a ValueError."""
+
+
+class DtypeError(ChainruleError, TypeError):
+    """A dtype is not supported, or a cast is not allowed, where NumPy raises a TypeError."""
+
+
+class IndexOutOfRange(ChainruleError, IndexError):
+    """An index lies outside its axis, where NumPy raises an IndexError."""
+
+
+class AxisError(ChainruleError, ValueError, IndexError):
+    """An axis does not exist, where NumPy raises an AxisError."""
+
+
+class DerivativeMissing(ChainruleError, NotImplementedError):
+    """The operation is supported but has no derivative (yet); the message says why."""
+
+
+class NotSupported(ChainruleError, TypeError):
+    """A NumPy function, method or option that chainrule does not trace, by name."""
+
+
+class MutationError(ChainruleError, ValueError):
+    """A write that cannot be honoured: it would be lost, or seen in the wrong place."""
+
+
+class InvalidProgram(ChainruleError, ValueError):
+    """A Program breaks a rule of the language; raised by `Program.validate()`."""
+
+
+class ParseError(ChainruleError, ValueError):
+    """Text that is not a printed Program."""
+
+
+class CustomRuleError(ChainruleError, TypeError):
+    """A rule given to `custom_derivative` returned something of the wrong structure or type."""

@@ -1,0 +1,230 @@
+"""Python's operators and conversions on traced values."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+
+from chainrule import errors
+from chainrule.numpy.indexing import get_item, set_item
+from chainrule.numpy.ufuncs import (
+    apply_ufunc,
+    array_ufunc,
+    binary,
+    raise_power,
+    unary,
+    write_whole,
+)
+from chainrule.program.mutation import local
+from chainrule.program.op import REGISTRY
+from chainrule.program.text import line_text
+from chainrule.program.trace import Traced, concrete_value, raise_leaked, user_line
+
+_BINARY = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide,
+    "floordiv": np.floor_divide, "mod": np.remainder, "and": np.bitwise_and,
+    "or": np.bitwise_or, "xor": np.bitwise_xor, "lshift": np.left_shift,
+    "rshift": np.right_shift,
+}  # fmt: skip
+_COMPARE = {
+    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
+    "eq": np.equal, "ne": np.not_equal,
+}  # fmt: skip
+
+
+def _forward(ufunc):
+    op = REGISTRY[ufunc.__name__]
+    return lambda self, other: binary(op, ufunc, self, other)
+
+
+def _reflected(ufunc):
+    op = REGISTRY[ufunc.__name__]
+    return lambda self, other: binary(op, ufunc, other, self)
+
+
+def _in_place(compute, name: str):
+    def method(self, other):
+        cell = self if self.view is not None else local(self)
+        result = compute(self, other)
+        if result is NotImplemented or (cell.type.ndim == 0 and not cell.boxed):
+            return result  # a scalar is immutable: a += 1 rebinds the name, as in Python
+        write_whole(self, result, True, f"ufunc '{name}'")
+        return self
+
+    return method
+
+
+def _install_arithmetic() -> None:
+    for name, ufunc in _BINARY.items():
+        forward = _forward(ufunc)
+        setattr(Traced, f"__{name}__", forward)
+        setattr(Traced, f"__r{name}__", _reflected(ufunc))
+        setattr(Traced, f"__i{name}__", _in_place(forward, ufunc.__name__))
+    for name, ufunc in _COMPARE.items():
+        setattr(Traced, f"__{name}__", _forward(ufunc))
+    setattr(Traced, "__pow__", raise_power)  # noqa: B010
+    setattr(Traced, "__rpow__", lambda self, other: raise_power(other, self))  # noqa: B010
+    setattr(Traced, "__ipow__", _in_place(raise_power, "power"))  # noqa: B010
+    for name, ufunc in (("neg", np.negative), ("abs", np.absolute), ("invert", np.invert)):
+        setattr(Traced, f"__{name}__", _unary(REGISTRY[ufunc.__name__], ufunc))
+
+
+def _unary(op, ufunc):
+    return lambda self: unary(op, ufunc, self)
+
+
+def _divmod(self, other):
+    return self // other, self % other
+
+
+def _rdivmod(self, other):
+    return other // self, other % self
+
+
+def _positive(self):
+    return self
+
+
+def _matmul(self, other):
+    return apply_ufunc(np.matmul, self, other)
+
+
+def _rmatmul(self, other):
+    return apply_ufunc(np.matmul, other, self)
+
+
+# --- conversions: a constant must never be stored without a word --------------------------------
+
+
+def needs_value(traced: Traced, asked: str, instead: str):
+    """The value at hand for a use that no derivative can follow; an error where one could."""
+    if not traced.builder.open:
+        raise_leaked(traced)
+    value = concrete_value(traced)
+    if traced.active or value is None:
+        reason = (
+            "a derivative with respect to it would be silently lost"
+            if traced.active
+            else "this trace has no value at hand (compile, vmap, or the body of a loop)"
+        )
+        raise errors.ConcreteValueNeeded(
+            f"{asked} needs the value of a traced {traced.type}, at {line_text(user_line())}: "
+            f"{reason}.\n  {instead}"
+        )
+    return value
+
+
+_FLOAT_ADVICE = (
+    "NumPy calls this for buffer[0] = x: make the buffer with chainrule.numpy.zeros. "
+    "For math.sin(x), write np.sin(x) or chainrule.numpy.sin(x). "
+    "To use the value as a constant: chainrule.stop_gradient(x)."
+)
+
+
+def _float(self):
+    return float(needs_value(self, "float(x)", _FLOAT_ADVICE))
+
+
+def _int(self):
+    return int(needs_value(self, "int(x)", "Use np.floor(x), or chainrule.stop_gradient(x)."))
+
+
+def _complex(self):
+    return complex(needs_value(self, "complex(x)", _FLOAT_ADVICE))
+
+
+def _item(self, *args):
+    return needs_value(self, "x.item()", "Index with x[i], or use stop_gradient(x).").item(*args)
+
+
+def _tolist(self):
+    value = needs_value(self, "x.tolist()", "Use list(x), or chainrule.stop_gradient(x).")
+    return value.tolist()
+
+
+def _array(self, dtype=None, copy=None):
+    advice = (
+        "NumPy asks for this in np.asarray(x), np.array([x, y]), np.full(n, x), max([x, y]): write "
+        "chainrule.numpy.asarray(x), chainrule.numpy.array([x, y]) or np.stack([x, y]). "
+        "To use the value as a constant: chainrule.stop_gradient(x)."
+    )
+    return np.asarray(needs_value(self, "x.__array__()", advice), dtype=dtype)
+
+
+def _bool(self):
+    if not self.builder.open:
+        raise_leaked(self)
+    value = concrete_value(self)
+    if value is None:
+        raise errors.ConcreteValueNeeded(
+            f"the truth value of a traced {self.type} is needed at {line_text(user_line())}, and "
+            "this trace has no value at hand (compile, vmap, or the body of a loop).\n"
+            "  Use np.where(condition, a, b), chainrule.cond or chainrule.while_loop."
+        )
+    return bool(value)
+
+
+def _index(self):
+    if self.type.dtype.kind not in "iub" or self.type.ndim:
+        raise TypeError("only integer scalar arrays can be converted to a scalar index")
+    value = concrete_value(self)
+    if value is None:
+        raise errors.ConcreteValueNeeded(
+            f"the value of a traced integer is needed at {line_text(user_line())} (an index bound, "
+            "a shape or a loop count), and this trace has none at hand."
+        )
+    return operator.index(value)
+
+
+def _len(self):
+    if not self.type.ndim:
+        raise TypeError("len() of unsized object")
+    return self.type.shape[0]
+
+
+def _iter(self):
+    if not self.type.ndim:
+        raise TypeError("iteration over a 0-d array")
+    return (self[i] for i in range(self.type.shape[0]))
+
+
+def _contains(self, value):
+    return bool(apply_ufunc(np.equal, self, value).any())
+
+
+def _repr(self):
+    value = concrete_value(self) if self.builder.open else None
+    shown = "" if value is None else f" = {value!r}"
+    return f"Traced({self._var.type}{shown})"
+
+
+def _round(self, digits=None):
+    if digits is None:
+        return int(needs_value(self, "round(x)", "Use np.round(x)."))
+    return self.round(digits)
+
+
+def _refuse_copying(self, *_):
+    raise errors.ConcreteValueNeeded(
+        f"a traced value cannot be pickled or deep-copied, at {line_text(user_line())}; "
+        "use x.copy()."
+    )
+
+
+
+
+def install() -> None:
+    """Give traced values their operators. Called once, when chainrule.numpy is imported."""
+    _install_arithmetic()
+    methods = {
+        "__divmod__": _divmod, "__rdivmod__": _rdivmod, "__pos__": _positive,
+        "__matmul__": _matmul, "__rmatmul__": _rmatmul,
+        "__float__": _float, "__int__": _int, "__complex__": _complex, "__bool__": _bool,
+        "__index__": _index, "__array__": _array, "item": _item, "tolist": _tolist,
+        "__len__": _len, "__iter__": _iter, "__contains__": _contains, "__round__": _round,
+        "__getitem__": get_item, "__setitem__": set_item, "__repr__": _repr,
+        "__array_ufunc__": array_ufunc, "__reduce__": _refuse_copying, "__hash__": None,
+    }  # fmt: skip
+    for name, method in methods.items():
+        setattr(Traced, name, method)

@@ -1,0 +1,179 @@
+"""NumPy's promotion and broadcasting, made explicit: casts and broadcasts become equations.
+
+The dtypes come from NumPy's own resolution of each ufunc (NEP 50, weak Python scalars included),
+so the promotion table is NumPy's by construction.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule import errors
+from chainrule.ops.select import cast
+from chainrule.ops.shape import broadcast, reshape
+from chainrule.program.text import line_text
+from chainrule.program.trace import Traced, bind, current, traced_literal, user_line
+from chainrule.program.types import is_supported
+
+_PYTHON_KIND = {"b": np.dtype(bool), "i": int, "f": float, "c": complex}
+_resolved: dict[tuple, tuple[np.dtype, ...]] = {}
+
+
+def promoted_kind(value):
+    """What decides promotion: a dtype, or a Python type for a weak scalar."""
+    if type(value) is Traced:
+        dtype = value._var.type.dtype
+        return _PYTHON_KIND[dtype.kind] if value.weak else dtype
+    if type(value) in (float, int, complex):
+        return type(value)
+    if isinstance(value, bool):
+        return np.dtype(bool)
+    if isinstance(value, np.ndarray | np.generic):
+        return value.dtype
+    if isinstance(value, int | float | complex):
+        return float if isinstance(value, float) else int if isinstance(value, int) else complex
+    return np.asarray(value).dtype
+
+
+def resolve(ufunc: np.ufunc, kinds: tuple) -> tuple[np.dtype, ...]:
+    """The dtypes of a ufunc's loop (inputs, then outputs) for these dtypes or Python types."""
+    key = (ufunc, *kinds)
+    found = _resolved.get(key)
+    if found is None:
+        found = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
+        if not all(is_supported(d) for d in found):
+            raise errors.DtypeError(f"np.{ufunc.__name__} on {kinds} gives unsupported dtypes.")
+        _resolved[key] = found
+    return found
+
+
+def as_array(value):
+    """A list or tuple of numbers as an array; everything else unchanged."""
+    if isinstance(value, list | tuple):
+        if contains_traced(value):
+            raise_undispatched("a list or tuple that holds traced values")
+        return np.asarray(value)
+    return value
+
+
+def contains_traced(value) -> bool:
+    """Whether a nested list or tuple holds a traced value."""
+    if isinstance(value, list | tuple):
+        return any(contains_traced(item) for item in value)
+    return type(value) is Traced
+
+
+def raise_undispatched(what: str) -> None:
+    raise errors.ConcreteValueNeeded(
+        f"NumPy would turn {what} into a constant array, at {line_text(user_line())}: the "
+        "derivative would be lost. Write chainrule.numpy.array([x, y]) or np.stack instead."
+    )
+
+
+def shape_of(value) -> tuple[int, ...]:
+    if type(value) is Traced:
+        return value._var.type.shape
+    return np.shape(value)
+
+
+def dtype_of(value) -> np.dtype:
+    """The strong dtype of any value."""
+    if type(value) is Traced:
+        return value._var.type.dtype
+    return np.asarray(value).dtype if not hasattr(value, "dtype") else value.dtype
+
+
+def broadcast_shape(*shapes) -> tuple[int, ...]:
+    """NumPy's broadcast of shapes; the error is worded like NumPy's, with the user's line."""
+    first = shapes[0]
+    if all(s == first for s in shapes):
+        return first
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        together = " ".join("(" + ",".join(map(str, s)) + ")" for s in shapes)
+        raise errors.ShapeError(
+            f"operands could not be broadcast together with shapes {together}, "
+            f"at {line_text(user_line())}"
+        ) from None
+
+
+def broadcast_to(value, shape: tuple[int, ...]):
+    """The value repeated to `shape`, as an equation where it is needed; scalars stay scalars."""
+    have = shape_of(value)
+    if have == shape or not (type(value) is Traced or isinstance(value, np.ndarray)):
+        return value
+    try:
+        fits = np.broadcast_shapes(have, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise errors.ShapeError(
+            f"could not broadcast input array from shape {have} into shape {shape}, "
+            f"at {line_text(user_line())}"
+        )
+    lead = len(shape) - len(have)
+    kept = [a for a, n in enumerate(have) if n == shape[lead + a]]
+    if len(kept) != len(have):
+        value = reshape(value, shape=tuple(have[a] for a in kept))
+    return broadcast(value, shape=shape, axes=tuple(lead + a for a in kept))
+
+
+def cast_to(value, dtype: np.dtype):
+    """The value in another dtype, as an equation where it is traced or an array."""
+    if type(value) is Traced:
+        if value._var.type.dtype == dtype and not value.weak:
+            return value
+        if value._var.type.dtype == dtype:
+            return strong(value)
+        return cast(value, dtype=dtype)
+    if isinstance(value, np.ndarray) and value.ndim:
+        return value if value.dtype == dtype else bind(cast, (traced(value),), {"dtype": dtype})
+    return dtype.type(value)
+
+
+def strong(value: Traced) -> Traced:
+    """The same value without a Python scalar's weakness."""
+    if not value.weak:
+        return value
+    out = Traced(value.builder, value._var, False, value.active)
+    return out
+
+
+def traced(value) -> Traced:
+    """Any array or scalar as a traced value of the current trace."""
+    if type(value) is Traced:
+        return value
+    builder = current()
+    assert builder is not None
+    value = as_array(value)
+    if isinstance(value, np.ndarray):
+        return builder.capture(value)
+    if isinstance(value, np.generic | bool | int | float | complex):
+        return traced_literal(value, np.asarray(value).dtype)
+    raise errors.NotSupported(
+        f"cannot use a {type(value).__name__} as an array, at {line_text(user_line())}"
+    )
+
+
+def uniform(values, dtype=None):
+    """Values cast to one dtype (NumPy's result_type of them) and broadcast to one shape."""
+    values = [as_array(v) for v in values]
+    if dtype is None:
+        dtype = result_dtype(*values)
+    shape = broadcast_shape(*(shape_of(v) for v in values))
+    return [broadcast_to(cast_to(v, dtype), shape) for v in values]
+
+
+def result_dtype(*values) -> np.dtype:
+    """NumPy's result_type of traced values, arrays, scalars and dtypes."""
+    plain = []
+    for value in values:
+        if type(value) is Traced:
+            kind = promoted_kind(value)
+            plain.append(kind if isinstance(kind, np.dtype) else kind(0))
+        elif isinstance(value, list | tuple):
+            plain.append(result_dtype(*value))
+        else:
+            plain.append(value)
+    return np.result_type(*plain)

@@ -1,0 +1,62 @@
+"""NumPy's function protocol: the table of NumPy functions that accept traced values.
+
+`@implements(np.stack)` enters a function in the table. A NumPy function that is not in it raises
+`NotSupported` with its name; so does an option that an implementation does not take.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+from chainrule import errors
+from chainrule.program.text import line_text
+from chainrule.program.trace import Traced, user_line
+
+FUNCTIONS: dict[Callable, Callable] = {}
+
+
+def implements(*functions: Callable):
+    """Register the decorated function as the meaning of these NumPy functions on traced values."""
+
+    def register(implementation: Callable) -> Callable:
+        for function in functions:
+            FUNCTIONS[function] = implementation
+        return implementation
+
+    return register
+
+
+def array_function(self, func, types, args, kwargs):
+    """The `__array_function__` of traced values."""
+    implementation = FUNCTIONS.get(func)
+    if implementation is None:
+        raise errors.NotSupported(
+            f"{full_name(func)} is not supported on traced values, at {line_text(user_line())}."
+        )
+    if kwargs:
+        _refuse_unknown(func, implementation, kwargs)
+    return implementation(*args, **kwargs)
+
+
+def full_name(func) -> str:
+    """np.linalg.solve for numpy.linalg.solve."""
+    module = (getattr(func, "__module__", "") or "").replace("numpy", "np", 1)
+    return f"{module}.{getattr(func, '__name__', func)}"
+
+
+def _refuse_unknown(func, implementation, kwargs) -> None:
+    accepted = inspect.signature(implementation).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+        return
+    for name in kwargs:
+        if name not in accepted:
+            raise errors.NotSupported(
+                f"{full_name(func)}({name}=...) is not supported on traced values, "
+                f"at {line_text(user_line())}."
+            )
+
+
+def install() -> None:
+    """Give traced values the protocol. Called once, when chainrule.numpy is imported."""
+    setattr(Traced, "__array_function__", array_function)  # noqa: B010

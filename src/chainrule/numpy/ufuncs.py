@@ -1,0 +1,342 @@
+"""NumPy's ufuncs on traced values: one table from ufunc to operation, and how one is applied.
+
+A ufunc's entry is an operation of the same name, or a function that composes several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from chainrule import errors
+from chainrule.numpy.promotion import (
+    broadcast_shape,
+    broadcast_to,
+    cast_to,
+    promoted_kind,
+    resolve,
+    shape_of,
+    strong,
+    traced,
+)
+from chainrule.ops import compare, elementwise
+from chainrule.ops.select import select
+from chainrule.program.mutation import assign
+from chainrule.program.op import REGISTRY, Op
+from chainrule.program.program import Literal
+from chainrule.program.text import line_text
+from chainrule.program.trace import (
+    Traced,
+    bind,
+    current,
+    operand,
+    raise_leaked,
+    record_elementwise,
+    user_line,
+)
+from chainrule.program.types import Type, array_type
+
+_WEAK = (float, int, complex)
+
+
+def _same_name_ops() -> dict[np.ufunc, Op]:
+    table = {}
+    for op in REGISTRY.values():
+        ufunc = getattr(np, op.name, None)
+        if op.elementwise and isinstance(ufunc, np.ufunc):
+            table[ufunc] = op
+    return table
+
+
+OPS: dict[np.ufunc, Op] = _same_name_ops()
+COMPOSED: dict[np.ufunc, Callable] = {}  # on arguments already promoted and broadcast
+SPECIAL: dict[np.ufunc, Callable] = {}  # on the user's own arguments
+
+
+def promoted(ufunc: np.ufunc, arguments) -> list:
+    """The arguments cast to the dtypes of the ufunc's loop and broadcast to one shape."""
+    dtypes = resolve(ufunc, tuple([promoted_kind(a) for a in arguments]))
+    shape = broadcast_shape(*[shape_of(a) for a in arguments])
+    pairs = zip(arguments, dtypes, strict=False)
+    return [broadcast_to(cast_to(a, dtype), shape) for a, dtype in pairs]
+
+
+def apply_ufunc(ufunc: np.ufunc, *arguments):
+    """ufunc(*arguments) on traced values."""
+    special = SPECIAL.get(ufunc)
+    if special is not None:
+        return special(*arguments)
+    composed = COMPOSED.get(ufunc)
+    op = OPS.get(ufunc)
+    if op is None and composed is None:
+        raise errors.NotSupported(
+            f"np.{ufunc.__name__} is not supported on traced values, at {line_text(user_line())}."
+        )
+    ready = promoted(ufunc, arguments)
+    if composed is not None:
+        return composed(*ready)
+    ready = _some_traced(ready, arguments)
+    assert op is not None
+    return bind(op, tuple(ready), {})
+
+
+def _some_traced(ready: list, arguments) -> list:
+    """Array arguments as traced values, so that their content is read at each call."""
+    return [traced(a) if isinstance(a, np.ndarray) and a.ndim else a for a in ready]
+
+
+# --- the short way for operators ----------------------------------------------------------------
+
+_direct: dict[tuple, Type | None] = {}
+
+
+def binary(op: Op, ufunc: np.ufunc, x, y):
+    """x op y for Python operators: equal types and Python scalars take a short way."""
+    builder = current()
+    if builder is None:
+        raise_leaked(x if type(x) is Traced else y)
+    assert builder is not None
+    if type(x) is Traced and not x.weak:
+        vx = x._var if x.builder is builder and x.view is None else operand(builder, x)
+        if type(y) is Traced:
+            vy = y._var if y.builder is builder and y.view is None else operand(builder, y)
+            if vx.type is vy.type and not y.weak:
+                out = _direct_type(op, ufunc, vx.type)
+                if out is not None:
+                    active = (x.active or y.active) and out.inexact
+                    return record_elementwise(builder, op, (vx, vy), out, False, active)
+        elif type(y) is float or type(y) is int:
+            out = _direct_type(op, ufunc, vx.type)
+            if out is not None and vx.type.dtype.kind == "f":
+                other = Literal(vx.type.dtype.type(y))
+                active = x.active and out.inexact
+                return record_elementwise(builder, op, (vx, other), out, False, active)
+    elif type(y) is Traced and not y.weak and (type(x) is float or type(x) is int):
+        vy = y._var if y.builder is builder and y.view is None else operand(builder, y)
+        out = _direct_type(op, ufunc, vy.type)
+        if out is not None and vy.type.dtype.kind == "f":
+            other = Literal(vy.type.dtype.type(x))
+            active = y.active and out.inexact
+            return record_elementwise(builder, op, (other, vy), out, False, active)
+    return _binary_slowly(ufunc, x, y)
+
+
+def _direct_type(op: Op, ufunc: np.ufunc, type_: Type) -> Type | None:
+    """The output type where the ufunc's loop takes this dtype twice as it is, else None."""
+    key = (op, type_)
+    if key in _direct:
+        return _direct[key]
+    out = None
+    if ufunc not in SPECIAL and ufunc not in COMPOSED:
+        first, second, result = resolve(ufunc, (type_.dtype, type_.dtype))
+        if first == type_.dtype == second:
+            out = array_type(type_.shape, result)
+    _direct[key] = out
+    return out
+
+
+def _binary_slowly(ufunc, x, y):
+    if not _is_operand(x) or not _is_operand(y):
+        return NotImplemented
+    out = apply_ufunc(ufunc, x, y)
+    if _is_weak(x) and _is_weak(y) and type(out) is Traced and out.type.dtype.kind != "b":
+        out.weak = True
+    return out
+
+
+def _is_operand(value) -> bool:
+    if type(value) is Traced or isinstance(value, np.ndarray | np.generic):
+        return True
+    return isinstance(value, bool | int | float | complex | list | tuple)
+
+
+def _is_weak(value) -> bool:
+    return value.weak if type(value) is Traced else type(value) in _WEAK
+
+
+def unary(op: Op, ufunc: np.ufunc, x: Traced):
+    """op(x) for Python's unary operators, which keep a Python scalar weak."""
+    out = apply_ufunc(ufunc, x)
+    if x.weak and type(out) is Traced:
+        out.weak = True
+    return out
+
+
+# --- __array_ufunc__ ----------------------------------------------------------------------------
+
+METHODS: dict[str, Callable] = {}  # reduce, accumulate, outer, at: filled by numpy/ufunc_methods.py
+
+
+def array_ufunc(self, ufunc, method, *inputs, out=None, where=True, dtype=None, **options):
+    """The `__array_ufunc__` of traced values."""
+    if any(_is_foreign(a) for a in inputs):
+        return NotImplemented
+    _refuse_options(ufunc, options if method == "__call__" else {})
+    if method != "__call__":
+        handler = METHODS.get(method)
+        if handler is None:
+            raise errors.NotSupported(
+                f"np.{ufunc.__name__}.{method} is not supported on traced values, "
+                f"at {line_text(user_line())}."
+            )
+        return handler(ufunc, *inputs, out=_single(out), where=where, dtype=dtype, **options)
+    if dtype is not None:
+        inputs = tuple(cast_to(traced(a), np.dtype(dtype)) for a in inputs)
+    inputs = tuple(strong(a) if type(a) is Traced else a for a in inputs) if _all_weak(inputs) \
+        else inputs  # fmt: skip
+    result = apply_ufunc(ufunc, *inputs)
+    if out is None and where is True:
+        return result
+    return store(result, out, where, ufunc)
+
+
+def _all_weak(inputs) -> bool:
+    return all(_is_weak(a) for a in inputs)
+
+
+def _is_foreign(value) -> bool:
+    if type(value) is Traced or isinstance(value, np.ndarray):
+        return False
+    return hasattr(type(value), "__array_ufunc__") and not isinstance(value, np.generic)
+
+
+def _refuse_options(ufunc, options) -> None:
+    for name, value in options.items():
+        default = {"casting": "same_kind", "order": "K", "subok": True}.get(name)
+        if value is not None and value != default:
+            raise errors.NotSupported(
+                f"np.{ufunc.__name__}({name}={value!r}) is not supported on traced values, "
+                f"at {line_text(user_line())}."
+            )
+
+
+def _single(out):
+    return out[0] if isinstance(out, tuple) else out
+
+
+def store(result, out, where, ufunc):
+    """Write a ufunc's result into `out`, where `where` holds."""
+    results = result if isinstance(result, tuple) else (result,)
+    outs = out if isinstance(out, tuple) else (out,) * len(results)
+    stored = tuple(
+        _store_one(r, o, where, ufunc) for r, o in zip(results, outs, strict=True)
+    )
+    return stored if isinstance(result, tuple) else stored[0]
+
+
+def _store_one(result, out, where, ufunc):
+    if out is None:
+        if where is True:
+            return result
+        raise errors.NotSupported(
+            f"np.{ufunc.__name__}(where=...) without out= leaves elements undefined, "
+            f"at {line_text(user_line())}. Write np.where(where, value, other)."
+        )
+    if type(out) is not Traced:
+        raise errors.MutationError(
+            f"np.{ufunc.__name__} would write traced values into a plain array (out= or "
+            f"+=), at {line_text(user_line())}: the derivative would be lost.\n"
+            "  Make the array inside the function with chainrule.numpy.zeros(...), pass it as an "
+            "argument, or write a = a + x."
+        )
+    return write_whole(out, result, where, f"ufunc '{ufunc.__name__}'")
+
+
+def write_whole(target: Traced, value, where, what: str):
+    """target[...] = value where `where` holds, with NumPy's same-kind rule for casts."""
+    have, want = promoted_kind(value), target.type.dtype
+    if isinstance(have, np.dtype) and not np.can_cast(have, want, "same_kind"):
+        raise errors.DtypeError(
+            f"Cannot cast {what} output from dtype('{have}') to dtype('{want}') with casting rule "
+            f"'same_kind', at {line_text(user_line())}"
+        )
+    if broadcast_shape(shape_of(value), target.type.shape) != target.type.shape:
+        raise errors.ShapeError(
+            f"non-broadcastable output operand with shape {target.type.shape} doesn't match the "
+            f"broadcast shape {shape_of(value)}, at {line_text(user_line())}"
+        )
+    value = broadcast_to(traced(cast_to(value, want)), target.type.shape)
+    if where is not True:
+        where = broadcast_to(traced(where), target.type.shape)
+        value = select(where, value, target)
+    assign(target, value)
+    return target
+
+
+# --- ufuncs that are not one operation -----------------------------------------------------------
+
+
+def _absolute(x):
+    if x.dtype.kind != "c":
+        return x if x.dtype.kind in "bu" else elementwise.absolute(x)
+    return elementwise.hypot(elementwise.real(x), elementwise.imag(x))
+
+
+def _conjugate(x):
+    return elementwise.conjugate(x) if x.dtype.kind == "c" else x
+
+
+def _scaled_by(factor: float):
+    return lambda x: x * x.dtype.type(factor)
+
+
+def _isfinite_like(op, of_integers: bool):
+    def compute(x):
+        if x.dtype.kind in "biu":
+            return broadcast_to(traced(np.bool_(of_integers)), x.shape)
+        return op(x)
+
+    return compute
+
+
+def _rounded(op):
+    return lambda x: x if x.dtype.kind in "biu" else op(x)
+
+
+def _complex_sign(x):
+    if x.dtype.kind != "c":
+        return elementwise.sign(x)
+    norm = _absolute(x)
+    safe = select(norm == 0, elementwise.constant_like(norm, 1.0), norm)
+    return x / cast_to(safe, x.dtype)
+
+
+COMPOSED.update(
+    {
+        np.absolute: _absolute,
+        np.fabs: elementwise.absolute,
+        np.conjugate: _conjugate,
+        np.positive: lambda x: x,
+        np.sign: _complex_sign,
+        np.deg2rad: _scaled_by(np.pi / 180),
+        np.radians: _scaled_by(np.pi / 180),
+        np.rad2deg: _scaled_by(180 / np.pi),
+        np.degrees: _scaled_by(180 / np.pi),
+        np.isnan: _isfinite_like(compare.isnan, False),
+        np.isinf: _isfinite_like(compare.isinf, False),
+        np.isfinite: _isfinite_like(compare.isfinite, True),
+        np.floor: _rounded(elementwise.floor),
+        np.ceil: _rounded(elementwise.ceil),
+        np.trunc: _rounded(elementwise.trunc),
+        np.divmod: lambda x, y: (elementwise.floor_divide(x, y), elementwise.remainder(x, y)),
+        np.float_power: elementwise.power,
+        np.modf: lambda x: (x - elementwise.trunc(x), elementwise.trunc(x)),
+    }
+)
+
+
+def raise_power(x, y):
+    """x ** y, with NumPy's own short cuts for the exponents 2, 1, 0.5 and -1."""
+    if isinstance(y, int | float) and not isinstance(y, bool) and type(x) is Traced:
+        if y == 2:
+            return apply_ufunc(np.square, x)
+        if y == 1:
+            return +x
+        if x.type.inexact and y == 0.5:
+            return apply_ufunc(np.sqrt, x)
+        if x.type.inexact and y == -1:
+            return apply_ufunc(np.reciprocal, x)
+        if x.weak and x.type.dtype.kind == "i" and y < 0:
+            return apply_ufunc(np.power, cast_to(x, np.dtype(np.float64)), y)
+    return binary(elementwise.power, np.power, x, y)

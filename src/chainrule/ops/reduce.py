@@ -1,0 +1,200 @@
+"""Reductions and scans along axes: prod, max, min, all, any, argmax, argmin, cumulative ones.
+
+Value     NumPy's function, in the input's dtype (promotion is explicit in the program).
+Slope     prod by exclusive products, so that zeros are exact; max and min split evenly over ties.
+Source    exclusive products: ours; the even split: a member of the subdifferential.
+"""
+
+import math
+
+import numpy as np
+
+from chainrule.ops.compare import equal
+from chainrule.ops.elementwise import scale
+from chainrule.ops.index import index
+from chainrule.ops.join import concatenate
+from chainrule.ops.select import cast, select
+from chainrule.ops.shape import (
+    broadcast,
+    flip,
+    iota,
+    kept_axes,
+    move_axis,
+    reduced_type,
+    reduction_batch,
+    reshape,
+    sum_,
+    transpose,
+)
+from chainrule.program.op import Discrete, Forward, Linear, Op
+from chainrule.program.types import Type, array_type
+
+
+def _spread(reduced, like, axes):
+    """A reduced array repeated back over the axes that were reduced."""
+    return broadcast(reduced, shape=like.shape, axes=kept_axes(like.ndim, axes))
+
+
+def _extreme_tangent(inputs, outputs, tangents, *, axes):
+    """The mean of the tangents at the extreme entries; the ties are counted in float64."""
+    (x,), (out,), (dx,) = inputs, outputs, tangents
+    at_extreme = equal(x, _spread(out, x, axes))
+    count = sum_(cast(at_extreme, dtype=np.dtype(np.float64)), axes=axes)
+    weight = cast(1.0 / count, dtype=x.dtype)
+    share = select(at_extreme, _spread(weight, x, axes), x.dtype.type(0))
+    return sum_(scale(share, dx), axes=axes)
+
+
+def _reduction(name, ufunc, doc):
+    return Op(
+        name, reduced_type, lambda x, *, axes: ufunc.reduce(x, axes),
+        Forward(_extreme_tangent), reduction_batch(lambda: BY_NAME[name]),
+        flops=lambda ins, outs, params: ins[0].size, doc=doc,
+    )  # fmt: skip
+
+
+BY_NAME: dict[str, Op] = {}
+max_ = BY_NAME["max"] = _reduction("max", np.maximum, "the largest over `axes`; nan if any is nan")
+min_ = BY_NAME["min"] = _reduction("min", np.minimum, "the smallest over `axes`; nan if any is nan")
+
+
+def _prod_tangent(inputs, outputs, tangents, *, axes):
+    """Sum over i of dx_i times the product of all the other entries (no division)."""
+    (x,), _, (dx,) = inputs, outputs, tangents
+    kept = kept_axes(x.ndim, axes)
+    count = math.prod(x.shape[a] for a in axes)
+    flat_shape = (*(x.shape[a] for a in kept), count)
+    last = len(kept)
+
+    def flatten(y):
+        return reshape(transpose(y, axes=(*kept, *axes)), shape=flat_shape)
+
+    return sum_(scale(_products_of_others(flatten(x), last), flatten(dx)), axes=(last,))
+
+
+def _products_of_others(x, axis: int):
+    from_left = exclusive(cumprod, x, axis)
+    from_right = flip(exclusive(cumprod, flip(x, axes=(axis,)), axis), axes=(axis,))
+    return from_left * from_right
+
+
+def exclusive(scan_op, x, axis: int):
+    """The cumulative product of all entries before each one (1 for the first)."""
+    n = x.shape[axis]
+    if n == 0:
+        return x
+    before = tuple((0, n - 1 if a == axis else m, 1) for a, m in enumerate(x.shape))
+    one_shape = tuple(1 if a == axis else m for a, m in enumerate(x.shape))
+    ones = broadcast(x.dtype.type(1), shape=one_shape, axes=())
+    return scan_op(concatenate(ones, index(x, at=before), axis=axis), axis=axis)
+
+
+prod = Op(
+    "prod", reduced_type, lambda x, *, axes: np.multiply.reduce(x, axes, dtype=x.dtype),
+    Forward(_prod_tangent), reduction_batch(lambda: prod),
+    flops=lambda ins, outs, params: ins[0].size, doc="the product over `axes`",
+)  # fmt: skip
+
+
+def _bool_type(x: Type, *, axes) -> tuple[Type, ...]:
+    return (reduced_type(x, axes=axes)[0].with_dtype(bool),)
+
+
+all_ = Op(
+    "all", _bool_type, lambda x, *, axes: np.logical_and.reduce(x, axes), Discrete(),
+    reduction_batch(lambda: all_), doc="True where every entry over `axes` is nonzero",
+)  # fmt: skip
+any_ = Op(
+    "any", _bool_type, lambda x, *, axes: np.logical_or.reduce(x, axes), Discrete(),
+    reduction_batch(lambda: any_), doc="True where some entry over `axes` is nonzero",
+)  # fmt: skip
+
+
+def _arg_type(x: Type, *, axis) -> tuple[Type, ...]:
+    return (array_type(x.shape[:axis] + x.shape[axis + 1 :], np.dtype(np.int64)),)
+
+
+def _axis_batch(op):
+    def rule(size, inputs, batched, *, axis, **params):
+        return op()(inputs[0], axis=axis + 1, **params)
+
+    return rule
+
+
+argmax = Op(
+    "argmax", _arg_type, lambda x, *, axis: np.argmax(x, axis), Discrete(),
+    _axis_batch(lambda: argmax), doc="the index of the first largest entry along `axis`",
+)  # fmt: skip
+argmin = Op(
+    "argmin", _arg_type, lambda x, *, axis: np.argmin(x, axis), Discrete(),
+    _axis_batch(lambda: argmin), doc="the index of the first smallest entry along `axis`",
+)  # fmt: skip
+
+
+def _same_type(x: Type, *, axis) -> tuple[Type, ...]:
+    return (x,)
+
+
+def _cumsum_transpose(ct, x, *, axis):
+    return (flip(cumsum(flip(ct, axes=(axis,)), axis=axis), axes=(axis,)),)
+
+
+cumsum = Op(
+    "cumsum", _same_type, lambda x, *, axis: np.add.accumulate(x, axis), Linear(_cumsum_transpose),
+    _axis_batch(lambda: cumsum), doc="running sums along `axis`",
+)  # fmt: skip
+
+
+def _cumprod_tangent(inputs, outputs, tangents, *, axis):
+    """Sum over i <= j of dx_i times the product of the others up to j: exact at zeros, O(n^2)."""
+    (x,), _, (dx,) = inputs, outputs, tangents
+    n = x.shape[axis]
+    last = x.ndim
+    lead = move_axis(x, axis, x.ndim - 1)
+    wide_shape = (*lead.shape[:-1], n, n)  # (..., i, j): factor i is left out
+    spread = broadcast(lead, shape=wide_shape, axes=(*range(x.ndim - 1), last))
+    number = iota_pair(n)
+    left_out = broadcast(equal(*number), shape=wide_shape, axes=(last - 1, last))
+    products = cumprod(select(left_out, x.dtype.type(1), spread), axis=last)
+    upto = broadcast(number[0] <= number[1], shape=wide_shape, axes=(last - 1, last))
+    others = select(upto, products, x.dtype.type(0))
+    d_wide = broadcast(
+        move_axis(dx, axis, x.ndim - 1), shape=wide_shape, axes=tuple(range(x.ndim))
+    )
+    return move_axis(sum_(scale(others, d_wide), axes=(last - 1,)), x.ndim - 1, axis)
+
+
+def iota_pair(n: int):
+    """Row numbers and column numbers of an (n, n) array."""
+    counting = iota(size=n, dtype=np.dtype(np.int64))
+    rows = broadcast(counting, shape=(n, n), axes=(0,))
+    return rows, broadcast(counting, shape=(n, n), axes=(1,))
+
+
+cumprod = Op(
+    "cumprod", _same_type, lambda x, *, axis: np.multiply.accumulate(x, axis),
+    Forward(_cumprod_tangent), _axis_batch(lambda: cumprod), doc="running products along `axis`",
+)  # fmt: skip
+
+
+def _running_extreme_tangent(inputs, outputs, tangents, *, axis):
+    """The tangent of the entry that holds the record: the latest that equals the running extreme."""
+    (x,), (out,), (dx,) = inputs, outputs, tangents
+    counting = iota(size=x.shape[axis], dtype=np.dtype(np.int64))
+    number = broadcast(counting, shape=x.shape, axes=(axis,))
+    record = cummax(select(equal(x, out), number, np.int64(0)), axis=axis)
+    places = []
+    for a, n in enumerate(x.shape):
+        along = iota(size=n, dtype=np.dtype(np.int64))
+        places.append(record if a == axis else broadcast(along, shape=x.shape, axes=(a,)))
+    return index(dx, *places, at=())
+
+
+cummax = Op(
+    "cummax", _same_type, lambda x, *, axis: np.maximum.accumulate(x, axis),
+    Forward(_running_extreme_tangent), _axis_batch(lambda: cummax), doc="running maximum",
+)  # fmt: skip
+cummin = Op(
+    "cummin", _same_type, lambda x, *, axis: np.minimum.accumulate(x, axis),
+    Forward(_running_extreme_tangent), _axis_batch(lambda: cummin), doc="running minimum",
+)  # fmt: skip

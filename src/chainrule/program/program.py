@@ -1,0 +1,209 @@
+"""Programs: typed, first-order, single assignment; the data that every transformation works on.
+
+A Program is `(inputs, captured, equations, outputs)`. An equation applies one operation to
+variables and scalar literals. Variables have identity and a type; names are given by the printer.
+Control-flow operations hold closed sub-programs (no captured arrays) in their params.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.program.text import format_program, line_text
+from chainrule.program.types import Type, array_type
+
+
+class Var:
+    """A variable of a program: a type, and its identity. `name` is only a wish for the printer."""
+
+    __slots__ = ("name", "type")
+    is_literal = False
+
+    def __init__(self, type: Type, name: str | None = None):
+        self.type = type
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"Var({self.name or hex(id(self))}: {self.type})"
+
+
+class Literal:
+    """A scalar constant. In an elementwise operation it stands for an array filled with it."""
+
+    __slots__ = ("_key", "type", "value")
+    is_literal = True
+
+    def __init__(self, value: np.generic, type: Type | None = None):
+        self.value = value
+        self.type = array_type((), value.dtype) if type is None else type
+        self._key: tuple | None = None
+
+    @property
+    def key(self) -> tuple:
+        """Equal for literals of the same dtype and bits: 0.0 and -0.0 differ, nan equals itself."""
+        if self._key is None:
+            self._key = (self.value.dtype.char, self.value.tobytes())
+        return self._key
+
+    def __repr__(self) -> str:
+        return f"Literal({self.value!r})"
+
+
+def literal(value, dtype=None) -> Literal:
+    """The literal of a Python or NumPy scalar, in `dtype` where one is given."""
+    if dtype is None:
+        return Literal(value if isinstance(value, np.generic) else np.asarray(value)[()])
+    return Literal(np.dtype(dtype).type(value))
+
+
+Operand = Var | Literal
+
+
+class Equation:
+    """`outputs = op(inputs, **params)`, recorded at `line` of the user's code. Immutable by habit.
+
+    `line` is a (code object, instruction) pair, resolved when it is shown; text when parsed.
+    """
+
+    __slots__ = ("inputs", "line", "op", "outputs", "params")
+
+    def __init__(self, op, inputs: tuple, params: dict[str, Any], outputs: tuple, line=None):
+        self.op = op
+        self.inputs = inputs
+        self.params = params
+        self.outputs = outputs
+        self.line = line
+
+    @property
+    def where(self) -> str:
+        """The user's `file:line`, or an empty string where it is not known."""
+        return line_text(self.line)
+
+    def __repr__(self) -> str:
+        return f"Equation({self.op.name} at {self.where})"
+
+
+class Cost(NamedTuple):
+    """What one run of a program takes, predicted from shapes alone (see `Program.cost`)."""
+
+    flops: int
+    bytes_read: int
+    bytes_written: int
+    peak_bytes: int
+
+
+class Program:
+    """A program: `inputs` and `captured` variables, `equations` in order, `outputs`.
+
+    `captured_values` holds, for each captured variable, a reference to the array the traced
+    function closed over; its content is read at each call.
+    """
+
+    __slots__ = ("_key", "captured", "captured_values", "equations", "inputs", "name", "outputs")
+
+    def __init__(
+        self,
+        inputs: Iterable[Var],
+        equations: Sequence[Equation],
+        outputs: Iterable[Operand],
+        captured: Iterable[Var] = (),
+        captured_values: Iterable = (),
+        name: str = "f",
+    ):
+        self.inputs = tuple(inputs)
+        self.equations = equations if isinstance(equations, list) else list(equations)
+        self.outputs = tuple(outputs)
+        self.captured = tuple(captured)
+        self.captured_values = tuple(captured_values)
+        self.name = name
+        self._key: tuple | None = None
+
+    @property
+    def in_types(self) -> tuple[Type, ...]:
+        return tuple(v.type for v in self.inputs)
+
+    @property
+    def out_types(self) -> tuple[Type, ...]:
+        return tuple(v.type for v in self.outputs)
+
+    @property
+    def key(self) -> tuple:
+        """The structure of the program as a hashable tuple: no lines, no names, no array contents.
+
+        Built in one pass, linear in the number of equations.
+        """
+        if self._key is None:
+            self._key = _structure(self)
+        return self._key
+
+    def __eq__(self, other) -> bool:
+        return self is other or (isinstance(other, Program) and self.key == other.key)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def closed(self) -> Program:
+        """The same program with its captured arrays as leading inputs."""
+        if not self.captured:
+            return self
+        return Program(
+            self.captured + self.inputs, self.equations, self.outputs, (), (), self.name
+        )
+
+    def text(self) -> str:
+        """The program printed in the form that `chainrule.program.parse.parse` reads back."""
+        return format_program(self)
+
+    def __repr__(self) -> str:
+        return self.text()
+
+
+def _structure(program: Program) -> tuple:
+    number: dict[Operand, Any] = {}
+    key: list[Any] = [len(program.captured), len(program.inputs)]
+    for var in program.captured + program.inputs:
+        number[var] = len(number)
+        key.append(var.type)
+    get = number.get
+    for equation in program.equations:
+        key.append(equation.op)
+        for operand in equation.inputs:
+            found = get(operand)
+            key.append(operand.key if found is None else found)
+        if equation.params:
+            key.extend(equation.params.values())
+        for var in equation.outputs:
+            number[var] = len(number)
+            key.append(var.type)
+    key.append(len(program.outputs))
+    for operand in program.outputs:
+        found = get(operand)
+        key.append(operand.key if found is None else found)
+    return tuple(key)
+
+
+def subprograms(equation: Equation) -> Iterator[tuple[str, Program]]:
+    """The sub-programs in an equation's params, with their param names (lists flattened)."""
+    for name, value in equation.params.items():
+        if isinstance(value, Program):
+            yield name, value
+        elif isinstance(value, tuple):
+            for item in value:
+                if isinstance(item, Program):
+                    yield name, item
+
+
+def map_subprograms(equation: Equation, change) -> dict[str, Any]:
+    """The equation's params with `change` applied to every sub-program."""
+    return {name: _map_value(value, change) for name, value in equation.params.items()}
+
+
+def _map_value(value, change):
+    if isinstance(value, Program):
+        return change(value)
+    if isinstance(value, tuple) and any(isinstance(item, Program) for item in value):
+        return tuple(_map_value(item, change) for item in value)
+    return value

@@ -1,0 +1,417 @@
+"""Recording: builders of programs, and the traced values that stand for arrays meanwhile.
+
+Builders form a stack per thread; the innermost records every operation, whatever its operands. A
+value of an outer builder enters an inner one as a captured input, so closures need no levels and
+derivatives of derivatives cannot confuse their perturbations. There is one class of traced value.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule import errors
+from chainrule.program.program import Equation, Literal, Operand, Program, Var
+from chainrule.program.text import line_text
+from chainrule.program.types import Type, array_type, type_of
+
+NO_PARAMS: dict[str, Any] = {}
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
+
+
+class _Stack(threading.local):
+    top: Builder | None = None
+
+
+_stack = _Stack()
+
+
+class View:
+    """How a view was made from its parent: `read(parent) -> value`, `write(parent, value)`.
+
+    `write` returns the parent's new value, and is None for a read-only view (`broadcast_to`).
+    """
+
+    __slots__ = ("key", "parent", "read", "write")
+
+    def __init__(self, parent: Traced, key, read: Callable, write: Callable | None):
+        self.parent, self.key, self.read, self.write = parent, key, read, write
+
+
+class Traced:
+    """A value inside a trace: it answers NumPy's protocols by recording equations.
+
+    It is a storage cell: writing to it rebinds `_var`, and a view re-reads its parent after the
+    parent changed. `weak` marks a Python scalar (NEP 50); `active` says that a derivative may
+    depend on it. Users never construct one; `chainrule.numpy` gives it its operators.
+    """
+
+    __slots__ = ("__weakref__", "_seen", "_var", "active", "boxed", "builder", "view", "weak")
+
+    def __init__(self, builder: Builder, var: Operand, weak=False, active=False):
+        self.builder = builder
+        self._var = var
+        self.weak = weak
+        self.active = active
+        self.view: View | None = None
+        self._seen: Operand | None = None
+        self.boxed = False  # True for a 0-d array, which is mutable where a scalar is not
+
+    @property
+    def type(self) -> Type:
+        return self._var.type
+
+    @property
+    def __class__(self):
+        """What isinstance sees: an array, or a scalar of the dtype, as with plain NumPy."""
+        type_ = self._var.type
+        if type_.shape or self.boxed:
+            return np.ndarray
+        if self.weak:
+            return _PYTHON_SCALARS[type_.dtype.kind]
+        return type_.dtype.type
+
+
+_PYTHON_SCALARS = {"b": bool, "i": int, "u": int, "f": float, "c": complex}
+
+
+class Builder:
+    """Collects the equations of one program while a function is traced or a rule is run."""
+
+    def __init__(self, name: str = "f", concrete: bool = False, reuse: bool = False):
+        self.name = name
+        self.parent: Builder | None = None
+        self.inputs: list[Var] = []
+        self.equations: list[Equation] = []
+        self.captured: list[tuple[Var, Any, Traced]] = []  # variable, host value, traced value
+        self.line: Any = None  # set by transformations: derived equations inherit their line
+        self.lines_from_user = True
+        self.values: dict[Operand, Any] | None = {} if concrete else None
+        self.open = False
+        self.aliases: dict[int, list[Traced]] = {}  # arguments that are one and the same array
+        self._adopted: dict[int, Traced] = {}
+        self._views: list = []  # keeps outer views alive while their identities are keys
+        self._memo: dict | None = {} if reuse else None  # value numbering, for derived programs
+        self._maker: dict[Var, Equation] = {}
+        self._indexed = 0
+
+    def __enter__(self) -> Builder:
+        self.parent = _stack.top
+        _stack.top = self
+        self.open = True
+        return self
+
+    def __exit__(self, *_) -> None:
+        _stack.top = self.parent
+        self.open = False
+
+    def input(self, type: Type, name=None, value=None, weak=False, active=False) -> Traced:
+        """A new input of the program; `value` is its value at hand, where there is one."""
+        var = Var(type, name)
+        self.inputs.append(var)
+        if value is not None and self.values is not None:
+            self.values[var] = value
+        return Traced(self, var, weak, active and type.inexact)
+
+    def capture(self, host) -> Traced:
+        """The traced value of an array, or of an outer traced value, that the function uses."""
+        found = self._adopted.get(id(host))
+        if found is not None:
+            return found
+        if type(host) is Traced:
+            made = self._capture_traced(host)
+        else:
+            var = Var(type_of(host))
+            made = Traced(self, var)
+            self.captured.append((var, host, made))
+        self._adopted[id(host)] = made
+        return made
+
+    def _capture_traced(self, outer: Traced) -> Traced:
+        if not self._has_ancestor(outer.builder):
+            raise_leaked(outer)
+        if outer.view is not None:
+            parent = self.capture(outer.view.parent)
+            made = Traced(self, outer._var, outer.weak, outer.active)
+            made.view = View(parent, outer.view.key, outer.view.read, outer.view.write)
+            self._views.append(outer)
+            return made
+        var = Var(outer.type, getattr(outer._var, "name", None))
+        made = Traced(self, var, outer.weak, outer.active)
+        self.captured.append((var, outer, made))
+        return made
+
+    def _has_ancestor(self, builder: Builder) -> bool:
+        above = self.parent
+        while above is not None:
+            if above is builder:
+                return True
+            above = above.parent
+        return False
+
+    def value(self, var: Operand):
+        """The value at hand of a variable, computed on demand, or None where there is none."""
+        if var.is_literal:
+            return var.value
+        if self.values is None:
+            return None
+        if var not in self.values:
+            self._compute(var)
+        return self.values.get(var)
+
+    def _compute(self, wanted: Var) -> None:
+        for equation in self.equations[self._indexed :]:
+            for out in equation.outputs:
+                self._maker[out] = equation
+        self._indexed = len(self.equations)
+        self._bind_captured()
+        values, pending = self.values, [wanted]
+        assert values is not None
+        with np.errstate(all="ignore"):
+            while pending:
+                var = pending[-1]
+                equation = self._maker.get(var)
+                if var in values or equation is None:
+                    pending.pop()
+                    continue
+                missing = [x for x in equation.inputs if not x.is_literal and x not in values]
+                if missing:
+                    if any(x not in self._maker for x in missing):
+                        return  # depends on an input without a value at hand
+                    pending.extend(missing)
+                    continue
+                run_equation(equation, values)
+                pending.pop()
+
+    def _bind_captured(self) -> None:
+        for var, host, _ in self.captured:
+            if self.values is not None and var not in self.values:
+                value = concrete_value(host) if type(host) is Traced else host
+                if value is not None:
+                    self.values[var] = value
+
+    def finish(self, outputs: list[Operand]) -> Program:
+        """The program recorded so far, with these outputs."""
+        captured = [var for var, _, _ in self.captured]
+        hosts = [host for _, host, _ in self.captured]
+        return Program(self.inputs, self.equations, outputs, captured, hosts, self.name)
+
+
+def run_equation(equation: Equation, values: dict) -> None:
+    """Evaluate one equation on NumPy, into `values`."""
+    arguments = [x.value if x.is_literal else values[x] for x in equation.inputs]
+    try:
+        results = equation.op.evaluate(*arguments, **equation.params)
+    except Exception as error:
+        raise add_line(error, equation) from None
+    if len(equation.outputs) == 1:
+        values[equation.outputs[0]] = results
+    else:
+        values.update(zip(equation.outputs, results, strict=True))
+
+
+def add_line(error: Exception, equation: Equation) -> Exception:
+    """The error with a note that names the user's line and the operation."""
+    where = equation.where
+    if where and not any(where in note for note in getattr(error, "__notes__", ())):
+        error.add_note(f"  in {equation.op.name}, at {where}")
+    return error
+
+
+def current() -> Builder | None:
+    """The innermost open builder of this thread."""
+    return _stack.top
+
+
+def is_traced(value) -> bool:
+    return type(value) is Traced
+
+
+def concrete_value(traced: Traced):
+    """The value at hand of a traced value, or None."""
+    var = operand(traced.builder, traced) if traced.view is not None else traced._var
+    return traced.builder.value(var)
+
+
+def raise_leaked(traced: Traced) -> None:
+    builder = traced.builder
+    made = next((e for e in reversed(builder.equations) if traced._var in e.outputs), None)
+    where = f" at {made.where}" if made is not None and made.where else ""
+    raise errors.LeakedValue(
+        f"a value made{where} while tracing '{builder.name}' is used at "
+        f"{line_text(user_line())}, after that trace has ended (or in another thread).\n"
+        "  Traced values do not outlive the call that traced them: return the value from "
+        f"'{builder.name}' instead of keeping it in a list, a global or an attribute."
+    )
+
+
+_internal: dict[str, bool] = {}
+
+
+def is_internal(filename: str) -> bool:
+    """True for files of chainrule and of NumPy, whose lines are not the user's."""
+    found = _internal.get(filename)
+    if found is None:
+        found = filename.startswith((_PACKAGE, _NUMPY)) or "<__array_function__" in filename
+        _internal[filename] = found
+    return found
+
+
+def user_line():
+    """Where the user's code is now: the first frame outside chainrule and NumPy."""
+    frame = sys._getframe(1)
+    internal = _internal
+    while frame is not None:
+        code = frame.f_code
+        found = internal.get(code.co_filename)
+        if found is None:
+            found = is_internal(code.co_filename)
+        if not found:
+            return (code, frame.f_lasti)
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def operand(builder: Builder, traced: Traced) -> Operand:
+    """The variable that holds a traced value in this builder, captured from outside if need be."""
+    if traced.builder is not builder:
+        traced = builder.capture(traced)
+    if traced.view is not None:
+        _refresh(traced)
+    return traced._var
+
+
+def _refresh(traced: Traced) -> None:
+    view = traced.view
+    assert view is not None
+    parent = operand(traced.builder, view.parent)
+    if traced._seen is not parent:
+        traced._var = view.read(view.parent)._var
+        traced._seen = parent
+
+
+def bind(op, arguments: tuple, params: dict[str, Any]):
+    """Apply an operation: record it in the current trace, or run it on NumPy outside of one.
+
+    Arguments are traced values, arrays and scalars of exactly the shapes and dtypes that the
+    operation takes: promotion and broadcasting are the business of `chainrule.numpy`.
+    """
+    builder = _stack.top
+    traced = [a for a in arguments if type(a) is Traced]
+    if builder is None:
+        if traced:
+            raise_leaked(traced[0])
+        return op.evaluate(*arguments, **params)
+    if not traced and builder.lines_from_user and arguments:
+        return op.evaluate(*arguments, **params)
+    like = _literal_dtype(traced)
+    operands: list[Operand] = []
+    for argument in arguments:
+        if type(argument) is Traced:
+            operands.append(operand(builder, argument))
+        elif isinstance(argument, np.ndarray) and (argument.ndim or builder.lines_from_user):
+            operands.append(builder.capture(argument)._var)
+        else:
+            operands.append(_as_literal(argument, like))
+    types = op.type_rule(*[o.type for o in operands], **params)
+    active = op.smooth and any(t.active for t in traced)
+    return record(builder, op, tuple(operands), params, types, active)
+
+
+def _literal_dtype(traced: list[Traced]):
+    for value in traced:
+        if value._var.type.dtype.kind != "b":
+            return value._var.type.dtype
+    return traced[0]._var.type.dtype if traced else None
+
+
+def _as_literal(value, like) -> Literal:
+    if isinstance(value, np.generic):
+        return Literal(value)
+    if isinstance(value, np.ndarray):
+        return Literal(value[()])
+    if like is None or (isinstance(value, bool) and like.kind != "b"):
+        return Literal(np.asarray(value)[()])
+    return Literal(like.type(value))
+
+
+def record(builder: Builder, op, operands: tuple, params, types, active: bool = False):
+    """Append one equation; returns its output as a traced value, or a tuple of several."""
+    memo = builder._memo
+    if memo is not None:
+        key = (op, tuple([o.key if o.is_literal else o for o in operands]), *params.values())
+        outputs = memo.get(key)
+        if outputs is None:
+            outputs = tuple([Var(t) for t in types])
+            if op.pure:
+                memo[key] = outputs
+            builder.equations.append(Equation(op, operands, params, outputs, builder.line))
+    else:
+        outputs = tuple([Var(t) for t in types])
+        line = user_line() if builder.lines_from_user else builder.line
+        builder.equations.append(Equation(op, operands, params, outputs, line))
+    if len(outputs) == 1:
+        return Traced(builder, outputs[0], False, active and outputs[0].type.inexact)
+    return tuple([Traced(builder, v, False, active and v.type.inexact) for v in outputs])
+
+
+def record_elementwise(builder: Builder, op, operands: tuple, out: Type, weak, active) -> Traced:
+    """The short way of `record` for one output and no params: most of what users trace."""
+    var = Var(out)
+    line = user_line() if builder.lines_from_user else builder.line
+    builder.equations.append(Equation(op, operands, NO_PARAMS, (var,), line))
+    return Traced(builder, var, weak, active)
+
+
+def inline(program: Program, arguments: list, active=None) -> list:
+    """Record a closed program's equations in the current builder, on these arguments.
+
+    Arguments are traced values, arrays or scalars, one per input. Returns one value per output.
+    """
+    builder = _stack.top
+    assert builder is not None and not program.captured
+    env: dict[Operand, Operand] = {}
+    for var, argument in zip(program.inputs, arguments, strict=True):
+        env[var] = as_operand(builder, argument, var.type)
+    some_active = any(type(a) is Traced and a.active for a in arguments)
+    for equation in program.equations:
+        operands = tuple([o if o.is_literal else env[o] for o in equation.inputs])
+        types = [v.type for v in equation.outputs]
+        keep, builder.line = builder.line, equation.line or builder.line
+        user, builder.lines_from_user = builder.lines_from_user, False
+        try:
+            made = record(builder, equation.op, operands, equation.params, types)
+        finally:
+            builder.line, builder.lines_from_user = keep, user
+        made = made if isinstance(made, tuple) else (made,)
+        for var, value in zip(equation.outputs, made, strict=True):
+            env[var] = value._var
+    return [_wrapped(builder, env.get(o, o), some_active) for o in program.outputs]
+
+
+def _wrapped(builder: Builder, out: Operand, active: bool) -> Traced:
+    return Traced(builder, out, False, active and out.type.inexact)
+
+
+def as_operand(builder: Builder, value, type_: Type | None = None) -> Operand:
+    """The operand of any value: traced, array (captured by reference) or scalar (a literal)."""
+    if type(value) is Traced:
+        return operand(builder, value)
+    if isinstance(value, np.ndarray):
+        return operand(builder, builder.capture(value))
+    if type_ is not None:
+        return Literal(type_.dtype.type(value))
+    return Literal(value if isinstance(value, np.generic) else np.asarray(value)[()])
+
+
+def traced_literal(value, dtype) -> Traced:
+    """A scalar constant as a traced value of the current builder."""
+    builder = _stack.top
+    assert builder is not None
+    return Traced(builder, Literal(array_type((), np.dtype(dtype)).dtype.type(value)))

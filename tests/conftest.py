@@ -1,0 +1,23 @@
+"""What all tests share: how Hypothesis draws its cases.
+
+Everything is repeatable: Hypothesis derives its cases from the test's own source, and a test
+that needs NumPy's random numbers writes its seed down, `np.random.default_rng(7)`. Nothing here
+seeds NumPy's global state, so no result depends on which tests ran before or on which worker.
+
+`./test --hypothesis-profile=explore` draws new cases, many more of them: a search, not a check.
+"""
+
+from hypothesis import HealthCheck, settings
+
+# Neither a deadline nor the too_slow check: both depend on how busy the machine is.
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "explore", settings.get_profile("repeatable"), derandomize=False, max_examples=2000
+)
+settings.load_profile("repeatable")
