@@ -31,7 +31,7 @@ class Case:
     `name` may be dotted; a part that ends in `()` is a class to make with the arguments `init`,
     as in `Logit().inverse`. `pick` says which part of the result is differentiated: an index or
     key, `.name` for an attribute, or `"argument"` for the argument itself where the function
-    works in place.
+    works in place. `note` tells cases apart that differ in nothing else the title shows.
     """
 
     path: str
@@ -41,6 +41,7 @@ class Case:
     keywords: dict = field(default_factory=dict)
     init: tuple = ()
     pick: Any = None
+    note: str = ""
 
     @property
     def package(self) -> str:
@@ -50,9 +51,11 @@ class Case:
 
     @property
     def title(self) -> str:
-        """What the tables print: the dotted name and, if not 0, the argument's index."""
-        suffix = f" [argument {self.wrt}]" if self.wrt else ""
-        return f"{self.path}.{self.name}{suffix}"
+        """What the tables print: the dotted name, the argument's index if not 0, part and note."""
+        argument = f" [argument {self.wrt}]" if self.wrt else ""
+        part = "" if self.pick is None else f" -> {self.pick}"
+        note = f" ({self.note})" if self.note else ""
+        return f"{self.path}.{self.name}{argument}{part}{note}"
 
     def target(self):
         """Returns the callable itself; a class on the way is made anew at each call."""
@@ -77,9 +80,9 @@ class Case:
         return call
 
 
-def case(path, name, *args, wrt=0, init=(), pick=None, **keywords) -> Case:
+def case(path, name, *args, wrt=0, init=(), pick=None, note="", **keywords) -> Case:
     """Returns a row of a table; plain lists given for arrays stay lists."""
-    return Case(path, name, args, wrt, keywords, init, pick)
+    return Case(path, name, args, wrt, keywords, init, pick, note)
 
 
 def array(*values) -> np.ndarray:

@@ -1,13 +1,15 @@
-"""The differentiation tools the corpus asks, each behind the same two functions.
+"""The differentiation tools the corpus asks, each behind the same two methods.
 
 `forward(f, x, v)` returns the value and the derivative along `v`; `reverse(f, x)` returns the
-value and a pullback. A tool that is not installed is left out of the run. `autograd+import` and
-`jax+import` replace, in the module that defines the function and for the length of the call, the
-name that is bound to `numpy`: what a user gets after changing that module's import line.
+value and a pullback. A tool that is not installed is left out of the run, with a line that says
+so. `autograd+import` and `jax+import` replace, in the module that defines the function and for
+the length of the call, the name that is bound to `numpy`: what a user gets after changing that
+module's import line.
 """
 import contextlib
 import importlib
 import inspect
+import sys
 
 import numpy as np
 
@@ -19,6 +21,8 @@ class Chainrule:
 
     def __init__(self):
         self.api = importlib.import_module("chainrule")
+        if not hasattr(self.api, "vjp"):
+            raise ImportError("this chainrule has no vjp")
 
     def forward(self, f, x, v):
         return self.api.jvp(f, (x,), (v,))
@@ -71,10 +75,10 @@ def available(names) -> dict:
     for name in names:
         try:
             tool = PEERS[name]()
-        except ImportError:
+        except ImportError as error:
+            print(f"left out: {name} ({error})", file=sys.stderr)
             continue
-        if name != "chainrule" or hasattr(tool.api, "vjp"):
-            found[name] = tool
+        found[name] = tool
     return found
 
 

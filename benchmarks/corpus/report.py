@@ -27,9 +27,13 @@ def print_summary(rows):
 
 
 def write_results(rows, folder):
-    """Writes every row to results.json, and the tables to results.md, into the folder."""
-    content = {"versions": _versions(rows), "rows": rows}
-    (folder / "results.json").write_text(json.dumps(content, indent=1) + "\n")
+    """Writes results.json, a row a line, and results.md, the tables, into the folder.
+
+    In results.json a tool's "forward" is left out where it says the same as its "reverse".
+    """
+    body = ",\n".join(json.dumps(_short(row)) for row in rows)
+    versions = json.dumps(_versions(rows))
+    (folder / "results.json").write_text(f'{{"versions": {versions},\n"rows": [\n{body}\n]}}\n')
     lines = ["# The corpus: real functions, differentiated as they are", "",
              "Written by `run.py`, which also says what the verdicts mean.", "", "## Counts", "",
              *_counts(rows), "", "## By package", "", *_packages(rows)]
@@ -52,10 +56,19 @@ def reasons(rows, name) -> list:
             continue
         reason = judged.get("error", "")
         message = judged["message"].partition(":")[0] if not reason else judged["message"]
-        # Numbers out, so that messages about different shapes fall into one group.
-        reason = f"{reason}: " * bool(reason) + re.sub(r"\d[\d.,e+-]*", "#", message)[:110]
+        # Lines, shapes and numbers out, so that the same cause in two places is one group.
+        message = re.sub(r",? at \S+\.py:\d+.*|\w*\[[\d, ]*\]", "", message)
+        message = re.sub(r"\b(0x\w+|\d[\d.,e+-]*)", "#", message)[:110]
+        reason = f"{reason}: {message}" if reason else message
         groups.setdefault((judged["verdict"], reason), []).append(row["case"])
     return sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+
+
+def _short(row):
+    tools = {name: {mode: judged[mode] for mode in MODES
+                    if mode == "reverse" or judged[mode] != judged["reverse"]}
+             for name, judged in row["tools"].items()}
+    return row | {"tools": tools}
 
 
 def _measured(rows):
@@ -75,7 +88,8 @@ def _counts(rows):
     measured = _measured(rows)
     lines = [f"{len(rows)} cases from {len({row['package'] for row in rows})} packages, "
              f"{len(measured)} measurable.", "",
-             "| tool | mode | " + " | ".join(VERDICTS) + " |", "|---|---|" + "---:|" * len(VERDICTS)]
+             "| tool | mode | " + " | ".join(VERDICTS) + " |",
+             "|---|---|" + "---:|" * len(VERDICTS)]
     for name in _tools(rows):
         for mode in MODES:
             found = Counter(row["tools"][name][mode]["verdict"] for row in measured)

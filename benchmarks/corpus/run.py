@@ -1,6 +1,6 @@
 """Differentiates every function of the corpus with chainrule and its peers, and judges them.
 
-    pip install -r benchmarks/corpus/requirements.txt
+    pip install -e . -r benchmarks/corpus/requirements.txt   # Python 3.11, from the root
     python -m benchmarks.corpus.run                      # everything; writes results.json, .md
     python -m benchmarks.corpus.run --only scipy.stats   # cases whose title contains the text
     python -m benchmarks.corpus.run --tools autograd     # some tools (see peers.py)
@@ -10,11 +10,12 @@ Verdicts, for forward (`jvp`) and reverse mode (`vjp`) each, along every directi
   right           the derivative is the reference's, to within the reference's error
   wrong           a derivative or a value came back, and it is not that one
   refused         the tool raised an error class of its own
-  crashed         any other error, or no answer in 20 seconds
+  crashed         any other error, something else than numbers, or no answer in 20 seconds
 A case whose reference cannot be computed is `not measurable` and counts for nobody.
 """
 import argparse
 import contextlib
+import io
 import re
 import signal
 import traceback
@@ -30,7 +31,7 @@ from .tables import CASES
 
 HERE = Path(__file__).resolve().parent
 TIME_LIMIT = 20  # seconds, for one case and one tool
-DEFAULT_TOOLS = "chainrule,autograd,jax"
+DEFAULT_TOOLS = "chainrule,autograd,autograd+import,jax,jax+import"
 
 
 class OutOfTime(BaseException):
@@ -38,15 +39,16 @@ class OutOfTime(BaseException):
 
 
 @contextlib.contextmanager
-def time_limit():
-    """Raises OutOfTime inside after the limit."""
+def guard():
+    """Raises OutOfTime inside after the time limit; keeps what a package prints to itself."""
     def stop(signum, frame):
         raise OutOfTime(f"no answer in {TIME_LIMIT} s")
 
     signal.signal(signal.SIGALRM, stop)
     signal.alarm(TIME_LIMIT)
     try:
-        yield
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
     finally:
         signal.alarm(0)
 
@@ -54,7 +56,7 @@ def time_limit():
 def measure(case):
     """Returns the reference of a case, or the reason that there is none."""
     try:
-        with time_limit():
+        with guard():
             return reference(case.function(), case.point())
     except NotMeasurable as reason:
         return str(reason)
@@ -73,7 +75,7 @@ def _guarded(check, case, tool_name, tool, truth):
     try:
         if tool_name.endswith("+import"):
             swap = numpy_replaced(case.target(), tool.numpy)
-        with swap, time_limit():
+        with guard(), swap:
             return check(case, tool, truth)
     except (Exception, OutOfTime) as error:
         own = type(error).__module__.partition(".")[0] == tool.module
@@ -82,8 +84,9 @@ def _guarded(check, case, tool_name, tool, truth):
 
 
 def _forward(case, tool, truth):
-    function, point = case.function(), case.point()
+    function = case.function()
     for v, expected, error in zip(truth.directions, truth.derivatives, truth.errors, strict=True):
+        point = case.point()  # anew, since some functions write into it
         value, tangent = tool.forward(function, point, like(v, point))
         if not _close(to_vector(value), truth.value, _slack(truth.value, 0.0)):
             return _wrong("the value differs", to_vector(value), truth.value)
@@ -103,6 +106,8 @@ def _reverse(case, tool, truth):
     if isinstance(pulled, tuple) and len(pulled) == 1 and not isinstance(point, tuple):
         pulled = pulled[0]
     pulled = to_vector(pulled)
+    if pulled.size != truth.directions[0].size:
+        return _wrong("the derivative's size differs", pulled, truth.directions[0])
     for v, expected, error in zip(truth.directions, truth.derivatives, truth.errors, strict=True):
         # The weights are real, so the pullback of a complex result pairs with its real part.
         wanted = np.sum(weights * expected.real)
@@ -133,18 +138,18 @@ def _wrong(what, found, expected):
 
 def _one_line(error):
     """The first line of the message, without the folders of this machine."""
-    first = (str(error).strip().splitlines() or [""])[0]
-    return re.sub(r"/\S*/(site-packages|lib/python3\.\d+|corpus|src)/", "", first)[:200]
+    lines = [line for line in str(error).splitlines() if re.search(r"\w", line)]
+    first = lines[0].strip() if lines else ""
+    return re.sub(r"/\S*/(site-packages|lib/python3\.\d+|corpus|src)/", "", first)[:160]
 
 
 def _where(error, case):
     """The last line of the case's own package on the way to the error."""
-    top = f"/{case.path.partition('.')[0]}"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__)
-              if f"site-packages{top}/" in frame.filename or f"site-packages{top}.py" in frame.filename]
-    if not frames:
-        return ""
-    return f"{frames[-1].filename.partition('site-packages/')[2]}:{frames[-1].lineno}"
+    top = case.path.partition(".")[0]
+    places = [(frame.filename.partition("site-packages/")[2], frame.lineno)
+              for frame in traceback.extract_tb(error.__traceback__)]
+    mine = [place for place in places if place[0].startswith((f"{top}/", f"{top}.py"))]
+    return "{}:{}".format(*mine[-1]) if mine else ""
 
 
 def arguments():

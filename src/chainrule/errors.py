@@ -7,6 +7,8 @@ wrong, where in the user's file, what came and what was needed, and what to writ
 
 from __future__ import annotations
 
+from numpy.linalg import LinAlgError
+
 
 class ChainruleError(Exception):
     """The base of every error of chainrule."""
@@ -45,6 +47,10 @@ class StructureMismatch(ChainruleError, TypeError):
 
 class ShapeError(ChainruleError, ValueError):
     """Shapes do not fit together, where NumPy raises a ValueError."""
+
+
+class MatrixShapeError(ShapeError, LinAlgError):
+    """A matrix routine got no matrix, or one that is not square, where NumPy raises LinAlgError."""
 
 
 class DtypeError(ChainruleError, TypeError):

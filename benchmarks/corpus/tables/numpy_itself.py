@@ -41,7 +41,7 @@ CASES = [
     case("numpy", "apply_along_axis", lambda row: row / row.sum(), 1, GRID, wrt=2),
     case("numpy", "fft.rfft", array(0.2, 1.1, -0.7, 0.5, 0.9, -1.3)),
     case("numpy", "linalg.norm", GRID),
-    case("numpy", "linalg.norm", GRID, 2),
+    case("numpy", "linalg.norm", GRID, 2, note="spectral"),
     case("numpy", "linalg.cond", REGULAR),
     case("numpy", "linalg.matrix_power", REGULAR, 3),
     case("numpy", "linalg.pinv", array([0.4, -1.2], [1.7, 0.6], [-0.5, 1.1])),

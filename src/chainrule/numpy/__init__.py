@@ -1,7 +1,27 @@
-"""NumPy's names on traced values, and for what plain numpy cannot dispatch (`zeros`, `array`)."""
+"""NumPy's names on traced values, and for what plain numpy cannot dispatch (`zeros`, `array`).
+
+`chainrule.numpy.<name>` is an Array API namespace. Outside a trace its functions give plain NumPy
+results; inside, `zeros(3)` gives an array that can be filled with traced values.
+"""
+
+import sys as _sys
 
 from chainrule.numpy import methods, operators, products, protocols, ufuncs
+from chainrule.numpy import nan_reductions, reductions
+from chainrule.numpy import applying, comparing, creation, diagonals, indexing, interception
+from chainrule.numpy import joining, layout, namespace, padding, promotion, selecting, shaping
+from chainrule.numpy import fourier, linalg_products, linear_algebra, norms
 
 operators.install()
 protocols.install()
-methods.install()
+methods.install(_sys.modules[__name__])
+
+
+def __getattr__(name: str):
+    found = namespace.lookup(name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return namespace.names()

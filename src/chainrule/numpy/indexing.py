@@ -230,7 +230,7 @@ def _basic_view(x: Traced, key: tuple):
 
 
 def _is_current_view(value: Traced, x: Traced, key: tuple) -> bool:
-    view = value.view
+    view = value._view
     if view is None or view.parent is not x or value._seen is not x._var:
         return False
     at, _, shape = _basic_entries(x, key)

@@ -45,7 +45,7 @@ def _reflected(ufunc):
 
 def _in_place(compute, name: str):
     def method(self, other):
-        cell = self if self.view is not None else local(self)
+        cell = self if self._view is not None else local(self)
         result = compute(self, other)
         if result is NotImplemented or (cell.type.ndim == 0 and not cell.boxed):
             return result  # a scalar is immutable: a += 1 rebinds the name, as in Python

@@ -98,9 +98,9 @@ def binary(op: Op, ufunc: np.ufunc, x, y):
         raise_leaked(x if type(x) is Traced else y)
     assert builder is not None
     if type(x) is Traced and not x.weak:
-        vx = x._var if x.builder is builder and x.view is None else operand(builder, x)
+        vx = x._var if x.builder is builder and x._view is None else operand(builder, x)
         if type(y) is Traced:
-            vy = y._var if y.builder is builder and y.view is None else operand(builder, y)
+            vy = y._var if y.builder is builder and y._view is None else operand(builder, y)
             if vx.type is vy.type and not y.weak:
                 out = _direct_type(op, ufunc, vx.type)
                 if out is not None:
@@ -113,7 +113,7 @@ def binary(op: Op, ufunc: np.ufunc, x, y):
                 active = x.active and out.inexact
                 return record_elementwise(builder, op, (vx, other), out, False, active)
     elif type(y) is Traced and not y.weak and (type(x) is float or type(x) is int):
-        vy = y._var if y.builder is builder and y.view is None else operand(builder, y)
+        vy = y._var if y.builder is builder and y._view is None else operand(builder, y)
         out = _direct_type(op, ufunc, vy.type)
         if out is not None and vy.type.dtype.kind == "f":
             other = Literal(vy.type.dtype.type(x))

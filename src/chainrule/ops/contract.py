@@ -1,8 +1,10 @@
 """Products of arrays summed over shared axes: dot, matmul, tensordot and einsum all come to this.
 
 Value     contract(x, y): sum over `axes` of x times y, matched over `batch`. The result's axes are
-          the batch axes, then x's free axes, then y's free axes.
-Slope     bilinear; the transposes are contractions of the cotangent with the other operand.
+          the batch axes, then x's free axes, then y's free axes. It is done by NumPy's own dot and
+          matmul, so the bits are theirs; a transposed operand is read in place.
+Slope     bilinear; the transposes are contractions of the cotangent with the other operand, their
+          operands in the order that needs no transposition afterwards.
 """
 
 import math
@@ -12,13 +14,9 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.ops.elementwise import conj
-from chainrule.ops.shape import inverse_permutation, transpose
+from chainrule.ops.shape import kept_axes, transpose
 from chainrule.program.op import Bilinear, Op
 from chainrule.program.types import Type
-
-
-def _free(ndim: int, used) -> tuple[int, ...]:
-    return tuple(a for a in range(ndim) if a not in used)
 
 
 def _contract_type(x: Type, y: Type, *, axes, batch) -> tuple[Type, ...]:
@@ -28,93 +26,126 @@ def _contract_type(x: Type, y: Type, *, axes, batch) -> tuple[Type, ...]:
         if [x.shape[a] for a in over[0]] != [y.shape[a] for a in over[1]]:
             raise errors.ShapeError(f"contract: {x} and {y} differ in length over axes {over}.")
     shape = [x.shape[a] for a in batch[0]]
-    shape += [x.shape[a] for a in _free(x.ndim, axes[0] + batch[0])]
-    shape += [y.shape[a] for a in _free(y.ndim, axes[1] + batch[1])]
+    shape += [x.shape[a] for a in kept_axes(x.ndim, axes[0] + batch[0])]
+    shape += [y.shape[a] for a in kept_axes(y.ndim, axes[1] + batch[1])]
     return (x.with_shape(tuple(shape)),)
+
+
+# --- the value ----------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=4096)
 def _plan(x_shape, y_shape, axes, batch):
-    """How a contraction is done by matmul: permutations, matrix shapes, result shape."""
-    free_x = _free(len(x_shape), axes[0] + batch[0])
-    free_y = _free(len(y_shape), axes[1] + batch[1])
+    """Orders of the axes, shapes and product to multiply with, and the shape of the result."""
+    free_x = kept_axes(len(x_shape), axes[0] + batch[0])
+    free_y = kept_axes(len(y_shape), axes[1] + batch[1])
+    stack = tuple(x_shape[a] for a in batch[0])
+    rows, columns = tuple(x_shape[a] for a in free_x), tuple(y_shape[a] for a in free_y)
+    count = math.prod(x_shape[a] for a in axes[0])
+    if not axes[0]:
+        shapes = stack + rows + (1,) * len(columns), stack + (1,) * len(rows) + columns
+        product = np.multiply
+    elif stack and not rows and not columns:
+        shapes = (*stack, count), (*stack, count)
+        product = _vectors
+    else:
+        shapes = (*stack, math.prod(rows), count), (*stack, count, math.prod(columns))
+        product = _stacks if stack else np.dot
     order_x, order_y = batch[0] + free_x + axes[0], batch[1] + axes[1] + free_y
-    batch_shape = tuple(x_shape[a] for a in batch[0])
-    inner = math.prod(x_shape[a] for a in axes[0])
-    rows, columns = (x_shape[a] for a in free_x), (y_shape[a] for a in free_y)
-    rows, columns = tuple(rows), tuple(columns)
-    plain = len(rows) == 1 and len(columns) == 1 and len(axes[0]) == 1
-    return (
-        None if order_x == tuple(range(len(x_shape))) else order_x,
-        None if order_y == tuple(range(len(y_shape))) else order_y,
-        None if plain else (*batch_shape, math.prod(rows), inner),
-        None if plain else (*batch_shape, inner, math.prod(columns)),
-        None if plain else batch_shape + rows + columns,
-    )
+    return order_x, order_y, shapes, stack + rows + columns, product
+
+
+def _vectors(x, y):
+    """Products of two stacks of vectors, entry by entry of the stack."""
+    return np.vecdot(x.conj() if x.dtype.kind == "c" else x, y)
+
+
+def _stacks(x, y):
+    """Products of two stacks of matrices."""
+    return np.matmul(_for_blas(x), _for_blas(y))
+
+
+def _for_blas(x):
+    """A stack of matrices of which one axis is contiguous, so that matmul takes no slow loop."""
+    return x if x.itemsize in x.strides[-2:] else np.ascontiguousarray(x)
 
 
 def _contract(x, y, *, axes, batch):
-    if not batch[0] and len(axes[0]) == 1 and x.ndim <= 2 and y.ndim <= 2:
-        return np.dot(
-            x.T if x.ndim == 2 and axes[0][0] == 0 else x,
-            y.T if y.ndim == 2 and axes[1][0] == 1 else y,
-        )
-    order_x, order_y, shape_x, shape_y, shape_out = _plan(x.shape, y.shape, axes, batch)
-    x = x if order_x is None else x.transpose(order_x)
-    y = y if order_y is None else y.transpose(order_y)
-    if shape_x is None:
-        return np.matmul(x, y)
-    return np.matmul(x.reshape(shape_x), y.reshape(shape_y)).reshape(shape_out)[()]
+    if not batch[0] and len(axes[0]) == 1 and y.ndim <= 2:
+        (over_x,), (over_y,) = axes
+        if x.ndim <= 2:
+            left = x.T if over_x == 0 and x.ndim == 2 else x
+            return np.dot(left, y.T if over_y == 1 else y)
+        if over_x == x.ndim - 1 and over_y == 0:
+            return np.matmul(x, y)
+    order_x, order_y, (shape_x, shape_y), shape, product = _plan(x.shape, y.shape, axes, batch)
+    x = x.transpose(order_x).reshape(shape_x)
+    y = y.transpose(order_y).reshape(shape_y)
+    return product(x, y).reshape(shape)[()]
+
+
+# --- derivatives and batching -------------------------------------------------------------------
+
+
+def labelled(x, in_x, y, in_y, out):
+    """The contraction of two arrays whose axes carry labels, as the array with the labels `out`.
+
+    A label that both carry is summed over, unless it is in `out`; one that only one of them carries
+    must be in `out`. Of the two orders of the operands, the one that needs no transposition.
+    """
+    first = _order(in_x, in_y, out)
+    if first == out or _order(in_y, in_x, out) != out:
+        product = _contract_labels(x, in_x, y, in_y, out)
+        if first == out:
+            return product
+        return transpose(product, axes=tuple(first.index(label) for label in out))
+    return _contract_labels(y, in_y, x, in_x, out)
+
+
+def _order(in_x, in_y, out) -> tuple:
+    """The labels of a contraction's result: batch, then free in x, then free in y."""
+    batch = tuple(label for label in out if label in in_x and label in in_y)
+    free_x = tuple(label for label in in_x if label not in in_y)
+    return batch + free_x + tuple(label for label in in_y if label not in in_x)
+
+
+def _contract_labels(x, in_x, y, in_y, out):
+    batch = [label for label in out if label in in_x and label in in_y]
+    summed = [label for label in in_x if label in in_y and label not in out]
+
+    def places(labels):
+        return tuple(in_x.index(n) for n in labels), tuple(in_y.index(n) for n in labels)
+
+    return contract(x, y, axes=places(summed), batch=places(batch))
+
+
+def _labels(ndim_x: int, ndim_y: int, axes, batch):
+    """Labels of x's axes, y's and the result's: y's own are numbered after x's."""
+    in_x = tuple(range(ndim_x))
+    partner = dict(zip(axes[1] + batch[1], axes[0] + batch[0], strict=True))
+    in_y = tuple(partner.get(a, ndim_x + a) for a in range(ndim_y))
+    free_x = kept_axes(ndim_x, axes[0] + batch[0])
+    free_y = tuple(ndim_x + a for a in kept_axes(ndim_y, axes[1] + batch[1]))
+    return in_x, in_y, batch[0] + free_x + free_y
 
 
 def _contract_left(ct, x, y, *, axes, batch):
-    """Contract ct with y over y's free axes, then put x's axes back in order."""
-    free_y = _free(y.ndim, axes[1] + batch[1])
-    count, free_x = len(batch[0]), _free(x.ndim, axes[0] + batch[0])
-    first = count + len(free_x)
-    over = (tuple(range(first, first + len(free_y))), free_y)
-    out = contract(ct, conj(y), axes=over, batch=(tuple(range(count)), batch[1]))
-    # out has x's batch axes, x's free axes, then y's contracted axes in y's own order
-    sorted_y = sorted(range(len(axes[1])), key=lambda i: axes[1][i])
-    order = batch[0] + free_x + tuple(axes[0][i] for i in sorted_y)
-    return _reordered(out, order)
+    in_x, in_y, out = _labels(x.ndim, y.ndim, axes, batch)
+    return labelled(ct, out, conj(y), in_y, in_x)
 
 
 def _contract_right(ct, x, y, *, axes, batch):
-    """Contract x with ct over x's free axes, then put y's axes back in order."""
-    free_x = _free(x.ndim, axes[0] + batch[0])
-    free_y = _free(y.ndim, axes[1] + batch[1])
-    count = len(batch[0])
-    over = (free_x, tuple(range(count, count + len(free_x))))
-    out = contract(conj(x), ct, axes=over, batch=(batch[0], tuple(range(count))))
-    # out has the batch axes, x's contracted axes in x's own order, then y's free axes
-    sorted_x = sorted(range(len(axes[0])), key=lambda i: axes[0][i])
-    order = batch[1] + tuple(axes[1][i] for i in sorted_x) + free_y
-    return _reordered(out, order)
-
-
-def _reordered(out, order):
-    return out if order == tuple(range(len(order))) else transpose(
-        out, axes=inverse_permutation(order)
-    )
+    in_x, in_y, out = _labels(x.ndim, y.ndim, axes, batch)
+    return labelled(conj(x), in_x, ct, out, in_y)
 
 
 def _contract_batch(size, inputs, batched, *, axes, batch):
+    """A lane of both operands is a batch axis; of one, a free axis, which is moved to the front."""
     x, y = inputs
-    in_x, in_y = int(batched[0]), int(batched[1])
-    shifted = (tuple(a + in_x for a in axes[0]), tuple(a + in_y for a in axes[1]))
-    shared = (tuple(a + in_x for a in batch[0]), tuple(a + in_y for a in batch[1]))
-    if in_x and in_y:
-        return contract(x, y, axes=shifted, batch=((0, *shared[0]), (0, *shared[1])))
-    out = contract(x, y, axes=shifted, batch=shared)
-    if in_x:  # the lane is x's first free axis
-        return _to_front(out, len(batch[0]))
-    return _to_front(out, len(batch[0]) + len(_free(x.ndim, axes[0] + batch[0])))
-
-
-def _to_front(out, axis: int):
-    order = (axis, *(a for a in range(out.ndim) if a != axis))
-    return out if axis == 0 else transpose(out, axes=order)
+    in_x, in_y, out = _labels(x.ndim - batched[0], y.ndim - batched[1], axes, batch)
+    in_x = ("lane", *in_x) if batched[0] else in_x
+    in_y = ("lane", *in_y) if batched[1] else in_y
+    return labelled(x, in_x, y, in_y, ("lane", *out))
 
 
 def _contract_flops(ins, outs, params) -> int:

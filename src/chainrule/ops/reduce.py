@@ -1,8 +1,10 @@
 """Reductions and scans along axes: prod, max, min, all, any, argmax, argmin, cumulative ones.
 
 Value     NumPy's function, in the input's dtype (promotion is explicit in the program).
-Slope     prod by exclusive products, so that zeros are exact; max and min split evenly over ties.
-Source    exclusive products: ours; the even split: a member of the subdifferential.
+Slope     prod and cumprod by products of the other entries, so that zeros are exact; max and min
+          split evenly over ties, and give nan where their value is nan; a running maximum follows
+          the latest entry that holds the record.
+Source    running products: the prefix scan of Hillis and Steele, CACM 29 (1986); the rest is ours.
 """
 
 import math
@@ -19,13 +21,13 @@ from chainrule.ops.shape import (
     flip,
     iota,
     kept_axes,
-    move_axis,
     reduced_type,
     reduction_batch,
     reshape,
     sum_,
     transpose,
 )
+from chainrule.ops.sort import along, axis_batch
 from chainrule.program.op import Discrete, Forward, Linear, Op
 from chainrule.program.types import Type, array_type
 
@@ -40,8 +42,8 @@ def _extreme_tangent(inputs, outputs, tangents, *, axes):
     (x,), (out,), (dx,) = inputs, outputs, tangents
     at_extreme = equal(x, _spread(out, x, axes))
     count = sum_(cast(at_extreme, dtype=np.dtype(np.float64)), axes=axes)
-    weight = cast(1.0 / count, dtype=x.dtype)
-    share = select(at_extreme, _spread(weight, x, axes), x.dtype.type(0))
+    weight = cast(1.0 / count, dtype=x.dtype)  # infinite where the extreme is nan: 0 * inf is nan
+    share = cast(at_extreme, dtype=x.dtype) * _spread(weight, x, axes)
     return sum_(scale(share, dx), axes=axes)
 
 
@@ -80,13 +82,7 @@ def _products_of_others(x, axis: int):
 
 def exclusive(scan_op, x, axis: int):
     """The cumulative product of all entries before each one (1 for the first)."""
-    n = x.shape[axis]
-    if n == 0:
-        return x
-    before = tuple((0, n - 1 if a == axis else m, 1) for a, m in enumerate(x.shape))
-    one_shape = tuple(1 if a == axis else m for a, m in enumerate(x.shape))
-    ones = broadcast(x.dtype.type(1), shape=one_shape, axes=())
-    return scan_op(concatenate(ones, index(x, at=before), axis=axis), axis=axis)
+    return scan_op(shifted(x, axis, 1, 1), axis=axis) if x.shape[axis] else x
 
 
 prod = Op(
@@ -114,20 +110,13 @@ def _arg_type(x: Type, *, axis) -> tuple[Type, ...]:
     return (array_type(x.shape[:axis] + x.shape[axis + 1 :], np.dtype(np.int64)),)
 
 
-def _axis_batch(op):
-    def rule(size, inputs, batched, *, axis, **params):
-        return op()(inputs[0], axis=axis + 1, **params)
-
-    return rule
-
-
 argmax = Op(
     "argmax", _arg_type, lambda x, *, axis: np.argmax(x, axis), Discrete(),
-    _axis_batch(lambda: argmax), doc="the index of the first largest entry along `axis`",
+    axis_batch(lambda: argmax), doc="the index of the first largest entry along `axis`",
 )  # fmt: skip
 argmin = Op(
     "argmin", _arg_type, lambda x, *, axis: np.argmin(x, axis), Discrete(),
-    _axis_batch(lambda: argmin), doc="the index of the first smallest entry along `axis`",
+    axis_batch(lambda: argmin), doc="the index of the first smallest entry along `axis`",
 )  # fmt: skip
 
 
@@ -141,60 +130,59 @@ def _cumsum_transpose(ct, x, *, axis):
 
 cumsum = Op(
     "cumsum", _same_type, lambda x, *, axis: np.add.accumulate(x, axis), Linear(_cumsum_transpose),
-    _axis_batch(lambda: cumsum), doc="running sums along `axis`",
+    axis_batch(lambda: cumsum), doc="running sums along `axis`",
 )  # fmt: skip
 
 
 def _cumprod_tangent(inputs, outputs, tangents, *, axis):
-    """Sum over i <= j of dx_i times the product of the others up to j: exact at zeros, O(n^2)."""
+    """The recurrence t[j] = x[j] t[j-1] + dx[j] out[j-1], in log2(n) rounds and without division.
+
+    After a round of reach s, `carry[j]` is the product of the s entries up to j and `t[j]` holds
+    the terms whose dx lies among them: (a, s) then (b, t) compose to (a b, b s + t).
+    """
     (x,), _, (dx,) = inputs, outputs, tangents
     n = x.shape[axis]
-    last = x.ndim
-    lead = move_axis(x, axis, x.ndim - 1)
-    wide_shape = (*lead.shape[:-1], n, n)  # (..., i, j): factor i is left out
-    spread = broadcast(lead, shape=wide_shape, axes=(*range(x.ndim - 1), last))
-    number = iota_pair(n)
-    left_out = broadcast(equal(*number), shape=wide_shape, axes=(last - 1, last))
-    products = cumprod(select(left_out, x.dtype.type(1), spread), axis=last)
-    upto = broadcast(number[0] <= number[1], shape=wide_shape, axes=(last - 1, last))
-    others = select(upto, products, x.dtype.type(0))
-    d_wide = broadcast(
-        move_axis(dx, axis, x.ndim - 1), shape=wide_shape, axes=tuple(range(x.ndim))
-    )
-    return move_axis(sum_(scale(others, d_wide), axes=(last - 1,)), x.ndim - 1, axis)
+    tangent, carry, reach = scale(exclusive(cumprod, x, axis), dx), x, 1
+    while reach < n:
+        tangent = tangent + scale(carry, shifted(tangent, axis, reach, 0))
+        carry = carry * shifted(carry, axis, reach, 1)
+        reach *= 2
+    return tangent
 
 
-def iota_pair(n: int):
-    """Row numbers and column numbers of an (n, n) array."""
-    counting = iota(size=n, dtype=np.dtype(np.int64))
-    rows = broadcast(counting, shape=(n, n), axes=(0,))
-    return rows, broadcast(counting, shape=(n, n), axes=(1,))
+def shifted(x, axis: int, by: int, fill: int):
+    """x moved `by` places up along an axis; the places that become free hold `fill`."""
+    n = x.shape[axis]
+    kept = tuple((0, n - by if a == axis else m, 1) for a, m in enumerate(x.shape))
+    return preceded(index(x, at=kept), axis, by, fill)
+
+
+def preceded(x, axis: int, by: int, fill: int):
+    """x with `by` entries `fill` before it along an axis."""
+    shape = tuple(by if a == axis else n for a, n in enumerate(x.shape))
+    return concatenate(broadcast(x.dtype.type(fill), shape=shape, axes=()), x, axis=axis)
 
 
 cumprod = Op(
     "cumprod", _same_type, lambda x, *, axis: np.multiply.accumulate(x, axis),
-    Forward(_cumprod_tangent), _axis_batch(lambda: cumprod), doc="running products along `axis`",
+    Forward(_cumprod_tangent), axis_batch(lambda: cumprod), doc="running products along `axis`",
 )  # fmt: skip
 
 
 def _running_extreme_tangent(inputs, outputs, tangents, *, axis):
-    """The tangent of the entry that holds the record: the latest that equals the running extreme."""
+    """The tangent of the latest entry that holds the record."""
     (x,), (out,), (dx,) = inputs, outputs, tangents
     counting = iota(size=x.shape[axis], dtype=np.dtype(np.int64))
     number = broadcast(counting, shape=x.shape, axes=(axis,))
     record = cummax(select(equal(x, out), number, np.int64(0)), axis=axis)
-    places = []
-    for a, n in enumerate(x.shape):
-        along = iota(size=n, dtype=np.dtype(np.int64))
-        places.append(record if a == axis else broadcast(along, shape=x.shape, axes=(a,)))
-    return index(dx, *places, at=())
+    return along(dx, record, axis)
 
 
 cummax = Op(
     "cummax", _same_type, lambda x, *, axis: np.maximum.accumulate(x, axis),
-    Forward(_running_extreme_tangent), _axis_batch(lambda: cummax), doc="running maximum",
+    Forward(_running_extreme_tangent), axis_batch(lambda: cummax), doc="running maximum",
 )  # fmt: skip
 cummin = Op(
     "cummin", _same_type, lambda x, *, axis: np.minimum.accumulate(x, axis),
-    Forward(_running_extreme_tangent), _axis_batch(lambda: cummin), doc="running minimum",
+    Forward(_running_extreme_tangent), axis_batch(lambda: cummin), doc="running minimum",
 )  # fmt: skip

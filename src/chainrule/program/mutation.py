@@ -17,7 +17,7 @@ def make_view(parent: Traced, key, read, write) -> Traced:
     if value is parent:
         return parent
     out = Traced(value.builder, value._var, parent.weak, parent.active)
-    out.view = View(parent, key, read, write)
+    out._view = View(parent, key, read, write)
     out._seen = operand(value.builder, parent)
     out.boxed = True
     return out
@@ -37,7 +37,7 @@ def assign(target: Traced, value: Traced) -> None:
     target = local(target)
     if value.type is not target.type:
         raise errors.MutationError(f"cannot store {value.type} in place of {target.type}")
-    view = target.view
+    view = target._view
     if view is not None:
         if view.write is None:
             raise errors.MutationError(
@@ -51,3 +51,27 @@ def assign(target: Traced, value: Traced) -> None:
     for alias in target.builder.aliases.get(id(target), ()):
         if alias._var is not target._var:
             alias._var, alias.active = target._var, target.active
+
+
+def captured_cell(owner, attribute: str) -> Traced:
+    """The cell of an array that a captured object holds, such as a generator's state.
+
+    Writes to the cell are written back to `owner.attribute` when the outermost trace has run.
+    """
+    builder = current()
+    assert builder is not None
+    return _cell_in(builder, owner, attribute)
+
+
+def _cell_in(builder, owner, attribute: str) -> Traced:
+    key = (id(owner), attribute)
+    found = builder.owned.get(key)
+    if found is not None:
+        return found[0]
+    if builder.parent is None:
+        cell = builder.capture(getattr(owner, attribute))
+        builder.cells[id(cell)] = (owner, attribute)
+    else:
+        cell = builder.capture(_cell_in(builder.parent, owner, attribute))
+    builder.owned[key] = (cell, owner)
+    return cell

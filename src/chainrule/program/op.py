@@ -38,12 +38,16 @@ class Linear:
     `transpose(ct, *inputs, **params)` returns one cotangent per input, None for the others; a
     linear input arrives as its Type. `accumulate(total, ct, *inputs, **params)`, for operations
     with one linear input, adds the cotangent into the running total instead (or into zeros, where
-    `total` is None), so that a loop that reads `x[i]` costs O(n).
+    `total` is None), so that a loop that reads `x[i]` costs O(n). `forward(inputs, outputs,
+    tangents, **params)`, as in `Forward`, is the tangent by the inputs outside `positions`, for
+    operations that are linear in one input and smooth in another (solve); None where these have no
+    tangent space.
     """
 
     transpose: Callable | None = None
     positions: tuple[int, ...] | None = None
     accumulate: Callable | None = None
+    forward: Callable | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class Structural:
 
     forward: Callable  # (equation, primals, tangents, transform) -> (outputs, tangents)
     split: Callable  # (equation, known, transform) -> known and linear equations
-    transpose: Callable  # (equation, cotangents, ...) -> cotangents of the linear inputs
+    transpose: Callable | None  # (equation, cotangents, ...) -> cotangents of the inputs
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ Control-flow operations hold closed sub-programs (no captured arrays) in their p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
+from chainrule.program.cost import Cost, cost
 from chainrule.program.text import format_program, line_text
 from chainrule.program.types import Type, array_type
 
@@ -86,15 +87,6 @@ class Equation:
         return f"Equation({self.op.name} at {self.where})"
 
 
-class Cost(NamedTuple):
-    """What one run of a program takes, predicted from shapes alone (see `Program.cost`)."""
-
-    flops: int
-    bytes_read: int
-    bytes_written: int
-    peak_bytes: int
-
-
 class Program:
     """A program: `inputs` and `captured` variables, `equations` in order, `outputs`.
 
@@ -102,7 +94,7 @@ class Program:
     function closed over; its content is read at each call.
     """
 
-    __slots__ = ("_key", "captured", "captured_values", "equations", "inputs", "name", "outputs")
+    __slots__ = ("_hash", "_key", "captured", "captured_values", "equations", "inputs", "name", "outputs")
 
     def __init__(
         self,
@@ -120,6 +112,7 @@ class Program:
         self.captured_values = tuple(captured_values)
         self.name = name
         self._key: tuple | None = None
+        self._hash: int | None = None
 
     @property
     def in_types(self) -> tuple[Type, ...]:
@@ -143,7 +136,9 @@ class Program:
         return self is other or (isinstance(other, Program) and self.key == other.key)
 
     def __hash__(self) -> int:
-        return hash(self.key)
+        if self._hash is None:
+            self._hash = hash(self.key)
+        return self._hash
 
     def closed(self) -> Program:
         """The same program with its captured arrays as leading inputs."""
@@ -156,6 +151,10 @@ class Program:
     def text(self) -> str:
         """The program printed in the form that `chainrule.program.parse.parse` reads back."""
         return format_program(self)
+
+    def cost(self) -> Cost:
+        """Predicted flops, bytes read and written, and peak bytes of one run."""
+        return cost(self)
 
     def __repr__(self) -> str:
         return self.text()
@@ -183,17 +182,6 @@ def _structure(program: Program) -> tuple:
         found = get(operand)
         key.append(operand.key if found is None else found)
     return tuple(key)
-
-
-def subprograms(equation: Equation) -> Iterator[tuple[str, Program]]:
-    """The sub-programs in an equation's params, with their param names (lists flattened)."""
-    for name, value in equation.params.items():
-        if isinstance(value, Program):
-            yield name, value
-        elif isinstance(value, tuple):
-            for item in value:
-                if isinstance(item, Program):
-                    yield name, item
 
 
 def map_subprograms(equation: Equation, change) -> dict[str, Any]:

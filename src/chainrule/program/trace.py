@@ -52,14 +52,16 @@ class Traced:
     depend on it. Users never construct one; `chainrule.numpy` gives it its operators.
     """
 
-    __slots__ = ("__weakref__", "_seen", "_var", "active", "boxed", "builder", "view", "weak")
+    __slots__ = (
+        "__weakref__", "_seen", "_strides", "_var", "active", "boxed", "builder", "_view", "weak",
+    )  # fmt: skip
 
     def __init__(self, builder: Builder, var: Operand, weak=False, active=False):
         self.builder = builder
         self._var = var
         self.weak = weak
         self.active = active
-        self.view: View | None = None
+        self._view: View | None = None
         self._seen: Operand | None = None
         self.boxed = False  # True for a 0-d array, which is mutable where a scalar is not
 
@@ -95,11 +97,14 @@ class Builder:
         self.values: dict[Operand, Any] | None = {} if concrete else None
         self.open = False
         self.aliases: dict[int, list[Traced]] = {}  # arguments that are one and the same array
+        self.cells: dict[int, tuple[Any, str]] = {}  # traced cell -> captured object, attribute
+        self.owned: dict[tuple[int, str], tuple[Traced, Any]] = {}  # and the way back
         self._adopted: dict[int, Traced] = {}
         self._views: list = []  # keeps outer views alive while their identities are keys
         self._memo: dict | None = {} if reuse else None  # value numbering, for derived programs
-        self._maker: dict[Var, Equation] = {}
+        self._maker: dict[Operand, Equation] = {}
         self._indexed = 0
+        self.strides: dict[Operand, Any] = {}  # memory layouts (chainrule.numpy.layout)
 
     def __enter__(self) -> Builder:
         self.parent = _stack.top
@@ -136,10 +141,10 @@ class Builder:
     def _capture_traced(self, outer: Traced) -> Traced:
         if not self._has_ancestor(outer.builder):
             raise_leaked(outer)
-        if outer.view is not None:
-            parent = self.capture(outer.view.parent)
+        if outer._view is not None:
+            parent = self.capture(outer._view.parent)
             made = Traced(self, outer._var, outer.weak, outer.active)
-            made.view = View(parent, outer.view.key, outer.view.read, outer.view.write)
+            made._view = View(parent, outer._view.key, outer._view.read, outer._view.write)
             self._views.append(outer)
             return made
         var = Var(outer.type, getattr(outer._var, "name", None))
@@ -165,11 +170,17 @@ class Builder:
             self._compute(var)
         return self.values.get(var)
 
+    def maker(self, var: Operand) -> Equation | None:
+        """The equation that made a variable; None for an input."""
+        if self._indexed < len(self.equations):
+            for equation in self.equations[self._indexed :]:
+                for out in equation.outputs:
+                    self._maker[out] = equation
+            self._indexed = len(self.equations)
+        return self._maker.get(var)
+
     def _compute(self, wanted: Var) -> None:
-        for equation in self.equations[self._indexed :]:
-            for out in equation.outputs:
-                self._maker[out] = equation
-        self._indexed = len(self.equations)
+        self.maker(wanted)
         self._bind_captured()
         values, pending = self.values, [wanted]
         assert values is not None
@@ -235,7 +246,7 @@ def is_traced(value) -> bool:
 
 def concrete_value(traced: Traced):
     """The value at hand of a traced value, or None."""
-    var = operand(traced.builder, traced) if traced.view is not None else traced._var
+    var = operand(traced.builder, traced) if traced._view is not None else traced._var
     return traced.builder.value(var)
 
 
@@ -282,13 +293,13 @@ def operand(builder: Builder, traced: Traced) -> Operand:
     """The variable that holds a traced value in this builder, captured from outside if need be."""
     if traced.builder is not builder:
         traced = builder.capture(traced)
-    if traced.view is not None:
+    if traced._view is not None:
         _refresh(traced)
     return traced._var
 
 
 def _refresh(traced: Traced) -> None:
-    view = traced.view
+    view = traced._view
     assert view is not None
     parent = operand(traced.builder, view.parent)
     if traced._seen is not parent:

@@ -30,5 +30,5 @@ CASES = [
     case("SALib.test_functions.Sobol_G", "evaluate", array([0.13, 0.64, 0.87], [0.9, 0.4, 0.22]),
          array(0.0, 1.0, 4.5)),
     case("SALib.test_functions.oakley2004", "evaluate", array([0.6, -0.2], [0.3, 1.1]),
-         array([0.4, 1.2], [0.7, -0.3], [0.2, 0.9]).T[:, :2], array([0.4, 0.1], [0.1, 0.8])),
+         array([0.4, 1.2], [0.7, -0.3], [0.2, 0.9]), array([0.4, 0.1], [0.1, 0.8])),
 ]

@@ -1,0 +1,36 @@
+"""The right derivative of the NumPy code you already have."""
+
+import chainrule.numpy  # noqa: F401  (gives traced values their operators)
+from chainrule.api import (
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    linearize,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+)
+from chainrule.batching import vmap
+from chainrule.control import checkpoint, cond, fori_loop, scan, while_loop
+from chainrule.program.tree import register
+
+__all__ = [
+    "checkpoint",
+    "cond",
+    "fori_loop",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "linearize",
+    "register",
+    "scan",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+    "while_loop",
+]

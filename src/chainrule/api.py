@@ -1,0 +1,454 @@
+"""The derivative functions: grad, jvp, vjp, linearize, jacobian, hessian, hvp.
+
+Each traces the function, transforms the program, and runs the result: evaluated on NumPy, or
+recorded where it is called inside another trace. Transformed programs are kept by the structure of
+the traced one, so a repeated call pays for tracing and evaluation only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from chainrule import errors
+from chainrule.derived import derived
+from chainrule.program.trace import Traced
+from chainrule.program.tree import (
+    LEAF,
+    Static,
+    first_difference,
+    flatten,
+    is_leaf,
+    map_leaves,
+    node_of,
+    paths,
+    unflatten,
+)
+from chainrule.program.types import Type, type_of
+from chainrule.tracing import Call, run, trace_call
+
+
+def grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
+    """The gradient of a scalar function with respect to the arguments `argnums`.
+
+    **Maths** for real x, the g with df = <g, dx>; for complex x, `x - step * g` descends (the
+    convention of PyTorch and TensorFlow).
+    **Shapes** the gradient has the structure, shapes and dtypes of the argument (a tuple of them
+    where `argnums` is a sequence). With `has_aux`, `f` returns (value, aux), and the result is
+    (gradient, aux).
+    **Errors** `NonScalarOutput` where the value is not one real number, `NotDifferentiable` for an
+    integer argument.
+    **Cost** a small multiple of the function's flops, whatever the number of inputs.
+
+    >>> import numpy as np
+    >>> grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
+    array([2., 4.])
+    """
+
+    @wraps(f)
+    def gradient(*args, **kwargs):
+        _, grads, aux = _gradient(f, argnums, has_aux, False, args, kwargs)
+        return (grads, aux) if has_aux else grads
+
+    return gradient
+
+
+def value_and_grad(
+    f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable:
+    """The value of a scalar function together with its gradient: (value, gradient).
+
+    With `has_aux`, `f` returns (value, aux), and the result is ((value, aux), gradient).
+    Otherwise as `grad`.
+
+    >>> value_and_grad(lambda x: x**3)(2.0)
+    (np.float64(8.0), np.float64(12.0))
+    """
+
+    @wraps(f)
+    def value_and_gradient(*args, **kwargs):
+        value, grads, aux = _gradient(f, argnums, has_aux, True, args, kwargs)
+        return ((value, aux), grads) if has_aux else (value, grads)
+
+    return value_and_gradient
+
+
+def _gradient(f, argnums, has_aux: bool, with_value: bool, args, kwargs):
+    chosen = Chosen(f, argnums, args)
+    call = trace_call(f, args, kwargs, chosen.leaves)
+    _check_scalar(call, has_aux)
+    mask = call.active(chosen.leaves)
+    plan = derived("gradient", call.program, mask, with_value)
+    outputs = run(plan, call.operands)
+    if not with_value:
+        outputs.insert(0, None)
+    count = len(call.program.outputs)
+    result = call.finish(outputs[:count])
+    value, aux = result if has_aux else (result, None)
+    return value, chosen.rebuild(outputs[count:]), aux
+
+
+class Chosen:
+    """The arguments a derivative is taken by: their leaf numbers, and their structures."""
+
+    def __init__(self, f, argnums, args: tuple):
+        self.single = isinstance(argnums, int | np.integer)
+        numbers = (int(argnums),) if self.single else tuple(int(n) for n in argnums)
+        self.numbers = tuple(_argument_number(f, n, len(args)) for n in numbers)
+        starts, total = [], 0
+        for value in args:
+            starts.append(total)
+            total += 1 if is_leaf(value) else len(flatten(value)[0])
+        self.structures, self.order, self.values = [], [], []
+        for n in self.numbers:
+            leaves, structure = flatten(args[n])
+            _check_differentiable(f, n, leaves, structure)
+            self.structures.append(structure)
+            self.values.append(leaves)
+            self.order += range(starts[n], starts[n] + len(leaves))
+        self.leaves = frozenset(self.order)
+
+    def rebuild(self, found: list):
+        """Trees like the chosen arguments, from one value per chosen leaf, in input order."""
+        by_leaf = dict(zip(sorted(self.leaves), found, strict=True))
+        source = iter([by_leaf[i] for i in self.order])
+        trees = [
+            unflatten(s, [next(source) for _ in leaves])
+            for s, leaves in zip(self.structures, self.values, strict=True)
+        ]
+        return trees[0] if self.single else tuple(trees)
+
+
+def _argument_number(f, n: int, count: int) -> int:
+    if not -count <= n < count:
+        raise errors.StructureMismatch(
+            f"argnums={n}, but {_name(f)} was called with {count} positional arguments. "
+            "Pass the arguments to differentiate by position."
+        )
+    return n % count
+
+
+def _name(f) -> str:
+    return getattr(f, "__name__", type(f).__name__)
+
+
+def _check_differentiable(f, n: int, leaves: list, structure) -> None:
+    if not leaves:
+        raise errors.NotDifferentiable(
+            f"argument {n} of {_name(f)} holds no arrays or numbers to differentiate by "
+            f"(it is {_what(structure)})."
+        )
+    for leaf, path in zip(leaves, paths(structure), strict=True):
+        dtype = leaf.type.dtype if type(leaf) is Traced else np.asarray(leaf).dtype
+        if dtype.kind not in "fc":
+            raise errors.NotDifferentiable(
+                f"argument {n}{path} of {_name(f)} is {leaf!r} of dtype {dtype}, which has no "
+                "derivative.\n  Pass a float (3.0 instead of 3, x.astype(float)), or choose "
+                "other arguments with argnums."
+            )
+
+
+def _what(structure) -> str:
+    return repr(structure.value) if isinstance(structure, Static) else repr(structure)
+
+
+def _check_scalar(call: Call, has_aux: bool) -> None:
+    structure = call.structure
+    if has_aux:
+        children = getattr(structure, "children", ())
+        if len(children) != 2:
+            raise errors.StructureMismatch(
+                f"with has_aux, {call.name} must return (value, aux); it returned {structure!r}."
+            )
+        structure = children[0]
+    if structure is not LEAF:
+        raise errors.NonScalarOutput(
+            f"grad needs one real number from {call.name}; it returned {structure!r}.\n"
+            "  Return the loss alone, use has_aux=True for (loss, aux), or use jacobian."
+        )
+    out = call.program.outputs[0]
+    if out.type.shape or out.type.dtype.kind not in "f":
+        raise _bad_output(call, out)
+
+
+def _bad_output(call: Call, out) -> Exception:
+    made = next((e for e in call.program.equations if out in e.outputs), None)
+    where = f" (made at {made.where})" if made is not None and made.where else ""
+    if out.type.dtype.kind in "biu":
+        return errors.NotDifferentiable(
+            f"{call.name} returned a {out.type}{where}: an integer or boolean output has no "
+            "derivative."
+        )
+    return errors.NonScalarOutput(
+        f"grad needs one real number from {call.name}; it returned a {out.type}{where}.\n"
+        "  Reduce it with .sum() or .mean(), take .real or abs() of a complex value, or use "
+        "jacobian."
+    )
+
+
+# --- forward and reverse products ----------------------------------------------------------------
+
+
+def jvp(f: Callable, primals: Sequence, tangents: Sequence) -> tuple[Any, Any]:
+    """The value of f and its directional derivative: (f(x), J(x) dx), in forward mode.
+
+    `primals` and `tangents` are tuples, one entry per argument; a tangent has the structure and
+    shapes of its primal, with None where a part does not move. Outputs without a tangent space
+    (integers) have tangent None.
+
+    >>> jvp(lambda x: x * x, (3.0,), (1.0,))
+    (np.float64(9.0), np.float64(6.0))
+    """
+    primals = _as_tuple(primals, "primals")
+    moving = _matching_leaves(primals, _as_tuple(tangents, "tangents"), "tangent", "primal")
+    wanted = frozenset(i for i, t in enumerate(moving) if t is not None)
+    call = trace_call(f, primals, {}, wanted)
+    plan, moves = derived("forward", call.program, call.active(wanted))
+    given = [moving[i] for i in sorted(wanted)]
+    outputs = run(plan, call.operands + given)
+    count = len(call.program.outputs)
+    return call.finish(outputs[:count]), _tangent_tree(call, moves, outputs[count:])
+
+
+def _as_tuple(values, what: str) -> tuple:
+    if not isinstance(values, tuple | list):
+        raise errors.StructureMismatch(
+            f"{what} must be a tuple with one entry per argument, got {type(values).__name__}; "
+            "write (x,) for one argument."
+        )
+    return tuple(values)
+
+
+def _matching_leaves(primals, others, what: str, like: str) -> list:
+    """The leaves of `others` at the places of the primals' leaves; None where a part is None."""
+    leaves, structure = flatten(primals)
+    found = flatten_like(structure, others, what)
+    for leaf, other, path in zip(leaves, found, paths(structure), strict=True):
+        if other is not None:
+            _check_tangent(leaf, other, path, what, like)
+    return [None if o is None else _cast_leaf(o, x) for o, x in zip(found, leaves, strict=True)]
+
+
+def _check_tangent(leaf, other, path: str, what: str, like: str) -> None:
+    have, want = _type(other), _type(leaf)
+    if have.shape != want.shape:
+        raise errors.StructureMismatch(
+            f"the {what} at {path} has shape {have.shape}, its {like} has shape {want.shape}."
+        )
+    if not want.inexact:
+        raise errors.NotDifferentiable(
+            f"the {like} at {path} has dtype {want.dtype}, which has no {what}; pass None there."
+        )
+
+
+def _type(value) -> Type:
+    return value.type if type(value) is Traced else type_of(np.asarray(value))
+
+
+def _cast_leaf(value, like):
+    dtype = _type(like).dtype
+    if type(value) is Traced:
+        return value if value.type.dtype == dtype else value.astype(dtype)
+    if np.asarray(value).dtype.kind == "c" and dtype.kind != "c":
+        raise errors.StructureMismatch("a complex tangent was given for a real primal.")
+    return np.asarray(value, dtype)
+
+
+def flatten_like(structure, tree, what: str) -> list:
+    """The leaves of a tree at the leaf places of a structure; None may stand for any part."""
+    if tree is None and not isinstance(structure, Static):
+        return [None] * len(paths(structure))
+    if structure is LEAF:
+        return [tree]
+    if isinstance(structure, Static):
+        return []
+    node = node_of(tree)
+    if node is None or len(node.children) != len(structure.children):
+        difference = first_difference(structure, flatten(tree)[1])
+        raise errors.StructureMismatch(f"the {what} does not have the right structure: {difference}")
+    out: list = []
+    for child, part in zip(structure.children, node.children, strict=True):
+        out += flatten_like(child, part, what)
+    return out
+
+
+def _tangent_tree(call: Call, moves, found: list):
+    """The tangents of the function's result as a tree; zeros where nothing moves."""
+    source = iter(found)
+    tangents = [next(source) if m else None for m in moves]
+    out = []
+    for i in range(call.count):
+        type_ = call.program.outputs[i].type
+        zero = np.zeros(type_.shape, type_.dtype)[()] if type_.inexact else None
+        out.append(zero if tangents[i] is None else tangents[i])
+    return unflatten(call.structure, out)
+
+
+def linearize(f: Callable, *primals) -> tuple[Any, Callable]:
+    """The value of f, and its derivative at this point as a linear function of the tangents.
+
+    The function is evaluated once; the returned map costs only the linear part.
+
+    >>> y, df = linearize(lambda x: x**2, 3.0)
+    >>> df(1.0), df(2.0)
+    (np.float64(6.0), np.float64(12.0))
+    """
+    wanted = _inexact_leaves(primals)
+    call = trace_call(f, primals, {}, wanted)
+    known, linear, moves = derived("linearize", call.program, call.active(wanted))
+    outputs = run(known, call.operands)
+    count = len(call.program.outputs)
+    residuals = outputs[count:]
+    y = call.finish(outputs[:count])
+
+    def derivative(*tangents):
+        moving = _matching_leaves(primals, tangents, "tangent", "primal")
+        given = [
+            np.zeros(_type(x).shape, _type(x).dtype) if t is None else t
+            for i, (t, x) in enumerate(zip(moving, flatten(primals)[0], strict=True))
+            if i in wanted
+        ]
+        return _tangent_tree(call, moves, run(linear, residuals + given))
+
+    return y, derivative
+
+
+def _inexact_leaves(primals) -> frozenset[int]:
+    leaves = flatten(primals)[0]
+    return frozenset(i for i, leaf in enumerate(leaves) if _type(leaf).inexact)
+
+
+def vjp(f: Callable, *primals, has_aux: bool = False) -> tuple:
+    """The value of f, and the pullback that maps a cotangent of it to cotangents of the primals.
+
+    The pullback returns a tuple with one entry per primal, None for parts without a tangent space.
+    With `has_aux`, `f` returns (value, aux) and the result is (value, pullback, aux).
+
+    >>> y, pullback = vjp(lambda x, y: x * y, 2.0, 5.0)
+    >>> pullback(1.0)
+    (np.float64(5.0), np.float64(2.0))
+    """
+    wanted = _inexact_leaves(primals)
+    call = trace_call(f, primals, {}, wanted)
+    known, pull, moves, structure, value_count = _pullback_parts(call, wanted, has_aux)
+    outputs = run(known, call.operands)
+    count = len(call.program.outputs)
+    residuals = outputs[count:]
+    result = call.finish(outputs[:count])
+    value, aux = result if has_aux else (result, None)
+    types = call.program.out_types[:value_count]
+
+    def pullback(cotangent):
+        given = _cotangent_leaves(structure, cotangent, types)
+        moving = [
+            np.zeros(t.shape, t.dtype) if ct is None else ct
+            for ct, t, m in zip(given, types, moves, strict=False)
+            if m
+        ]
+        found = dict(zip(sorted(wanted), run(pull, residuals + moving), strict=True))
+        leaves, primal_structure = flatten(primals)
+        return unflatten(primal_structure, [found.get(i) for i in range(len(leaves))])
+
+    return (value, pullback, aux) if has_aux else (value, pullback)
+
+
+def _pullback_parts(call: Call, wanted, has_aux: bool):
+    structure, value_count = call.structure, call.count
+    if has_aux:
+        structure = call.structure.children[0]
+        value_count = len(paths(structure))
+    known, pull, moves = derived("pullback", call.program, call.active(wanted), value_count)
+    return known, pull, moves, structure, value_count
+
+
+def _cotangent_leaves(structure, cotangent, types) -> list:
+    given = flatten_like(structure, cotangent, "cotangent")
+    out = []
+    for ct, type_, path in zip(given, types, paths(structure), strict=True):
+        if ct is not None and _type(ct).shape != type_.shape:
+            raise errors.StructureMismatch(
+                f"the cotangent{path} has shape {_type(ct).shape}, the output {type_.shape}."
+            )
+        out.append(None if ct is None or not type_.inexact else _cast_to(ct, type_))
+    return out
+
+
+def _cast_to(value, type_: Type):
+    if type(value) is Traced:
+        return value if value.type.dtype == type_.dtype else value.astype(type_.dtype)
+    return np.asarray(value, type_.dtype)
+
+
+# --- Jacobians ------------------------------------------------------------------------------------
+
+
+def jacobian(f: Callable, argnums: int | Sequence[int] = 0, mode: str = "auto") -> Callable:
+    """The Jacobian of f: for each output leaf a tree like the argument, of shape out + in.
+
+    `mode` is "forward" (one tangent per input element, all at once), "reverse" (one cotangent per
+    output element) or "auto", which predicts the cost of both from the program and takes the less.
+
+    >>> import numpy as np
+    >>> jacobian(lambda x: x * np.array([1.0, 2.0]))(np.ones(2))
+    array([[1., 0.],
+           [0., 2.]])
+    """
+    if mode not in ("auto", "forward", "reverse"):
+        raise ValueError(f"mode is 'auto', 'forward' or 'reverse', got {mode!r}.")
+
+    @wraps(f)
+    def jacobian_of_f(*args, **kwargs):
+        chosen = Chosen(f, argnums, args)
+        call = trace_call(f, args, kwargs, chosen.leaves)
+        plan = derived("jacobian", call.program, call.active(chosen.leaves), call.count, mode)
+        outputs = run(plan, call.operands)
+        count = len(call.program.outputs)
+        call.apply_effects(outputs[:count])
+        return _jacobian_tree(call, chosen, outputs[count:])
+
+    return jacobian_of_f
+
+
+def _jacobian_tree(call: Call, chosen: Chosen, found: list):
+    per_output = len(chosen.leaves)
+    rows = [
+        chosen.rebuild(found[i * per_output : (i + 1) * per_output]) for i in range(call.count)
+    ]
+    return unflatten(call.structure, rows)
+
+
+def hessian(f: Callable, argnums: int | Sequence[int] = 0) -> Callable:
+    """The Hessian of a scalar function: forward mode over reverse mode.
+
+    >>> hessian(lambda x: x**3)(2.0)
+    np.float64(12.0)
+    """
+    return jacobian(grad(f, argnums), argnums, mode="forward")
+
+
+def hvp(f: Callable, primals: Sequence, tangents: Sequence):
+    """The Hessian of a scalar function times a vector, without forming the Hessian.
+
+    `primals` and `tangents` as in `jvp`; the result is like the primals (like the one primal where
+    there is one).
+
+    >>> hvp(lambda x: x**3, (2.0,), (10.0,))
+    np.float64(120.0)
+    """
+    primals = _as_tuple(primals, "primals")
+    argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
+    return jvp(grad(f, argnums), primals, tangents)[1]
+
+
+def stop_gradient(tree):
+    """The same values, through which no derivative passes: a constant to every derivative.
+
+    >>> grad(lambda x: x * stop_gradient(x))(3.0)
+    np.float64(3.0)
+    """
+    from chainrule.ops.select import stop_gradient as stop
+
+    return map_leaves(lambda leaf: stop(leaf) if type(leaf) is Traced else leaf, tree)

@@ -1,0 +1,383 @@
+"""Control flow on traced values: cond, while_loop, fori_loop, scan, checkpoint.
+
+Outside a trace these run as plain Python. Inside one, the functions they are given are traced to
+programs of their own; what these close over, and write (a captured generator, an array of the
+enclosing function), is passed in and carried along.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from functools import wraps
+
+import numpy as np
+
+from chainrule import errors
+from chainrule.ops.checkpoint import checkpoint_op
+from chainrule.ops.cond import cond_op
+from chainrule.ops.control import as_tuple, fresh, with_inputs, with_outputs
+from chainrule.ops.scan import scan_op
+from chainrule.ops.while_loop import while_op
+from chainrule.program.program import Program
+from chainrule.program.text import line_text
+from chainrule.program.trace import Traced, bind, current, user_line
+from chainrule.program.tree import first_difference, flatten, paths, unflatten
+from chainrule.program.types import Type, type_of
+from chainrule.tracing import Call, trace_call
+
+
+def cond(predicate, if_true: Callable, if_false: Callable, *args):
+    """`if_true(*args)` where the predicate holds, else `if_false(*args)`; only that one is run.
+
+    Both must return the same structure, shapes and dtypes (a Python number takes the other's
+    dtype). Both may write to the same arrays and generators.
+    **Errors** `StructureMismatch` with the path where the results differ.
+
+    >>> cond(True, lambda x: x + 1, lambda x: x - 1, 10.0)
+    11.0
+    """
+    if current() is None or type(predicate) is not Traced:
+        return (if_true if predicate else if_false)(*args)
+    predicate = predicate.astype(bool) if predicate.dtype != np.bool_ else predicate
+    calls = [_sub_call(f, args) for f in (if_true, if_false)]
+    difference = first_difference(calls[0].structure, calls[1].structure, "the result")
+    if difference:
+        raise errors.StructureMismatch(
+            f"the branches of cond differ, at {line_text(user_line())}: {difference}."
+        )
+    merged = _Merged(calls)
+    branches = merged.programs()
+    _check_equal_types(branches, calls[0])
+    outputs = as_tuple(bind(cond_op, (predicate, *merged.operands), {"branches": branches}))
+    return merged.finish(list(outputs))
+
+
+def _sub_call(f: Callable, args: tuple, types: list | None = None) -> Call:
+    """Trace a function of a control-flow construct on abstract values."""
+    leaves = flatten((args, {}))[0]
+    if types is None:
+        types = [_type(x) for x in leaves]
+    return trace_call(f, args, {}, frozenset(), types, concrete=False)
+
+
+def _type(value) -> Type:
+    return value.type if type(value) is Traced else type_of(value)
+
+
+def _check_equal_types(branches: tuple[Program, ...], call: Call) -> None:
+    names = paths(call.structure, "the result")
+    for i, (a, b) in enumerate(zip(*(p.out_types for p in branches), strict=True)):
+        if a is not b:
+            raise errors.StructureMismatch(
+                f"the branches of cond differ, at {line_text(user_line())}: "
+                f"{names[i] if i < len(names) else 'a written array'} is {a} in one and {b} in the "
+                "other. Use .astype or np.broadcast_to in one of them."
+            )
+
+
+class _Merged:
+    """Several traced calls on the same arguments, given one list of inputs and one of outputs."""
+
+    def __init__(self, calls: list[Call]):
+        self.calls = calls
+        self.hosts: list = []
+        self.place: dict[int, int] = {}
+        for call in calls:
+            _refuse_container_effects(call)
+            for host in call.operands[: call.leading]:
+                if id(host) not in self.place:
+                    self.place[id(host)] = len(self.hosts)
+                    self.hosts.append(host)
+        self.operands = self.hosts + calls[0].operands[calls[0].leading :]
+        self.targets: dict[int, object] = {}  # number among the merged inputs -> effect
+        for call in calls:
+            for effect in call.effects:
+                self.targets.setdefault(self.number(call, effect.target), effect)
+
+    def number(self, call: Call, target: int) -> int:
+        """The merged number of an input of one call."""
+        if target >= call.leading:
+            return target - call.leading + len(self.hosts)
+        return self.place[id(call.operands[target])]
+
+    def programs(self, results: bool = True) -> tuple[Program, ...]:
+        """The calls' programs on the merged inputs, each with all written values as outputs."""
+        return tuple(self._program(call) for call in self.calls)
+
+    def _program(self, call: Call) -> Program:
+        inputs = [None] * len(self.operands)
+        for i, var in enumerate(call.program.inputs):
+            inputs[self.number(call, i)] = var
+        inputs = [
+            v if v is not None else fresh([_type(x)])[0]
+            for v, x in zip(inputs, self.operands, strict=True)
+        ]
+        written = {
+            self.number(call, e.target): out
+            for e, out in zip(call.effects, call.program.outputs[call.count :], strict=True)
+        }
+        outputs = list(call.program.outputs[: call.count])
+        outputs += [written.get(n, inputs[n]) for n in self.targets]
+        return with_outputs(with_inputs(call.program, inputs), outputs)
+
+    def finish(self, outputs: list):
+        """Apply the union of the effects; the result, from the outputs of the merged programs."""
+        count = self.calls[0].count
+        for effect, value in zip(self.targets.values(), outputs[count:], strict=True):
+            effect.apply([value])  # type: ignore[attr-defined]
+        return unflatten(self.calls[0].structure, outputs[:count])
+
+
+def _refuse_container_effects(call: Call) -> None:
+    if any(e.target is None for e in call.effects):
+        raise errors.MutationError(
+            f"{call.name} changes an attribute, list or dict inside cond or a loop, at "
+            f"{line_text(user_line())}: return the new value instead."
+        )
+
+
+# --- loops ----------------------------------------------------------------------------------------
+
+
+def scan(body: Callable, carry, xs, length: int | None = None, reverse: bool = False):
+    """Run `carry, y = body(carry, x)` for each x along the leading axis of `xs`.
+
+    Returns the last carry and the ys, stacked. `xs` is a tree of arrays with one leading length, or
+    None with `length` given. The body sees values, not views: what it writes to its arguments
+    stays inside unless it is returned.
+    **Errors** `StructureMismatch` where the carry changes its structure, shape or dtype.
+
+    >>> import numpy as np
+    >>> scan(lambda total, x: (total + x, total), 0.0, np.array([1.0, 2.0, 3.0]))
+    (np.float64(6.0), array([0., 1., 3.]))
+    """
+    leaves = flatten(xs)[0]
+    length = _scan_length(leaves, length)
+    if current() is None:
+        return _plain_scan(body, carry, xs, length, reverse)
+    x_types = [_type(x).with_shape(_type(x).shape[1:]) for x in leaves]
+    loop = _Loop(body, carry, xs, x_types)
+    params = {
+        "body": loop.program(), "constants": len(loop.fixed), "carries": len(loop.carried),
+        "length": length, "reverse": reverse,
+    }  # fmt: skip
+    outputs = as_tuple(bind(scan_op, (*loop.fixed, *loop.carried, *leaves), params))
+    return loop.finish(list(outputs))
+
+
+def _scan_length(leaves, length: int | None) -> int:
+    lengths = {_type(x).shape[0] if _type(x).ndim else None for x in leaves}
+    if length is not None:
+        lengths.add(length)
+    if len(lengths) != 1 or None in lengths:
+        raise errors.StructureMismatch(
+            f"scan needs arrays with one leading length (or `length`), got {sorted(map(str, lengths))}."
+        )
+    return lengths.pop()
+
+
+def _plain_scan(body, carry, xs, length: int, reverse: bool):
+    leaves, structure = flatten(xs)
+    rows: list = [None] * length
+    for i in range(length - 1, -1, -1) if reverse else range(length):
+        carry, y = body(carry, unflatten(structure, [x[i] for x in leaves]))
+        rows[i] = flatten(y)
+    if not rows:
+        return carry, None
+    columns = zip(*(leaves for leaves, _ in rows), strict=True)
+    return _as_numpy(carry), unflatten(rows[0][1], [np.stack(c) for c in columns])
+
+
+def _as_numpy(tree):
+    leaves, structure = flatten(tree)
+    return unflatten(structure, [np.asarray(x)[()] for x in leaves])
+
+
+class _Loop:
+    """The body of a loop, traced until its carry keeps its types; written captures are carried."""
+
+    def __init__(self, body: Callable, carry, xs=None, x_types=(), with_x: bool = True):
+        self.carry_leaves, self.carry_structure = flatten(carry)
+        self.types = [_type(x) for x in self.carry_leaves]
+        self.count = len(self.carry_leaves)
+        weak = [_is_weak(x) for x in self.carry_leaves]
+        args = (carry, xs) if with_x else (carry,)
+        for _ in range(3):
+            self.call = _sub_call(body, args, [*self.types, *x_types])
+            new = self._carry_types(with_x)
+            if new == self.types:
+                break
+            self.types = [
+                n if w and n.shape == t.shape else t
+                for n, t, w in zip(new, self.types, weak, strict=True)
+            ]
+        self._check(new)
+        self._sort_captured()
+
+    def _carry_types(self, with_x: bool) -> list[Type]:
+        structure = self.call.structure
+        if with_x:
+            children = getattr(structure, "children", ())
+            if len(children) != 2:
+                raise errors.StructureMismatch(
+                    f"the body of scan must return (carry, y); {self.call.name} returned "
+                    f"{structure!r}, at {line_text(user_line())}."
+                )
+            structure = children[0]
+        difference = first_difference(self.carry_structure, structure, "the carry")
+        if difference:
+            raise errors.StructureMismatch(
+                f"the loop changes its carry, at {line_text(user_line())}: {difference}."
+            )
+        return list(self.call.program.out_types[: self.count])
+
+    def _check(self, new: list[Type]) -> None:
+        for path, a, b in zip(paths(self.carry_structure, "carry"), self.types, new, strict=True):
+            if a is not b:
+                raise errors.StructureMismatch(
+                    f"{path} enters the loop as {a} and leaves {self.call.name} as {b}, at "
+                    f"{line_text(user_line())}. Start it with that dtype and shape, or convert it."
+                )
+
+    def _sort_captured(self) -> None:
+        """Captured values that the body writes join the carry; the others are constants."""
+        call = self.call
+        self.effects = [e for e in call.effects if e.target is not None and e.target < call.leading]
+        self.written = [e.target for e in self.effects]
+        fixed = [i for i in range(call.leading) if i not in self.written]
+        self.fixed_numbers = fixed
+        self.fixed = [call.operands[i] for i in fixed]
+        start = [_committed(x, t) for x, t in zip(self.carry_leaves, self.types, strict=True)]
+        self.carried = start + [call.operands[i] for i in self.written]
+
+    def program(self) -> Program:
+        """The body on [constants, carry and written captures, xs]."""
+        call, inputs = self.call, self.call.program.inputs
+        own = inputs[call.leading : call.leading + self.count]
+        rest = inputs[call.leading + self.count :]
+        order = [inputs[i] for i in self.fixed_numbers]
+        order += [*own, *(inputs[i] for i in self.written), *rest]
+        out = call.program.outputs
+        place = {id(e): call.count + k for k, e in enumerate(call.effects)}
+        new = [out[place[id(e)]] for e in self.effects]
+        ordered = [*out[: self.count], *new, *out[self.count : call.count]]
+        return with_outputs(with_inputs(call.program, order), ordered)
+
+    def finish(self, outputs: list):
+        """Write back the captured values, and give the function's result."""
+        extra = len(self.effects)
+        for effect, value in zip(self.effects, outputs[self.count :], strict=False):
+            effect.apply([value])
+        results = outputs[: self.count] + outputs[self.count + extra :]
+        return unflatten(self.call.structure, results)
+
+
+def _is_weak(value) -> bool:
+    return value.weak if type(value) is Traced else type(value) in (int, float, complex)
+
+
+def _committed(value, type_: Type):
+    if type(value) is Traced:
+        return value if value.type is type_ else value.astype(type_.dtype)
+    return np.asarray(value, type_.dtype)
+
+
+def while_loop(test: Callable, body: Callable, state):
+    """`while test(state): state = body(state)`; the last state.
+
+    **Reverse mode** stores 128 states at most, at two levels, and recomputes the rest: up to 4,096
+    steps cost about three times the loop.
+
+    >>> while_loop(lambda x: x < 100.0, lambda x: x * 2.0, 3.0)
+    192.0
+    """
+    if current() is None:
+        while test(state):
+            state = body(state)
+        return state
+    loop = _Loop(body, state, with_x=False)
+    test_call = _sub_call(test, (unflatten(loop.carry_structure, loop.carried[: loop.count]),),
+                          loop.types)  # fmt: skip
+    _check_test(test_call)
+    more = [x for x in test_call.operands[: test_call.leading]]
+    carried_ids = {id(x): i for i, x in enumerate(loop.carried)}
+    inputs_of_test = test_call.program.inputs
+    carry_vars = list(inputs_of_test[test_call.leading :])
+    carry_vars += fresh([_type(x) for x in loop.carried[loop.count :]])
+    fixed_vars = []
+    for host, var in zip(more, inputs_of_test, strict=False):
+        if id(host) in carried_ids:
+            carry_vars[carried_ids[id(host)]] = var
+        else:
+            fixed_vars.append((host, var))
+    body_program = loop.program()
+    body_fixed = fresh([v.type for _, v in fixed_vars])
+    body_program = with_inputs(body_program, [*body_fixed, *body_program.inputs])
+    test_program = with_inputs(
+        test_call.program,
+        [*(v for _, v in fixed_vars), *fresh([_type(x) for x in loop.fixed]), *carry_vars],
+    )
+    fixed = [h for h, _ in fixed_vars] + loop.fixed
+    params = {"test": test_program, "body": body_program, "constants": len(fixed)}
+    outputs = as_tuple(bind(while_op, (*fixed, *loop.carried), params))
+    return loop.finish(list(outputs))
+
+
+def _check_test(call: Call) -> None:
+    types = call.program.out_types
+    if call.effects or call.count != 1 or types[0].shape or types[0].dtype != np.bool_:
+        raise errors.StructureMismatch(
+            f"the test of while_loop must return one bool and write nothing; {call.name} returned "
+            f"{', '.join(map(str, types[: call.count]))}, at {line_text(user_line())}."
+        )
+
+
+def fori_loop(low, high, body: Callable, state):
+    """`for i in range(low, high): state = body(i, state)`; the last state.
+
+    With bounds that are plain integers the loop has a known length, and reverse mode stores what it
+    needs; with traced bounds it is a `while_loop`.
+
+    >>> fori_loop(0, 4, lambda i, total: total + i, 0)
+    6
+    """
+    if current() is None:
+        for i in range(operator.index(low), operator.index(high)):
+            state = body(i, state)
+        return state
+    if type(low) is not Traced and type(high) is not Traced:
+        numbers = np.arange(operator.index(low), operator.index(high), dtype=np.int64)
+        return scan(lambda carry, i: (body(i, carry), None), state, numbers)[0]
+    start = low if type(low) is Traced else np.int64(low)
+    _, out = while_loop(
+        lambda carry: carry[0] < high,
+        lambda carry: (carry[0] + 1, body(carry[0], carry[1])),
+        (start, state),
+    )
+    return out
+
+
+def checkpoint(f: Callable) -> Callable:
+    """The function, whose derivative recomputes its inner values instead of storing them.
+
+    Effects (writes, random draws) are applied once; recomputation starts from the saved state, so
+    it draws the same random numbers.
+
+    >>> from chainrule.api import grad
+    >>> import numpy as np
+    >>> grad(lambda x: checkpoint(lambda y: np.sin(np.sin(y)))(x))(0.0)
+    np.float64(1.0)
+    """
+
+    @wraps(f)
+    def checkpointed(*args, **kwargs):
+        if current() is None:
+            return f(*args, **kwargs)
+        call = trace_call(f, args, kwargs)
+        if not call.program.outputs:
+            return call.finish([])
+        outputs = as_tuple(bind(checkpoint_op, tuple(call.operands), {"program": call.program}))
+        return call.finish(list(outputs))
+
+    return checkpointed

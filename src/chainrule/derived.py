@@ -1,0 +1,92 @@
+"""Derived programs, kept: each is made once for the structure of the program it comes from."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from chainrule.program.evaluate import Plan
+from chainrule.program.liveness import remove_dead
+from chainrule.program.program import Program
+from chainrule.transforms.batch import batch
+from chainrule.transforms.forward import forward
+from chainrule.transforms.jacobian import jacobian_program
+from chainrule.transforms.reverse import reverse, split_program, transpose_program
+
+_KEPT = 512
+_cache: OrderedDict[tuple, Any] = OrderedDict()
+_lock = threading.Lock()
+
+
+def derived(kind: str, program: Program, *options):
+    """The derived program of a kind (see `_MAKERS`), planned; the latest few hundred are kept."""
+    key = (kind, program, *options)
+    with _lock:
+        found = _cache.get(key)
+        if found is not None:
+            _cache.move_to_end(key)
+            return found
+    made = _MAKERS[kind](program, *options)
+    with _lock:
+        _cache[key] = made
+        if len(_cache) > _KEPT:
+            _cache.popitem(last=False)
+    return made
+
+
+def _gradient(program: Program, active, with_value: bool) -> Plan:
+    made, _ = reverse(program, active, seeds=(0,))
+    if not with_value:
+        made = remove_dead(_with_outputs(made, made.outputs[1:]))
+    return Plan(made)
+
+
+def _with_outputs(program: Program, outputs) -> Program:
+    return Program(program.inputs, program.equations, outputs, name=program.name)
+
+
+def _forward(program: Program, active) -> tuple[Plan, tuple[bool, ...]]:
+    made, moves = forward(program, active)
+    return Plan(made), moves
+
+
+def _linearize(program: Program, active):
+    flat, moves = forward(program, active)
+    count = len(program.inputs)
+    mask = (False,) * count + (True,) * (len(flat.inputs) - count)
+    known, linear, _, _ = split_program(flat, mask)
+    return Plan(known), Plan(linear), moves
+
+
+def _pullback(program: Program, active, value_count: int):
+    """The known half, the transposed half, and which of the first outputs take a cotangent."""
+    flat, moves = forward(program, active)
+    inputs, outputs = len(program.inputs), len(program.outputs)
+    moving = [i for i, m in enumerate(moves) if m]
+    kept = [flat.outputs[outputs + k] for k, i in enumerate(moving) if i < value_count]
+    flat = remove_dead(_with_outputs(flat, [*flat.outputs[:outputs], *kept]))
+    mask = (False,) * inputs + (True,) * (len(flat.inputs) - inputs)
+    known, linear, _, residuals = split_program(flat, mask)
+    pull = transpose_program(linear, len(residuals))
+    return Plan(known), Plan(pull), moves[:value_count]
+
+
+def _jacobian(program: Program, active, value_count: int, mode: str) -> Plan:
+    return Plan(jacobian_program(program, active, value_count, mode))
+
+
+def _batch(program: Program, size: int, batched, wanted) -> Plan:
+    return Plan(batch(program, size, batched, wanted)[0])
+
+
+_MAKERS: dict[str, Callable] = {
+    "gradient": _gradient,
+    "forward": _forward,
+    "linearize": _linearize,
+    "pullback": _pullback,
+    "jacobian": _jacobian,
+    "batch": _batch,
+    "run": lambda program: Plan(program),
+}

@@ -1,0 +1,92 @@
+"""Functions that call the user's function on parts of an array.
+
+apply_along_axis, apply_over_axes and piecewise are Python loops, as in NumPy.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule import errors
+from chainrule.numpy.promotion import broadcast_to, traced
+from chainrule.numpy.protocols import implements
+from chainrule.numpy.selecting import truth
+from chainrule.numpy.shaping import array, axis_index, fresh, moveaxis, reshape
+from chainrule.ops.shape import broadcast
+from chainrule.program.text import line_text
+from chainrule.program.trace import Traced, user_line
+
+
+@implements(np.apply_along_axis)
+def apply_along_axis(func1d, axis, arr, *args, **kwargs):
+    """np.apply_along_axis: func1d of every line along an axis."""
+    x = array(arr)
+    axis = axis_index(axis, x.ndim)
+    lines = moveaxis(x, axis, -1)
+    lead = lines.shape[:-1]
+    if 0 in lead:
+        raise errors.ShapeError(
+            "Cannot apply_along_axis when any iteration dimensions are 0, "
+            f"at {line_text(user_line())}"
+        )
+    results = [array(func1d(lines[place], *args, **kwargs)) for place in np.ndindex(*lead)]
+    part = results[0].shape
+    out = reshape(np.stack(results), lead + part)
+    targets = tuple(range(axis, axis + len(part)))
+    return fresh(moveaxis(out, tuple(range(len(lead), out.ndim)), targets))
+
+
+@implements(np.apply_over_axes)
+def apply_over_axes(func, a, axes):
+    """np.apply_over_axes: func(a, axis) for one axis after the other, which keep length one."""
+    out = array(a)
+    ndim = out.ndim
+    for axis in axes if np.iterable(axes) else (axes,):
+        axis = axis_index(axis, ndim)
+        result = array(func(out, axis))
+        if result.ndim != ndim:
+            result = np.expand_dims(result, axis)
+            if result.ndim != ndim:
+                raise errors.ShapeError(
+                    "function is not returning an array of the correct shape, "
+                    f"at {line_text(user_line())}"
+                )
+        out = result
+    return out
+
+
+@implements(np.piecewise)
+def piecewise(x, condlist, funclist, *args, **kw):
+    """np.piecewise: each function called on the elements where its condition holds.
+
+    The functions see the selected elements as a vector, so the conditions' values must be at hand.
+    """
+    x = array(x)
+    conditions = _condition_list(condlist, x)
+    if len(funclist) == len(conditions) + 1:
+        covered = conditions[0]
+        for condition in conditions[1:]:
+            covered = covered | condition
+        conditions.append(~covered)
+    if len(funclist) != len(conditions):
+        raise errors.ShapeError(
+            f"with {len(conditions)} condition(s), either {len(conditions)} or "
+            f"{len(conditions) + 1} functions are expected, at {line_text(user_line())}"
+        )
+    out = fresh(broadcast(traced(x.dtype.type(0)), shape=x.shape, axes=()))
+    for condition, function in zip(conditions, funclist, strict=True):
+        if not callable(function):
+            out[condition] = function
+            continue
+        part = x[condition]
+        if part.size:
+            out[condition] = function(part, *args, **kw)
+    return out
+
+
+def _condition_list(condlist, x: Traced) -> list:
+    single = not isinstance(condlist, list | tuple) and np.ndim(condlist) == 0
+    if not single and x.ndim and len(condlist):
+        single = np.ndim(condlist[0]) == 0
+    conditions = [condlist] if single else list(condlist)
+    return [broadcast_to(truth(c), x.shape) for c in conditions]

@@ -1,0 +1,389 @@
+"""Making arrays: zeros, full, arange, linspace, eye, array and the `_like` functions.
+
+NumPy does not dispatch most of these, so they have their own spelling, `chainrule.numpy.zeros(3)`.
+While a trace is open they give traced values, which can be filled with traced values; otherwise
+they are NumPy's own functions.
+"""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+
+from chainrule import errors
+from chainrule.numpy import layout
+from chainrule.numpy.diagonals import write_diagonal
+from chainrule.numpy.interception import as_traced_array, copied
+from chainrule.numpy.promotion import (
+    broadcast_shape,
+    broadcast_to,
+    cast_to,
+    contains_traced,
+    result_dtype,
+    shape_of,
+    traced,
+)
+from chainrule.numpy.protocols import implements
+from chainrule.numpy.shaping import fresh
+from chainrule.numpy.shaping import array as as_traced
+from chainrule.ops.select import select
+from chainrule.ops.shape import broadcast, iota
+from chainrule.program.text import line_text
+from chainrule.program.trace import Traced, concrete_value, current, user_line
+from chainrule.program.types import is_supported, supported_names
+
+# --- arrays of one value ------------------------------------------------------------------------
+
+
+def zeros(shape, dtype=float, order="C", *, device=None, like=None):
+    """np.zeros; inside a trace, an array that can be filled with traced values."""
+    return _of_value(0, shape, dtype, order, device)
+
+
+def ones(shape, dtype=None, order="C", *, device=None, like=None):
+    """np.ones; inside a trace, an array that can be filled with traced values."""
+    return _of_value(1, shape, dtype, order, device)
+
+
+def empty(shape, dtype=float, order="C", *, device=None, like=None):
+    """np.empty; inside a trace, zeros to be filled."""
+    return _of_value(0, shape, dtype, order, device)
+
+
+def full(shape, fill_value, dtype=None, order="C", *, device=None, like=None):
+    """np.full, also for a traced fill value."""
+    _check_device(device)
+    if current() is None:
+        return np.full(shape, fill_value, dtype, order)
+    value = array(fill_value)
+    out = cast_to(value, value.dtype if dtype is None else _supported(dtype))
+    return _ordered(fresh(broadcast_to(out, _shape(shape))), order)
+
+
+def _of_value(value: int, shape, dtype, order: str, device):
+    _check_device(device)
+    dtype = np.dtype(float if dtype is None else dtype)
+    if current() is None:
+        return np.full(shape, value, dtype, order)
+    return _ordered(filled(_shape(shape), value, _supported(dtype)), order)
+
+
+def filled(shape: tuple[int, ...], value, dtype: np.dtype) -> Traced:
+    """A traced array of one constant."""
+    scalar = traced(dtype.type(value))
+    return fresh(broadcast(scalar, shape=shape, axes=()) if shape else scalar)
+
+
+def _shape(shape) -> tuple[int, ...]:
+    lengths = shape if np.iterable(shape) else (shape,)
+    found = tuple(operator.index(n) for n in lengths)
+    if any(n < 0 for n in found):
+        raise errors.ShapeError(
+            f"negative dimensions are not allowed, at {line_text(user_line())}"
+        )
+    return found
+
+
+def _supported(dtype) -> np.dtype:
+    dtype = np.dtype(dtype)
+    if not is_supported(dtype):
+        raise errors.DtypeError(
+            f"traced arrays have no dtype {dtype}, at {line_text(user_line())}; supported: "
+            f"{supported_names()}"
+        )
+    return dtype.newbyteorder("=")
+
+
+def _check_device(device) -> None:
+    if device not in (None, "cpu"):
+        raise ValueError(
+            f'Device not understood. Only "cpu" is allowed, but received: {device}'
+        )
+
+
+def _ordered(out: Traced, order: str) -> Traced:
+    """Note the memory order that was asked for: later reshapes are views or copies by it."""
+    if order == "F":
+        steps = layout.c_strides(out.shape[::-1])[::-1]
+        out._strides = layout.normal(out.shape, steps)
+    return out
+
+
+# --- arrays like another ------------------------------------------------------------------------
+
+
+def zeros_like(a, dtype=None, order="K", subok=True, shape=None, *, device=None):
+    """np.zeros_like; inside a trace, an array that can be filled with traced values."""
+    return full_like(a, 0, dtype, order, subok, shape, device=device)
+
+
+def ones_like(a, dtype=None, order="K", subok=True, shape=None, *, device=None):
+    """np.ones_like; inside a trace, an array that can be filled with traced values."""
+    return full_like(a, 1, dtype, order, subok, shape, device=device)
+
+
+def empty_like(prototype, dtype=None, order="K", subok=True, shape=None, *, device=None):
+    """np.empty_like; inside a trace, zeros to be filled."""
+    return full_like(prototype, 0, dtype, order, subok, shape, device=device)
+
+
+def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, device=None):
+    """np.full_like, also for a traced array and a traced fill value."""
+    _check_device(device)
+    if current() is None:
+        return np.full_like(a, fill_value, dtype, order, subok, shape)
+    x = asarray(a)
+    dtype = x.dtype if dtype is None else _supported(dtype)
+    wanted = x.shape if shape is None else _shape(shape)
+    if isinstance(fill_value, int | float | complex) and type(fill_value) is not Traced:
+        out = filled(wanted, fill_value, dtype)
+    else:
+        out = fresh(broadcast_to(cast_to(array(fill_value), dtype), wanted))
+    if order == "F" or (order == "A" and layout.is_f_contiguous(x)):
+        return _ordered(out, "F")
+    return layout.with_order_of(out, x) if order == "K" and wanted == x.shape else out
+
+
+for _function, _implementation in (
+    (np.zeros_like, zeros_like),
+    (np.ones_like, ones_like),
+    (np.empty_like, empty_like),
+    (np.full_like, full_like),
+):
+    implements(_function)(_implementation)
+
+
+@implements(np.copy)
+def copy(a, order="K", subok=False):
+    """np.copy: an array of its own."""
+    if current() is None:
+        return np.copy(a, order, subok)
+    x = asarray(a)
+    out = fresh(x)
+    return layout.with_order_of(out, x) if order == "K" else _ordered(out, order)
+
+
+@implements(np.astype)
+def astype(x, dtype, /, *, copy=True, device=None):
+    """np.astype: the array in another dtype."""
+    _check_device(device)
+    return x.astype(dtype, copy=copy)
+
+
+# --- arrays from Python values ------------------------------------------------------------------
+
+
+def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, like=None):
+    """np.array, also for nested lists that hold traced values, which are stacked."""
+    if current() is None:
+        return np.array(object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin)
+    out = copied(_as_traced(object, dtype), dtype, copy=copy, ndmin=ndmin)
+    return _ordered(out, order)
+
+
+def asarray(a, dtype=None, order=None, *, device=None, copy=None, like=None):
+    """np.asarray, also for nested lists that hold traced values, which are stacked."""
+    _check_device(device)
+    if current() is None:
+        return np.asarray(a, dtype, order, copy=copy)
+    return as_traced_array(_as_traced(a, dtype), dtype, copy=copy)
+
+
+def ascontiguousarray(a, dtype=None, *, like=None):
+    """np.ascontiguousarray: asarray with at least one axis."""
+    out = asarray(a, dtype)
+    return out if out.ndim else out.reshape(1)
+
+
+def _as_traced(value, dtype) -> Traced:
+    if type(value) is Traced:
+        return value
+    if contains_traced(value):
+        return _stacked(value)
+    host = np.asarray(value, None if dtype is None else np.dtype(dtype))
+    _supported(host.dtype)
+    return traced(host if host.ndim else host[()])
+
+
+def _stacked(value) -> Traced:
+    """Nested lists as one array: every leaf cast to their common dtype, then stacked."""
+    dtype = result_dtype(*_strong_leaves(value))
+
+    def build(item):
+        if isinstance(item, list | tuple):
+            if not item:
+                return traced(np.zeros(0, dtype))
+            return np.stack([build(i) for i in item])
+        return cast_to(as_traced(item), dtype)
+
+    try:
+        return build(value)
+    except errors.ShapeError:
+        raise errors.ShapeError(
+            "setting an array element with a sequence. The requested array has an inhomogeneous "
+            f"shape, at {line_text(user_line())}"
+        ) from None
+
+
+def _strong_leaves(value) -> list:
+    """The leaves as NumPy types them in an array: Python scalars have their default dtype."""
+    if isinstance(value, list | tuple):
+        return [leaf for item in value for leaf in _strong_leaves(item)]
+    return [value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype]
+
+
+# --- ranges -------------------------------------------------------------------------------------
+
+
+def arange(start, stop=None, step=1, dtype=None, *, device=None, like=None):
+    """np.arange, also for traced bounds (whose values decide the length, so must be at hand)."""
+    _check_device(device)
+    if stop is None:
+        start, stop = 0, start
+    if current() is None:
+        return np.arange(start, stop, step, dtype)
+    if any(type(v) is Traced for v in (start, stop, step)):
+        return _traced_range(start, stop, step, dtype)
+    values = np.arange(start, stop, step, dtype)
+    _supported(values.dtype)
+    if values.dtype.kind in "iu" and values.size and (values[0], step) == (0, 1):
+        return fresh(iota(size=values.size, dtype=values.dtype))
+    return fresh(traced(values))
+
+
+def _traced_range(start, stop, step, dtype) -> Traced:
+    plain = [_length_value(v) for v in (start, stop, step)]
+    values = np.arange(*plain, dtype=dtype)
+    counting = fresh(iota(size=values.size, dtype=values.dtype))
+    delta = (start + step) - start  # NumPy's own rounding of the step
+    return fresh(cast_to(as_traced(start + counting * delta), values.dtype))
+
+
+def _length_value(value):
+    if type(value) is not Traced:
+        return value
+    found = concrete_value(value)
+    if found is None:
+        raise errors.ConcreteValueNeeded(
+            "the length of arange depends on the value of a traced number, at "
+            f"{line_text(user_line())}, and this trace has none at hand."
+        )
+    return found
+
+
+@implements(np.linspace)
+def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None):
+    """np.linspace, also for traced ends."""
+    _check_device(device)
+    if current() is None or not _holds_traced(start, stop):
+        made = np.linspace(start, stop, num, endpoint, retstep, dtype, axis)
+        if current() is None:
+            return made
+        return (fresh(traced(made[0])), made[1]) if retstep else fresh(traced(made))
+    num = operator.index(num)
+    if num < 0:
+        raise ValueError(f"Number of samples, {num}, must be non-negative.")
+    start, stop = array(start), array(stop)
+    inexact = result_dtype(start, stop, 1.0)
+    start, stop = cast_to(start, inexact), cast_to(stop, inexact)
+    out, step = _between(start, stop, num, endpoint)
+    if axis != 0:
+        out = np.moveaxis(out, 0, axis)
+    if dtype is not None:
+        dtype = np.dtype(dtype)
+        out = cast_to(np.floor(out) if dtype.kind in "iu" else out, dtype)
+    out = fresh(out)
+    return (out, step) if retstep else out
+
+
+def _holds_traced(*values) -> bool:
+    return any(contains_traced(v) for v in values)
+
+
+def _between(start: Traced, stop: Traced, num: int, endpoint):
+    """`num` values from start on, and their step, with NumPy's order of operations."""
+    parts = num - 1 if endpoint else num
+    delta = stop - start
+    shape = (num, *delta.shape)
+    numbers = broadcast(iota(size=num, dtype=delta.dtype), shape=shape, axes=(0,))
+    if parts > 0:
+        step = delta / parts
+        out = numbers * step + start
+    else:
+        step = np.nan
+        out = numbers * delta + start
+    if endpoint and num > 1:
+        out = fresh(out)
+        out[-1] = stop
+    return out, step
+
+
+@implements(np.logspace)
+def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
+    """np.logspace, also for traced ends."""
+    if current() is None or not _holds_traced(start, stop, base):
+        made = np.logspace(start, stop, num, endpoint, base, dtype, axis)
+        return made if current() is None else fresh(traced(made))
+    if np.ndim(base):
+        shape = broadcast_shape(shape_of(start), shape_of(stop), shape_of(base))
+        base = np.expand_dims(broadcast_to(as_traced(base), shape), axis)
+    exponents = linspace(start, stop, num, endpoint, axis=axis)
+    out = np.power(base, exponents)
+    return out if dtype is None else out.astype(dtype)
+
+
+@implements(np.geomspace)
+def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
+    """np.geomspace, also for traced ends."""
+    if current() is None or not _holds_traced(start, stop):
+        made = np.geomspace(start, stop, num, endpoint, dtype, axis)
+        return made if current() is None else fresh(traced(made))
+    start, stop = array(start), array(stop)
+    wanted = result_dtype(start, stop, float(num), np.zeros((), np.float64))
+    start, stop = (broadcast_to(cast_to(v, wanted), broadcast_shape(start.shape, stop.shape))
+                   for v in (start, stop))  # fmt: skip
+    sign = np.sign(start)
+    first, last = start / sign, stop / sign
+    out = logspace(np.log10(first), np.log10(last), num, endpoint, 10.0)
+    out = fresh(out)
+    if num > 0:
+        out[0] = first
+    if num > 1 and endpoint:
+        out[-1] = last
+    out = out * sign
+    out = np.moveaxis(out, 0, axis) if axis else out
+    return out if dtype is None else out.astype(dtype)
+
+
+# --- matrices -----------------------------------------------------------------------------------
+
+
+def eye(N, M=None, k=0, dtype=float, order="C", *, device=None, like=None):
+    """np.eye; inside a trace, an array that can be filled with traced values."""
+    _check_device(device)
+    if current() is None:
+        return np.eye(N, M, k, dtype, order)
+    dtype = _supported(dtype)
+    out = filled(_shape((N, N if M is None else M)), 0, dtype)
+    return _ordered(fresh(write_diagonal(out, dtype.type(1), operator.index(k))), order)
+
+
+def identity(n, dtype=None, *, like=None):
+    """np.identity; inside a trace, an array that can be filled with traced values."""
+    return eye(n, dtype=float if dtype is None else dtype)
+
+
+def tri(N, M=None, k=0, dtype=float, *, like=None):
+    """np.tri: ones on and below diagonal k."""
+    if current() is None:
+        return np.tri(N, M, k, dtype)
+    shape = _shape((N, N if M is None else M))
+    dtype = _supported(dtype)
+    counting = np.dtype(np.int64)
+    rows = broadcast(iota(size=shape[0], dtype=counting), shape=shape, axes=(0,))
+    columns = broadcast(iota(size=shape[1], dtype=counting), shape=shape, axes=(1,))
+    one, zero = traced(dtype.type(1)), traced(dtype.type(0))
+    return fresh(select(rows + operator.index(k) >= columns, one, zero))
+
+

@@ -1,0 +1,125 @@
+"""Lets `np.asarray(x)` and its kin pass traced values through, while a trace is open.
+
+Why: nearly every library function begins with `x = np.asarray(x)`, and these few functions are the
+ones that NumPy gives no protocol. On a traced value they would ask for a constant, which loses the
+derivative (and so raises). While a trace is open anywhere, five attributes of the numpy module are
+therefore replaced by wrappers: an argument that is itself a traced value passes through (cast where
+a dtype is given, copied by `np.array`); everything else goes to NumPy's own function unchanged.
+
+Lists that hold traced values, `buffer[0] = x` and `math.sin(x)` still raise: there the code must be
+told apart from code that means a constant. Names imported earlier with `from numpy import asarray`
+are not reached.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from chainrule import errors
+from chainrule.numpy.promotion import cast_to, strong
+from chainrule.program.text import line_text
+from chainrule.program.trace import Traced, user_line
+from chainrule.program.types import is_supported
+
+_lock = threading.Lock()
+_users = 0
+_originals: dict[str, object] = {}
+
+
+@contextmanager
+def dispatching_asarray() -> Iterator[None]:
+    """While active, `np.asarray(x)` and its kin return a traced `x` as it is.
+
+    Nests, and may be active in several threads at once; the last to leave restores NumPy.
+    """
+    global _users
+    with _lock:
+        if _users == 0:
+            _replace()
+        _users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if _users == 0:
+                _restore()
+
+
+def _replace() -> None:
+    for name, convert in _CONVERSIONS.items():
+        _originals[name] = getattr(np, name)
+        setattr(np, name, _wrapper(_originals[name], convert))
+
+
+def _restore() -> None:
+    for name, original in _originals.items():
+        setattr(np, name, original)
+    _originals.clear()
+
+
+def _wrapper(original, convert):
+    @functools.wraps(original)
+    def dispatching(*args, **kwargs):
+        if args and type(args[0]) is Traced:
+            return convert(*args, **kwargs)
+        for name in ("a", "object"):  # the first parameter, in asarray and in array
+            if type(kwargs.get(name)) is Traced:
+                return convert(kwargs.pop(name), *args, **kwargs)
+        return original(*args, **kwargs)
+
+    return dispatching
+
+
+def as_traced_array(a: Traced, dtype=None, order=None, *, device=None, copy=None, like=None):
+    """A traced value as np.asarray returns it: itself, unless a cast or a copy is asked for."""
+    if copy:
+        return copied(a, dtype)
+    wanted = a.dtype if dtype is None else np.dtype(dtype)
+    if not is_supported(wanted):
+        raise errors.NotSupported(
+            f"a traced value cannot become an array of dtype {wanted}, at {line_text(user_line())}"
+        )
+    changes = wanted != a.dtype
+    if changes and copy is False:
+        raise ValueError("Unable to avoid copy while creating an array as requested.")
+    out = cast_to(a, wanted) if changes else strong(a)
+    return out if out.ndim else _array_of_scalar(out)
+
+
+def _array_of_scalar(x: Traced) -> Traced:
+    """A scalar as a 0-d array, which isinstance and in-place operators tell apart."""
+    if x.boxed:
+        return x
+    out = x.copy()
+    out.boxed = True
+    return out
+
+
+def copied(object: Traced, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, like=None):
+    """A traced value as np.array returns it: a copy, with at least `ndmin` axes."""
+    out = as_traced_array(object, dtype)
+    if copy and out is object:
+        out = out.copy()
+    if ndmin > out.ndim:
+        out = out.reshape((1,) * (ndmin - out.ndim) + out.shape)
+    return out
+
+
+def _contiguous(a: Traced, dtype=None, *, like=None):
+    out = as_traced_array(a, dtype)
+    return out if out.ndim else out.reshape(1)
+
+
+_CONVERSIONS = {
+    "asarray": as_traced_array,
+    "asanyarray": as_traced_array,
+    "array": copied,
+    "ascontiguousarray": _contiguous,
+    "asfortranarray": _contiguous,
+}

@@ -1,0 +1,74 @@
+"""What a program costs, predicted from shapes: flops, bytes moved, peak memory."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Cost(NamedTuple):
+    """What one run of a program takes, predicted from shapes alone."""
+
+    flops: int
+    bytes_read: int
+    bytes_written: int
+    peak_bytes: int
+
+
+def subprograms(equation):
+    """The sub-programs in an equation's params, with their param names (tuples flattened)."""
+    for name, value in equation.params.items():
+        for item in value if isinstance(value, tuple) else (value,):
+            if hasattr(item, "equations"):
+                yield name, item
+
+
+
+def cost(program) -> Cost:
+    """Flops, bytes read and written, and the peak of the bytes alive at once.
+
+    One flop an element is counted for an elementwise operation, 2 k for each element of a product
+    over k. Bytes assume that every operand is read from and every result written to memory, as the
+    reference evaluator does. Views cost nothing. Sub-programs count once per run where the number
+    of runs is known (`length` of a scan), else once.
+    """
+    flops = read = written = 0
+    for equation in program.equations:
+        a, b, c = _equation_cost(equation)
+        flops, read, written = flops + a, read + b, written + c
+    return Cost(flops, read, written, peak_bytes(program))
+
+
+def _equation_cost(equation) -> tuple[int, int, int]:
+    op = equation.op
+    inner = [cost(p) for _, p in subprograms(equation)]
+    if inner:
+        runs = equation.params.get("length", 1)
+        return tuple(runs * sum(c[i] for c in inner) for i in range(3))  # type: ignore[return-value]
+    ins = [x.type for x in equation.inputs]
+    outs = [v.type for v in equation.outputs]
+    flops = op.flops(ins, outs, equation.params) if op.flops else sum(t.size for t in outs)
+    if op.view:
+        return flops, 0, 0
+    return flops, sum(t.nbytes for t in ins), sum(t.nbytes for t in outs)
+
+
+def peak_bytes(program) -> int:
+    """The most bytes alive at once: inputs throughout, every value from its making to its last use."""
+    last: dict = {}
+    for number, equation in enumerate(program.equations):
+        for x in equation.inputs:
+            last[x] = number
+    for x in program.outputs:
+        last[x] = len(program.equations)
+    alive = sum(v.type.nbytes for v in program.inputs)
+    own = {v for e in program.equations if not e.op.view for v in e.outputs}
+    peak = alive
+    for number, equation in enumerate(program.equations):
+        made = 0 if equation.op.view else sum(v.type.nbytes for v in equation.outputs)
+        inner = max((peak_bytes(p) for _, p in subprograms(equation)), default=0)
+        alive += made
+        peak = max(peak, alive + inner)
+        for x in set(equation.inputs) | set(equation.outputs):
+            if x in own and last.get(x, number) == number:
+                alive -= x.type.nbytes
+    return peak

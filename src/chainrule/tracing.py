@@ -1,0 +1,337 @@
+"""From a Python call to a Program, and from the Program's results back to the caller.
+
+`trace_call` runs a function on traced clones of its arguments. What comes back knows the program,
+the host values of its inputs, how to rebuild the function's result, and the effects: arguments and
+their attributes, lists, dicts, and captured generators that the function wrote, to be written back
+once the transformed program has run. If the function raises, nothing of the caller's has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule import errors
+from chainrule.numpy.interception import dispatching_asarray
+from chainrule.program.evaluate import Plan
+from chainrule.program.mutation import assign
+from chainrule.program.program import Program
+from chainrule.program.trace import (
+    Builder,
+    Traced,
+    as_operand,
+    concrete_value,
+    current,
+    inline,
+    operand,
+)
+from chainrule.program.tree import Node, flatten, is_leaf, node_of, unflatten
+from chainrule.program.types import Type, is_supported, supported_names, type_of
+
+
+class Call:
+    """A traced call: its program (closed: captured values lead), operands, result and effects."""
+
+    def __init__(self, program, operands, leading, structure, count, effects, returned, name):
+        self.program: Program = program
+        self.operands: list = operands  # host values, or values of an outer trace
+        self.leading: int = leading  # how many operands are captured
+        self.structure = structure  # of the function's result
+        self.count: int = count  # how many outputs are leaves of the result
+        self.effects: list[Effect] = effects
+        self.returned: dict[int, Any] = returned  # results that are arguments of the caller
+        self.name: str = name
+        self.generator_states: tuple[int, ...] = ()  # operands that captured generators hold
+
+    def active(self, wanted) -> tuple[bool, ...]:
+        """The mask over the program's inputs for a set of argument leaf numbers."""
+        count = len(self.operands)
+        return tuple(i - self.leading in wanted for i in range(count))
+
+    def finish(self, outputs: list) -> Any:
+        """Apply the effects, and give the function's own result, from the program's outputs."""
+        self.apply_effects(outputs)
+        results = outputs[: self.count]
+        for i, host in self.returned.items():
+            results[i] = host
+        return unflatten(self.structure, results)
+
+    def apply_effects(self, outputs: list) -> None:
+        """Write back what the function wrote; `outputs` are the program's."""
+        start = self.count
+        for effect in self.effects:
+            effect.apply(outputs[start : start + effect.count])
+            start += effect.count
+
+
+class Effect:
+    """Something of the caller's to write: `apply(values)` with `count` values of the program.
+
+    `target` is the input number of the array that is written, or None where a container changes.
+    """
+
+    __slots__ = ("_write", "count", "target")
+
+    def __init__(self, count: int, write: Callable[[list], None], target: int | None = None):
+        self.count, self._write, self.target = count, write, target
+
+    def apply(self, values: list) -> None:
+        self._write(values)
+
+
+def trace_call(
+    f: Callable,
+    args: tuple,
+    kwargs: dict,
+    active=frozenset(),
+    types: list[Type] | None = None,
+    concrete: bool = True,
+) -> Call:
+    """Trace `f(*args, **kwargs)`.
+
+    `active` holds the numbers of the argument leaves that derivatives will be taken by. With
+    `types`, leaf i is traced as an abstract array of that type, without a value at hand.
+    """
+    name = getattr(f, "__name__", None) or type(f).__name__
+    concrete = concrete and _outer_is_concrete()
+    with Builder(name, concrete=concrete) as builder, dispatching_asarray():
+        clones = Clones(builder, active, types, _parameter_names(f))
+        new_args, new_kwargs = clones.make((args, kwargs))
+        out = f(*new_args, **new_kwargs)
+        return _finish(builder, clones, out, name)
+
+
+def _outer_is_concrete() -> bool:
+    outer = current()
+    return outer is None or outer.values is not None
+
+
+def _parameter_names(f) -> tuple[str, ...]:
+    code = getattr(f, "__code__", None)
+    return code.co_varnames[: code.co_argcount] if code is not None else ()
+
+
+def _finish(builder: Builder, clones: Clones, out, name: str) -> Call:
+    leaves, structure = flatten(out)
+    results = [as_operand(builder, leaf) for leaf in leaves]
+    captured = list(builder.captured)
+    effects, written = clones.effects(len(captured))
+    for number, (var, host, cell) in enumerate(captured):
+        now = operand(builder, cell)
+        if now is not var:
+            effects.append(_captured_effect(builder, host, cell, number))
+            written.append(now)
+    program = builder.finish([*results, *written]).closed()
+    program.name = name if name.isidentifier() else "f"
+    operands = [host for _, host, _ in captured] + clones.leaves
+    returned = {
+        i: clones.host_of[id(leaf)]
+        for i, leaf in enumerate(leaves)
+        if type(leaf) is Traced and id(leaf) in clones.host_of
+    }
+    call = Call(program, operands, len(captured), structure, len(leaves), effects, returned, name)
+    owned = {id(cell) for cell, _ in builder.owned.values()}
+    call.generator_states = tuple(
+        i for i, (_, _, cell) in enumerate(captured) if id(cell) in owned
+    )
+    return call
+
+
+def _captured_effect(builder: Builder, host, cell, number: int) -> Effect:
+    place = builder.cells.get(id(cell))
+    if place is not None:
+        owner, attribute = place
+        return Effect(1, lambda values: setattr(owner, attribute, values[0]), number)
+    if type(host) is Traced:
+        return Effect(1, lambda values: assign(host, _as_traced(values[0])), number)
+    raise errors.MutationError("a captured array was written inside a trace; pass it as an argument")
+
+
+def _as_traced(value) -> Traced:
+    builder = current()
+    assert builder is not None
+    return value if type(value) is Traced else Traced(builder, as_operand(builder, value))
+
+
+class Clones:
+    """Traced stand-ins for the caller's arguments, and what the function did to them."""
+
+    def __init__(self, builder: Builder, active, types, names: tuple[str, ...]):
+        self.builder, self.active, self.types, self.names = builder, active, types, names
+        self.leaves: list = []  # the caller's leaves, in flattening order
+        self.cells: list[tuple[Any, Traced, Any]] = []  # host, traced, its input variable
+        self.host_of: dict[int, Any] = {}  # traced argument -> the caller's own array
+        self.containers: list[tuple[Any, Any, Node]] = []  # original, clone, the clone's node
+        self._clone_of: dict[int, Any] = {}
+        self._original_of: dict[int, Any] = {}
+        self._first_of: dict[int, Traced] = {}
+
+    def make(self, args_kwargs: tuple[tuple, dict]):
+        args, kwargs = args_kwargs
+        new_args = [self._clone(a, self._name(i)) for i, a in enumerate(args)]
+        return new_args, {k: self._clone(v, k) for k, v in kwargs.items()}
+
+    def _name(self, i: int) -> str | None:
+        return self.names[i] if i < len(self.names) else None
+
+    def _clone(self, value, name: str | None):
+        if is_leaf(value):
+            return self._leaf(value, name)
+        if id(value) in self._clone_of:
+            return self._shared(value)
+        node = node_of(value)
+        if node is None:
+            return value
+        children = [
+            self._clone(child, f"{name}_{key}" if name else None)
+            for key, child in zip(node.keys, node.children, strict=True)
+        ]
+        clone = node.make(children)
+        if not isinstance(value, tuple):
+            new = Node(node.kind, node.keys, children, node.make)
+            self.containers.append((value, clone, new))
+            self._clone_of[id(value)] = clone
+            self._original_of[id(clone)] = value
+        return clone
+
+    def _shared(self, value):
+        leaves, _ = flatten(value)  # the same container again: its leaves are inputs again
+        for leaf in leaves:
+            self._leaf(leaf, None)
+        return self._clone_of[id(value)]
+
+    def _leaf(self, value, name: str | None) -> Traced:
+        number = len(self.leaves)
+        self.leaves.append(value)
+        if self.types is not None and self.types[number] is not None:
+            active = number in self.active or (type(value) is Traced and value.active)
+            made = self.builder.input(self.types[number], _identifier(name), active=active)
+            made.boxed = made.type.ndim == 0 and isinstance(value, np.ndarray)
+            self._remember(value, made)
+            return made
+        if type(value) is Traced:
+            made = self._outer_leaf(value, number, name)
+        else:
+            made = self._host_leaf(value, number, name)
+        self._remember(value, made)
+        return made
+
+    def _outer_leaf(self, value: Traced, number: int, name) -> Traced:
+        at_hand = concrete_value(value) if self.builder.values is not None else None
+        made = self.builder.input(
+            value.type, _identifier(name), at_hand, value.weak, number in self.active
+        )
+        made.active = made.active or value.active
+        made.boxed = value.boxed
+        return made
+
+    def _host_leaf(self, value, number: int, name) -> Traced:
+        if isinstance(value, np.ndarray | np.generic) and not is_supported(value.dtype):
+            raise errors.DtypeError(
+                f"argument {name or number} has dtype {value.dtype}; supported: {supported_names()}"
+            )
+        weak = type(value) in (int, float, complex)
+        type_ = type_of(value)
+        made = self.builder.input(
+            type_, _identifier(name), type_.dtype.type(value) if weak else value, weak,
+            number in self.active,
+        )  # fmt: skip
+        made.boxed = isinstance(value, np.ndarray) and not value.ndim
+        return made
+
+    def _remember(self, value, made: Traced) -> None:
+        self.cells.append((value, made, made._var))
+        if not isinstance(value, np.ndarray) and type(value) is not Traced:
+            return
+        self.host_of[id(made)] = value
+        first = self._first_of.setdefault(id(value), made)
+        if first is not made:
+            group = self.builder.aliases.setdefault(id(first), [first])
+            group.append(made)
+            self.builder.aliases[id(made)] = group
+
+    def effects(self, leading: int) -> tuple[list[Effect], list]:
+        """What was written: effects, and the operands whose values they take, in order."""
+        effects: list[Effect] = []
+        written: list = []
+        for number, (host, cell, var) in enumerate(self.cells):
+            now = operand(self.builder, cell)
+            if now is not var:
+                effects.append(Effect(1, _cell_writer(host), leading + number))
+                written.append(now)
+        for original, clone, node in self.containers:
+            self._container_effects(original, clone, node, effects, written)
+        return effects, written
+
+    def _container_effects(self, original, clone, node: Node, effects, written) -> None:
+        now = node_of(clone)
+        assert now is not None
+        before = dict(zip(node.keys, node.children, strict=True))
+        if isinstance(original, list):
+            if now.keys == node.keys and all(
+                a is b for a, b in zip(now.children, node.children, strict=True)
+            ):
+                return
+            self._write(now.children, lambda new: original.__setitem__(slice(None), new),
+                        effects, written)  # fmt: skip
+            return
+        for key, child in zip(now.keys, now.children, strict=True):
+            if key in before and before[key] is child:
+                continue
+            self._write([child], _entry_writer(original, key), effects, written)
+        if isinstance(original, dict):
+            for key in node.keys:
+                if key not in now.keys:
+                    effects.append(Effect(0, lambda _, key=key: original.pop(key)))
+
+    def _write(self, children: list, write, effects, written) -> None:
+        leaves, structure = flatten([self._original_of.get(id(c), c) for c in children])
+        hosts = [self.host_of.get(id(leaf)) if type(leaf) is Traced else None for leaf in leaves]
+        weak = [type(leaf) is Traced and leaf.weak for leaf in leaves]
+        written += [as_operand(self.builder, leaf) for leaf in leaves]
+
+        def apply(values: list) -> None:
+            final = [
+                host if host is not None else _python_number(value) if is_weak else value
+                for host, value, is_weak in zip(hosts, values, weak, strict=True)
+            ]
+            write(unflatten(structure, final))
+
+        effects.append(Effect(len(leaves), apply))
+
+
+def _identifier(name: str | None) -> str | None:
+    return name if name and name.isidentifier() else None
+
+
+def _python_number(value):
+    return value if type(value) is Traced else value.item()
+
+
+def _cell_writer(host):
+    def write(values: list) -> None:
+        if type(host) is Traced:
+            assign(host, _as_traced(values[0]))
+        else:
+            np.copyto(host, values[0])
+
+    return write
+
+
+def _entry_writer(original, key):
+    def write(new: list) -> None:
+        if isinstance(original, dict):
+            original[key] = new[0]
+        else:
+            object.__setattr__(original, key, new[0])
+
+    return write
+
+
+def run(plan: Plan, operands: list) -> list:
+    """The outputs of a planned program: evaluated, or recorded where an operand is traced."""
+    if any(type(v) is Traced for v in operands):
+        return inline(plan.program, operands)
+    return plan.run(operands)

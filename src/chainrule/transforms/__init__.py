@@ -1,0 +1,1 @@
+"""Transformations: each file one function from programs to programs."""
