@@ -9,6 +9,11 @@ seeds NumPy's global state, so no result depends on which tests ran before or on
 
 from hypothesis import HealthCheck, settings
 
+from chainrule import derived
+
+# Every program that is traced for a derivative, and every one derived from it, is validated.
+derived.checking = True
+
 # Neither a deadline nor the too_slow check: both depend on how busy the machine is.
 settings.register_profile(
     "repeatable",

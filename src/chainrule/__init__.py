@@ -1,6 +1,6 @@
 """The right derivative of the NumPy code you already have."""
 
-import chainrule.numpy  # noqa: F401  (gives traced values their operators)
+import chainrule.numpy
 from chainrule.api import (
     grad,
     hessian,
@@ -14,11 +14,13 @@ from chainrule.api import (
 )
 from chainrule.batching import vmap
 from chainrule.control import checkpoint, cond, fori_loop, scan, while_loop
+from chainrule.custom import custom_derivative
 from chainrule.program.tree import register
 
 __all__ = [
     "checkpoint",
     "cond",
+    "custom_derivative",
     "fori_loop",
     "grad",
     "hessian",

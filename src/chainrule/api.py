@@ -15,6 +15,7 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.derived import derived
+from chainrule.program.garbage import collector_paused
 from chainrule.program.trace import Traced
 from chainrule.program.tree import (
     LEAF,
@@ -28,7 +29,7 @@ from chainrule.program.tree import (
     unflatten,
 )
 from chainrule.program.types import Type, type_of
-from chainrule.tracing import Call, run, trace_call
+from chainrule.tracing import Call, run, run_known, run_linear, trace_call
 
 
 def grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
@@ -76,6 +77,7 @@ def value_and_grad(
     return value_and_gradient
 
 
+@collector_paused()
 def _gradient(f, argnums, has_aux: bool, with_value: bool, args, kwargs):
     chosen = Chosen(f, argnums, args)
     call = trace_call(f, args, kwargs, chosen.leaves)
@@ -192,6 +194,7 @@ def _bad_output(call: Call, out) -> Exception:
 # --- forward and reverse products ----------------------------------------------------------------
 
 
+@collector_paused()
 def jvp(f: Callable, primals: Sequence, tangents: Sequence) -> tuple[Any, Any]:
     """The value of f and its directional derivative: (f(x), J(x) dx), in forward mode.
 
@@ -268,7 +271,7 @@ def flatten_like(structure, tree, what: str) -> list:
     node = node_of(tree)
     if node is None or len(node.children) != len(structure.children):
         difference = first_difference(structure, flatten(tree)[1])
-        raise errors.StructureMismatch(f"the {what} does not have the right structure: {difference}")
+        raise errors.StructureMismatch(f"the {what} has the wrong structure: {difference}.")
     out: list = []
     for child, part in zip(structure.children, node.children, strict=True):
         out += flatten_like(child, part, what)
@@ -287,6 +290,7 @@ def _tangent_tree(call: Call, moves, found: list):
     return unflatten(call.structure, out)
 
 
+@collector_paused()
 def linearize(f: Callable, *primals) -> tuple[Any, Callable]:
     """The value of f, and its derivative at this point as a linear function of the tangents.
 
@@ -299,10 +303,8 @@ def linearize(f: Callable, *primals) -> tuple[Any, Callable]:
     wanted = _inexact_leaves(primals)
     call = trace_call(f, primals, {}, wanted)
     known, linear, moves = derived("linearize", call.program, call.active(wanted))
-    outputs = run(known, call.operands)
-    count = len(call.program.outputs)
-    residuals = outputs[count:]
-    y = call.finish(outputs[:count])
+    outputs, residuals = run_known(known, call.operands, len(call.program.outputs))
+    y = call.finish(outputs)
 
     def derivative(*tangents):
         moving = _matching_leaves(primals, tangents, "tangent", "primal")
@@ -311,7 +313,7 @@ def linearize(f: Callable, *primals) -> tuple[Any, Callable]:
             for i, (t, x) in enumerate(zip(moving, flatten(primals)[0], strict=True))
             if i in wanted
         ]
-        return _tangent_tree(call, moves, run(linear, residuals + given))
+        return _tangent_tree(call, moves, run_linear(linear, residuals, given))
 
     return y, derivative
 
@@ -321,6 +323,7 @@ def _inexact_leaves(primals) -> frozenset[int]:
     return frozenset(i for i, leaf in enumerate(leaves) if _type(leaf).inexact)
 
 
+@collector_paused()
 def vjp(f: Callable, *primals, has_aux: bool = False) -> tuple:
     """The value of f, and the pullback that maps a cotangent of it to cotangents of the primals.
 
@@ -334,10 +337,8 @@ def vjp(f: Callable, *primals, has_aux: bool = False) -> tuple:
     wanted = _inexact_leaves(primals)
     call = trace_call(f, primals, {}, wanted)
     known, pull, moves, structure, value_count = _pullback_parts(call, wanted, has_aux)
-    outputs = run(known, call.operands)
-    count = len(call.program.outputs)
-    residuals = outputs[count:]
-    result = call.finish(outputs[:count])
+    outputs, residuals = run_known(known, call.operands, len(call.program.outputs))
+    result = call.finish(outputs)
     value, aux = result if has_aux else (result, None)
     types = call.program.out_types[:value_count]
 
@@ -348,7 +349,7 @@ def vjp(f: Callable, *primals, has_aux: bool = False) -> tuple:
             for ct, t, m in zip(given, types, moves, strict=False)
             if m
         ]
-        found = dict(zip(sorted(wanted), run(pull, residuals + moving), strict=True))
+        found = dict(zip(sorted(wanted), run_linear(pull, residuals, moving), strict=True))
         leaves, primal_structure = flatten(primals)
         return unflatten(primal_structure, [found.get(i) for i in range(len(leaves))])
 
@@ -400,6 +401,7 @@ def jacobian(f: Callable, argnums: int | Sequence[int] = 0, mode: str = "auto") 
         raise ValueError(f"mode is 'auto', 'forward' or 'reverse', got {mode!r}.")
 
     @wraps(f)
+    @collector_paused()
     def jacobian_of_f(*args, **kwargs):
         chosen = Chosen(f, argnums, args)
         call = trace_call(f, args, kwargs, chosen.leaves)

@@ -172,7 +172,8 @@ def _scan_length(leaves, length: int | None) -> int:
         lengths.add(length)
     if len(lengths) != 1 or None in lengths:
         raise errors.StructureMismatch(
-            f"scan needs arrays with one leading length (or `length`), got {sorted(map(str, lengths))}."
+            "scan needs arrays with one leading length (or `length`), got "
+            f"{sorted(map(str, lengths))}."
         )
     return lengths.pop()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule.program.evaluate import Plan
+from chainrule.program.garbage import collector_paused
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program
 from chainrule.transforms.batch import batch
@@ -19,21 +20,33 @@ _KEPT = 512
 _cache: OrderedDict[tuple, Any] = OrderedDict()
 _lock = threading.Lock()
 
+checking = False  # set by the tests: every program that goes in or comes out is validated
+
 
 def derived(kind: str, program: Program, *options):
     """The derived program of a kind (see `_MAKERS`), planned; the latest few hundred are kept."""
-    key = (kind, program, *options)
+    key = (kind, program.key, *options)  # the structure alone: the traced program may go
     with _lock:
         found = _cache.get(key)
         if found is not None:
             _cache.move_to_end(key)
             return found
-    made = _MAKERS[kind](program, *options)
+    with collector_paused():
+        made = _MAKERS[kind](program, *options)
+    if checking:
+        _check(program, made)
     with _lock:
         _cache[key] = made
         if len(_cache) > _KEPT:
             _cache.popitem(last=False)
     return made
+
+
+def _check(program: Program, made) -> None:
+    program.validate()
+    for item in made if isinstance(made, tuple) else (made,):
+        if isinstance(item, Plan):
+            item.program.validate()
 
 
 def _gradient(program: Program, active, with_value: bool) -> Plan:

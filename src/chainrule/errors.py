@@ -7,6 +7,7 @@ wrong, where in the user's file, what came and what was needed, and what to writ
 
 from __future__ import annotations
 
+import numpy as np
 from numpy.linalg import LinAlgError
 
 
@@ -61,7 +62,7 @@ class IndexOutOfRange(ChainruleError, IndexError):
     """An index lies outside its axis, where NumPy raises an IndexError."""
 
 
-class AxisError(ChainruleError, ValueError, IndexError):
+class AxisError(ChainruleError, np.exceptions.AxisError):
     """An axis does not exist, where NumPy raises an AxisError."""
 
 

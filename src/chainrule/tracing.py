@@ -15,7 +15,9 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.numpy.interception import dispatching_asarray
+from chainrule.program.displacement import limit, samples
 from chainrule.program.evaluate import Plan
+from chainrule.program.garbage import collector_paused
 from chainrule.program.mutation import assign
 from chainrule.program.program import Program
 from chainrule.program.trace import (
@@ -96,11 +98,32 @@ def trace_call(
     """
     name = getattr(f, "__name__", None) or type(f).__name__
     concrete = concrete and _outer_is_concrete()
-    with Builder(name, concrete=concrete) as builder, dispatching_asarray():
+    with Builder(name, concrete=concrete) as builder, dispatching_asarray(), collector_paused():
         clones = Clones(builder, active, types, _parameter_names(f))
         new_args, new_kwargs = clones.make((args, kwargs))
-        out = f(*new_args, **new_kwargs)
+        try:
+            out = f(*new_args, **new_kwargs)
+        except ValueError as error:
+            explained = _explained(error, builder)
+            if explained is error:
+                raise
+            raise explained from error
         return _finish(builder, clones, out, name)
+
+
+def _explained(error: ValueError, builder: Builder) -> Exception:
+    """NumPy's error for a write to an array that the trace holds read-only, with the reason."""
+    if not builder.arrays.frozen or "read-only" not in str(error):
+        return error
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    line = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "unknown"
+    return errors.MutationError(
+        f"{builder.name} changes an array that it has already used in a traced operation, at "
+        f"{line}: the trace would read the changed content.\n"
+        "  Pass the array as an argument, or work on a copy of it."
+    )
 
 
 def _outer_is_concrete() -> bool:
@@ -125,7 +148,7 @@ def _finish(builder: Builder, clones: Clones, out, name: str) -> Call:
             written.append(now)
     program = builder.finish([*results, *written]).closed()
     program.name = name if name.isidentifier() else "f"
-    operands = [host for _, host, _ in captured] + clones.leaves
+    operands = builder.captured_hosts() + clones.leaves
     returned = {
         i: clones.host_of[id(leaf)]
         for i, leaf in enumerate(leaves)
@@ -146,7 +169,7 @@ def _captured_effect(builder: Builder, host, cell, number: int) -> Effect:
         return Effect(1, lambda values: setattr(owner, attribute, values[0]), number)
     if type(host) is Traced:
         return Effect(1, lambda values: assign(host, _as_traced(values[0])), number)
-    raise errors.MutationError("a captured array was written inside a trace; pass it as an argument")
+    raise errors.MutationError(f"{builder.name} writes to a captured array; pass it as argument.")
 
 
 def _as_traced(value) -> Traced:
@@ -334,4 +357,24 @@ def run(plan: Plan, operands: list) -> list:
     """The outputs of a planned program: evaluated, or recorded where an operand is traced."""
     if any(type(v) is Traced for v in operands):
         return inline(plan.program, operands)
+    if plan.with_quotient:
+        return limit(samples(lambda: plan.run(operands)), plan.with_quotient)
     return plan.run(operands)
+
+
+def run_known(plan: Plan, operands: list, count: int):
+    """The first `count` outputs of the known half of a derivative, and the residuals for
+    `run_linear`: weighted lists, more than one where equal eigenvalues were met."""
+    if any(type(v) is Traced for v in operands) or not plan.with_quotient:
+        outputs = run(plan, operands)
+        return outputs[:count], [(1.0, outputs[count:])]
+    found = samples(lambda: plan.run(operands))
+    outputs = limit(found, [i for i in plan.with_quotient if i < count])
+    return outputs[:count], [(weight, results[count:]) for weight, results in found]
+
+
+def run_linear(plan: Plan, residuals, given: list) -> list:
+    """The outputs of the linear half for the residuals that `run_known` gave."""
+    if len(residuals) == 1:
+        return run(plan, residuals[0][1] + given)
+    return limit([(weight, run(plan, values + given)) for weight, values in residuals])

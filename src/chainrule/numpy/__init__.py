@@ -7,7 +7,8 @@ results; inside, `zeros(3)` gives an array that can be filled with traced values
 import sys as _sys
 
 from chainrule.numpy import methods, operators, products, protocols, ufuncs
-from chainrule.numpy import nan_reductions, reductions
+from chainrule.numpy import calculus, einsum, nan_reductions, quantiles, reductions, sorting
+from chainrule.numpy import entrywise, polynomials, statistics, ufunc_methods
 from chainrule.numpy import applying, comparing, creation, diagonals, indexing, interception
 from chainrule.numpy import joining, layout, namespace, padding, promotion, selecting, shaping
 from chainrule.numpy import fourier, linalg_products, linear_algebra, norms

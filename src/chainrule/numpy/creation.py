@@ -22,6 +22,7 @@ from chainrule.numpy.promotion import (
     contains_traced,
     result_dtype,
     shape_of,
+    stacked,
     traced,
 )
 from chainrule.numpy.protocols import implements
@@ -200,37 +201,10 @@ def _as_traced(value, dtype) -> Traced:
     if type(value) is Traced:
         return value
     if contains_traced(value):
-        return _stacked(value)
+        return stacked(value)
     host = np.asarray(value, None if dtype is None else np.dtype(dtype))
     _supported(host.dtype)
     return traced(host if host.ndim else host[()])
-
-
-def _stacked(value) -> Traced:
-    """Nested lists as one array: every leaf cast to their common dtype, then stacked."""
-    dtype = result_dtype(*_strong_leaves(value))
-
-    def build(item):
-        if isinstance(item, list | tuple):
-            if not item:
-                return traced(np.zeros(0, dtype))
-            return np.stack([build(i) for i in item])
-        return cast_to(as_traced(item), dtype)
-
-    try:
-        return build(value)
-    except errors.ShapeError:
-        raise errors.ShapeError(
-            "setting an array element with a sequence. The requested array has an inhomogeneous "
-            f"shape, at {line_text(user_line())}"
-        ) from None
-
-
-def _strong_leaves(value) -> list:
-    """The leaves as NumPy types them in an array: Python scalars have their default dtype."""
-    if isinstance(value, list | tuple):
-        return [leaf for item in value for leaf in _strong_leaves(item)]
-    return [value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype]
 
 
 # --- ranges -------------------------------------------------------------------------------------
@@ -284,9 +258,8 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     num = operator.index(num)
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
-    start, stop = array(start), array(stop)
-    inexact = result_dtype(start, stop, 1.0)
-    start, stop = cast_to(start, inexact), cast_to(stop, inexact)
+    inexact = result_dtype(_end(start), _end(stop), 1.0)
+    start, stop = cast_to(array(start), inexact), cast_to(array(stop), inexact)
     out, step = _between(start, stop, num, endpoint)
     if axis != 0:
         out = np.moveaxis(out, 0, axis)
@@ -299,6 +272,11 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
 
 def _holds_traced(*values) -> bool:
     return any(contains_traced(v) for v in values)
+
+
+def _end(value):
+    """An end of a range; a list becomes an array, a Python number stays weak."""
+    return array(value) if isinstance(value, list | tuple) else value
 
 
 def _between(start: Traced, stop: Traced, num: int, endpoint):

@@ -165,7 +165,7 @@ def _triangle(x: Traced, compare, k) -> Traced:
     if x.ndim == 1:  # NumPy spreads a vector over the rows of a square
         x = broadcast_to(x, (x.size, x.size))
     if x.ndim == 0:
-        raise errors.ShapeError(f"the input must have axes, at {line_text(user_line())}")
+        raise errors.NotSupported(f"a triangle needs an axis, at {line_text(user_line())}")
     plane = x.shape[-2:]
     counting = np.dtype(np.int64)
     rows = broadcast(iota(size=plane[0], dtype=counting), shape=plane, axes=(0,))

@@ -187,7 +187,7 @@ def _of_view(x: Traced) -> Strides:
     return _VIEWS[kind](parent.shape, full_strides(parent), x.shape, *params)
 
 
-def _of_part(shape, strides, out_shape, at, _=None) -> Strides:
+def _of_part(shape, strides, out_shape, at, *_) -> Strides:
     kept = [
         (len(range(*entry)), stride * entry[2])
         for entry, stride in zip(at, strides, strict=True)

@@ -83,7 +83,9 @@ def _rdivmod(self, other):
 
 
 def _positive(self):
-    return self
+    out = self.copy()  # a value of its own: later writes to x do not change +x
+    out.boxed = False
+    return out
 
 
 def _matmul(self, other):

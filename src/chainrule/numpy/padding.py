@@ -56,11 +56,17 @@ def _padded(values, pad_width, mode, **options):
     return layout.with_order_of(out, x) if layout.is_f_contiguous(x) else out
 
 
+def _line() -> str:
+    return line_text(user_line())
+
+
 def _check(mode, options) -> None:
-    if mode not in _OPTIONS:
+    if callable(mode):
         raise errors.NotSupported(
-            f"np.pad(mode={mode!r}) is not supported on traced values, at {line_text(user_line())}."
+            f"np.pad(mode=<function>) is not supported on traced values, at {_line()}."
         )
+    if mode not in _OPTIONS:
+        raise ValueError(f"mode '{mode}' is not supported, at {_line()}")
     unknown = set(options) - _OPTIONS[mode]
     if unknown:
         raise ValueError(f"unsupported keyword arguments for mode '{mode}': {unknown}")
@@ -78,7 +84,7 @@ def _widths(pad_width, ndim: int) -> tuple[tuple[int, int], ...]:
     pairs = _pairs(given, ndim)
     if any(n < 0 for pair in pairs for n in pair):
         raise errors.ShapeError(
-            f"index can't contain negative values, at {line_text(user_line())}"
+            f"index can't contain negative values, at {_line()}"
         )
     return tuple((int(a), int(b)) for a, b in pairs)
 
@@ -143,7 +149,7 @@ def _pad_axis(x: Traced, axis: int, widths, mode: str, options, original: Traced
     if not n:
         raise errors.ShapeError(
             f"can't extend empty axis {axis} using modes other than 'constant' or 'empty', "
-            f"at {line_text(user_line())}"
+            f"at {_line()}"
         )
     places = np.pad(np.arange(n), widths, mode=mode)
     return x[(slice(None),) * axis + (places,)]

@@ -48,12 +48,35 @@ def resolve(ufunc: np.ufunc, kinds: tuple) -> tuple[np.dtype, ...]:
 
 
 def as_array(value):
-    """A list or tuple of numbers as an array; everything else unchanged."""
+    """A list or tuple as an array, stacked where it holds traced values; all else unchanged."""
     if isinstance(value, list | tuple):
-        if contains_traced(value):
-            raise_undispatched("a list or tuple that holds traced values")
-        return np.asarray(value)
+        return stacked(value) if contains_traced(value) else np.asarray(value)
     return value
+
+
+def stacked(value) -> Traced:
+    """Nested lists that hold traced values as one array: cast to one dtype, then stacked."""
+    dtype = np.result_type(*_leaf_dtypes(value))
+
+    def build(item):
+        if isinstance(item, list | tuple):
+            return np.stack([build(i) for i in item]) if item else traced(np.zeros(0, dtype))
+        return traced(cast_to(item, dtype))
+
+    try:
+        return build(value)
+    except errors.ShapeError:
+        raise errors.ShapeError(
+            "setting an array element with a sequence. The requested array has an inhomogeneous "
+            f"shape, at {line_text(user_line())}"
+        ) from None
+
+
+def _leaf_dtypes(value) -> list:
+    """The dtypes that NumPy gives the leaves in an array: Python scalars have their default."""
+    if isinstance(value, list | tuple):
+        return [dtype for item in value for dtype in _leaf_dtypes(item)]
+    return [dtype_of(value)]
 
 
 def contains_traced(value) -> bool:
@@ -83,6 +106,11 @@ def dtype_of(value) -> np.dtype:
     return np.asarray(value).dtype if not hasattr(value, "dtype") else value.dtype
 
 
+def spelled(shape) -> str:
+    """A shape as NumPy's messages spell it: (3,4), (3,)."""
+    return "(" + ",".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
 def broadcast_shape(*shapes) -> tuple[int, ...]:
     """NumPy's broadcast of shapes; the error is worded like NumPy's, with the user's line."""
     first = shapes[0]
@@ -91,7 +119,7 @@ def broadcast_shape(*shapes) -> tuple[int, ...]:
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
-        together = " ".join("(" + ",".join(map(str, s)) + ")" for s in shapes)
+        together = " ".join(map(spelled, shapes))
         raise errors.ShapeError(
             f"operands could not be broadcast together with shapes {together}, "
             f"at {line_text(user_line())}"

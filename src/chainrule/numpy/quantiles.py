@@ -210,11 +210,12 @@ def _place_in(ordered, level: _Level, method: Method, count):
     share = share.astype(place.dtype)
     low = _rows(ordered, lower, columns, np.shape(level.q))
     high = _rows(ordered, upper, columns, np.shape(level.q))
-    if level.weak:  # a Python number as q does not widen the result
-        share = _without_width(share, low.dtype)
-    elif not is_traced(count):
+    if not level.weak and not is_traced(count):
         share = np.reshape(share, np.shape(share) + (1,) * len(columns))
-    return _mixed(low, high, share)
+    rest = 1 - share
+    if level.weak:  # a Python number as q does not widen the result
+        share, rest = _without_width(share, low.dtype), _without_width(rest, low.dtype)
+    return _mixed(low, high, share, rest)
 
 
 def _without_width(share, dtype: np.dtype):
@@ -235,11 +236,12 @@ def _rows(ordered, places, columns, level_shape):
     return index(ordered, traced(np.asarray(places)) if not is_traced(places) else places, at=whole)
 
 
-def _mixed(low, high, share):
-    """low + share (high - low), from the nearer end."""
+def _mixed(low, high, share, rest):
+    """low + share (high - low), from the nearer end; rest = 1 - share."""
     difference = high - low
-    from_low, from_high = low + difference * share, high - difference * (1 - share)
-    return np.where(share >= 0.5, from_high, from_low)
+    if np.ndim(share) == 0 and not is_traced(share):
+        return high - difference * rest if share >= 0.5 else low + difference * share
+    return np.where(share >= 0.5, high - difference * rest, low + difference * share)
 
 
 def _quantile(a, level: _Level, axis, out, method, keepdims, weights, ignore_nan: bool, function):

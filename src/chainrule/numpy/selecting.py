@@ -19,6 +19,7 @@ from chainrule.numpy.promotion import (
     broadcast_shape,
     broadcast_to,
     cast_to,
+    promoted_kind,
     result_dtype,
     shape_of,
     strong,
@@ -169,12 +170,29 @@ def take(a, indices, axis=None, out=None, mode="raise"):
     if axis is None:
         x, axis = ravel(x), 0
     axis = axis_index(axis, x.ndim)
-    places = as_array(indices)
-    places = places if type(places) is Traced or np.size(places) else np.asarray(places, np.intp)
+    places = _integers(indices)
     if mode != "raise":
         places = _in_range(array(places), x.shape[axis], mode, "", True)
     picked = x[(slice(None),) * axis + (places,)]
     return stored(fresh(picked, boxed=False), out, "np.take")
+
+
+def _integers(indices):
+    """Indices as np.take reads them: booleans are numbers here."""
+    if type(indices) is int:
+        return indices
+    places = as_array(indices)
+    if type(places) is not Traced:
+        is_array = isinstance(indices, np.ndarray | np.generic) and places.size
+        places = np.asarray(indices, None if is_array else np.intp)
+    if places.dtype.kind == "b":
+        return places.astype(np.intp)
+    if places.dtype.kind not in "iu":
+        raise errors.DtypeError(
+            f"Cannot cast array data from {places.dtype!r} to dtype('int64') according to the rule "
+            f"'safe', at {_line()}"
+        )
+    return places
 
 
 def _in_range(number: Traced, n: int, mode: str, wrong: str, negative: bool) -> Traced:
@@ -182,7 +200,7 @@ def _in_range(number: Traced, n: int, mode: str, wrong: str, negative: bool) -> 
     if mode == "wrap":
         return number % n
     if mode == "clip":
-        return np.clip(number, 0, n - 1)
+        return np.minimum(np.maximum(number, 0), n - 1)
     if mode != "raise":
         raise ValueError("clipmode must be one of 'clip', 'raise', or 'wrap'")
     value = concrete_value(number)
@@ -249,11 +267,12 @@ def copyto(dst, src, casting="same_kind", where=True):
     """np.copyto: write an array over another, where a mask holds."""
     target = writable(dst, "np.copyto")
     value = src if type(src) is Traced else as_array(src)
-    have = result_dtype(value)
-    weak = type(value) in (bool, int, float, complex)
-    if not weak and not np.can_cast(have, target.dtype, casting):
+    kind = promoted_kind(value)
+    weak = isinstance(kind, type)
+    allowed = np.result_type(target.dtype, kind(0)) if weak else kind
+    if not np.can_cast(allowed, target.dtype, "same_kind" if weak else casting):
         raise errors.DtypeError(
-            f"Cannot cast array data from {have!r} to {target.dtype!r} according to the rule "
+            f"Cannot cast array data from {allowed!r} to {target.dtype!r} according to the rule "
             f"{casting!r}, at {_line()}"
         )
     value = cast_to(value, target.dtype)

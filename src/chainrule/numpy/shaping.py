@@ -14,7 +14,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from chainrule import errors
 from chainrule.numpy import layout
-from chainrule.numpy.promotion import as_array, broadcast_shape, shape_of, strong, traced
+from chainrule.numpy.promotion import as_array, broadcast_shape, shape_of, spelled, strong, traced
 from chainrule.numpy.promotion import broadcast_to as broadcast_value
 from chainrule.numpy.protocols import implements
 from chainrule.ops import elementwise
@@ -121,15 +121,10 @@ def full_shape(x, shape) -> tuple[int, ...]:
             wanted = tuple(x.size // known if n == -1 else n for n in wanted)
     if math.prod(wanted) != x.size or any(n < 0 for n in wanted):
         raise errors.ShapeError(
-            f"cannot reshape array of size {x.size} into shape {_spelled(shape)}, "
+            f"cannot reshape array of size {x.size} into shape {spelled(np.atleast_1d(shape))}, "
             f"at {line_text(user_line())}"
         )
     return wanted
-
-
-def _spelled(shape) -> str:
-    items = shape if isinstance(shape, tuple | list) else (shape,)
-    return "(" + ",".join(map(str, items)) + ("," if len(items) == 1 else "") + ")"
 
 
 @implements(np.ravel)
@@ -306,7 +301,7 @@ def broadcast_to(array, shape, subok=False):
     if lead < 0 or any(n not in (1, m) for n, m in zip(x.shape, shape[lead:], strict=True)):
         raise errors.ShapeError(
             "operands could not be broadcast together with remapped shapes [original->remapped]: "
-            f"{_spelled(x.shape)} and requested shape {_spelled(shape)}, "
+            f"{spelled(x.shape)} and requested shape {spelled(shape)}, "
             f"at {line_text(user_line())}"
         )
     return _read_only(

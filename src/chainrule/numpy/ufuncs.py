@@ -93,44 +93,53 @@ _direct: dict[tuple, Type | None] = {}
 
 def binary(op: Op, ufunc: np.ufunc, x, y):
     """x op y for Python operators: equal types and Python scalars take a short way."""
+    made = _binary_directly(op, ufunc, x, y)
+    return _binary_slowly(ufunc, x, y) if made is None else made
+
+
+def _binary_directly(op: Op, ufunc: np.ufunc, x, y) -> Traced | None:
+    """x op y where it is one equation on x and y as they are, else None."""
     builder = current()
     if builder is None:
         raise_leaked(x if type(x) is Traced else y)
     assert builder is not None
-    if type(x) is Traced and not x.weak:
-        vx = x._var if x.builder is builder and x._view is None else operand(builder, x)
+    if type(x) is Traced:
+        if x.weak:
+            return None
+        first = x._var if x.builder is builder and x._view is None else operand(builder, x)
+        type_, active = first.type, x.active
         if type(y) is Traced:
-            vy = y._var if y.builder is builder and y._view is None else operand(builder, y)
-            if vx.type is vy.type and not y.weak:
-                out = _direct_type(op, ufunc, vx.type)
-                if out is not None:
-                    active = (x.active or y.active) and out.inexact
-                    return record_elementwise(builder, op, (vx, vy), out, False, active)
-        elif type(y) is float or type(y) is int:
-            out = _direct_type(op, ufunc, vx.type)
-            if out is not None and vx.type.dtype.kind == "f":
-                other = Literal(vx.type.dtype.type(y))
-                active = x.active and out.inexact
-                return record_elementwise(builder, op, (vx, other), out, False, active)
+            second = y._var if y.builder is builder and y._view is None else operand(builder, y)
+            if y.weak or second.type is not type_:
+                return None
+            active = active or y.active
+        elif type_.dtype.kind == "f" and (type(y) is float or type(y) is int):
+            second = Literal(type_.dtype.type(y))
+        else:
+            return None
     elif type(y) is Traced and not y.weak and (type(x) is float or type(x) is int):
-        vy = y._var if y.builder is builder and y._view is None else operand(builder, y)
-        out = _direct_type(op, ufunc, vy.type)
-        if out is not None and vy.type.dtype.kind == "f":
-            other = Literal(vy.type.dtype.type(x))
-            active = y.active and out.inexact
-            return record_elementwise(builder, op, (other, vy), out, False, active)
-    return _binary_slowly(ufunc, x, y)
+        second = y._var if y.builder is builder and y._view is None else operand(builder, y)
+        type_, active = second.type, y.active
+        if type_.dtype.kind != "f":
+            return None
+        first = Literal(type_.dtype.type(x))
+    else:
+        return None
+    out = _direct_type(op, ufunc, type_, 2)
+    if out is None:
+        return None
+    return record_elementwise(builder, op, (first, second), out, False, active and out.inexact)
 
 
-def _direct_type(op: Op, ufunc: np.ufunc, type_: Type) -> Type | None:
-    """The output type where the ufunc's loop takes this dtype twice as it is, else None."""
+def _direct_type(op: Op, ufunc: np.ufunc, type_: Type, count: int) -> Type | None:
+    """The output type where the ufunc's loop takes `count` inputs of this type as they are."""
     key = (op, type_)
     if key in _direct:
         return _direct[key]
     out = None
-    if ufunc not in SPECIAL and ufunc not in COMPOSED:
-        first, second, result = resolve(ufunc, (type_.dtype, type_.dtype))
-        if first == type_.dtype == second:
+    if ufunc not in SPECIAL and ufunc not in COMPOSED and ufunc.nout == 1:
+        *taken, result = resolve(ufunc, (type_.dtype,) * count)
+        if all(d == type_.dtype for d in taken):
             out = array_type(type_.shape, result)
     _direct[key] = out
     return out
@@ -168,8 +177,33 @@ def unary(op: Op, ufunc: np.ufunc, x: Traced):
 METHODS: dict[str, Callable] = {}  # reduce, accumulate, outer, at: filled by numpy/ufunc_methods.py
 
 
-def array_ufunc(self, ufunc, method, *inputs, out=None, where=True, dtype=None, **options):
-    """The `__array_ufunc__` of traced values."""
+def array_ufunc(self, ufunc, method, *inputs, **options):
+    """The `__array_ufunc__` of traced values; plain calls on equal types take a short way."""
+    if not options and method == "__call__" and ufunc in OPS:
+        if len(inputs) == 1:
+            made = _unary_directly(OPS[ufunc], ufunc, self)
+            if made is not None:
+                return made
+        elif len(inputs) == 2:
+            made = _binary_directly(OPS[ufunc], ufunc, *inputs)
+            if made is not None:
+                return made
+    return _array_ufunc(ufunc, method, *inputs, **options)
+
+
+def _unary_directly(op: Op, ufunc: np.ufunc, x: Traced) -> Traced | None:
+    builder = current()
+    if builder is None or x.weak:
+        return None
+    var = x._var if x.builder is builder and x._view is None else operand(builder, x)
+    out = _direct_type(op, ufunc, var.type, 1)
+    if out is None:
+        return None
+    active = x.active and out.inexact and op.smooth
+    return record_elementwise(builder, op, (var,), out, False, active)
+
+
+def _array_ufunc(ufunc, method, *inputs, out=None, where=True, dtype=None, **options):
     if any(_is_foreign(a) for a in inputs):
         return NotImplemented
     _refuse_options(ufunc, options if method == "__call__" else {})
@@ -328,7 +362,8 @@ COMPOSED.update(
 
 def raise_power(x, y):
     """x ** y, with NumPy's own short cuts for the exponents 2, 1, 0.5 and -1."""
-    if isinstance(y, int | float) and not isinstance(y, bool) and type(x) is Traced:
+    plain = type(y) is not Traced and isinstance(y, int | float) and not isinstance(y, bool)
+    if plain and type(x) is Traced:
         if y == 2:
             return apply_ufunc(np.square, x)
         if y == 1:

@@ -9,13 +9,18 @@ Source    Griewank and Walther, "Evaluating Derivatives", chapter 12.
 
 from __future__ import annotations
 
-from chainrule.ops.control import as_tuple, pick, with_inputs, with_outputs
+from chainrule.ops.control import as_tuple, check_types, pick, with_inputs, with_outputs
 from chainrule.ops.shape import zeros_of
 from chainrule.program.evaluate import plan
 from chainrule.program.liveness import remove_dead
 from chainrule.program.op import Op, Structural
 from chainrule.program.program import Equation, Program
 from chainrule.program.trace import Builder, as_operand, inline
+
+
+def _type(*operands, program: Program):
+    check_types("checkpoint takes", program.in_types, operands)
+    return program.out_types
 
 
 def _evaluate(*operands, program):
@@ -37,7 +42,8 @@ def _split(equation, mask, split_program):
     fixed = pick(equation.inputs, mask, False)
     outputs = pick(equation.outputs, moves, False)
     first = remove_dead(with_outputs(known, known.outputs[: len(outputs)]))
-    before = Equation(checkpoint_op, tuple(fixed), {"program": first}, tuple(outputs), equation.line)
+    params = {"program": first}
+    before = Equation(checkpoint_op, tuple(fixed), params, tuple(outputs), equation.line)
     order = [*pick(program.inputs, mask, False), *pick(program.inputs, mask)]
     second = remove_dead(with_outputs(with_inputs(program, order), pick(program.outputs, moves)))
     after = Equation(
@@ -61,7 +67,7 @@ def _transpose(equation, arrived, env, mask, transpose_program, split_program):
 
 
 def _recomputing(program: Program, fixed: int, transpose_program, split_program) -> Program:
-    """[fixed inputs, cotangents] -> cotangents of the others, with the residuals computed inside."""
+    """[fixed inputs, cotangents] -> cotangents of the others; the residuals are computed inside."""
     mask = (False,) * fixed + (True,) * (len(program.inputs) - fixed)
     known, linear, _, residuals = split_program(program, mask)
     backwards = transpose_program(linear, len(residuals))
@@ -80,7 +86,7 @@ def _batch(equation, size, inputs, mask, batch):
 
 
 checkpoint_op = Op(
-    "checkpoint", lambda *operands, program: program.out_types, _evaluate,
+    "checkpoint", _type, _evaluate,
     Structural(_forward, _split, _transpose), _batch, pure=False,
     doc="the program's outputs; its derivative recomputes it instead of storing",
 )  # fmt: skip

@@ -16,10 +16,10 @@ from chainrule import errors
 from chainrule.ops.compare import logical_not
 from chainrule.ops.control import (
     as_tuple,
+    check_types,
     fresh,
     pick,
     residual_sources,
-    tangent_or_zeros,
     union,
     with_inputs,
     with_zeros,
@@ -37,6 +37,9 @@ from chainrule.program.trace import Builder, as_operand, inline
 def _type(predicate, *operands, branches):
     if predicate.shape or predicate.dtype != np.bool_:
         raise errors.ShapeError(f"cond needs one bool, got {predicate}.")
+    for branch in branches:
+        check_types("a branch of cond takes", branch.in_types, operands)
+        check_types("a branch of cond gives", branch.out_types, branches[0].out_types)
     return branches[0].out_types
 
 
@@ -80,7 +83,7 @@ def _split(equation, mask, split_program):
     )  # fmt: skip
     extra: list = []
     orders = []
-    for p, source, new in zip(parts, sources, carried, strict=True):
+    for source, new in zip(sources, carried, strict=True):
         fill = iter(new)
         given = [next(fill) if s is None else s for s in source]
         orders.append((len(extra), len(given)))

@@ -12,6 +12,7 @@ closed programs; their rules (`Structural`) receive the transformation as an arg
 
 from __future__ import annotations
 
+from chainrule import errors
 from chainrule.ops.shape import zeros_of
 from chainrule.program.program import Equation, Program, Var
 from chainrule.program.trace import Builder, Traced, as_operand, inline
@@ -21,7 +22,7 @@ from chainrule.program.types import Type
 def closed_program(name: str, types, build) -> tuple[Program, list]:
     """Trace `build(*inputs)`, a function of a rule, into a closed program.
 
-    Returns the program, whose inputs are what it captured and then `types`, and the captured values.
+    Returns the program, whose inputs are what it captured, then `types`; and the captured values.
     """
     with Builder(name, reuse=True) as builder:
         builder.lines_from_user = False
@@ -31,6 +32,12 @@ def closed_program(name: str, types, build) -> tuple[Program, list]:
         program = builder.finish(outputs)
         captured = [host for _, host, _ in builder.captured]
     return program.closed(), captured
+
+
+def check_types(what: str, have, want) -> None:
+    """Raise `ShapeError` where a sub-program's types are not the ones that they stand for."""
+    if tuple(have) != tuple(want):
+        raise errors.ShapeError(f"{what} {tuple(have)}, but {tuple(want)} is needed.")
 
 
 def with_inputs(program: Program, inputs) -> Program:

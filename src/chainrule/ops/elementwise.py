@@ -15,6 +15,7 @@ import numpy as np
 from chainrule.ops.compare import equal, greater, greater_equal, less, less_equal, signbit
 from chainrule.ops.select import constant_like, select
 from chainrule.program.op import Bilinear, Constant, Discrete, Edge, Linear, Op, elementwise
+from chainrule.program.trace import is_traced
 from chainrule.program.types import Type, array_type
 
 LN2 = math.log(2.0)
@@ -66,7 +67,9 @@ def conj(x):
     """The complex conjugate of a traced or NumPy value; x itself where it is real."""
     if isinstance(x, int | float):
         return x
-    return conjugate(x) if x.dtype.kind == "c" else x
+    if x.dtype.kind != "c":
+        return x
+    return conjugate(x) if is_traced(x) else np.conj(x)
 
 
 def scale_type(p: Type, t: Type) -> tuple[Type, ...]:

@@ -13,6 +13,8 @@ from chainrule.ops.index import index
 from chainrule.ops.reduce import max_
 from chainrule.ops.select import cast, select
 from chainrule.ops.shape import add_batch_axis, broadcast, iota, sum_, transpose
+from chainrule.program import displacement
+from chainrule.program.op import elementwise
 
 
 def product(x, y):
@@ -117,17 +119,32 @@ def part(x, rows: tuple[int, int], columns: tuple[int, int]):
     return index(x, at=(*lead, (*rows, 1), (*columns, 1)))
 
 
-def reciprocal_where_apart(difference, size):
-    """1 / difference, and 0 where it is within rounding of zero on the scale `size`.
+def _reciprocal_where_apart(difference, size):
+    near = np.abs(difference) <= size
+    if np.any(near):
+        displacement.meet()
+    return np.where(near, 0, 1 / np.where(near, 1, difference)).astype(difference.dtype)[()]
 
-    For the terms 1 / (l_i - l_j) of spectral derivatives: numerators that vanish with the
-    difference leave 0, where a division would leave inf or amplified rounding.
-    """
-    number = difference.shape[-1] if difference.ndim else 1
-    tolerance = 4 * number * np.finfo(difference.dtype).eps
-    near = absolute(difference) <= size * difference.dtype.type(tolerance)
-    one, zero = difference.dtype.type(1), difference.dtype.type(0)
-    return select(near, zero, one / select(near, one, difference))
+
+reciprocal_where_apart = elementwise(
+    "reciprocal_where_apart", _reciprocal_where_apart,
+    (lambda x, size, out: -(out * out), None), takes="float",
+    doc="1 / x, and 0 where |x| <= size: the quotients of spectral derivatives; says if it met a "
+    "pair of equal values (see chainrule.program.displacement)",
+)  # fmt: skip
+displacement.QUOTIENTS.add("reciprocal_where_apart")
+
+
+def rounding_of(v, shape):
+    """How far apart computed values (..., n) must be to count as different, repeated to `shape`."""
+    size = largest(v)
+    tolerance = size.dtype.type(equality_tolerance(v.shape[-1], v.dtype))
+    return broadcast(size * tolerance, shape=shape, axes=tuple(range(v.ndim - 1)))
+
+
+def equality_tolerance(n: int, dtype) -> float:
+    """The relative distance up to which two of n eigen- or singular values count as equal."""
+    return 16 * n * float(np.finfo(dtype).eps)
 
 
 def largest(v):

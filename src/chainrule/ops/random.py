@@ -9,7 +9,7 @@ tells the parts of one composite draw apart; and the draw, low and high word. Th
 the key. An operation here takes the state first. Leading axes of the state are lanes, each with a
 key of its own; the other inputs and the outputs have the same leading axes.
 
-Value     10 rounds of Philox4x32; `fold_in` makes the key of a child from a block of its own stream.
+Value     10 rounds of Philox4x32; `fold_in` makes a child's key from a block of its own stream.
 Source    Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
 
@@ -94,8 +94,8 @@ def by_attempts(state, parameters: tuple, attempt: Callable, dtype, stream: int 
     """One sample for each element, by rejection.
 
     `attempt(words, *parameters)` returns values and whether each is accepted, from four words an
-    element; `parameters` are arrays of the lanes' axes followed by the shape of the draw. An element
-    that is rejected tries again with its own next attempt, whatever the others do.
+    element; `parameters` are arrays of the lanes' axes followed by the draw's. An element that is
+    rejected tries again with its own next attempt, whatever the others do.
     """
     lanes = state.shape[:-1]
     out = np.empty(parameters[0].shape, dtype)
@@ -134,10 +134,10 @@ def _check_size(size: int) -> None:
         raise errors.NotSupported(f"one draw has at most 2**32 elements, not {size}.")
 
 
-# --- batching and types, the same for every operation on a state ------------------------------------
+# --- batching and types, the same for every operation on a state --------------------------------
 
 
-def lanes_batch(op: Callable) -> Callable:
+def lanes_batch(op):
     """The batching rule of an operation on a state: one more leading axis on every input."""
 
     def rule(size, inputs, batched, **params):
@@ -165,7 +165,7 @@ def check_parameters(state: Type, *parameters: Type) -> None:
             raise errors.ShapeError(f"parameters of a draw differ in shape: {state}, {parameters}.")
 
 
-# --- the operations ---------------------------------------------------------------------------------
+# --- the operations -----------------------------------------------------------------------------
 
 
 def _bits_type(state: Type, *, shape, dtype, stream) -> tuple[Type, ...]:
@@ -176,7 +176,7 @@ def _bits(state, *, shape, dtype, stream):
     return transformed_bits(state, shape, dtype.itemsize * 8, stream, lambda bits: bits, dtype)
 
 
-random_bits = Op(
+random_bits: Op = Op(
     "random_bits", _bits_type, _bits, Discrete(), lanes_batch(lambda: random_bits),
     flops=lambda ins, outs, params: 16 * outs[0].size,
     doc="independent random uint32s or uint64s of `shape`",
@@ -200,7 +200,7 @@ def _fold_in(state, number):
     return np.stack([child, np.zeros_like(child)], axis=-1)
 
 
-fold_in = Op(
+fold_in: Op = Op(
     "fold_in", _fold_type, _fold_in, Discrete(), lanes_batch(lambda: fold_in),
     flops=lambda ins, outs, params: 60 * ins[1].size,
     doc="the state of an independent child, for each number (below 2**56) and the state's draw",

@@ -121,7 +121,7 @@ def _standard(name: str, from_bits: Callable, flops: int, doc: str) -> Op:
         width = 32 if dtype == np.float32 else 64
         return transformed_bits(state, shape, width, stream, from_bits, dtype)
 
-    op = Op(
+    op: Op = Op(
         name, _standard_type, evaluate, Discrete(), lanes_batch(lambda: op),
         flops=lambda ins, outs, params: flops * outs[0].size, doc=doc,
     )  # fmt: skip
@@ -135,5 +135,5 @@ standard_exponential = _standard(
 )
 standard_gumbel = _standard("standard_gumbel", _gumbel, 80, "Gumbel: -log of an exponential")
 standard_logistic = _standard("standard_logistic", _logistic, 50, "logistic: log(u / (1 - u))")
-standard_laplace = _standard("standard_laplace", _laplace, 50, "Laplace: an exponential of any sign")
+standard_laplace = _standard("standard_laplace", _laplace, 50, "Laplace: an exponential, signed")
 standard_cauchy = _standard("standard_cauchy", _cauchy, 50, "Cauchy: tan(pi (u - 1/2))")

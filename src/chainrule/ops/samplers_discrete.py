@@ -114,7 +114,7 @@ def _poisson(state, mean, *, stream):
     return np.asarray(out).astype(INT64)[()]
 
 
-random_poisson = Op(
+random_poisson: Op = Op(
     "random_poisson", _whole_type, _poisson, Discrete(), lanes_batch(lambda: random_poisson),
     flops=_flops(150), doc="a Poisson draw for each mean",
 )  # fmt: skip
@@ -164,7 +164,7 @@ def _large_binomial(state, n, p, small, stream):
     return by_attempts(state, parameters, _binomial_by_rejection, FLOAT64, stream)
 
 
-random_binomial = Op(
+random_binomial: Op = Op(
     "random_binomial", _whole_type, _binomial, Discrete(), lanes_batch(lambda: random_binomial),
     flops=_flops(250), doc="a binomial draw for each number of trials and probability (float64s)",
 )  # fmt: skip
@@ -181,7 +181,7 @@ def _geometric(state, p, *, stream):
     return np.where(fits, whole, np.iinfo(INT64).max)[()]
 
 
-random_geometric = Op(
+random_geometric: Op = Op(
     "random_geometric", _whole_type, _geometric, Discrete(), lanes_batch(lambda: random_geometric),
     flops=_flops(80), doc="the number of trials up to the first success, for each probability",
 )  # fmt: skip
@@ -200,7 +200,7 @@ def _bernoulli(state, p, *, stream):
     return transformed_bits(state, shape, 64, stream, unit_interval, FLOAT64) < p
 
 
-random_bernoulli = Op(
+random_bernoulli: Op = Op(
     "random_bernoulli", _bool_type, _bernoulli, Discrete(), lanes_batch(lambda: random_bernoulli),
     flops=_flops(20), doc="True with each probability",
 )  # fmt: skip
@@ -219,7 +219,8 @@ def _categorical(state, weights, *, shape, stream):
     _require((total[..., -1] > 0) & (total[..., -1] < np.inf), "probabilities do not sum to 1")
     u = transformed_bits(state, shape, 64, stream, unit_interval, FLOAT64)
     if weights.ndim > state.ndim or not shape:  # u total < total: the last entry bounds the count
-        return np.sum(total <= (u * total[..., -1])[..., None], axis=-1, dtype=INT64)[()]
+        below = total <= np.asarray(u * total[..., -1])[..., None]
+        return np.count_nonzero(below, axis=-1).astype(INT64)
     lanes = state.shape[:-1]
     rows = total.reshape(-1, total.shape[-1])
     flat = np.reshape(u, (len(rows), -1))
@@ -227,7 +228,7 @@ def _categorical(state, weights, *, shape, stream):
     return np.reshape(np.asarray(found, INT64), lanes + tuple(shape))
 
 
-random_categorical = Op(
+random_categorical: Op = Op(
     "random_categorical", _categorical_type, _categorical, Discrete(),
     lanes_batch(lambda: random_categorical), flops=_flops(30),
     doc="an index into the last axis of the weights (one row for all draws, or one for each)",
@@ -263,7 +264,7 @@ def _below(state, last, *, stream):
     return by_attempts(state, (last,), _bounded, UINT64, stream)
 
 
-random_below = Op(
+random_below: Op = Op(
     "random_below", _below_type, _below, Discrete(), lanes_batch(lambda: random_below),
     flops=_flops(60), doc="a uint64 from 0 to `last`, both included, all equally likely",
 )  # fmt: skip
@@ -278,7 +279,7 @@ def _order(state, *, shape, stream):
     return np.argsort(keys, axis=-1, kind="stable").astype(INT64, copy=False)
 
 
-random_order = Op(
+random_order: Op = Op(
     "random_order", _order_type, _order, Discrete(), lanes_batch(lambda: random_order),
     flops=_flops(60), doc="a random order of the last axis of `shape`, for each row",
 )  # fmt: skip
@@ -300,7 +301,7 @@ def _subset(state, weights, *, count, stream):
     return order[..., :count].astype(INT64, copy=False)
 
 
-random_subset = Op(
+random_subset: Op = Op(
     "random_subset", _subset_type, _subset, Discrete(), lanes_batch(lambda: random_subset),
     flops=_flops(60), doc="`count` different indices, drawn one after the other by weight",
 )  # fmt: skip

@@ -13,8 +13,6 @@ Source    log, exp, sin and cos: coefficients of fdlibm (Sun Microsystems 1993);
           2000; log1p: Kahan's correction, HP-15C handbook 1982.
 """
 
-import math
-
 import numpy as np
 
 from chainrule.program.op import elementwise
@@ -38,7 +36,10 @@ _COS = (
     4.16666666666666019037e-02, -1.38888888888741095749e-03, 2.48015872894767294178e-05,
     -2.75573143513906633035e-07, 2.08757232129817482790e-09, -1.13596475577881948265e-11,
 )  # fmt: skip
-_HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
+_LN2 = 0.693147180559945309417
+_ONE_OVER_LN2 = 1.44269504088896340736
+_HALF_LOG_TWO_PI = 0.918938533204672741780
+_PI = 3.14159265358979323846
 
 
 def polynomial(x, coefficients):
@@ -73,15 +74,15 @@ def log(x):
     x = np.asarray(x, np.float64)
     tiny = x < np.finfo(np.float64).tiny
     inside = (x > 0) & (x < np.inf)
-    safe = np.where(inside, np.where(tiny, x * 2.0**54, x), 1.0)
-    out = log_of_normal(safe) - np.where(tiny, 54.0, 0.0) * math.log(2.0)
+    safe = np.where(inside, np.where(tiny, np.where(tiny, x, 0.0) * 2.0**54, x), 1.0)
+    out = log_of_normal(safe) - np.where(tiny, 54.0, 0.0) * _LN2
     edge = np.where(x == 0, -np.inf, np.where(x == np.inf, np.inf, np.nan))
     return np.where(inside, out, edge)
 
 
 def _reduced_exp(x):
     """k and e with exp(x) = 2**k * (1 + e), for |x| < 1000 and e near [-0.3, 0.42]."""
-    k = np.rint(x * (1.0 / math.log(2.0)))
+    k = np.rint(x * _ONE_OVER_LN2)
     high = x - k * _LN2_HIGH
     low = k * _LN2_LOW
     r = high - low
@@ -127,7 +128,7 @@ def log1p(x):
 
 def tan_pi(q, complement):
     """tan(pi q) for q in (0, 1/2), where `complement` is 1/2 - q, known exactly."""
-    small = np.minimum(q, complement) * math.pi
+    small = np.minimum(q, complement) * _PI
     z = small * small
     sine = small + small * z * polynomial(z, _SIN)
     cosine = 1.0 - (0.5 * z - z * z * polynomial(z, _COS))
@@ -191,7 +192,7 @@ def log_binomial(k, n, p):
     return np.where(inside, normal, np.where(k > 0, n * log(p), n * log1p(-p)))
 
 
-# --- as operations: samplers written in the surface language use these -----------------------------
+# --- as operations: samplers written in the surface language use these --------------------------
 
 
 def _rounded(function):

@@ -2,8 +2,8 @@
 
 Value     Marsaglia and Tsang's rejection; below shape 1 a draw of shape a + 1 times u**(1 / a). The
           logarithm is drawn directly, since for small shapes the draw itself underflows.
-Slope     dx/da = -(dP/da) / p at the draw x, where P is the distribution function and p its density:
-          a draw moves so that P(x, a) stays what it is (implicit reparameterisation). With
+Slope     dx/da = -(dP/da) / p at the draw x, P the distribution function and p the density: a
+          draw moves so that P(x, a) stays what it is (implicit reparameterisation). With
               K[n, m] = integral over v > 0 of v**n exp(-(a + m) v + x (1 - exp(-v)))
           (t = x exp(-v) in P) it is d log x / da = (psi(a + 1) - log x) K[0, 0] + (x / a) K[1, 1].
           Where x > a + 1/2 the integral is taken over the other tail, 1 - P, so that nothing
@@ -19,8 +19,14 @@ from functools import cache
 import numpy as np
 
 from chainrule.ops.elementwise import exp, log, scale
-from chainrule.ops.random import FLOAT64, by_attempts, check_parameters, join_words, lanes_batch
-from chainrule.ops.random import transformed_bits
+from chainrule.ops.random import (
+    FLOAT64,
+    by_attempts,
+    check_parameters,
+    join_words,
+    lanes_batch,
+    transformed_bits,
+)
 from chainrule.ops.samplers import normal_from_bits, open_interval
 from chainrule.ops.samplers_elementary import exp as portable_exp_value
 from chainrule.ops.samplers_elementary import log_of_normal
@@ -188,12 +194,12 @@ def _gamma_type(state: Type, a: Type, *, stream) -> tuple[Type, ...]:
     return (a.with_dtype(FLOAT64),)
 
 
-standard_gamma = Op(
+standard_gamma: Op = Op(
     "standard_gamma", _gamma_type, _gamma, Forward(_gamma_tangent),
     lanes_batch(lambda: standard_gamma), flops=lambda ins, outs, params: 200 * outs[0].size,
     doc="a gamma draw for each shape parameter, of scale 1",
 )  # fmt: skip
-log_standard_gamma = Op(
+log_standard_gamma: Op = Op(
     "log_standard_gamma", _gamma_type, _log_gamma, Forward(_log_gamma_tangent),
     lanes_batch(lambda: log_standard_gamma), flops=lambda ins, outs, params: 250 * outs[0].size,
     doc="the logarithm of a gamma draw for each shape parameter: it does not underflow",

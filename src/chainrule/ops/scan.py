@@ -14,6 +14,7 @@ import numpy as np
 from chainrule import errors
 from chainrule.ops.control import (
     as_tuple,
+    check_types,
     depends_only_on,
     fresh,
     pick,
@@ -36,9 +37,11 @@ def _type(*inputs, body: Program, constants, carries, length, reverse):
     want = inputs[: constants + carries] + tuple(
         t.with_shape(t.shape[1:]) for t in inputs[constants + carries :]
     )
-    if want != body.in_types:
-        raise errors.ShapeError(f"scan: the body takes {body.in_types}, it is given {want}.")
+    check_types("the body of scan takes", body.in_types, want)
     outs = body.out_types
+    check_types("the body of scan carries", outs[:carries], want[constants : constants + carries])
+    if any(t.shape[:1] != (length,) for t in inputs[constants + carries :]):
+        raise errors.ShapeError(f"scan runs {length} steps, over arrays of other lengths.")
     return outs[:carries] + tuple(stacked(t, length) for t in outs[carries:])
 
 
@@ -267,8 +270,8 @@ def _backward_body(program: Program, n_fixed, n_xs, count, n_out, n_lin) -> Prog
 
 
 def _placed(found, masks, count: int, n_lin: int) -> list:
-    d_carry, totals, d_xs = found[:count], iter(found[count : count + n_lin]), found[count + n_lin :]
-    along = iter(d_xs)
+    d_carry, totals = found[:count], iter(found[count : count + n_lin])
+    along = iter(found[count + n_lin :])
     out = [next(totals) if m else None for m in masks[0]]
     out += list(d_carry)
     return out + [next(along) if m else None for m in masks[2]]

@@ -2,16 +2,18 @@
 
 Value     LAPACK through numpy.linalg.
 Slope     with E = V^-1 dA V (for svd U^H dA V): values move by E's diagonal, vectors within their
-          own span by E_ij / (l_j - l_i). A pair of equal values (within rounding) adds nothing: 0
-          stands for 1 / (l_j - l_i) there. In svd the parts of E over s_j - s_i and over s_j + s_i
+          own span by E_ij / (l_j - l_i). In svd the parts of E over s_j - s_i and over s_j + s_i
           are kept apart, so that equal singular values spoil only the first, zeros only the second.
-Edges     Vectors of equal values are arbitrary, so are phases of complex vectors. Functions that do
-          not depend on the choice come out right where no vector of an equal pair is needed apart
-          from its partner: sums over equal values, projectors on whole eigenspaces, U V^H. A
-          function V f(l) V^H with f' /= 0 on an equal pair needs 0/0 there and is NOT right: the
-          outputs do not tell f'. Use a function of the matrix itself (expm, inv, matrix_power).
+Edges     Vectors of equal values are arbitrary, and so are phases of complex vectors; a derivative
+          means something for functions that do not depend on the choice: sums over equal values,
+          projectors, V f(l) V^H. A pair of equal values (within rounding) adds nothing, 0 stands
+          for 1 / (l_j - l_i); where that happens, a derivative that chainrule runs is the limit of
+          derivatives at values apart (chainrule.program.displacement): right to 1e-11 or so, second
+          derivatives to 1e-8. Columns that complete u or vh are moved as if they turned with the
+          others only; they are for projectors too.
           eigh reads one triangle, as in NumPy: the cotangent lands there and stands for both.
-          eig's vectors are normalised as LAPACK does: norm 1, largest component real.
+          eig's vectors are normalised as LAPACK does: norm 1, largest component real. A defective
+          matrix has an infinite slope.
           A singular value passes through 0 smoothly (its slope is u^H dA v also there).
 Source    Giles 2008, sections 3.1 and 3.2; Townsend, "Differentiating the singular value
           decomposition", 2016; Wan and Zhang, arXiv:1909.02659, for complex svd; Boeddeker et al.,
@@ -22,6 +24,7 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.ops.compare import equal
+from chainrule.ops.displaced import apart, apart_and_from_zero
 from chainrule.ops.elementwise import conj, imag, join, real, scale
 from chainrule.ops.join import concatenate
 from chainrule.ops.linalg import check_square, solve
@@ -30,14 +33,15 @@ from chainrule.ops.matrices import (
     batch_all,
     diagonal,
     hermitian_from,
-    largest,
     magnitude,
+    on_diagonal,
     over_columns,
     over_rows,
     part,
     product,
     real_of,
     reciprocal_where_apart,
+    rounding_of,
     row_and_column,
 )
 from chainrule.ops.reduce import argmax
@@ -55,15 +59,15 @@ def _complex_dtype(t: Type) -> np.dtype:
     return np.result_type(t.dtype, np.complex64)
 
 
-def _spread_size(v, shape):
-    """The largest magnitude of each (..., n), repeated to `shape` (..., k, l)."""
-    return broadcast(largest(v), shape=shape, axes=tuple(range(v.ndim - 1)))
-
-
 def _reciprocal_gaps(values, shape):
     """F_ij = 1 / (l_j - l_i), and 0 on the diagonal and for equal pairs; real values."""
     gap = over_columns(values, shape) - over_rows(values, shape)
-    return reciprocal_where_apart(gap, _spread_size(values, shape))
+    return reciprocal_where_apart(_never_on_diagonal(gap), rounding_of(values, shape))
+
+
+def _never_on_diagonal(gap):
+    """The differences with inf on the diagonal, where no quotient is wanted: 1 / inf is 0."""
+    return select(on_diagonal(gap.shape), gap.dtype.type(np.inf), gap)
 
 
 # --- Hermitian matrices -------------------------------------------------------------------------
@@ -79,6 +83,11 @@ def _values_type(name: str):
 
 def _eigh_type(a: Type, *, lower) -> tuple[Type, ...]:
     return (*_values_type("eigh")(a, lower=lower), a)
+
+
+def _eigh(a, *, lower):
+    values, vectors = np.linalg.eigh(a, _uplo(lower))
+    return apart(values), vectors
 
 
 def _eigh_tangent(inputs, outputs, tangents, *, lower):
@@ -110,7 +119,7 @@ def _eigen_flops(ins, outs, params) -> int:
 
 
 eigh = Op(
-    "eigh", _eigh_type, lambda a, *, lower: tuple(np.linalg.eigh(a, _uplo(lower))),
+    "eigh", _eigh_type, _eigh,
     Forward(_eigh_tangent), batch_all(lambda: eigh), flops=_eigen_flops,
     doc="eigenvalues, ascending, and orthonormal eigenvectors of Hermitian matrices, of which the "
     "`lower` or the upper triangle is read",
@@ -118,7 +127,7 @@ eigh = Op(
 
 eigvalsh = Op(
     "eigvalsh", _values_type("eigvalsh"),
-    lambda a, *, lower: np.linalg.eigvalsh(a, _uplo(lower)),
+    lambda a, *, lower: apart(np.linalg.eigvalsh(a, _uplo(lower))),
     Forward(_eigvalsh_tangent), batch_all(lambda: eigvalsh), flops=_eigen_flops,
     doc="eigenvalues, ascending, of Hermitian matrices",
 )  # fmt: skip
@@ -139,11 +148,11 @@ def _eig_type(a: Type) -> tuple[Type, ...]:
 def _eig(a):
     values, vectors = np.linalg.eig(a)
     wide = np.result_type(a.dtype, np.complex64)
-    return values.astype(wide, copy=False), vectors.astype(wide, copy=False)
+    return apart(values.astype(wide, copy=False)), vectors.astype(wide, copy=False)
 
 
 def _eigvals(a):
-    return np.linalg.eigvals(a).astype(np.result_type(a.dtype, np.complex64), copy=False)
+    return apart(np.linalg.eigvals(a).astype(np.result_type(a.dtype, np.complex64), copy=False))
 
 
 def _in_eigenbasis(vectors, da):
@@ -164,7 +173,8 @@ def _eig_tangent(inputs, outputs, tangents):
 def _complex_reciprocal_gaps(values, shape):
     """1 / (l_j - l_i) = conj(gap) / |gap|^2, and 0 on the diagonal and for equal pairs."""
     gap = over_columns(values, shape) - over_rows(values, shape)
-    reciprocal = reciprocal_where_apart(magnitude(gap), _spread_size(values, shape))
+    apart = _never_on_diagonal(magnitude(gap))
+    reciprocal = reciprocal_where_apart(apart, rounding_of(values, shape))
     return join(real(gap) * reciprocal * reciprocal, -(imag(gap) * reciprocal * reciprocal))
 
 
@@ -218,6 +228,15 @@ def _svd_type(a: Type, *, full_matrices) -> tuple[Type, ...]:
     return a.with_shape((*lead, m, rows)), s, a.with_shape((*lead, columns, n))
 
 
+def _svd(a, *, full_matrices):
+    u, s, vh = np.linalg.svd(a, full_matrices)
+    return u, apart_and_from_zero(s), vh
+
+
+def _singular_values(a):
+    return apart_and_from_zero(np.linalg.svd(a, compute_uv=False))
+
+
 def _svd_tangent(inputs, outputs, tangents, *, full_matrices):
     """With W = U^H dU and Z = V^H dV skew, E = U^H dA V = W S + dS - S Z, so off the diagonal
     (E + E^H)_ij = (W + Z)_ij (s_j - s_i) and (E - E^H)_ij = (W - Z)_ij (s_j + s_i)."""
@@ -241,7 +260,9 @@ def _turns(s, inside):
     other = adjoint(inside)
     gaps = cast(_reciprocal_gaps(s, shape), dtype=inside.dtype)
     total = over_columns(s, shape) + over_rows(s, shape)
-    sums = cast(reciprocal_where_apart(total, _spread_size(s, shape)), dtype=inside.dtype)
+    if inside.dtype.kind != "c":  # the skew part of a real matrix has no diagonal
+        total = _never_on_diagonal(total)
+    sums = cast(reciprocal_where_apart(total, rounding_of(s, shape)), dtype=inside.dtype)
     plus, minus = scale(gaps, inside + other), scale(sums, inside - other)
     return 0.5 * (plus + minus), 0.5 * (plus - minus)
 
@@ -255,8 +276,7 @@ def _vectors_tangent(u, u1, turn, moved, inside, s):
     m, k = u1.shape[-2:]
     if m == k:
         return product(u1, turn)
-    size = broadcast(largest(s), shape=s.shape, axes=tuple(range(s.ndim - 1)))
-    flat = reciprocal_where_apart(s, size)
+    flat = reciprocal_where_apart(s, rounding_of(s, s.shape))
     over_s = cast(over_columns(flat, u1.shape), dtype=u1.dtype)
     du1 = product(u1, turn) + scale(over_s, moved - product(u1, inside))
     if u.shape[-1] == k:
@@ -279,13 +299,13 @@ def _svd_flops(ins, outs, params) -> int:
 
 
 svd = Op(
-    "svd", _svd_type, lambda a, *, full_matrices: tuple(np.linalg.svd(a, full_matrices)),
+    "svd", _svd_type, _svd,
     Forward(_svd_tangent), batch_all(lambda: svd), flops=_svd_flops,
     doc="u, s, vh with a = u diag(s) vh and s descending; u and vh square where `full_matrices`",
 )  # fmt: skip
 
 singular_values = Op(
-    "singular_values", _singular_values_type, lambda a: np.linalg.svd(a, compute_uv=False),
+    "singular_values", _singular_values_type, _singular_values,
     Forward(lambda inputs, outputs, tangents: singular_values_tangent(inputs[0], tangents[0])),
     batch_all(lambda: singular_values), flops=_svd_flops, doc="the singular values, descending",
 )  # fmt: skip

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule import errors
 from chainrule.ops.compare import equal, less
 from chainrule.ops.cond import cond_op
 from chainrule.ops.control import (
     as_tuple,
+    check_types,
     closed_program,
     fresh,
     pick,
@@ -26,8 +26,15 @@ from chainrule.ops.control import (
     with_outputs,
     with_zeros,
 )
-from chainrule.ops.elementwise import add, floor_divide, maximum, minimum, multiply, remainder
-from chainrule.ops.elementwise import subtract
+from chainrule.ops.elementwise import (
+    add,
+    floor_divide,
+    maximum,
+    minimum,
+    multiply,
+    remainder,
+    subtract,
+)
 from chainrule.ops.index import index, index_set
 from chainrule.ops.reduce import any_, argmax
 from chainrule.ops.select import cast, select
@@ -41,11 +48,14 @@ from chainrule.program.types import array_type
 
 SLOTS = 64  # states stored at each of the two levels
 _COUNT = array_type((), np.dtype(np.int64))
+_BOOL = array_type((), np.dtype(bool))
 
 
 def _type(*inputs, test: Program, body: Program, constants):
-    if test.in_types != inputs or body.in_types != inputs:
-        raise errors.ShapeError(f"while: the body takes {body.in_types}, it is given {inputs}.")
+    check_types("the body of while takes", body.in_types, inputs)
+    check_types("the body of while carries", body.out_types, inputs[constants:])
+    check_types("the test of while takes", test.in_types, inputs)
+    check_types("the test of while gives", test.out_types, (_BOOL,))
     return body.out_types
 
 
@@ -168,6 +178,12 @@ def _counting(equation, known_body: Program, linear, n_known: int) -> Equation:
 
 
 def _repeat_type(steps, *inputs, known, moving, known_constants, linear_constants):
+    n = len(known.inputs)
+    check_types("repeat takes", known.in_types, inputs[:n])
+    check_types("repeat carries", known.out_types, inputs[known_constants:n])
+    check_types("the linear half of repeat takes", moving.in_types, inputs)
+    check_types("the linear half of repeat carries", moving.out_types,
+                inputs[n + linear_constants :])  # fmt: skip
     return moving.out_types
 
 
@@ -281,7 +297,7 @@ def _repeat_transpose(equation, arrived, env, mask, transpose_program, split_pro
 
 
 def _backward_loop(steps, known_inputs, known, constants, compute, backwards, totals, cts):
-    """Cotangents through all steps, last first, over states recomputed from two checkpoint levels."""
+    """Cotangents through all steps, last first, over states recomputed from two levels."""
     fixed, start = known_inputs[:constants], known_inputs[constants:]
     types = list(known.in_types[constants:])
 

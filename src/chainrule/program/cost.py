@@ -53,7 +53,7 @@ def _equation_cost(equation) -> tuple[int, int, int]:
 
 
 def peak_bytes(program) -> int:
-    """The most bytes alive at once: inputs throughout, every value from its making to its last use."""
+    """The most bytes alive at once: inputs throughout, other values from making to last use."""
     last: dict = {}
     for number, equation in enumerate(program.equations):
         for x in equation.inputs:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.program.displacement import affected_outputs
 from chainrule.program.liveness import last_uses
 from chainrule.program.program import Equation, Program, Var
 from chainrule.program.trace import add_line
@@ -23,7 +24,7 @@ class Plan:
     The inputs numbered in `donated` belong to the program: it may overwrite their arrays.
     """
 
-    __slots__ = ("_inputs", "_outputs", "_steps", "_template", "program")
+    __slots__ = ("_inputs", "_outputs", "_steps", "_template", "program", "with_quotient")
 
     def __init__(self, program: Program, donated: tuple[int, ...] = ()):
         assert not program.captured, "only closed programs are planned"
@@ -33,6 +34,7 @@ class Plan:
         self._steps = layout.steps
         self._inputs = len(program.inputs)
         self._outputs = layout.output_slots
+        self.with_quotient = affected_outputs(program)
 
     def run(self, values) -> list:
         """The outputs for these host values, converted to the inputs' dtypes."""

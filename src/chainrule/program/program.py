@@ -15,6 +15,7 @@ import numpy as np
 from chainrule.program.cost import Cost, cost
 from chainrule.program.text import format_program, line_text
 from chainrule.program.types import Type, array_type
+from chainrule.program.validate import validate
 
 
 class Var:
@@ -94,7 +95,9 @@ class Program:
     function closed over; its content is read at each call.
     """
 
-    __slots__ = ("_hash", "_key", "captured", "captured_values", "equations", "inputs", "name", "outputs")
+    __slots__ = (
+        "_hash", "_key", "captured", "captured_values", "equations", "inputs", "name", "outputs",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -151,6 +154,10 @@ class Program:
     def text(self) -> str:
         """The program printed in the form that `chainrule.program.parse.parse` reads back."""
         return format_program(self)
+
+    def validate(self) -> None:
+        """Return if the program keeps the rules of the language; else raise `InvalidProgram`."""
+        validate(self)
 
     def cost(self) -> Cost:
         """Predicted flops, bytes read and written, and peak bytes of one run."""

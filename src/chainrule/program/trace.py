@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import errors
+from chainrule.program.captured import CapturedArrays
 from chainrule.program.program import Equation, Literal, Operand, Program, Var
 from chainrule.program.text import line_text
 from chainrule.program.types import Type, array_type, type_of
@@ -53,7 +54,15 @@ class Traced:
     """
 
     __slots__ = (
-        "__weakref__", "_seen", "_strides", "_var", "active", "boxed", "builder", "_view", "weak",
+        "__weakref__",
+        "_seen",
+        "_strides",
+        "_var",
+        "_view",
+        "active",
+        "boxed",
+        "builder",
+        "weak",
     )  # fmt: skip
 
     def __init__(self, builder: Builder, var: Operand, weak=False, active=False):
@@ -99,6 +108,7 @@ class Builder:
         self.aliases: dict[int, list[Traced]] = {}  # arguments that are one and the same array
         self.cells: dict[int, tuple[Any, str]] = {}  # traced cell -> captured object, attribute
         self.owned: dict[tuple[int, str], tuple[Traced, Any]] = {}  # and the way back
+        self.arrays = CapturedArrays()
         self._adopted: dict[int, Traced] = {}
         self._views: list = []  # keeps outer views alive while their identities are keys
         self._memo: dict | None = {} if reuse else None  # value numbering, for derived programs
@@ -115,6 +125,16 @@ class Builder:
     def __exit__(self, *_) -> None:
         _stack.top = self.parent
         self.open = False
+        self.arrays.release()
+        self._drop_references()
+
+    def _drop_references(self) -> None:
+        """Break the cycles between builder and traced values, so that no collector is needed."""
+        for held in (self.captured, self._views):
+            held.clear()
+        for table in (self.aliases, self.cells, self.owned, self._adopted, self._maker):
+            table.clear()
+        self.values = self._memo = None
 
     def input(self, type: Type, name=None, value=None, weak=False, active=False) -> Traced:
         """A new input of the program; `value` is its value at hand, where there is one."""
@@ -128,15 +148,25 @@ class Builder:
         """The traced value of an array, or of an outer traced value, that the function uses."""
         found = self._adopted.get(id(host))
         if found is not None:
-            return found
+            if type(host) is Traced or not self.arrays.changed(host):
+                return found
+            self._forget(host, found)
         if type(host) is Traced:
             made = self._capture_traced(host)
         else:
             var = Var(type_of(host))
             made = Traced(self, var)
             self.captured.append((var, host, made))
+            self.arrays.add(host)
         self._adopted[id(host)] = made
         return made
+
+    def _forget(self, host: np.ndarray, cell: Traced) -> None:
+        """Keep what a captured array was: the function has changed it since."""
+        was = self.arrays.as_captured(host)
+        self.captured = [
+            (var, was if made is cell else value, made) for var, value, made in self.captured
+        ]
 
     def _capture_traced(self, outer: Traced) -> Traced:
         if not self._has_ancestor(outer.builder):
@@ -203,14 +233,22 @@ class Builder:
     def _bind_captured(self) -> None:
         for var, host, _ in self.captured:
             if self.values is not None and var not in self.values:
-                value = concrete_value(host) if type(host) is Traced else host
+                is_outer = type(host) is Traced
+                value = concrete_value(host) if is_outer else self.arrays.as_captured(host)
                 if value is not None:
                     self.values[var] = value
+
+    def captured_hosts(self) -> list:
+        """The captured arrays (as they were when captured) and outer traced values, in order."""
+        return [
+            host if type(host) is Traced else self.arrays.as_captured(host)
+            for _, host, _ in self.captured
+        ]
 
     def finish(self, outputs: list[Operand]) -> Program:
         """The program recorded so far, with these outputs."""
         captured = [var for var, _, _ in self.captured]
-        hosts = [host for _, host, _ in self.captured]
+        hosts = self.captured_hosts()
         return Program(self.inputs, self.equations, outputs, captured, hosts, self.name)
 
 

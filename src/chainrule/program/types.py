@@ -118,6 +118,11 @@ def dtype_name(dtype) -> str:
     return _NAME[np.dtype(dtype)]
 
 
+def dtype_named(name: str) -> np.dtype:
+    """The dtype of a short name: the inverse of `dtype_name`; KeyError where there is none."""
+    return _BY_NAME[name]
+
+
 def parse_type(text: str) -> Type:
     """The type that `repr` printed: `parse_type("f64[3,4]")`."""
     name, _, rest = text.partition("[")

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule import errors
-from chainrule.ops.shape import add_batch_axis
-from chainrule.program.op import Structural
+from chainrule.ops.shape import add_batch_axis, broadcast
 from chainrule.program.liveness import remove_dead
+from chainrule.program.op import Structural
 from chainrule.program.program import Equation, Program
 from chainrule.program.trace import Builder, Traced, current, operand
 from chainrule.program.types import Type, array_type
@@ -89,8 +89,20 @@ def _push_equation(equation: Equation, size: int, env: dict, marked: set) -> Non
 
 
 def _same_axes(inputs, mask, size: int) -> list:
-    """Elementwise inputs with a batch axis each, except scalars that stand for filled arrays."""
+    """Elementwise inputs with a batch axis each, except literals: these stand for filled arrays."""
+    shapes = [np.shape(x)[m:] for x, m in zip(inputs, mask, strict=True)]
+    full = (size, *max(shapes, key=len))
     return [
-        add_batch_axis(x, size) if type(x) is Traced and not m and not x._var.is_literal else x
+        x if np.shape(x) == full or _is_literal(x) else _over_lanes(x, full, m)
         for x, m in zip(inputs, mask, strict=True)
     ]
+
+
+def _is_literal(x) -> bool:
+    return type(x) is not Traced or x._var.is_literal
+
+
+def _over_lanes(x, full: tuple[int, ...], is_batched: bool):
+    """An array without lanes, or one scalar for each lane, repeated to the full shape."""
+    axes = (0,) if is_batched else tuple(range(1, len(full)))
+    return broadcast(x, shape=full, axes=axes)

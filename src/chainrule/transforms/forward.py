@@ -16,9 +16,17 @@ import numpy as np
 from chainrule import errors
 from chainrule.ops.elementwise import add, multiply, negative, scale
 from chainrule.ops.shape import zeros_of
-from chainrule.program.op import Bilinear, Constant, Discrete, Forward, Linear, Missing, Partials
-from chainrule.program.op import Structural
 from chainrule.program.liveness import remove_dead
+from chainrule.program.op import (
+    Bilinear,
+    Constant,
+    Discrete,
+    Forward,
+    Linear,
+    Missing,
+    Partials,
+    Structural,
+)
 from chainrule.program.program import Equation, Program, literal
 from chainrule.program.trace import Builder, Traced, current, operand, record
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from chainrule.ops.elementwise import conj
 from chainrule.ops.shape import zeros_of
-from chainrule.program.op import Bilinear, Linear, Partials, Structural
 from chainrule.program.liveness import remove_dead
+from chainrule.program.op import Bilinear, Linear, Partials, Structural
 from chainrule.program.program import Equation, Program, Var
 from chainrule.program.trace import Builder, Traced, current, operand
 from chainrule.transforms.forward import copy_equation, forward, product, total, traced_of
