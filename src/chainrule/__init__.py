@@ -1,6 +1,7 @@
 """The right derivative of the NumPy code you already have."""
 
 import chainrule.numpy
+from chainrule import special
 from chainrule.api import (
     grad,
     hessian,
@@ -30,6 +31,7 @@ __all__ = [
     "linearize",
     "register",
     "scan",
+    "special",
     "stop_gradient",
     "value_and_grad",
     "vjp",

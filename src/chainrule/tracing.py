@@ -15,7 +15,8 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.numpy.interception import dispatching_asarray
-from chainrule.program.displacement import limit, samples
+from chainrule.program.blas import one_thread
+from chainrule.program.displacement import largest, limit, samples
 from chainrule.program.evaluate import Plan
 from chainrule.program.garbage import collector_paused
 from chainrule.program.mutation import assign
@@ -103,17 +104,23 @@ def trace_call(
         new_args, new_kwargs = clones.make((args, kwargs))
         try:
             out = f(*new_args, **new_kwargs)
-        except ValueError as error:
+        except Exception as error:
             explained = _explained(error, builder)
             if explained is error:
                 raise
             raise explained from error
+        if builder.refused is not None:
+            raise builder.refused
         return _finish(builder, clones, out, name)
 
 
-def _explained(error: ValueError, builder: Builder) -> Exception:
-    """NumPy's error for a write to an array that the trace holds read-only, with the reason."""
-    if not builder.arrays.frozen or "read-only" not in str(error):
+def _explained(error: Exception, builder: Builder) -> Exception:
+    """The error that is the reason for NumPy's: `buffer[0] = x` hides that no value can be given,
+    and a write to an array that the trace holds read-only does not say why it is."""
+    reasons = (error.__cause__, error.__context__)
+    if builder.refused is not None and any(r is builder.refused for r in reasons):
+        return builder.refused
+    if not isinstance(error, ValueError) or not builder.arrays.frozen or "read-only" not in str(error):
         return error
     where = error.__traceback__
     while where is not None and where.tb_next is not None:
@@ -358,8 +365,12 @@ def run(plan: Plan, operands: list) -> list:
     if any(type(v) is Traced for v in operands):
         return inline(plan.program, operands)
     if plan.with_quotient:
-        return limit(samples(lambda: plan.run(operands)), plan.with_quotient)
-    return plan.run(operands)
+        found = samples(lambda: plan.run(operands))
+        return limit(found, plan.with_quotient, largest(operands)) if found[1:] else found[0][1]
+    if not plan.uses_blas:
+        return plan.run(operands)
+    with one_thread():
+        return plan.run(operands)
 
 
 def run_known(plan: Plan, operands: list, count: int):
@@ -369,12 +380,15 @@ def run_known(plan: Plan, operands: list, count: int):
         outputs = run(plan, operands)
         return outputs[:count], [(1.0, outputs[count:])]
     found = samples(lambda: plan.run(operands))
-    outputs = limit(found, [i for i in plan.with_quotient if i < count])
-    return outputs[:count], [(weight, results[count:]) for weight, results in found]
+    values = [(weight, results[:count]) for weight, results in found]
+    outputs = limit(values, [i for i in plan.with_quotient if i < count], largest(operands))
+    return outputs, [(weight, results[count:]) for weight, results in found]
 
 
 def run_linear(plan: Plan, residuals, given: list) -> list:
     """The outputs of the linear half for the residuals that `run_known` gave."""
     if len(residuals) == 1:
         return run(plan, residuals[0][1] + given)
-    return limit([(weight, run(plan, values + given)) for weight, values in residuals])
+    found = [(weight, run(plan, values + given)) for weight, values in residuals]
+    size = 0.0 if any(type(v) is Traced for v in given) else largest(given)
+    return limit(found, size=size)

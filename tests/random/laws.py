@@ -69,7 +69,7 @@ SINGLE = [
     in (
         "random", "uniform", "standard_normal", "normal", "standard_exponential", "exponential",
         "laplace", "gumbel", "logistic", "lognormal", "standard_cauchy", "cauchy",
-    ) or c.args in ((0.7,), (7.5,)) and c.method == "standard_gamma"
+    ) or (c.args in ((0.7,), (7.5,)) and c.method == "standard_gamma")
 ]  # fmt: skip
 THIRDS = [0.2, 0.5, 0.3]
 DISCRETE = [

@@ -29,7 +29,9 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("own", "true", "most", "points"), CASES, ids=lambda c: getattr(c, "__name__", ""))
+@pytest.mark.parametrize(
+    ("own", "true", "most", "points"), CASES, ids=lambda c: getattr(c, "__name__", "")
+)
 def test_within_so_many_ulp_of_mpmath(own, true, most, points):
     points = np.array(points)
     with mpmath.workprec(140):

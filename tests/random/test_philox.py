@@ -1,4 +1,4 @@
-"""Random bits against the published vectors of Philox, and their independence of how they are drawn."""
+"""Random bits: the published vectors of Philox, and independence of how they are drawn."""
 
 import numpy as np
 import pytest

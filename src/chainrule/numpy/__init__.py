@@ -11,7 +11,7 @@ from chainrule.numpy import calculus, einsum, nan_reductions, quantiles, reducti
 from chainrule.numpy import entrywise, polynomials, statistics, ufunc_methods
 from chainrule.numpy import applying, comparing, creation, diagonals, indexing, interception
 from chainrule.numpy import joining, layout, namespace, padding, promotion, selecting, shaping
-from chainrule.numpy import fourier, linalg_products, linear_algebra, norms
+from chainrule.numpy import fourier, linalg_products, linear_algebra, norms, scipy_special
 
 operators.install()
 protocols.install()

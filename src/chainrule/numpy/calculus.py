@@ -14,7 +14,7 @@ from chainrule.numpy.reductions import NOTHING, sum_over
 from chainrule.numpy.shaping import array, axis_index, axis_tuple
 from chainrule.numpy.statistics import any_at_hand
 from chainrule.ops import convolve as convolve_ops
-from chainrule.ops.elementwise import conj, scale
+from chainrule.ops.elementwise import conj, maximum, minimum, scale
 from chainrule.ops.index import index
 from chainrule.ops.select import select
 from chainrule.ops.shape import flip
@@ -212,7 +212,10 @@ for _name in ("trapezoid", "trapz"):  # the second was NumPy 1's name
 
 @implements(np.interp)
 def interp(x, xp, fp, left=None, right=None, period=None):
-    """np.interp, differentiable in x, xp, fp; a knot belongs to the piece after it"""
+    """np.interp, differentiable in x, xp, fp; a knot belongs to the piece after it
+
+    Differs from NumPy beside an infinite table value: nan where NumPy takes the piece's other end.
+    """
     fp = array(fp)
     dtype = _COMPLEX128 if fp.dtype.kind == "c" else _FLOAT64
     x, xp = (cast_to(array(v), _FLOAT64) for v in (x, xp))
@@ -252,8 +255,8 @@ def _interpolated(x, xp, fp, left, right):
         inside = broadcast_to(fp[0], x.shape)
     else:
         after = searchsorted(xp, x, side="right", lead=0)
-        piece = np.minimum(np.maximum(after - 1, 0), n - 2)
-        anchor = np.minimum(np.maximum(after - 1, 0), n - 1)
+        before = maximum(after - np.int64(1), np.int64(0))
+        piece, anchor = minimum(before, np.int64(n - 2)), minimum(before, np.int64(n - 1))
         x0, f0, f1 = (index(v, piece, at=()) for v in (xp, fp, part(fp, 0, 1, n)))
         slope = (f1 - f0) / cast_to(index(part(xp, 0, 1, n), piece, at=()) - x0, fp.dtype)
         distance = x - index(xp, anchor, at=())
@@ -261,6 +264,8 @@ def _interpolated(x, xp, fp, left, right):
         inside = scale(slope, cast_to(distance, fp.dtype)) + index(fp, anchor, at=())
     out = select(x < xp[0], broadcast_to(left, x.shape), inside)
     out = select(x > xp[-1], broadcast_to(right, x.shape), out)
+    if n == 1:
+        return out
     return select(np.isnan(x), cast_to(x, fp.dtype), out)
 
 

@@ -19,12 +19,12 @@ from chainrule.numpy.shaping import (
     flat,
     fresh,
     ravel,
+    view,
 )
 from chainrule.ops.compare import greater_equal, less_equal
 from chainrule.ops.index import index, index_set
 from chainrule.ops.select import select
 from chainrule.ops.shape import broadcast, iota, reshape, transpose
-from chainrule.program.mutation import make_view
 from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, user_line
 
@@ -45,7 +45,7 @@ def diagonal(a, offset=0, axis1=0, axis2=1):
             f"axis1 and axis2 cannot be the same, at {line_text(user_line())}"
         )
     offset = operator.index(offset)
-    return make_view(
+    return view(
         x,
         ("diagonal", offset, first, second),
         lambda parent: read_diagonal(parent, offset, first, second),

@@ -13,8 +13,8 @@ import numpy as np
 from chainrule import errors
 from chainrule.numpy.promotion import cast_to, result_dtype
 from chainrule.numpy.protocols import implements
+from chainrule.numpy.reductions import stored
 from chainrule.numpy.shaping import array
-from chainrule.numpy.ufuncs import store
 from chainrule.ops.contract import labelled
 from chainrule.ops.index import index, index_set
 from chainrule.ops.shape import inverse_permutation, iota, reshape, sum_, transpose
@@ -247,7 +247,7 @@ def einsum(*operands, out=None, dtype=None, order="K", casting="safe", optimize=
     for x, names in zip(arrays, labels, strict=True):
         x, names = _without_ones(x, names, sizes)
         terms.append(_diagonal(x, names))
-    return store(_contracted(terms, result, sizes), out, True, np.einsum)
+    return stored(_contracted(terms, result, sizes), out, np.einsum)
 
 
 @implements(np.einsum_path)

@@ -12,9 +12,9 @@ import numpy as np
 
 from chainrule.numpy.promotion import cast_to, promoted_kind, resolve
 from chainrule.numpy.protocols import implements
-from chainrule.numpy.reductions import NOTHING
+from chainrule.numpy.reductions import NOTHING, stored
 from chainrule.numpy.shaping import array
-from chainrule.numpy.ufuncs import COMPOSED, OPS, apply_ufunc, store
+from chainrule.numpy.ufuncs import COMPOSED, OPS, apply_ufunc
 from chainrule.ops import elementwise
 from chainrule.ops.floating import binary_exponent, ldexp
 from chainrule.ops.sinc import sinc as sinc_op
@@ -23,7 +23,7 @@ from chainrule.program.trace import Traced, is_traced
 
 CLIP = np._core.umath.clip  # the ufunc behind np.clip and ndarray.clip; NumPy gives it no name
 OPS[CLIP] = elementwise.clip
-OPS[np.ldexp] = ldexp
+COMPOSED[np.ldexp] = ldexp
 _FLOAT64 = np.dtype(np.float64)
 
 
@@ -56,14 +56,14 @@ def clip(a, a_min=NOTHING, a_max=NOTHING, out=None, *, min=NOTHING, max=NOTHING)
     x = array(a)
     low, high = _beyond(x, _given(a_min, min), _given(a_max, max))
     if low is None and high is None:
-        return store(np.positive(x).copy(), out, True, np.clip)
+        return stored(np.positive(x).copy(), out, np.clip)
     if low is None:
         found = _one_sided(x, high, np.minimum, (-math.inf, high))
     elif high is None:
         found = _one_sided(x, low, np.maximum, (low, math.inf))
     else:
         found = apply_ufunc(CLIP, x, low, high)
-    return store(found, out, True, np.clip)
+    return stored(found, out, np.clip)
 
 
 def _one_sided(x: Traced, bound, ufunc, bounds):
@@ -89,7 +89,7 @@ def round_(a, decimals=0, out=None):
         found = x.copy()
     else:
         found = cast_to(_rounded(cast_to(x, _FLOAT64), decimals), x.dtype)
-    return store(found, out, True, np.round)
+    return stored(found, out, np.round)
 
 
 def _rounded(x: Traced, decimals: int):
@@ -104,7 +104,7 @@ def _rounded(x: Traced, decimals: int):
 @implements(np.fix)
 def fix(x, out=None):
     """np.fix: to the nearest whole number towards zero."""
-    return store(np.trunc(array(x)), out, True, np.fix)
+    return stored(np.trunc(array(x)), out, np.fix)
 
 
 # --- others -------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import operator
 import numpy as np
 
 from chainrule import errors
+from chainrule.numpy.layout import c_strides, normal, strides_of
 from chainrule.numpy.promotion import (
     as_array,
     broadcast_shape,
@@ -52,6 +53,7 @@ def set_item(x: Traced, key, value) -> None:
             f"at {line_text(user_line())}: a scalar is immutable."
         )
     if _is_mask_of(x, key) and shape_of(value) == ():
+        strides_of(x)
         value = broadcast_to(traced(_value_for(x, value)), x.shape)
         assign(x, select(_mask_over(key, x), value, local(x)))
         return
@@ -136,6 +138,7 @@ def _checked(i: int, n: int, axis: int) -> int:
 def _view(x: Traced, key, read, write):
     """A view of x; of a scalar, which has no memory to share, a new array."""
     if x._var.type.ndim or x.boxed:
+        strides_of(x)  # worked out before the first write through a view
         return make_view(x, key, read, write)
     out = read(x).copy()
     out.boxed = True
@@ -167,8 +170,8 @@ def _normal_key(x: Traced, key) -> tuple[Traced, tuple, bool]:
         raise errors.IndexOutOfRange(
             f"an index can only have a single ellipsis ('...'), at {line_text(user_line())}"
         )
-    if dots:
-        entries[dots[0] : dots[0] + 1] = fill
+    if dots:  # one that stands for no axis stays: it still separates index arrays
+        entries[dots[0] : dots[0] + 1] = fill or [Ellipsis]
     else:
         entries += fill
     if any(_is_mask(e) for e in entries):
@@ -304,6 +307,7 @@ def _basic_entries(x: Traced, key: tuple):
     for entry in key:
         if entry is None:
             shape.append(1)
+        if entry is None or entry is Ellipsis:
             continue
         n = x.shape[axis]
         if isinstance(entry, slice):
@@ -366,6 +370,7 @@ class _AdvancedPlan:
         for place, entry in enumerate(key):
             if entry is None:
                 kept.append((place, 1))
+            if entry is None or entry is Ellipsis:
                 continue
             n = x.shape[axis]
             if _is_array(entry):
@@ -407,7 +412,12 @@ class _AdvancedPlan:
     def read(self, x):
         out = index(self._moved(x), *self.arrays, at=self.at)
         out = reshape_to(out, self.index_shape + self.rest)
-        return out if self.layout == tuple(range(out.ndim)) else transpose(out, axes=self.layout)
+        if self.layout == tuple(range(out.ndim)):
+            return out
+        steps = c_strides(out.shape)  # NumPy leaves the memory in the order of the operation
+        out = transpose(out, axes=self.layout)
+        out._strides = normal(out.shape, tuple(steps[axis] for axis in self.layout))
+        return out
 
     def to_part(self, value):
         """A value of the result's shape, laid out as the operation writes it."""

@@ -63,6 +63,7 @@ def _restore() -> None:
     _originals.clear()
 
 
+@functools.lru_cache(maxsize=64)
 def _wrapper(original, convert):
     @functools.wraps(original)
     def dispatching(*args, **kwargs):
@@ -78,7 +79,7 @@ def _wrapper(original, convert):
 
 def as_traced_array(a: Traced, dtype=None, order=None, *, device=None, copy=None, like=None):
     """A traced value as np.asarray returns it: itself, unless a cast or a copy is asked for."""
-    if copy:
+    if _asks_for_copy(copy):
         return copied(a, dtype)
     wanted = a.dtype if dtype is None else np.dtype(dtype)
     if not is_supported(wanted):
@@ -90,6 +91,11 @@ def as_traced_array(a: Traced, dtype=None, order=None, *, device=None, copy=None
         raise ValueError("Unable to avoid copy while creating an array as requested.")
     out = cast_to(a, wanted) if changes else strong(a)
     return out if out.ndim else _array_of_scalar(out)
+
+
+def _asks_for_copy(copy) -> bool:
+    """The meaning of copy=: a bool, None, or NumPy's _CopyMode, whose IF_NEEDED has no truth."""
+    return copy is not None and copy is not np._CopyMode.IF_NEEDED and bool(copy)
 
 
 def _array_of_scalar(x: Traced) -> Traced:
@@ -104,7 +110,7 @@ def _array_of_scalar(x: Traced) -> Traced:
 def copied(object: Traced, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, like=None):
     """A traced value as np.array returns it: a copy, with at least `ndmin` axes."""
     out = as_traced_array(object, dtype)
-    if copy and out is object:
+    if _asks_for_copy(copy) and out is object:
         out = out.copy()
     if ndmin > out.ndim:
         out = out.reshape((1,) * (ndmin - out.ndim) + out.shape)

@@ -223,6 +223,11 @@ def _of_diagonal(shape, strides, out_shape, offset, first, second) -> Strides:
     return normal(out_shape, (*kept, strides[first] + strides[second]))
 
 
+def _of_einsum(shape, strides, out_shape, labels, out) -> Strides:
+    pairs = list(zip(labels, strides, strict=True))
+    return normal(out_shape, tuple(sum(s for name, s in pairs if name == o) for o in out))
+
+
 def _of_complex_part(shape, strides, out_shape) -> Strides:
     return _spelled_out(out_shape, tuple(2 * s for s in strides))
 
@@ -234,6 +239,7 @@ _VIEWS = {
     "flip": _of_flip,
     "broadcast": _of_broadcast,
     "diagonal": _of_diagonal,
+    "einsum": _of_einsum,
     "real": _of_complex_part,
     "imag": _of_complex_part,
 }

@@ -19,10 +19,10 @@ from chainrule.numpy.reductions import (
     filled_where,
     free_degrees,
     reduced_axes,
+    stored,
     variance,
 )
 from chainrule.numpy.shaping import array
-from chainrule.numpy.ufuncs import store
 from chainrule.ops import reduce
 from chainrule.ops.compare import isnan, logical_not
 from chainrule.ops.elementwise import imag, real
@@ -98,7 +98,7 @@ def nanmax(a, axis=None, out=None, keepdims=False, initial=NOTHING, where=True):
     found = extreme_ignoring_nan(
         np.fmax, reduce.max_, reductions.lowest, array(a), axis, keepdims, initial, where
     )
-    return store(found, out, True, np.nanmax)
+    return stored(found, out, np.nanmax)
 
 
 @implements(np.nanmin)
@@ -107,7 +107,7 @@ def nanmin(a, axis=None, out=None, keepdims=False, initial=NOTHING, where=True):
     found = extreme_ignoring_nan(
         np.fmin, reduce.min_, reductions.highest, array(a), axis, keepdims, initial, where
     )
-    return store(found, out, True, np.nanmin)
+    return stored(found, out, np.nanmin)
 
 
 def _refuse_all_nan(x: Traced, axis) -> None:
@@ -155,7 +155,7 @@ def nanmean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=True):
     _refuse_integer(dtype)
     total = nansum(x, axis, dtype, keepdims=keepdims, where=where)
     count = count_over(x, reduced_axes(x, axis), keepdims, _valid(x, where))
-    return store(_over_count(total, count), out, True, np.nanmean)
+    return stored(_over_count(total, count), out, np.nanmean)
 
 
 def _variance(x: Traced, axis, dtype, ddof, keepdims, where, mean) -> Traced:
@@ -188,7 +188,7 @@ def nanvar(
 ):  # fmt: skip
     """np.nanvar"""
     found = _nanvar(array(a), axis, dtype, ddof, keepdims, where, mean, correction)
-    return store(found, out, True, np.nanvar)
+    return stored(found, out, np.nanvar)
 
 
 @implements(np.nanstd)
@@ -198,4 +198,4 @@ def nanstd(
 ):  # fmt: skip
     """np.nanstd: where all values are equal the derivative is 0."""
     found = _nanvar(array(a), axis, dtype, ddof, keepdims, where, mean, correction)
-    return store(cast_to(np.sqrt(found), found.dtype), out, True, np.nanstd)
+    return stored(cast_to(np.sqrt(found), found.dtype), out, np.nanstd)

@@ -19,7 +19,7 @@ from chainrule.numpy.ufuncs import (
 from chainrule.program.mutation import local
 from chainrule.program.op import REGISTRY
 from chainrule.program.text import line_text
-from chainrule.program.trace import Traced, concrete_value, raise_leaked, user_line
+from chainrule.program.trace import Traced, concrete_value, current, raise_leaked, user_line
 
 _BINARY = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide,
@@ -110,11 +110,22 @@ def needs_value(traced: Traced, asked: str, instead: str):
             if traced.active
             else "this trace has no value at hand (compile, vmap, or the body of a loop)"
         )
-        raise errors.ConcreteValueNeeded(
+        error = errors.ConcreteValueNeeded(
             f"{asked} needs the value of a traced {traced.type}, at {line_text(user_line())}: "
             f"{reason}.\n  {instead}"
         )
+        if traced.type.size == 1 or "array" in asked or "list" in asked:
+            remember_refusal(error)  # plain NumPy would have gone on: no `except` may hide it
+        raise error
     return value
+
+
+def remember_refusal(error: Exception) -> None:
+    """Note a refusal in all open traces: a caught one is raised again when the trace ends."""
+    builder = current()
+    while builder is not None:
+        builder.refused = builder.refused or error
+        builder = builder.parent
 
 
 _FLOAT_ADVICE = (
@@ -201,6 +212,11 @@ def _repr(self):
     return f"Traced({self._var.type}{shown})"
 
 
+def _format(self, spec):
+    value = concrete_value(self) if self.builder.open else None
+    return repr(self) if value is None else format(value, spec)
+
+
 def _round(self, digits=None):
     if digits is None:
         return int(needs_value(self, "round(x)", "Use np.round(x)."))
@@ -225,7 +241,7 @@ def install() -> None:
         "__float__": _float, "__int__": _int, "__complex__": _complex, "__bool__": _bool,
         "__index__": _index, "__array__": _array, "item": _item, "tolist": _tolist,
         "__len__": _len, "__iter__": _iter, "__contains__": _contains, "__round__": _round,
-        "__getitem__": get_item, "__setitem__": set_item, "__repr__": _repr,
+        "__getitem__": get_item, "__setitem__": set_item, "__repr__": _repr, "__format__": _format,
         "__array_ufunc__": array_ufunc, "__reduce__": _refuse_copying, "__hash__": None,
     }  # fmt: skip
     for name, method in methods.items():

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule import errors
+from chainrule.numpy.creation import filled
 from chainrule.numpy.indexing import reshape_to
 from chainrule.numpy.promotion import cast_to, dtype_of, result_dtype, shape_of
 from chainrule.numpy.protocols import implements
 from chainrule.numpy.shaping import array
 from chainrule.numpy.sorting import value_needed
 from chainrule.ops.reduce import preceded
-from chainrule.ops.shape import broadcast, iota, zeros_of
+from chainrule.ops.shape import iota
 from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, user_line
-from chainrule.program.types import array_type
 
 _INT64 = np.dtype(np.int64)
 
@@ -118,7 +118,7 @@ def polydiv(u, v):
     dtype = result_dtype(u[:1], v[:1])
     m, n = u.shape[0] - 1, v.shape[0] - 1
     scale = 1.0 / v[0]
-    quotient = zeros_of(array_type((max(m - n + 1, 1),), dtype))
+    quotient = filled((max(m - n + 1, 1),), 0, dtype)
     rest = cast_to(u, dtype).copy()
     for k in range(m - n + 1):
         quotient[k] = factor = scale * rest[k]
@@ -141,7 +141,7 @@ def poly(seq_of_zeros):
         raise ValueError("input must be 1d or non-empty square 2d array.")
     if not zeros.shape[0]:
         return 1.0
-    found = broadcast(zeros.dtype.type(1), shape=(1,), axes=())
+    found = filled((1,), 1, zeros.dtype)
     for i in range(zeros.shape[0]):
         found = np.convolve(found, preceded(np.reshape(-zeros[i], (1,)), 0, 1, 1))
     if zeros.dtype.kind != "c":

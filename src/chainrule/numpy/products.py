@@ -8,9 +8,9 @@ from chainrule import errors
 from chainrule.numpy.indexing import reshape_to
 from chainrule.numpy.promotion import broadcast_shape, broadcast_to, cast_to, result_dtype
 from chainrule.numpy.protocols import implements
-from chainrule.numpy.reductions import sum_over
+from chainrule.numpy.reductions import stored, sum_over
 from chainrule.numpy.shaping import array, axis_index, axis_tuple
-from chainrule.numpy.ufuncs import SPECIAL, store
+from chainrule.numpy.ufuncs import SPECIAL
 from chainrule.ops.contract import contract
 from chainrule.ops.elementwise import conj
 from chainrule.ops.index import index
@@ -23,6 +23,9 @@ _INT64 = np.dtype(np.int64)
 
 def same_dtype(*values) -> list[Traced]:
     """The values as traced arrays of their common dtype."""
+    dtype = values[0].type.dtype if type(values[0]) is Traced else None
+    if all(type(v) is Traced and v.type.dtype is dtype and not v.weak for v in values):
+        return list(values)
     dtype = result_dtype(*values)
     return [cast_to(array(v), dtype) for v in values]
 
@@ -33,14 +36,16 @@ def same_dtype(*values) -> list[Traced]:
 def matmul(x, y):
     """x @ y, with NumPy's rules for vectors and stacks of matrices."""
     x, y = same_dtype(x, y)
-    if not x.ndim or not y.ndim:
+    shape_x, shape_y = x.type.shape, y.type.shape
+    if not shape_x or not shape_y:
         raise errors.ShapeError(
             "matmul: Input operand does not have enough dimensions (a scalar is not allowed), "
             f"at {line_text(user_line())}. Write x * y."
         )
-    rows, inner = x.ndim - 1, max(y.ndim - 2, 0)
-    _check_core("matmul", "(n?,k),(k,m?)->(n?,m?)", y.shape[inner], x.shape[rows])
-    return product(x, y, rows, inner) if x.ndim <= 2 and y.ndim <= 2 else _stacked(x, y)
+    rows, inner = len(shape_x) - 1, max(len(shape_y) - 2, 0)
+    _check_core("matmul", "(n?,k),(k,m?)->(n?,m?)", shape_y[inner], shape_x[rows])
+    flat = len(shape_x) <= 2 and len(shape_y) <= 2
+    return product(x, y, rows, inner) if flat else _stacked(x, y)
 
 
 def _check_core(name: str, signature: str, have: int, need: int, operand=1) -> None:
@@ -53,16 +58,15 @@ def _check_core(name: str, signature: str, have: int, need: int, operand=1) -> N
 
 
 def product(x: Traced, y: Traced, axis_x: int, axis_y: int):
-    """The sum over one axis of each; transposed matrices are read where they lie."""
-    if x.ndim <= 2 and y.ndim <= 2:
-        (x, axis_x), (y, axis_y) = _untransposed(x, axis_x), _untransposed(y, axis_y)
+    """The sum over one axis of each; a transposed matrix is read where it lies."""
+    (x, axis_x), (y, axis_y) = _untransposed(x, axis_x), _untransposed(y, axis_y)
     return contract(x, y, axes=((axis_x,), (axis_y,)), batch=((), ()))
 
 
 def _untransposed(x: Traced, axis: int) -> tuple[Traced, int]:
     """For a transposed view of a matrix the matrix itself, and the axis in it."""
     view = x._view
-    if view is None or x.ndim != 2 or view.key != ("transpose", (1, 0)):
+    if view is None or view.key != ("transpose", (1, 0)):
         return x, axis
     return _untransposed(view.parent, 1 - axis)
 
@@ -88,10 +92,10 @@ def dot(a, b, out=None):
     """np.dot: over a's last axis and b's last but one."""
     a, b = same_dtype(a, b)
     if not a.ndim or not b.ndim:
-        return store(a * b, out, True, np.dot)
+        return stored(a * b, out, np.dot)
     axis_a, axis_b = a.ndim - 1, max(b.ndim - 2, 0)
     _check_aligned(a, b, axis_a, axis_b)
-    return store(product(a, b, axis_a, axis_b), out, True, np.dot)
+    return stored(product(a, b, axis_a, axis_b), out, np.dot)
 
 
 def _check_aligned(a, b, axis_a: int, axis_b: int) -> None:
@@ -133,7 +137,7 @@ def outer(a, b, out=None):
     """np.outer: of the flattened arrays."""
     a, b = same_dtype(a, b)
     a, b = reshape_to(a, (a.size,)), reshape_to(b, (b.size,))
-    return store(contract(a, b, axes=((), ()), batch=((), ())), out, True, np.outer)
+    return stored(contract(a, b, axes=((), ()), batch=((), ())), out, np.outer)
 
 
 def _of_vectors(name: str, signature: str, cores: tuple[int, int], x, y, conjugate: bool):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import lru_cache
 
 from chainrule import errors
 from chainrule.program.text import line_text
@@ -46,8 +47,8 @@ def full_name(func) -> str:
 
 
 def _refuse_unknown(func, implementation, kwargs) -> None:
-    accepted = inspect.signature(implementation).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+    accepted = _accepted(implementation)
+    if accepted is None:
         return
     for name in kwargs:
         if name not in accepted:
@@ -55,6 +56,15 @@ def _refuse_unknown(func, implementation, kwargs) -> None:
                 f"{full_name(func)}({name}=...) is not supported on traced values, "
                 f"at {line_text(user_line())}."
             )
+
+
+@lru_cache(maxsize=1024)
+def _accepted(implementation) -> frozenset[str] | None:
+    """The names of the options that an implementation takes; None where it takes any."""
+    accepted = inspect.signature(implementation).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+        return None
+    return frozenset(accepted)
 
 
 def install() -> None:

@@ -19,10 +19,9 @@ from chainrule import errors
 from chainrule.numpy.indexing import reshape_to
 from chainrule.numpy.promotion import broadcast_to, cast_to, traced
 from chainrule.numpy.protocols import implements
-from chainrule.numpy.reductions import NOTHING, mean, reduced_axes, with_axes_kept
+from chainrule.numpy.reductions import NOTHING, mean, reduced_axes, stored, with_axes_kept
 from chainrule.numpy.shaping import array
 from chainrule.numpy.statistics import aligned_weights, any_at_hand
-from chainrule.numpy.ufuncs import store
 from chainrule.ops import reduce
 from chainrule.ops import sort as order_ops
 from chainrule.ops.compare import isnan, logical_not
@@ -78,7 +77,7 @@ def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
         middle = ((n - 1) // 2, n // 2 + 1, 1)
         middle = index(ordered, at=(middle, *((0, m, 1) for m in flat.shape[1:])))
         found = _nan_where_any(mean(middle, 0), ordered)
-    return store(with_axes_kept(found, x, axes, keepdims), out, True, np.median)
+    return stored(with_axes_kept(found, x, axes, keepdims), out, np.median)
 
 
 @implements(np.nanmedian)
@@ -93,7 +92,7 @@ def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     low = _read(ordered, np.maximum((count - 1) // 2, 0))
     high = _read(ordered, np.minimum(count // 2, ordered.shape[0] - 1))
     found = np.where(count % 2 == 1, low, (low + high) / 2)
-    return store(with_axes_kept(found, x, axes, keepdims), out, True, np.nanmedian)
+    return stored(with_axes_kept(found, x, axes, keepdims), out, np.nanmedian)
 
 
 def _valid_count(x) -> Traced:
@@ -264,7 +263,7 @@ def _quantile(a, level: _Level, axis, out, method, keepdims, weights, ignore_nan
     if keepdims is not NOTHING and keepdims:
         kept = tuple(1 if a in axes else n for a, n in enumerate(x.shape))
         found = reshape_to(found, found.shape[:extra] + kept)
-    return store(found, out, True, function)
+    return stored(found, out, function)
 
 
 def _unweighted(flat, level: _Level, method: Method, ignore_nan: bool):

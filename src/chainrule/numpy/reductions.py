@@ -34,16 +34,19 @@ _FLOAT64 = np.dtype(np.float64)
 
 def reduced_axes(x: Traced, axis) -> tuple[int, ...]:
     """The axes that an `axis` option means: None is all of them."""
+    ndim = x.type.ndim
     if axis is None:
-        return tuple(range(x.ndim))
-    return tuple(sorted(axis_tuple(axis, x.ndim)))
+        return tuple(range(ndim))
+    if type(axis) is int and -ndim <= axis < ndim:
+        return (axis % ndim,)
+    return tuple(sorted(axis_tuple(axis, ndim)))
 
 
 def with_axes_kept(out: Traced, x: Traced, axes, keepdims) -> Traced:
     """The result of a reduction, the reduced axes kept with length one if so asked."""
     if keepdims is NOTHING or not keepdims:
         return out
-    return reshape_to(out, tuple(1 if a in axes else n for a, n in enumerate(x.shape)))
+    return reshape_to(out, tuple([1 if a in axes else n for a, n in enumerate(x.type.shape)]))
 
 
 def where_mask(where, shape):
@@ -72,7 +75,14 @@ def sum_dtype(dtype: np.dtype) -> np.dtype:
 
 def _accumulator(a, dtype) -> Traced:
     x = array(a)
+    if dtype is None and x.type.inexact:
+        return x
     return cast_to(x, sum_dtype(x.dtype) if dtype is None else np.dtype(dtype))
+
+
+def stored(result, out, function):
+    """The result, written into `out` where one is given."""
+    return result if out is None else store(result, out, True, function)
 
 
 def _combined(ufunc, out: Traced, initial) -> Traced:
@@ -92,7 +102,7 @@ def sum_over(
     x = filled_where(_accumulator(a, dtype), where, 0)
     axes = reduced_axes(x, axis)
     total = with_axes_kept(sum_(x, axes=axes), x, axes, keepdims)
-    return store(_combined(np.add, total, initial), out, True, np.sum)
+    return stored(_combined(np.add, total, initial), out, np.sum)
 
 
 @implements(np.prod)
@@ -101,7 +111,7 @@ def prod(a, axis=None, dtype=None, out=None, keepdims=False, initial=NOTHING, wh
     x = filled_where(_accumulator(a, dtype), where, 1)
     axes = reduced_axes(x, axis)
     product = with_axes_kept(reduce.prod(x, axes=axes), x, axes, keepdims)
-    return store(_combined(np.multiply, product, initial), out, True, np.prod)
+    return stored(_combined(np.multiply, product, initial), out, np.prod)
 
 
 # --- extremes -----------------------------------------------------------------------------------
@@ -148,21 +158,21 @@ def extreme(ufunc, op, identity, x: Traced, axis, keepdims, initial, where) -> T
 def max_(a, axis=None, out=None, keepdims=False, initial=NOTHING, where=True):
     """np.max: at a tie the derivative is shared evenly."""
     result = extreme(np.maximum, reduce.max_, lowest, array(a), axis, keepdims, initial, where)
-    return store(result, out, True, np.max)
+    return stored(result, out, np.max)
 
 
 @implements(np.min, np.amin)
 def min_(a, axis=None, out=None, keepdims=False, initial=NOTHING, where=True):
     """np.min: at a tie the derivative is shared evenly."""
     result = extreme(np.minimum, reduce.min_, highest, array(a), axis, keepdims, initial, where)
-    return store(result, out, True, np.min)
+    return stored(result, out, np.min)
 
 
 @implements(np.ptp)
 def ptp(a, axis=None, out=None, keepdims=False):
     """np.ptp: the largest entry minus the smallest."""
     difference = max_(a, axis, keepdims=keepdims) - min_(a, axis, keepdims=keepdims)
-    return store(difference, out, True, np.ptp)
+    return stored(difference, out, np.ptp)
 
 
 # --- means and variances ------------------------------------------------------------------------
@@ -196,7 +206,7 @@ def mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=True):
     axes = reduced_axes(x, axis)
     total = sum_over(x, axes, wide, keepdims=keepdims, where=where)
     out_value = divided(total, count_over(x, axes, keepdims, where))
-    return store(cast_to(out_value, x.dtype) if half else out_value, out, True, np.mean)
+    return stored(cast_to(out_value, x.dtype) if half else out_value, out, np.mean)
 
 
 def variance(x: Traced, axis, dtype, ddof, keepdims, where, mean_given) -> Traced:
@@ -233,7 +243,7 @@ def var(
 ):  # fmt: skip
     """np.var"""
     ddof = free_degrees(ddof, correction)
-    return store(variance(array(a), axis, dtype, ddof, keepdims, where, mean), out, True, np.var)
+    return stored(variance(array(a), axis, dtype, ddof, keepdims, where, mean), out, np.var)
 
 
 @implements(np.std)
@@ -244,7 +254,7 @@ def std(
     """np.std: where all values are equal the derivative is 0."""
     ddof = free_degrees(ddof, correction)
     squares = variance(array(a), axis, dtype, ddof, keepdims, where, mean)
-    return store(cast_to(np.sqrt(squares), squares.dtype), out, True, np.std)
+    return stored(cast_to(np.sqrt(squares), squares.dtype), out, np.std)
 
 
 # --- truth and positions ------------------------------------------------------------------------
@@ -257,7 +267,7 @@ def _truth(function, op, fill):
         axes = reduced_axes(x, axis)
         holds = x if x.dtype == np.bool_ else np.not_equal(x, x.dtype.type(0))
         holds = filled_where(holds, where, fill)
-        return store(with_axes_kept(op(holds, axes=axes), x, axes, keepdims), out, True, function)
+        return stored(with_axes_kept(op(holds, axes=axes), x, axes, keepdims), out, function)
 
     over.__doc__ = f"np.{function.__name__}"
     return over
@@ -283,13 +293,13 @@ def position(function, op, x: Traced, axis, keepdims) -> Traced:
 @implements(np.argmax)
 def argmax(a, axis=None, out=None, *, keepdims=False):
     """np.argmax"""
-    return store(position(np.argmax, reduce.argmax, array(a), axis, keepdims), out, True, np.argmax)
+    return stored(position(np.argmax, reduce.argmax, array(a), axis, keepdims), out, np.argmax)
 
 
 @implements(np.argmin)
 def argmin(a, axis=None, out=None, *, keepdims=False):
     """np.argmin"""
-    return store(position(np.argmin, reduce.argmin, array(a), axis, keepdims), out, True, np.argmin)
+    return stored(position(np.argmin, reduce.argmin, array(a), axis, keepdims), out, np.argmin)
 
 
 # --- running sums and products ------------------------------------------------------------------
@@ -307,13 +317,13 @@ def running(op, a, axis, dtype) -> Traced:
 @implements(np.cumsum)
 def cumsum(a, axis=None, dtype=None, out=None):
     """np.cumsum"""
-    return store(running(reduce.cumsum, a, axis, dtype), out, True, np.cumsum)
+    return stored(running(reduce.cumsum, a, axis, dtype), out, np.cumsum)
 
 
 @implements(np.cumprod)
 def cumprod(a, axis=None, dtype=None, out=None):
     """np.cumprod"""
-    return store(running(reduce.cumprod, a, axis, dtype), out, True, np.cumprod)
+    return stored(running(reduce.cumprod, a, axis, dtype), out, np.cumprod)
 
 
 def _cumulative(function, op, first):
@@ -330,7 +340,7 @@ def _cumulative(function, op, first):
         result = running(op, x, place, dtype)
         if include_initial:
             result = reduce.preceded(result, place, 1, first)
-        return store(result, out, True, function)
+        return stored(result, out, function)
 
     over.__doc__ = f"np.{function.__name__}"
     return over

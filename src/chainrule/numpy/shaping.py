@@ -48,6 +48,7 @@ def view(x: Traced, key, read, write) -> Traced:
     """A view of x; of a scalar, which has no memory to share, a new array."""
     if x.type.ndim == 0 and not x.boxed:
         return fresh(read(x))
+    layout.strides_of(x)  # worked out before the first write through a view
     return make_view(x, key, read, write)
 
 
@@ -129,13 +130,17 @@ def full_shape(x, shape) -> tuple[int, ...]:
 
 @implements(np.ravel)
 def ravel(a, order="C"):
-    """np.ravel: one axis; a view where the memory layout allows one."""
+    """np.ravel: one axis; a view where the elements lie in memory in this order, without gaps."""
     x = array(a)
+    if order == "A":
+        order = "F" if layout.is_f_contiguous(x) and not layout.is_c_contiguous(x) else "C"
     if order == "K":
-        if any(s < 0 for s in layout.full_strides(x)):
-            return fresh(reshape(transposed(x, layout.memory_order(x)), -1))
-        return reshape(transposed(x, layout.memory_order(x)), -1)
-    return reshape(x, -1, order)
+        moved = transposed(x, layout.memory_order(x))
+    else:
+        moved = transposed(x) if order == "F" else x
+    if layout.is_c_contiguous(moved):
+        return reshaped_view(moved, (x.size,))
+    return fresh(shape_ops.reshape(moved, shape=(x.size,)))
 
 
 def flat(x: Traced) -> Traced:
@@ -314,7 +319,7 @@ def broadcast_to(array, shape, subok=False):
 def _read_only(x: Traced, key, read) -> Traced:
     if x.ndim == 0 and not x.boxed:  # a scalar never changes, so a view without a parent will do
         x = fresh(x)
-    return make_view(x, key, read, None)
+    return view(x, key, read, None)
 
 
 @implements(np.broadcast_arrays)
@@ -434,4 +439,4 @@ def _complex_part(x: Traced, name: str, read, write) -> Traced:
         out = read(x)
         out.weak = x.weak
         return out
-    return make_view(x, (name,), read, write)
+    return view(x, (name,), read, write)

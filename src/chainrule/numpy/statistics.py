@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule import errors
+from chainrule.numpy.creation import filled
 from chainrule.numpy.indexing import reshape_to
 from chainrule.numpy.promotion import broadcast_to, cast_to, result_dtype, traced
 from chainrule.numpy.protocols import implements
@@ -13,10 +14,9 @@ from chainrule.numpy.shaping import array, axis_tuple
 from chainrule.numpy.sorting import searchsorted, value_needed
 from chainrule.ops.index import index_add
 from chainrule.ops.select import constant_like, select
-from chainrule.ops.shape import transpose, zeros_of
+from chainrule.ops.shape import transpose
 from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, concrete_value, is_traced, user_line
-from chainrule.program.types import array_type
 
 _INT64, _FLOAT64 = np.dtype(np.int64), np.dtype(np.float64)
 
@@ -106,7 +106,7 @@ def cov(
     dtype = result_dtype(*given, _FLOAT64) if dtype is None else np.dtype(dtype)
     rows = _rows_of(m, dtype, rowvar)
     if rows.shape[0] == 0:
-        return zeros_of(array_type((0, 0), _FLOAT64))
+        return filled((0, 0), 0, _FLOAT64)
     if y is not None:
         more = _rows_of(y, dtype, True)
         rows = np.concatenate((rows, more if rowvar or more.shape[0] == 1 else more.T), axis=0)
@@ -192,14 +192,12 @@ def bincount(x, /, weights=None, minlength=0):
 def _counted(places: Traced, weights, length: int) -> Traced:
     """How often each place below `length` occurs, or the sum of the weights there."""
     if weights is None:
-        return index_add(
-            zeros_of(array_type((length,), _INT64)), np.int64(1), places, at=()
-        )
+        return index_add(filled((length,), 0, _INT64), np.int64(1), places, at=())
     weights = array(weights)
     if weights.shape != places.shape:
         raise errors.ShapeError("The weights and list don't have the same length.")
     weights = cast_to(weights, _FLOAT64)
-    return index_add(zeros_of(array_type((length,), _FLOAT64)), weights, places, at=())
+    return index_add(filled((length,), 0, _FLOAT64), weights, places, at=())
 
 
 @implements(np.histogram_bin_edges)
@@ -252,14 +250,12 @@ def histogram(a, bins=10, range=None, density=None, weights=None):
     # what lies outside is counted in one more bin, which is then left out
     places = select(inside, places, np.int64(count))
     if weights is None:
-        counts = index_add(
-            zeros_of(array_type((count + 1,), _INT64)), np.int64(1), places, at=()
-        )[:-1]
+        counts = index_add(filled((count + 1,), 0, _INT64), np.int64(1), places, at=())[:-1]
     else:
         weights = array(weights)
         if weights.shape != x.shape:
             raise ValueError("weights should have the same shape as a.")
-        empty = zeros_of(array_type((count + 1,), weights.dtype))
+        empty = filled((count + 1,), 0, weights.dtype)
         counts = index_add(empty, reshape_to(weights, flat.shape), places, at=())[:-1]
     if density:
         counts = counts / np.diff(edges) / counts.sum()

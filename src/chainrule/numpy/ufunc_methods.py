@@ -12,7 +12,7 @@ from chainrule import errors
 from chainrule.numpy import nan_reductions, reductions
 from chainrule.numpy.indexing import add_at, reshape_to
 from chainrule.numpy.promotion import broadcast_shape, broadcast_to, cast_to, shape_of, traced
-from chainrule.numpy.reductions import NOTHING, filled_where, reduced_axes, with_axes_kept
+from chainrule.numpy.reductions import NOTHING, filled_where, reduced_axes, stored, with_axes_kept
 from chainrule.numpy.shaping import array, axis_index
 from chainrule.numpy.ufuncs import METHODS, apply_ufunc, store
 from chainrule.ops import reduce
@@ -81,13 +81,18 @@ def ufunc_reduce(
         result = found(x, axis, dtype, keepdims, initial, where)
     else:
         result = _unrolled(ufunc, x, axis, dtype, keepdims, initial, where)
-    return store(result, _single(out), True, ufunc)
+    return stored(result, _single(out), ufunc)
 
 
 def _unrolled(ufunc, x: Traced, axis, dtype, keepdims, initial, where):
     """ufunc(ufunc(x[0], x[1]), x[2]) ... along the axes, one after the other."""
     x = x if dtype is None else cast_to(x, np.dtype(dtype))
     axes = reduced_axes(x, axis)
+    if len(axes) > 1 and ufunc.identity is None:
+        raise errors.ShapeError(
+            f"reduction operation '{ufunc.__name__}' is not reorderable, so at most one axis may "
+            f"be specified, at {line_text(user_line())}"
+        )
     if where is not True:
         if ufunc.identity is None:
             raise errors.ShapeError(
@@ -154,7 +159,7 @@ def ufunc_accumulate(ufunc, array_, axis=0, dtype=None, out=None, where=True):
         raise TypeError("cannot accumulate on a scalar")
     axis = axis_index(axis, x.ndim)
     found = ACCUMULATIONS.get(ufunc, lambda *arguments: _accumulated(ufunc, *arguments))
-    return store(found(x, axis, dtype), _single(out), True, ufunc)
+    return stored(found(x, axis, dtype), _single(out), ufunc)
 
 
 def _accumulated(ufunc, x: Traced, axis: int, dtype):
@@ -195,7 +200,7 @@ def ufunc_reduceat(ufunc, array_, indices, axis=0, dtype=None, out=None, where=T
         cut = tuple((i, max(j, i + 1), 1) if a == axis else (0, m, 1)
                     for a, m in enumerate(x.shape))  # fmt: skip
         parts.append(ufunc_reduce(ufunc, index(x, at=cut), axis, dtype))
-    return store(np.stack(parts, axis=axis), _single(out), True, ufunc)
+    return stored(np.stack(parts, axis=axis), _single(out), ufunc)
 
 
 # --- outer --------------------------------------------------------------------------------------

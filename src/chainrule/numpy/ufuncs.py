@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from chainrule import errors
+from chainrule.numpy.layout import strides_of
 from chainrule.numpy.promotion import (
     broadcast_shape,
     broadcast_to,
@@ -52,6 +53,8 @@ def _same_name_ops() -> dict[np.ufunc, Op]:
 OPS: dict[np.ufunc, Op] = _same_name_ops()
 COMPOSED: dict[np.ufunc, Callable] = {}  # on arguments already promoted and broadcast
 SPECIAL: dict[np.ufunc, Callable] = {}  # on the user's own arguments
+# Other libraries' ufuncs enter the tables when they first arrive: each returns True if it did so.
+ENTERING: list[Callable[[np.ufunc], bool]] = []
 
 
 def promoted(ufunc: np.ufunc, arguments) -> list:
@@ -70,15 +73,26 @@ def apply_ufunc(ufunc: np.ufunc, *arguments):
     composed = COMPOSED.get(ufunc)
     op = OPS.get(ufunc)
     if op is None and composed is None:
+        if any(enter(ufunc) for enter in ENTERING):
+            return apply_ufunc(ufunc, *arguments)
         raise errors.NotSupported(
             f"np.{ufunc.__name__} is not supported on traced values, at {line_text(user_line())}."
         )
     ready = promoted(ufunc, arguments)
     if composed is not None:
-        return composed(*ready)
+        return _own(composed(*ready), ready)
     ready = _some_traced(ready, arguments)
     assert op is not None
     return bind(op, tuple(ready), {})
+
+
+def _own(result, arguments):
+    """A result that is an argument itself (np.floor of integers) as a value of its own."""
+    if not any(result is argument for argument in arguments):
+        return result
+    result = result.copy()
+    result.boxed = False
+    return result
 
 
 def _some_traced(ready: list, arguments) -> list:
@@ -279,6 +293,7 @@ def _store_one(result, out, where, ufunc):
 
 def write_whole(target: Traced, value, where, what: str):
     """target[...] = value where `where` holds, with NumPy's same-kind rule for casts."""
+    strides_of(target)  # worked out before its variable changes
     have, want = promoted_kind(value), target.type.dtype
     if isinstance(have, np.dtype) and not np.can_cast(have, want, "same_kind"):
         raise errors.DtypeError(

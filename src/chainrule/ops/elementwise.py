@@ -118,7 +118,7 @@ def _power_by_base(x, y, out):
 
 
 def _is_array(value) -> bool:
-    return not isinstance(value, int | float | complex | np.generic)
+    return is_traced(value) or not isinstance(value, int | float | complex | np.generic)
 
 
 power = elementwise(

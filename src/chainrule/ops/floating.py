@@ -12,7 +12,8 @@ from chainrule.program.types import Type
 
 
 def _ldexp_type(x: Type, exponent: Type) -> tuple[Type, ...]:
-    if exponent.dtype.kind not in "iu" or () not in (x.shape, exponent.shape) != x.shape:
+    shapes = {x.shape, exponent.shape} - {()}
+    if exponent.dtype.kind not in "iu" or len(shapes) > 1:
         raise errors.ShapeError(f"ldexp needs equal shapes and whole exponents: {x}, {exponent}.")
     return (x if x.ndim else x.with_shape(exponent.shape),)
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from chainrule.ops.elementwise import exp, log, scale
 from chainrule.ops.random import (
+    CHUNK,
     FLOAT64,
     by_attempts,
     check_parameters,
@@ -105,9 +106,11 @@ def _moment(a, x, *, order, shift):
     out = np.empty(a.shape)
     series, right = (x <= a + 0.5) & (x <= 1.0), x > a + 0.5
     out[series] = _by_series(a[series] + shift, x[series], order)
-    rest = ~series
-    sign = np.where(right[rest], -1.0, 1.0)
-    out[rest] = _by_quadrature((a + shift)[rest], x[rest], sign, order)
+    rest = np.flatnonzero(~series)
+    for start in range(0, rest.size, CHUNK):
+        part = rest[start : start + CHUNK]
+        sign = np.where(right.flat[part], -1.0, 1.0)
+        out.flat[part] = _by_quadrature(a.flat[part] + shift, x.flat[part], sign, order)
     return np.where((a > 0) & (x >= 0), out, np.nan)
 
 

@@ -5,10 +5,12 @@ quotients (f(l_i) - f(l_j)) / (l_i - l_j). Where two eigenvalues are equal these
 outputs of `eigh` do not tell their limit; but if the function does not depend on the choice of V,
 its derivative is the limit of derivatives at matrices with eigenvalues apart. So an operation that
 meets an equal pair says so (`meet`), and the program is run again with the equal values moved apart
-by a small multiple s of a fixed pattern (`step`), for s = +-1, +-2, +-4. The means over the signs
-are even in s; Richardson's extrapolation takes them to s = 0 with an error of order s^6.
+by a small multiple s of a fixed pattern (`step`), for s = +-1, +-2, +-4, +-8. The means over the
+signs are even in s; Richardson's extrapolation takes them to s = 0 with an error of order s^8.
 
 Only outputs that depend on such a quotient are replaced; the others keep their value at the point.
+A function that does depend on the choice of V has no derivative; its quotients grow as 1 / s, and
+the entries of the result where they do are nan.
 """
 
 from __future__ import annotations
@@ -16,14 +18,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
+from math import prod
+
+import numpy as np
 
 from chainrule.program.cost import subprograms
 from chainrule.program.program import Program
 
+Samples = list[tuple[float, list]]  # weights and results
+
 QUOTIENTS: set[str] = set()  # names of the operations that hold such quotients
 
-# Removes s^2 and s^4 from m(s) at s = 1, 2, 4; each mean is half the sum over the two signs.
-_WEIGHTS = {1: 64 / 45, 2: -20 / 45, 4: 1 / 45}
+_DISTANCES = (1, 2, 4, 8)
+
+
+def _weight(s: int) -> float:
+    """The weight of the mean at s in the extrapolation to 0 of a polynomial in s^2."""
+    return prod(r * r / (r * r - s * s) for r in _DISTANCES if r != s)
 
 
 class _State(threading.local):
@@ -54,7 +66,7 @@ def _run_at(displacement: int) -> Iterator[None]:
         _state.step, _state.met = before
 
 
-def samples(run: Callable[[], list]) -> list[tuple[float, list]]:
+def samples(run: Callable[[], list]) -> Samples:
     """Weighted results of `run()`: one, at the point, where no equal values are met; otherwise that
     one with weight 0, and those beside the point whose weighted sum is the limit."""
     with _run_at(0):
@@ -63,27 +75,43 @@ def samples(run: Callable[[], list]) -> list[tuple[float, list]]:
     if not met:
         return found
     found = [(0.0, found[0][1])]
-    for distance, weight in _WEIGHTS.items():
+    for distance in _DISTANCES:
         for sign in (1, -1):
             with _run_at(sign * distance):
-                found.append((weight / 2, run()))
+                found.append((_weight(distance) / 2, run()))
     return found
 
 
-def limit(weighted: list[tuple[float, list]], affected: list[int] | None = None) -> list:
+def limit(weighted: Samples, affected: list[int] | None = None, size: float = 0.0) -> list:
     """The weighted sums of the results numbered `affected` (all where None), the others' values at
-    the point."""
+    the point. Entries that have no limit are nan; `size` is the size of the numbers involved."""
     out = list(weighted[0][1])
     if len(weighted) == 1:
         return out
     for i in range(len(out)) if affected is None else affected:
-        terms = [_times(results[i], weight) for weight, results in weighted[1:]]
+        values = [results[i] for _, results in weighted[1:]]
+        terms = [v * v.dtype.type(w) for v, (w, _) in zip(values, weighted[1:], strict=True)]
         out[i] = sum(terms[1:], start=terms[0])
+        if isinstance(out[i], np.ndarray | np.generic) and isinstance(values[0], type(out[i])):
+            out[i] = np.where(_has_pole(values, size), np.nan, out[i])[()].astype(out[i].dtype)
     return out
 
 
-def _times(value, weight: float):
-    return value * value.dtype.type(weight)
+def _has_pole(values: list, size: float):
+    """Where the results beside the point grow as 1 / s: their odd parts halve as s doubles.
+
+    So do rounding errors, but not as exactly, and they are small next to the operands.
+    """
+    odd = [(plus - minus) / 2 for plus, minus in zip(values[::2], values[1::2], strict=True)]
+    halves = [np.abs(near - 2 * far) < 0.1 * np.abs(near) for near, far in pairwise(odd)]
+    return np.logical_and.reduce([*halves, np.abs(odd[0]) > 1e-9 * size])
+
+
+def largest(values: list) -> float:
+    """The largest finite magnitude among arrays and numbers, the inexact ones."""
+    sizes = [np.abs(v).ravel() for v in values if np.asarray(v).dtype.kind in "fc"]
+    together = np.concatenate([np.zeros(1), *sizes])
+    return float(together[np.isfinite(together)].max())
 
 
 def affected_outputs(program: Program) -> list[int]:

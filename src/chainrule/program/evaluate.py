@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.program.displacement import affected_outputs
+from chainrule.program.cost import subprograms
 from chainrule.program.liveness import last_uses
 from chainrule.program.program import Equation, Program, Var
 from chainrule.program.trace import add_line
@@ -24,7 +25,7 @@ class Plan:
     The inputs numbered in `donated` belong to the program: it may overwrite their arrays.
     """
 
-    __slots__ = ("_inputs", "_outputs", "_steps", "_template", "program", "with_quotient")
+    __slots__ = ("_inputs", "_outputs", "_steps", "_template", "program", "uses_blas", "with_quotient")
 
     def __init__(self, program: Program, donated: tuple[int, ...] = ()):
         assert not program.captured, "only closed programs are planned"
@@ -34,6 +35,7 @@ class Plan:
         self._steps = layout.steps
         self._inputs = len(program.inputs)
         self._outputs = layout.output_slots
+        self.uses_blas = _uses_blas(program)
         self.with_quotient = affected_outputs(program)
 
     def run(self, values) -> list:
@@ -66,6 +68,22 @@ class Plan:
         except Exception as error:
             raise add_line(error, step[-1]) from None
         return [_owned(env[slot], copies) for slot, copies in self._outputs]
+
+
+def _uses_blas(program: Program) -> bool:
+    """Whether a product of matrices, or a factorisation, is anywhere in the program."""
+    return any(
+        not (e.op.elementwise or e.op.view)
+        and (e.op.name not in _WITHOUT_BLAS or any(_uses_blas(p) for _, p in subprograms(e)))
+        for e in program.equations
+    )
+
+
+_WITHOUT_BLAS = {
+    "sum", "prod", "max", "min", "all", "any", "argmax", "argmin", "cumsum", "cumprod", "index",
+    "index_set", "index_add", "concatenate", "pad", "iota", "sort", "argsort", "searchsorted",
+    "cond", "scan", "while", "repeat", "checkpoint", "custom", "custom_linear",
+}  # fmt: skip
 
 
 def _owned(value, copies: bool):
@@ -178,6 +196,7 @@ class Memory:
         self.made = {v for e in program.equations for v in e.outputs}
         self.in_place: set[int] = set()
         self.copied: set[int] = set()
+        self._repeated: set = set()  # broadcasts, and views of them: elements share memory
         self._uses = uses
         self._aliases: dict[object, list[tuple[Var, int, Var]]] = {}
         for number, var in enumerate(program.inputs):
@@ -197,6 +216,8 @@ class Memory:
                 root = out
                 self.foreign.add(out)  # a view of a literal
             self.root[out] = root
+            if equation.op.name == "broadcast" or first in self._repeated:
+                self._repeated.add(out)
             self._aliases.setdefault(root, []).append((out, number, first))
             return
         if equation.op.in_place is not None and self._may_overwrite(number, equation):
@@ -212,6 +233,8 @@ class Memory:
         target = equation.inputs[0]
         root = self.root.get(target)
         if root is None or root in self.foreign or not target.type.ndim:
+            return False
+        if target in self._repeated:
             return False
         if self._uses[target] > number:
             return False

@@ -109,6 +109,7 @@ class Builder:
         self.cells: dict[int, tuple[Any, str]] = {}  # traced cell -> captured object, attribute
         self.owned: dict[tuple[int, str], tuple[Traced, Any]] = {}  # and the way back
         self.arrays = CapturedArrays()
+        self.refused: Exception | None = None  # a value was asked for that could not be given
         self._adopted: dict[int, Traced] = {}
         self._views: list = []  # keeps outer views alive while their identities are keys
         self._memo: dict | None = {} if reuse else None  # value numbering, for derived programs

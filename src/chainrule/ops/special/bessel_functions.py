@@ -22,7 +22,7 @@ from chainrule.ops.special.scipy_functions import (
     missing_by,
     scipy_elementwise,
 )
-from chainrule.program.op import Edge
+from chainrule.program.op import Edge, Op
 
 inf = math.inf
 _NO_ORDER = "no closed form is known; the derivative by the argument is supported."
@@ -38,9 +38,9 @@ def _order(x, v: float):
 
 # --- I ------------------------------------------------------------------------------------------
 
-iv = _with_order("iv", lambda v, x, out: 0.5 * (iv(v - 1.0, x) + iv(v + 1.0, x)), ulps=32)
+iv: Op = _with_order("iv", lambda v, x, out: 0.5 * (iv(v - 1.0, x) + iv(v + 1.0, x)), ulps=32)
 i0 = scipy_elementwise("i0", (lambda x, out: i1(x),), edges=(Edge(0.0, 1.0, 0.0),), ulps=16)
-i1 = scipy_elementwise(
+i1: Op = scipy_elementwise(
     "i1",
     (lambda x, out: 0.5 * (i0(x) + iv(_order(x, 2.0), x)),),
     edges=(Edge(0.0, 0.0, 0.5),),
@@ -79,7 +79,7 @@ def _i0e_moment(x, *, n):
     return np.where(size < _ASYMPTOTIC_FROM, near, far)
 
 
-i0e_moment = elementwise_family(
+i0e_moment: Op = elementwise_family(
     "i0e_moment",
     _i0e_moment,
     (lambda x, out, *, n: -sign(x) * i0e_moment(x, n=n + 1),),
@@ -102,23 +102,23 @@ i1e = scipy_elementwise(
 
 # --- J and Y ------------------------------------------------------------------------------------
 
-jv = _with_order("jv", lambda v, x, out: 0.5 * (jv(v - 1.0, x) - jv(v + 1.0, x)), ulps=64)
+jv: Op = _with_order("jv", lambda v, x, out: 0.5 * (jv(v - 1.0, x) - jv(v + 1.0, x)), ulps=64)
 j0 = scipy_elementwise("j0", (lambda x, out: -j1(x),), edges=(Edge(0.0, 1.0, 0.0),), ulps=64)
-j1 = scipy_elementwise(
+j1: Op = scipy_elementwise(
     "j1",
     (lambda x, out: 0.5 * (j0(x) - jv(_order(x, 2.0), x)),),
     edges=(Edge(0.0, 0.0, 0.5),),
     ulps=64,
 )
-yv = _with_order("yv", lambda v, x, out: 0.5 * (yv(v - 1.0, x) - yv(v + 1.0, x)), ulps=64)
+yv: Op = _with_order("yv", lambda v, x, out: 0.5 * (yv(v - 1.0, x) - yv(v + 1.0, x)), ulps=64)
 y0 = scipy_elementwise("y0", (lambda x, out: -y1(x),), ulps=64)
-y1 = scipy_elementwise("y1", (lambda x, out: 0.5 * (y0(x) - yv(_order(x, 2.0), x)),), ulps=64)
+y1: Op = scipy_elementwise("y1", (lambda x, out: 0.5 * (y0(x) - yv(_order(x, 2.0), x)),), ulps=64)
 
 # --- K ------------------------------------------------------------------------------------------
 
-kv = _with_order("kv", lambda v, x, out: -0.5 * (kv(v - 1.0, x) + kv(v + 1.0, x)), ulps=32)
+kv: Op = _with_order("kv", lambda v, x, out: -0.5 * (kv(v - 1.0, x) + kv(v + 1.0, x)), ulps=32)
 k0 = scipy_elementwise("k0", (lambda x, out: -k1(x),), edges=(Edge(inf, 0.0, 0.0),), ulps=16)
-k1 = scipy_elementwise(
+k1: Op = scipy_elementwise(
     "k1",
     (lambda x, out: -0.5 * (k0(x) + kv(_order(x, 2.0), x)),),
     edges=(Edge(inf, 0.0, 0.0),),

@@ -24,7 +24,7 @@ from chainrule.ops.special.scipy_functions import (
     scipy_elementwise,
     scipy_special,
 )
-from chainrule.program.op import Edge
+from chainrule.program.op import Edge, Op
 
 inf = math.inf
 ROOT_PI = math.sqrt(math.pi)
@@ -92,7 +92,7 @@ def _erfcx_integral(x, *, n):
     return out
 
 
-erfcx_integral = elementwise_family(
+erfcx_integral: Op = elementwise_family(
     "erfcx_integral",
     _erfcx_integral,
     (lambda x, out, *, n: (-2.0 * (n + 1)) * erfcx_integral(x, n=n + 1),),
@@ -160,7 +160,7 @@ def _normal_density(x):
     return (1.0 / ROOT_2PI) * exp_square(x, halves=-1)
 
 
-ndtr = scipy_elementwise(
+ndtr: Op = scipy_elementwise(
     "ndtr",
     (lambda x, out: _normal_density(x),),
     edges=(Edge(-inf, 0.0, 0.0), Edge(inf, 1.0, 0.0)),

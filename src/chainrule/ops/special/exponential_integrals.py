@@ -20,7 +20,7 @@ from chainrule.ops.special.scipy_functions import (
     missing_by,
     scipy_elementwise,
 )
-from chainrule.program.op import Edge
+from chainrule.program.op import Edge, Op
 
 inf = math.inf
 _SERIES_TO = 4.0
@@ -54,7 +54,7 @@ def _exp_moment(z, *, n):
     return np.where(inside, series, out)
 
 
-exp_moment = elementwise_family(
+exp_moment: Op = elementwise_family(
     "exp_moment",
     _exp_moment,
     (lambda z, out, *, n: exp_moment(z, n=n + 1),),
@@ -63,7 +63,9 @@ exp_moment = elementwise_family(
     doc="the integral of t^n exp(z t) over t from 0 to 1 (n >= 0)",
 )
 exprel = scipy_elementwise(
-    "exprel", (lambda x, out: exp_moment(x, n=1),), edges=(Edge(0.0, 1.0, 0.5), Edge(-inf, 0.0, 0.0))
+    "exprel",
+    (lambda x, out: exp_moment(x, n=1),),
+    edges=(Edge(0.0, 1.0, 0.5), Edge(-inf, 0.0, 0.0)),
 )
 
 
@@ -102,7 +104,7 @@ def _expn_slope(n, x, out):
     return -select(zeroth, out * (1.0 + 1.0 / x), expn(lower, x))
 
 
-expn = scipy_elementwise(
+expn: Op = scipy_elementwise(
     "expn", (missing_by("expn", "order", "it is an integer."), _expn_slope), ulps=8
 )
 

@@ -22,6 +22,7 @@ from chainrule.ops.special.scipy_functions import (
     scipy_elementwise,
     scipy_special,
 )
+from chainrule.program.op import Op
 
 BERNOULLI = (  # B_2, B_4, ...
     1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798,
@@ -68,7 +69,7 @@ def polygamma_value(x, n: int):
     return np.where(far, mirrored, _hurwitz(np.where(far, 1.0, x), n))
 
 
-polygamma = elementwise_family(
+polygamma: Op = elementwise_family(
     "polygamma",
     in_float64(lambda x, *, n: polygamma_value(x, n)),
     (lambda x, out, *, n: polygamma(x, n=n + 1),),
@@ -118,7 +119,7 @@ def polygamma_difference_value(a, b, *, n: int):
     return np.where(positive, out, direct)
 
 
-polygamma_difference = elementwise_family(
+polygamma_difference: Op = elementwise_family(
     "polygamma_difference",
     polygamma_difference_value,
     (
@@ -140,7 +141,7 @@ psi = scipy_elementwise("psi", (_digamma_slope,), ulps=16, doc="digamma, gammaln
 gammaln = scipy_elementwise("gammaln", (lambda x, out: psi(x),))
 loggamma = scipy_elementwise("loggamma", (lambda x, out: psi(x),))
 gamma = scipy_elementwise("gamma", (lambda x, out: out * psi(x),), ulps=16)
-zeta = scipy_elementwise(
+zeta: Op = scipy_elementwise(
     "zeta",
     (
         missing_by("zeta", "first argument", "no closed form is known."),

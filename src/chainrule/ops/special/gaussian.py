@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.ops.special.scipy_functions import elementwise_family
+from chainrule.program.op import Op
 
 _FARTHEST = 64.0  # beyond it the value is 0 or inf, and 1024 x stays far from overflow
 
@@ -30,7 +31,7 @@ def _evaluate(x, *, halves):
     return exp_square_value(np.asarray(x, np.float64), halves).astype(x.dtype)[()]
 
 
-exp_square = elementwise_family(
+exp_square: Op = elementwise_family(
     "exp_square",
     _evaluate,
     (lambda x, out, *, halves: (float(halves) * x) * out,),

@@ -12,6 +12,7 @@ Source             Gauss and Legendre; Bell, Annals of Math. 35 (1934) 258; Load
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from math import comb
 
 import numpy as np
@@ -29,8 +30,8 @@ def half_line_rule(extra: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights of 16-point Gauss panels on [0, 40 * 3**extra]."""
     ends = (*_PANELS, *(_PANELS[-1] * 3.0**k for k in range(1, extra + 1)))
     node, weight = np.polynomial.legendre.leggauss(16)
-    halves = [(high - low) / 2 for low, high in zip(ends[:-1], ends[1:], strict=True)]
-    middles = [(high + low) / 2 for low, high in zip(ends[:-1], ends[1:], strict=True)]
+    halves = [(high - low) / 2 for low, high in pairwise(ends)]
+    middles = [(high + low) / 2 for low, high in pairwise(ends)]
     nodes = [h * node + m for h, m in zip(halves, middles, strict=True)]
     return np.concatenate(nodes), np.concatenate([h * weight for h in halves])
 

@@ -38,7 +38,7 @@ from chainrule.ops.special.scipy_functions import (
     in_float64,
     scipy_elementwise,
 )
-from chainrule.program.op import elementwise
+from chainrule.program.op import Op, elementwise
 
 
 class _Point:
@@ -117,7 +117,7 @@ def _log_density_by_b(a, b, x):
     return log1p(-x) + polygamma_difference(b, a, n=0)
 
 
-beta_density = elementwise(
+beta_density: Op = elementwise(
     "beta_density",
     beta_density_value,
     (
@@ -218,7 +218,7 @@ def _by_and_x(a, b, x, out, *, i, j):
     return scale(beta_density(a, b, x), bell_pair(i, j, slopes))
 
 
-betainc_by = elementwise_family(
+betainc_by: Op = elementwise_family(
     "betainc_by",
     betainc_by_value,
     (

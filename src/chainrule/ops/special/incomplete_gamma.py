@@ -41,7 +41,7 @@ from chainrule.ops.special.scipy_functions import (
     scipy_elementwise,
     scipy_special,
 )
-from chainrule.program.op import elementwise
+from chainrule.program.op import Op, elementwise
 
 _LARGE = 12.0  # from here on Stirling's series
 
@@ -77,7 +77,7 @@ def _density_by_x(a, x, out):
     return select(at_zero, gamma_density(a - 1.0, x) - out, out * (((a - 1.0) - x) / inside))
 
 
-gamma_density = elementwise(
+gamma_density: Op = elementwise(
     "gamma_density",
     gamma_density_value,
     (lambda a, x, out: scale(out, log(x) - psi(a)), _density_by_x),
@@ -153,9 +153,7 @@ def gammainc_by_a_value(a, x, *, n: int):
     with np.errstate(all="ignore"):
         inside = (a > 0) & (a < np.inf) & (x > 0) & (x < np.inf)
         at_end = (a > 0) & ((x == 0) | (x == np.inf))
-        return where_valid(
-            inside, lambda a, x: _by_a(a, x, n), np.where(at_end, 0.0, np.nan), a, x
-        )
+        return where_valid(inside, lambda a, x: _by_a(a, x, n), np.where(at_end, 0.0, np.nan), a, x)
 
 
 def _by_a_and_x(a, x, out, *, n):
@@ -164,7 +162,7 @@ def _by_a_and_x(a, x, out, *, n):
     return scale(gamma_density(a, x), bell(slopes))
 
 
-gammainc_by_a = elementwise_family(
+gammainc_by_a: Op = elementwise_family(
     "gammainc_by_a",
     gammainc_by_a_value,
     (lambda a, x, out, *, n: gammainc_by_a(a, x, n=n + 1), _by_a_and_x),

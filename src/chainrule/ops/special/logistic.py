@@ -24,7 +24,7 @@ from chainrule.program.types import Type
 
 inf = math.inf
 
-expit = scipy_elementwise(
+expit: Op = scipy_elementwise(
     "expit",
     (lambda x, out: out * expit(-x),),
     edges=(Edge(-inf, 0.0, 0.0), Edge(0.0, 0.5, 0.25), Edge(inf, 1.0, 0.0)),
@@ -119,7 +119,7 @@ def _over_axes(name: str, type_rule, evaluate, rule, doc: str) -> Op:
             raise TypeError(f"{name} is not defined for dtype {x.dtype}")
         return type_rule(x, axes=axes)
 
-    op = Op(
+    op: Op = Op(
         name, type_of_floats, evaluate, Forward(rule), reduction_batch(lambda: op),
         flops=lambda ins, outs, params: 12 * ins[0].size, doc=doc,
     )  # fmt: skip

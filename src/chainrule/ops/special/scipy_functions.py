@@ -14,8 +14,15 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.ops.elementwise import scale
-from chainrule.program.op import TAKES, Derivative, Edge, Forward, Op, Partials, elementwise
-from chainrule.program.op import elementwise_type
+from chainrule.program.op import (
+    TAKES,
+    Derivative,
+    Edge,
+    Forward,
+    Op,
+    elementwise,
+    elementwise_type,
+)
 from chainrule.program.text import line_text
 from chainrule.program.trace import current
 
