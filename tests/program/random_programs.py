@@ -11,7 +11,7 @@ from chainrule.ops.checkpoint import checkpoint_op
 from chainrule.ops.compare import less
 from chainrule.ops.cond import cond_op
 from chainrule.ops.control import as_tuple, closed_program
-from chainrule.ops.elementwise import absolute, add, maximum, minimum, negative, subtract
+from chainrule.ops.elementwise import absolute, add, maximum, minimum, multiply, negative, subtract
 from chainrule.ops.index import index, index_add, index_set
 from chainrule.ops.join import concatenate
 from chainrule.ops.reduce import cumsum
@@ -19,7 +19,7 @@ from chainrule.ops.scan import scan_op
 from chainrule.ops.select import cast, select
 from chainrule.ops.shape import broadcast, flip, reshape, sum_, transpose
 from chainrule.ops.while_loop import while_op
-from chainrule.program.trace import Builder, as_operand
+from chainrule.program.trace import Builder, as_operand, inline
 from chainrule.program.types import array_type
 
 DTYPES = (np.dtype(np.float64), np.dtype(np.int64))
@@ -85,6 +85,12 @@ def _binary(draw, x, values, depth):
     if draw(st.booleans()):
         return op(x, x.type.dtype.type(draw(st.integers(-2, 2))))
     return op(x, _same_type(draw, x, values))
+
+
+def _product(draw, x, values, depth):
+    y = _same_type(draw, x, values)
+    one = x.type.dtype.type(1)
+    return multiply(x, maximum(minimum(y, one), -one))  # no larger than x: exact
 
 
 def _select(draw, x, values, depth):
@@ -176,7 +182,7 @@ def _concatenate(draw, x, values, depth):
 
 
 SIMPLE = [
-    _unary, _binary, _select, _cast, _index, _index, _write, _write, _reshape, _transpose, _flip,
+    _unary, _binary, _product, _select, _cast, _index, _index, _write, _write, _reshape, _transpose, _flip,
     _broadcast, _reduce, _concatenate,
 ]  # fmt: skip
 
@@ -240,8 +246,6 @@ def _while(draw, x, values, depth):
         return None
 
     def body(f, k, carry):
-        from chainrule.program.trace import inline
-
         return [add(k, np.int64(1)), *inline(step, [f, carry])]
 
     in_types = [fixed.type, count, x.type]

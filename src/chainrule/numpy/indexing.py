@@ -52,8 +52,8 @@ def set_item(x: Traced, key, value) -> None:
             f"'{x.type.dtype}' object does not support item assignment, "
             f"at {line_text(user_line())}: a scalar is immutable."
         )
+    strides_of(x)  # worked out before the variable of x changes
     if _is_mask_of(x, key) and shape_of(value) == ():
-        strides_of(x)
         value = broadcast_to(traced(_value_for(x, value)), x.shape)
         assign(x, select(_mask_over(key, x), value, local(x)))
         return

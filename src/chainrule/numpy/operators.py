@@ -83,7 +83,7 @@ def _rdivmod(self, other):
 
 
 def _positive(self):
-    out = self.copy()  # a value of its own: later writes to x do not change +x
+    out = self.copy("K")  # a value of its own: later writes to x do not change +x
     out.boxed = False
     return out
 

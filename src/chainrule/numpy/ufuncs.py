@@ -90,7 +90,7 @@ def _own(result, arguments):
     """A result that is an argument itself (np.floor of integers) as a value of its own."""
     if not any(result is argument for argument in arguments):
         return result
-    result = result.copy()
+    result = result.copy("K")
     result.boxed = False
     return result
 

@@ -27,28 +27,41 @@ from chainrule.program.types import Type, array_type
 UINT32 = np.dtype(np.uint32)
 UINT64 = np.dtype(np.uint64)
 FLOAT64 = np.dtype(np.float64)
-CHUNK = 8192  # blocks worked on at once, so that their temporaries stay in the cache
+CHUNK = 16384  # blocks worked on at once, so that their temporaries stay in the cache
 FOLD_STREAM = 255  # the stream of fold_in; samplers use the others
 MAX_ATTEMPTS = 1 << 24
 
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
-_MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
-_WEYL = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+_MULTIPLIERS = np.array([0xD2511F53, 0xCD9E8D57], UINT64)
+_WEYL = np.array([0x9E3779B9, 0xBB67AE85], UINT64)
 
 
 def philox(counter, key) -> tuple:
-    """The four words of Philox4x32-10 for four counter words and two key words, all in uint64s."""
-    c0, c1, c2, c3 = counter
-    k0, k1 = key
-    for _ in range(10):
-        first, second = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
-        c0, c1, c2, c3 = (
-            (second >> _SHIFT) ^ (c1 ^ k0), second & _LOW, (first >> _SHIFT) ^ (c3 ^ k1),
-            first & _LOW,
-        )  # fmt: skip
-        k0, k1 = (k0 + _WEYL[0]) & _LOW, (k1 + _WEYL[1]) & _LOW
-    return c0, c1, c2, c3
+    """The four words of Philox4x32-10 for four counter words and two key words, all uint64s.
+
+    The first counter word has the shape of the result; the other words have it too or are scalars.
+    """
+    even, odd = _pair(counter[0], counter[2]), _pair(counter[1], counter[3])
+    odd, keys, multipliers, step = (
+        _column(c, even.ndim) for c in (odd, _pair(*key), _MULTIPLIERS, _WEYL)
+    )
+    for _ in range(10):  # both multiplications of a round at once; each feeds the other's word
+        product = even * multipliers
+        even = (product >> _SHIFT)[::-1] ^ odd ^ keys
+        odd = (product & _LOW)[::-1]
+        keys = (keys + step) & _LOW
+    return even[0], odd[0], even[1], odd[1]
+
+
+def _pair(first, second):
+    pair = np.empty((2, *np.broadcast_shapes(np.shape(first), np.shape(second))), UINT64)
+    pair[0], pair[1] = first, second
+    return pair
+
+
+def _column(pair, ndim: int):
+    return pair if pair.ndim == ndim else pair.reshape(2, *(1,) * (ndim - 1))
 
 
 def blocks(states, block, stream: int, attempt: int = 0) -> tuple:

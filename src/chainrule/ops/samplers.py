@@ -80,12 +80,19 @@ def normal_from_bits(bits):
     q, to_end = centred(bits)
     out = q * _ratio(0.180625 - q * q, _CENTRE)
     tail = np.flatnonzero(to_end < 0.075)
-    r = np.sqrt(-log_of_normal(to_end[tail]))
+    if tail.size:
+        out[tail] = np.copysign(_tail_quantile(to_end[tail]), q[tail])
+    return out
+
+
+def _tail_quantile(p):
+    """-z, where a share p < 0.075 of normal draws lies below z."""
+    r = np.sqrt(-log_of_normal(p))
     z = _ratio(r - 1.6, _TAIL)
     far = np.flatnonzero(r > 5.0)
-    z[far] = _ratio(r[far] - 5.0, _FAR_TAIL)
-    out[tail] = np.copysign(z, q[tail])
-    return out
+    if far.size:
+        z[far] = _ratio(r[far] - 5.0, _FAR_TAIL)
+    return z
 
 
 def exponential_from_bits(bits):

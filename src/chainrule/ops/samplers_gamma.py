@@ -104,14 +104,15 @@ def _excess(v):
 
 def _moment(a, x, *, order, shift):
     out = np.empty(a.shape)
-    series, right = (x <= a + 0.5) & (x <= 1.0), x > a + 0.5
-    out[series] = _by_series(a[series] + shift, x[series], order)
-    rest = np.flatnonzero(~series)
-    for start in range(0, rest.size, CHUNK):
-        part = rest[start : start + CHUNK]
-        sign = np.where(right.flat[part], -1.0, 1.0)
-        out.flat[part] = _by_quadrature(a.flat[part] + shift, x.flat[part], sign, order)
-    return np.where((a > 0) & (x >= 0), out, np.nan)
+    with np.errstate(all="ignore"):
+        series, right = (x <= a + 0.5) & (x <= 1.0), x > a + 0.5
+        out[series] = _by_series(a[series] + shift, x[series], order)
+        rest = np.flatnonzero(~series)
+        for start in range(0, rest.size, CHUNK):
+            part = rest[start : start + CHUNK]
+            sign = np.where(right.flat[part], -1.0, 1.0)
+            out.flat[part] = _by_quadrature(a.flat[part] + shift, x.flat[part], sign, order)
+        return np.where((a > 0) & (x >= 0), out, np.nan)
 
 
 def _by_series(a, x, order: int):
@@ -131,10 +132,9 @@ def _by_quadrature(a, x, sign, order: int):
     slope = sign * (a - x)
     reach = _cut_off(a, x, sign, slope)
     total = np.zeros_like(a)
-    with np.errstate(all="ignore"):
-        for node, weight in zip(*_rule(), strict=True):
-            v = node * reach
-            total += weight * v**order * np.exp(-slope * v - x * _excess(-sign * v))
+    for node, weight in zip(*_rule(), strict=True):
+        v = node * reach
+        total += weight * v**order * np.exp(-slope * v - x * _excess(-sign * v))
     total *= reach
     return total if order % 2 else np.where(sign < 0, -total, total)
 

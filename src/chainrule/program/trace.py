@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,7 +45,13 @@ class View:
         self.parent, self.key, self.read, self.write = parent, key, read, write
 
 
-class Traced:
+if TYPE_CHECKING:
+    _ArrayLike = Any  # checkers see an array: the operators are installed by chainrule.numpy
+else:
+    _ArrayLike = object
+
+
+class Traced(_ArrayLike):
     """A value inside a trace: it answers NumPy's protocols by recording equations.
 
     It is a storage cell: writing to it rebinds `_var`, and a view re-reads its parent after the
