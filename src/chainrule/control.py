@@ -281,7 +281,7 @@ def _is_weak(value) -> bool:
 def _committed(value, type_: Type):
     if type(value) is Traced:
         return value if value.type is type_ else value.astype(type_.dtype)
-    return np.asarray(value, type_.dtype)
+    return np.asarray(value, type_.dtype)[()]
 
 
 def while_loop(test: Callable, body: Callable, state):

@@ -10,6 +10,7 @@ from typing import Any
 from chainrule.program.evaluate import Plan
 from chainrule.program.garbage import collector_paused
 from chainrule.program.liveness import remove_dead
+from chainrule.program.names import names_wanted
 from chainrule.program.program import Program
 from chainrule.transforms.batch import batch
 from chainrule.transforms.forward import forward
@@ -25,6 +26,8 @@ checking = False  # set by the tests: every program that goes in or comes out is
 
 def derived(kind: str, program: Program, *options):
     """The derived program of a kind (see `_MAKERS`), planned; the latest few hundred are kept."""
+    if names_wanted():
+        return _MAKERS[kind](program, *options)
     key = (kind, program.key, *options)  # the structure alone: the traced program may go
     with _lock:
         found = _cache.get(key)

@@ -20,6 +20,7 @@ from chainrule.program.displacement import largest, limit, samples
 from chainrule.program.evaluate import Plan
 from chainrule.program.garbage import collector_paused
 from chainrule.program.mutation import assign
+from chainrule.program.names import give_names
 from chainrule.program.program import Program
 from chainrule.program.trace import (
     Builder,
@@ -69,16 +70,37 @@ class Call:
             start += effect.count
 
 
+class Change:
+    """How a container of the caller's changes: `container[key]` (or `.key`) becomes a tree of this
+    structure, of leaves that may be arrays of the caller's (`hosts`) or Python numbers (`weak`).
+
+    With key None a list gets new items; with structure None an entry is removed.
+    """
+
+    __slots__ = ("container", "hosts", "key", "structure", "weak")
+
+    def __init__(self, container, key, structure=None, hosts=(), weak=()):
+        self.container, self.key = container, key
+        self.structure, self.hosts, self.weak = structure, hosts, weak
+
+
 class Effect:
     """Something of the caller's to write: `apply(values)` with `count` values of the program.
 
-    `target` is the input number of the array that is written, or None where a container changes.
+    `target` is the input number of the array that is written, or None where a container changes;
+    `change` then says how, for those who print it.
     """
 
-    __slots__ = ("_write", "count", "target")
+    __slots__ = ("_write", "change", "count", "target")
 
-    def __init__(self, count: int, write: Callable[[list], None], target: int | None = None):
-        self.count, self._write, self.target = count, write, target
+    def __init__(
+        self,
+        count: int,
+        write: Callable[[list], None],
+        target: int | None = None,
+        change: Change | None = None,
+    ):
+        self.count, self._write, self.target, self.change = count, write, target, change
 
     def apply(self, values: list) -> None:
         self._write(values)
@@ -139,8 +161,12 @@ def _outer_is_concrete() -> bool:
 
 
 def _parameter_names(f) -> tuple[str, ...]:
+    while hasattr(f, "__wrapped__"):
+        f = f.__wrapped__
     code = getattr(f, "__code__", None)
-    return code.co_varnames[: code.co_argcount] if code is not None else ()
+    if code is None:
+        return ()
+    return code.co_varnames[int(hasattr(f, "__self__")) : code.co_argcount]
 
 
 def _finish(builder: Builder, clones: Clones, out, name: str) -> Call:
@@ -155,6 +181,7 @@ def _finish(builder: Builder, clones: Clones, out, name: str) -> Call:
             written.append(now)
     program = builder.finish([*results, *written]).closed()
     program.name = name if name.isidentifier() else "f"
+    give_names(program)
     operands = builder.captured_hosts() + clones.leaves
     returned = {
         i: clones.host_of[id(leaf)]
@@ -238,7 +265,7 @@ class Clones:
         if self.types is not None and self.types[number] is not None:
             active = number in self.active or (type(value) is Traced and value.active)
             made = self.builder.input(self.types[number], _identifier(name), active=active)
-            made.boxed = made.type.ndim == 0 and isinstance(value, np.ndarray)
+            made.boxed = isinstance(value, np.ndarray) and not value.ndim
             self._remember(value, made)
             return made
         if type(value) is Traced:
@@ -305,18 +332,19 @@ class Clones:
             ):
                 return
             self._write(now.children, lambda new: original.__setitem__(slice(None), new),
-                        effects, written)  # fmt: skip
+                        effects, written, original, None)  # fmt: skip
             return
         for key, child in zip(now.keys, now.children, strict=True):
             if key in before and before[key] is child:
                 continue
-            self._write([child], _entry_writer(original, key), effects, written)
+            self._write([child], _entry_writer(original, key), effects, written, original, key)
         if isinstance(original, dict):
             for key in node.keys:
                 if key not in now.keys:
-                    effects.append(Effect(0, lambda _, key=key: original.pop(key)))
+                    gone = Change(original, key)
+                    effects.append(Effect(0, lambda _, key=key: original.pop(key), None, gone))
 
-    def _write(self, children: list, write, effects, written) -> None:
+    def _write(self, children: list, write, effects, written, original, place) -> None:
         leaves, structure = flatten([self._original_of.get(id(c), c) for c in children])
         hosts = [self.host_of.get(id(leaf)) if type(leaf) is Traced else None for leaf in leaves]
         weak = [type(leaf) is Traced and leaf.weak for leaf in leaves]
@@ -329,7 +357,8 @@ class Clones:
             ]
             write(unflatten(structure, final))
 
-        effects.append(Effect(len(leaves), apply))
+        change = Change(original, place, structure, hosts, weak)
+        effects.append(Effect(len(leaves), apply, None, change))
 
 
 def _identifier(name: str | None) -> str | None:

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 import chainrule as cr
 from chainrule.errors import AxisError, DtypeError, ShapeError
 from tests.numpy.against_numpy import check_same, through_trace
-from tests.numpy.derivative_checks import check_derivatives
+from tests.ops.differentiation import check_derivatives
 
 # NumPy warns of what it computes here on purpose; a trace does not reproduce the warnings
 pytestmark = pytest.mark.filterwarnings("ignore:(Mean of empty|Degrees of|All-NaN):RuntimeWarning")
@@ -179,7 +179,7 @@ def test_derivatives_of_reductions(function, axis):
 
 @named(REDUCTIONS)
 def test_derivatives_over_two_axes(function):
-    check_derivatives(lambda x: function(x, axis=(0, 2)), Y, lanes=False)
+    check_derivatives(lambda x: function(x, axis=(0, 2)), Y, batched=False)
 
 
 @named((np.sum, np.prod, np.mean, np.var, np.std))
@@ -207,8 +207,8 @@ def products_of_others(x):
 @pytest.mark.parametrize("x", [[0.0, 2.0, 3.0], [0.0, 0.0, 3.0], [2.0, 0.0, 5.0, 7.0], [0.0]])
 def test_prod_is_exact_at_zeros(x):
     np.testing.assert_array_equal(cr.grad(np.prod)(np.array(x)), products_of_others(x))
-    check_derivatives(np.prod, x, lanes=False)
-    check_derivatives(np.cumprod, x, lanes=False)
+    check_derivatives(np.prod, x, batched=False)
+    check_derivatives(np.cumprod, x, batched=False)
 
 
 def test_cumprod_is_exact_at_zeros():

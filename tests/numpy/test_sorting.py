@@ -6,7 +6,7 @@ import pytest
 import chainrule as cr
 from chainrule.errors import ConcreteValueNeeded, NotSupported, ShapeError
 from tests.numpy.against_numpy import check_same, through_trace
-from tests.numpy.derivative_checks import check_derivatives
+from tests.ops.differentiation import check_derivatives
 
 RNG = np.random.default_rng(5)
 X = RNG.standard_normal((3, 5))
@@ -75,7 +75,7 @@ def test_unique_of_the_array_api():
     check_same(lambda x: tuple(np.unique_all(x)), WHOLE)
     check_same(lambda x: tuple(np.unique_counts(x)), WHOLE)
     check_same(lambda x: tuple(np.unique_inverse(x)), WHOLE)
-    check_same(np.unique_values, WHOLE)
+    check_same(lambda x: np.sort(np.unique_values(x)), WHOLE)  # NumPy promises no order
 
 
 # --- derivatives --------------------------------------------------------------------------------
@@ -83,8 +83,8 @@ def test_unique_of_the_array_api():
 
 @AXES
 def test_derivatives_of_sort_and_partition(axis):
-    check_derivatives(lambda x: np.sort(x, axis=axis), X)
-    check_derivatives(lambda x: np.partition(x, 1, axis=axis), X)
+    check_derivatives(lambda x: np.sort(x, axis=axis), X, step=1e-3)
+    check_derivatives(lambda x: np.partition(x, 1, axis=axis), X, step=1e-3)
 
 
 def test_equal_values_keep_their_order():

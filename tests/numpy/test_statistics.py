@@ -6,7 +6,7 @@ import pytest
 import chainrule as cr
 from chainrule.errors import ConcreteValueNeeded, NotSupported
 from tests.numpy.against_numpy import check_same, through_trace
-from tests.numpy.derivative_checks import check_derivatives
+from tests.ops.differentiation import check_derivatives
 
 pytestmark = pytest.mark.filterwarnings("ignore:(Degrees of|invalid|divide):RuntimeWarning")
 

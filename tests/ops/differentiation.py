@@ -36,11 +36,21 @@ def extrapolated(f, step: float, rounds: int = 6) -> list:
             row.append([(4**j * a - b) / (4**j - 1) for a, b in pairs])
         table.append(row)
     change = [
-        max(np.max(np.abs(a - b), initial=0) for a, b in zip(table[k][k], table[k - 1][k - 1]))
+        max(
+            np.max(np.abs(a - b), initial=0)
+            for a, b in zip(table[k][k], table[k - 1][k - 1], strict=True)
+        )
         for k in range(1, rounds)
     ]
     best = 1 + int(np.argmin(change))
     return table[best][best]
+
+
+def like(tree, arrays: list):
+    """Arrays in the structure of an array, a tuple or a named tuple."""
+    if not isinstance(tree, tuple):
+        return arrays[0]
+    return type(tree)(*arrays) if hasattr(tree, "_fields") else tuple(arrays)
 
 
 def error(found, expected) -> float:
@@ -81,10 +91,7 @@ def check_derivatives(
 
     weights = [random_array(rng, np.shape(y), np.iscomplexobj(y)) for y in plain]
     _, pullback = cr.vjp(f, *arguments)
-    like = type(value)
-    is_named = hasattr(like, "_fields")
-    given = (like(*weights) if is_named else tuple(weights)) if isinstance(value, tuple) else weights[0]
-    products = inner(weights, leaves(tangent)), inner(pullback(given), directions)
+    products = inner(weights, leaves(tangent)), inner(pullback(like(value, weights)), directions)
     assert abs(products[0] - products[1]) <= reverse * max(1.0, abs(products[0]))
 
     gradient = cr.grad(weighted_sum(f, weights), argnums=tuple(range(len(arguments))))

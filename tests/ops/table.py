@@ -77,9 +77,9 @@ def booleans(*shape: int) -> Domain:
 
 
 def given(values, dtype=None) -> Domain:
-    """These values, whatever the draw."""
-    values = np.asarray(values)
-    fixed = None if dtype is None else np.dtype(dtype)
+    """These values, whatever the draw; whole numbers and truth values keep their dtype."""
+    values = np.asarray(values, dtype)
+    fixed = None if dtype is None and values.dtype.kind == "f" else values.dtype
     return Domain(lambda rng, n: values, values.shape, fixed)
 
 
@@ -116,6 +116,7 @@ class Row:
     reference: Callable | None = None  # NumPy: value of arrays
     dtypes: str = "d"
     active: tuple[int, ...] | None = None  # inputs to differentiate by; None: every inexact one
+    shared: tuple[int, ...] = ()  # inputs that cannot differ between lanes
     analytic: bool = False  # the value extends to complex arguments: complex step
     value_ulps: float = 4.0
     ulps: float | None = None  # of the slope; None: the operation's own
@@ -138,10 +139,12 @@ class Row:
         drawn = [d.draw(rng, np.dtype(dtype)) for d in self.domains]
         if not self.extra:
             return drawn
-        columns = zip(*self.extra, strict=True)
+        exact = [p for p in self.extra if all(map(_is_exact, p, drawn))]
+        if not exact:
+            return drawn
         return [
             x if d.is_literal else np.concatenate([x, np.asarray(more, x.dtype)])
-            for d, x, more in zip(self.domains, drawn, columns, strict=True)
+            for d, x, more in zip(self.domains, drawn, zip(*exact, strict=True), strict=True)
         ]
 
     def chosen(self, arrays) -> tuple[bool, ...]:
@@ -151,6 +154,15 @@ class Row:
             i in wanted and not d.is_literal and x.dtype.kind in "fc"
             for i, (d, x) in enumerate(zip(self.domains, arrays, strict=True))
         )
+
+
+def _is_exact(value: float, x) -> bool:
+    """Whether a real dtype, that of x, holds the value as it is: others leave the point out."""
+    if x.dtype.kind in "biu":
+        info = np.iinfo(x.dtype if x.dtype.kind != "b" else np.uint8)
+        return value == int(value) and info.min <= value <= info.max
+    with np.errstate(over="ignore"):
+        return x.dtype.kind == "f" and float(np.asarray(value, x.dtype)) == value
 
 
 ROWS: dict[str, list[Row]] = {}

@@ -217,7 +217,8 @@ def _cond(draw, x, values, depth):
 
 
 def _checkpoint(draw, x, values, depth):
-    program, captured = _inner(draw, [x.type], [x.type, draw(st.sampled_from(values)).type], depth)
+    other = draw(st.sampled_from(values))
+    program, captured = _inner(draw, [x.type], [x.type, other.type], depth)
     return None if captured else checkpoint_op(x, program=program)
 
 

@@ -207,6 +207,14 @@ def _as_traced(value, dtype) -> Traced:
     return traced(host if host.ndim else host[()])
 
 
+def from_dlpack(x, /, *, device=None, copy=None):
+    """np.from_dlpack, which takes a traced value as it is."""
+    _check_device(device)
+    if type(x) is Traced:
+        return as_traced_array(x, copy=copy)
+    return np.from_dlpack(x, device=device, copy=copy)
+
+
 # --- ranges -------------------------------------------------------------------------------------
 
 

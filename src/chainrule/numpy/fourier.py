@@ -105,7 +105,7 @@ def irfft(a, n=None, axis=-1, norm=None):
 @implements(np.fft.hfft)
 def hfft(a, n=None, axis=-1, norm=None):
     """np.fft.hfft: the real spectrum of a signal with Hermitian symmetry."""
-    return irfft(np.conj(signal(a)), n, axis, ops.OTHER_NORM[_norm(norm)])
+    return irfft(np.conj(array(a)), n, axis, ops.OTHER_NORM[_norm(norm)])
 
 
 @implements(np.fft.ihfft)
@@ -134,9 +134,9 @@ def _lengths_and_axes(x: Traced, s, axes, half: bool = False):
     return [x.shape[a] if n is None or n == -1 else n for n, a in zip(s, axes, strict=True)], axes
 
 
-def _over_axes(function, x: Traced, lengths, axes, norm) -> Traced:
+def _over_axes(function, x: Traced, plan, norm) -> Traced:
     """The transforms one after the other, the last axis first, as NumPy does."""
-    for n, axis in reversed(list(zip(lengths, axes, strict=True))):
+    for n, axis in reversed(list(zip(*plan, strict=True))):
         x = function(x, n, axis, norm)
     return x
 
@@ -145,14 +145,14 @@ def _over_axes(function, x: Traced, lengths, axes, norm) -> Traced:
 def fftn(a, s=None, axes=None, norm=None):
     """np.fft.fftn"""
     x = signal(a)
-    return _over_axes(fft, x, *_lengths_and_axes(x, s, axes), norm)
+    return _over_axes(fft, x, _lengths_and_axes(x, s, axes), norm)
 
 
 @implements(np.fft.ifftn)
 def ifftn(a, s=None, axes=None, norm=None):
     """np.fft.ifftn"""
     x = signal(a)
-    return _over_axes(ifft, x, *_lengths_and_axes(x, s, axes), norm)
+    return _over_axes(ifft, x, _lengths_and_axes(x, s, axes), norm)
 
 
 @implements(np.fft.rfftn)
@@ -161,7 +161,7 @@ def rfftn(a, s=None, axes=None, norm=None):
     x = signal(a)
     lengths, axes = _lengths_and_axes(x, s, axes)
     x = rfft(x, lengths[-1], axes[-1], norm)
-    return _over_axes(fft, x, lengths[:-1], axes[:-1], norm)
+    return _over_axes(fft, x, (lengths[:-1], axes[:-1]), norm)
 
 
 @implements(np.fft.irfftn)

@@ -411,3 +411,39 @@ def meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
             grid = fresh(transposed(grid, (1, 0, *range(2, ndim))))
         grids.append(grid)
     return tuple(grids)
+
+
+@implements(np.resize)
+def resize(a, new_shape):
+    """np.resize: a copy in another shape, its elements repeated in turn as needed."""
+    x = ravel(array(a))
+    shape = tuple(operator.index(n) for n in np.atleast_1d(new_shape))
+    if any(n < 0 for n in shape):
+        raise errors.ShapeError(
+            f"all elements of `new_shape` must be non-negative, at {line_text(user_line())}"
+        )
+    size = math.prod(shape)
+    if not x.size:
+        return fresh(broadcast(traced(x.dtype.type(0)), shape=shape, axes=()))
+    repeats = -(-size // x.size)
+    return fresh(reshape(tile(x, repeats)[:size], shape))
+
+
+@implements(np.trim_zeros)
+def trim_zeros(filt, trim="fb", axis=None):
+    """np.trim_zeros: the part between the first and the last element that is not zero."""
+    value = _at_hand(filt)
+    x = array(filt)
+    if axis is None:
+        axes = range(x.ndim)
+    else:
+        axes = [axis_index(i, x.ndim) for i in (axis if np.iterable(axis) else (axis,))]
+    places = np.nonzero(value)
+    key = [slice(None)] * x.ndim
+    for along in axes:
+        found = places[along]
+        first, last = (found.min(), found.max() + 1) if found.size else (0, 0)
+        start = first if "f" in trim.lower() else 0
+        stop = last if "b" in trim.lower() else x.shape[along]
+        key[along] = slice(int(start), int(stop))
+    return x[tuple(key)]

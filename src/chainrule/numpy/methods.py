@@ -6,6 +6,7 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.numpy import layout, shaping
+from chainrule.numpy.operators import needs_value
 from chainrule.numpy.promotion import cast_to
 from chainrule.numpy.protocols import FUNCTIONS, full_name
 from chainrule.program.text import line_text
@@ -167,6 +168,11 @@ def to_device(self, device, /, *, stream=None):
     return self
 
 
+def _dlpack(self, **options):
+    advice = "Pass the traced value itself, or chainrule.stop_gradient(x)."
+    return needs_value(self, "x.__dlpack__()", advice).__dlpack__(**options)
+
+
 def byteswap(self, inplace=False):
     """Refused: a traced value has no bytes."""
     raise errors.NotSupported(
@@ -230,6 +236,8 @@ def install(namespace) -> None:
         "conjugate": conj,
         "flatten": shaping.flatten,
         "__array_namespace__": _array_namespace(namespace),
+        "__dlpack__": _dlpack,
+        "__dlpack_device__": lambda self: (1, 0),  # the processor, as DLPack numbers it
         "__getattr__": _missing,
     }
     for name, method in special.items():

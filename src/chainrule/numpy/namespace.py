@@ -17,8 +17,8 @@ API_VERSION = "2024.12"
 
 _OWN = (
     "arange", "array", "asarray", "ascontiguousarray", "copy", "empty", "empty_like", "eye",
-    "full", "full_like", "geomspace", "identity", "linspace", "logspace", "ones", "ones_like",
-    "tri", "zeros", "zeros_like",
+    "from_dlpack", "full", "full_like", "geomspace", "identity", "linspace", "logspace",
+    "ones", "ones_like", "tri", "zeros", "zeros_like",
 )  # fmt: skip
 OWN: dict[str, Any] = {name: getattr(creation, name) for name in _OWN}
 OWN["asanyarray"] = OWN["asfortranarray"] = creation.asarray
@@ -34,10 +34,11 @@ PLAIN = frozenset(
         "generic", "number", "integer", "signedinteger", "unsignedinteger", "inexact", "floating",
         "complexfloating", "ndarray", "dtype",
         "finfo", "iinfo", "isdtype", "issubdtype", "promote_types", "broadcast_shapes",
-        "__array_namespace_info__", "from_dlpack", "isscalar", "iterable", "ndindex", "s_",
+        "__array_namespace_info__", "isscalar", "iterable", "ndindex", "s_",
         "index_exp", "indices", "fromfunction", "diag_indices", "tril_indices", "triu_indices",
         "mask_indices", "errstate", "geterr", "seterr", "printoptions", "exceptions", "linalg",
-        "fft",
+        "fft", "bartlett", "blackman", "hamming", "hanning", "kaiser", "mgrid", "ogrid",
+        "isfortran",
     )
 )  # fmt: skip
 

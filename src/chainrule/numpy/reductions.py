@@ -73,7 +73,8 @@ def sum_dtype(dtype: np.dtype) -> np.dtype:
     return _UINT64 if dtype.kind == "u" else dtype
 
 
-def _accumulator(a, dtype) -> Traced:
+def accumulator(a, dtype) -> Traced:
+    """The array in the dtype in which it is added or multiplied up."""
     x = array(a)
     if dtype is None and x.type.inexact:
         return x
@@ -99,7 +100,7 @@ def sum_over(
     a, axis=None, dtype=None, out=None, keepdims=False, initial=NOTHING, where=True
 ):
     """np.sum"""
-    x = filled_where(_accumulator(a, dtype), where, 0)
+    x = filled_where(accumulator(a, dtype), where, 0)
     axes = reduced_axes(x, axis)
     total = with_axes_kept(sum_(x, axes=axes), x, axes, keepdims)
     return stored(_combined(np.add, total, initial), out, np.sum)
@@ -108,7 +109,7 @@ def sum_over(
 @implements(np.prod)
 def prod(a, axis=None, dtype=None, out=None, keepdims=False, initial=NOTHING, where=True):
     """np.prod"""
-    x = filled_where(_accumulator(a, dtype), where, 1)
+    x = filled_where(accumulator(a, dtype), where, 1)
     axes = reduced_axes(x, axis)
     product = with_axes_kept(reduce.prod(x, axes=axes), x, axes, keepdims)
     return stored(_combined(np.multiply, product, initial), out, np.prod)
@@ -307,7 +308,7 @@ def argmin(a, axis=None, out=None, *, keepdims=False):
 
 def running(op, a, axis, dtype) -> Traced:
     """A cumulative operation along an axis, or over the flattened array."""
-    x = _accumulator(a, dtype)
+    x = accumulator(a, dtype)
     if axis is None:
         return op(reshape_to(x, (x.size,)), axis=0)
     x = reshape_to(x, (1,)) if x.ndim == 0 else x

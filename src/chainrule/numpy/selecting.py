@@ -144,6 +144,13 @@ def argwhere(a):
     return np.argwhere(at_hand(a, "the number of nonzero elements"))
 
 
+@implements(np.count_nonzero)
+def count_nonzero(a, axis=None, *, keepdims=False):
+    """np.count_nonzero: how many elements along the axes are not zero."""
+    ones = cast_to(truth(a), np.dtype(np.int64))
+    return np.sum(ones, axis=axis, keepdims=keepdims)
+
+
 @implements(np.compress)
 def compress(condition, a, axis=None, out=None):
     """np.compress: the slices along an axis where a vector of booleans holds."""

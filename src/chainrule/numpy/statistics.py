@@ -174,15 +174,18 @@ def digitize(x, bins, right=False):
 @implements(np.bincount)
 def bincount(x, /, weights=None, minlength=0):
     """np.bincount: linear in the weights; its length needs the value of x"""
+    plain = None if is_traced(x) else np.asarray(x)
     x = array(x)
     if x.ndim != 1:
-        raise errors.ShapeError("object of too small depth for desired array")
+        depth = "of too small depth" if x.ndim == 0 else "too deep"
+        raise errors.ShapeError(f"object {depth} for desired array, at {line_text(user_line())}")
     if x.dtype.kind not in "biu":
         raise errors.DtypeError(
             f"Cannot cast array data from {x.dtype!r} to dtype('int64') according to the rule "
             f"'safe', at {line_text(user_line())}"
         )
-    value = value_needed(x, "bincount", "Use minlength and np.add.at(np.zeros(n), x, weights).")
+    instead = "Add to zeros of a length that you choose: np.add.at(counts, x, weights)."
+    value = value_needed(x, "bincount", instead) if plain is None else plain
     if value.size and value.min() < 0:
         raise ValueError("'list' argument must have no negative elements")
     length = max(int(value.max()) + 1 if value.size else 0, minlength)

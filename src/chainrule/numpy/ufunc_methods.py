@@ -6,6 +6,8 @@ logical_and, ...) uses it; any other is unrolled along the axis, one equation an
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from chainrule import errors
@@ -100,11 +102,10 @@ def _unrolled(ufunc, x: Traced, axis, dtype, keepdims, initial, where):
                 f"where mask one has to specify 'initial', at {line_text(user_line())}"
             )
         x = filled_where(x, where, ufunc.identity)
+    start = None if initial is NOTHING or initial is None else cast_to(initial, x.dtype)
     total = x
     for a in reversed(axes):
-        total = _folded(ufunc, total, a)
-    if initial is not NOTHING and initial is not None:
-        total = apply_ufunc(ufunc, cast_to(initial, total.dtype), total)
+        total = _folded(ufunc, total, a, start if a == axes[0] else None)
     return with_axes_kept(total, x, axes, keepdims)
 
 
@@ -113,8 +114,11 @@ def entry(x: Traced, axis: int, i: int) -> Traced:
     return index(x, at=tuple(i if a == axis else (0, n, 1) for a, n in enumerate(x.shape)))
 
 
-def _folded(ufunc, x: Traced, axis: int) -> Traced:
+def _folded(ufunc, x: Traced, axis: int, start) -> Traced:
+    """The entries along an axis combined one after the other, from `start` where it is given."""
     n = x.shape[axis]
+    if n == 0 and start is not None:
+        return broadcast_to(traced(start), x.shape[:axis] + x.shape[axis + 1 :])
     if n == 0:
         if ufunc.identity is None:
             raise errors.ShapeError(
@@ -124,6 +128,7 @@ def _folded(ufunc, x: Traced, axis: int) -> Traced:
         shape = tuple(m for a, m in enumerate(x.shape) if a != axis)
         return broadcast_to(traced(x.dtype.type(ufunc.identity)), shape)
     total = entry(x, axis, 0)
+    total = total if start is None else apply_ufunc(ufunc, start, total)
     for i in range(1, n):
         total = apply_ufunc(ufunc, total, entry(x, axis, i))
     return total
@@ -195,6 +200,11 @@ def ufunc_reduceat(ufunc, array_, indices, axis=0, dtype=None, out=None, where=T
                 f"index {i} out-of-bounds in {ufunc.__name__}.reduceat [0, {n}), "
                 f"at {line_text(user_line())}"
             )
+    if ufunc is np.add and all(i < j for i, j in pairwise(places)):
+        x = reductions.accumulator(x, dtype)
+        starts = array(indices) if places else traced(np.zeros(0, np.int64))
+        total = reduce.segment_sum(x, cast_to(starts, np.dtype(np.int64)), axis=axis)
+        return stored(total, _single(out), ufunc)
     parts = []
     for i, j in zip(places, [*places[1:], n], strict=True):
         cut = tuple((i, max(j, i + 1), 1) if a == axis else (0, m, 1)

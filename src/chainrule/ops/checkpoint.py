@@ -9,7 +9,7 @@ Source    Griewank and Walther, "Evaluating Derivatives", chapter 12.
 
 from __future__ import annotations
 
-from chainrule.ops.control import as_tuple, check_types, pick, with_inputs, with_outputs
+from chainrule.ops.control import as_tuple, check_types, pick, unmoved, with_inputs, with_outputs
 from chainrule.ops.shape import zeros_of
 from chainrule.program.evaluate import plan
 from chainrule.program.liveness import remove_dead
@@ -30,6 +30,8 @@ def _evaluate(*operands, program):
 
 def _forward(equation, inputs, tangents, forward):
     program, moves = forward(equation.params["program"], tuple(t is not None for t in tangents))
+    if not any(moves):
+        return unmoved(equation, inputs)
     given = [t for t in tangents if t is not None]
     values = iter(as_tuple(checkpoint_op(*inputs, *given, program=program)))
     outputs = [next(values) for _ in equation.outputs]

@@ -21,6 +21,7 @@ from chainrule.ops.control import (
     pick,
     residual_sources,
     union,
+    unmoved,
     with_inputs,
     with_zeros,
 )
@@ -54,6 +55,8 @@ def _forward(equation, inputs, tangents, forward):
     count = len(equation.outputs)
     made = [forward(b, active) for b in equation.params["branches"]]
     moves = union(*(m for _, m in made))
+    if not any(moves):
+        return unmoved(equation, inputs)
     branches = tuple(with_zeros(p, m, moves, count) for p, m in made)
     given = [t for t in tangents[1:] if t is not None]
     values = iter(as_tuple(cond_op(predicate, *operands, *given, branches=branches)))

@@ -70,6 +70,12 @@ def with_zeros(program: Program, moves, wanted, start: int) -> Program:
         return builder.finish([as_operand(builder, v) for v in out])
 
 
+def unmoved(equation: Equation, inputs):
+    """The equation recorded as it is, for a forward rule that finds that no output moves."""
+    made = as_tuple(equation.op(*inputs, **equation.params))
+    return list(made), [None] * len(made)
+
+
 def tangent_or_zeros(tangent, primal):
     """A tangent for every moving input, materialised where it is zero."""
     if tangent is not None:

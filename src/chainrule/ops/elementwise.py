@@ -12,7 +12,15 @@ import operator
 
 import numpy as np
 
-from chainrule.ops.compare import equal, greater, greater_equal, less, less_equal, signbit
+from chainrule.ops.compare import (
+    equal,
+    greater,
+    greater_equal,
+    isinf,
+    less,
+    less_equal,
+    signbit,
+)
 from chainrule.ops.select import constant_like, select
 from chainrule.program.op import Bilinear, Constant, Discrete, Edge, Linear, Op, elementwise
 from chainrule.program.trace import is_traced
@@ -38,7 +46,8 @@ def _scale(p, t):
     flat = product.ravel() if isinstance(product, np.ndarray) else product
     norm = np.nan if flat.dtype == np.float16 else np.vdot(flat, flat)
     if norm != norm:  # one cheap pass finds out whether any nan is there to be looked at
-        return np.where((p == 0) | (t == 0), product.dtype.type(0), product)[()]
+        lost = (product != product) & ((p == 0) | (t == 0))
+        return np.where(lost, product.dtype.type(0), product)[()]
     return product
 
 
@@ -114,7 +123,9 @@ square = elementwise("square", np.square, (lambda x, out: 2.0 * x,), takes="numb
 
 
 def _power_by_base(x, y, out):
-    return scale(y, x ** (y - 1)) if _is_array(y) else y * x ** (y - 1)
+    if _is_array(y):
+        return scale(y, x ** (y - 1))
+    return y * x ** (y - 1) if y else None  # x ** 0 is 1 everywhere, also at 0
 
 
 def _is_array(value) -> bool:
@@ -148,24 +159,25 @@ log10 = elementwise("log10", np.log10, (lambda x, out: (1.0 / LN10) / x,))
 log1p = elementwise("log1p", np.log1p, (lambda x, out: 1.0 / (1.0 + x),))
 
 
-def _logistic_of_difference(x, y):
-    return select(equal(x, y), constant_like(x, 0.5), 1.0 / (1.0 + exp(y - x)))
+def _share(x, y, power):
+    """The weight of x beside y, 1 / (1 + power(y - x)); 1/2 each where both are the same infinity."""
+    tie = equal(x, y) & isinf(x)
+    difference = select(tie, constant_like(x, 0.0), y - x)
+    return 1.0 / (1.0 + power(difference))
 
 
 logaddexp = elementwise(
     "logaddexp",
     np.logaddexp,
-    (lambda x, y, out: _logistic_of_difference(x, y),
-     lambda x, y, out: _logistic_of_difference(y, x)),
+    (lambda x, y, out: _share(x, y, exp), lambda x, y, out: _share(y, x, exp)),
     takes="float",
-)  # fmt: skip
+)
 logaddexp2 = elementwise(
     "logaddexp2",
     np.logaddexp2,
-    (lambda x, y, out: _logistic_of_difference(LN2 * x, LN2 * y),
-     lambda x, y, out: _logistic_of_difference(LN2 * y, LN2 * x)),
+    (lambda x, y, out: _share(x, y, exp2), lambda x, y, out: _share(y, x, exp2)),
     takes="float",
-)  # fmt: skip
+)
 
 # --- trigonometric ------------------------------------------------------------------------------
 

@@ -55,7 +55,7 @@ def _solve_left(factor, b):
     return triangular_solve(factor, b, lower=True, adjoint=False, unit_diagonal=False, raises=True)
 
 
-cholesky = Op(
+cholesky: Op = Op(
     "cholesky", _cholesky_type, lambda a, *, upper: np.linalg.cholesky(a, upper=upper),
     Forward(_cholesky_tangent), batch_all(lambda: cholesky),
     flops=lambda ins, outs, params: ins[0].shape[-1] * ins[0].size // 3,
@@ -152,7 +152,7 @@ def _finite_inverse(x):
     return select(broadcast(good, shape=x.shape, axes=kept), inverse, zero_of(x))
 
 
-qr = Op(
+qr: Op = Op(
     "qr", _qr_type, _qr, Forward(_qr_tangent), batch_all(lambda: qr),
     flops=lambda ins, outs, params: 4 * min(ins[0].shape[-2:]) * ins[0].size,
     doc="q with orthonormal columns and upper triangular r, a = q r; `complete`: q is square",

@@ -54,7 +54,7 @@ def _one_axis_further(op):
     return rule
 
 
-fft = Op(
+fft: Op = Op(
     "fft", _fft_type, _fft, Linear(_fft_transpose), _one_axis_further(lambda: fft),
     flops=_fft_flops, doc="the discrete Fourier transform along `axis`, or its inverse",
 )  # fmt: skip
@@ -82,7 +82,7 @@ def _times_at_paired(z, axis: int, n: int, factor: float):
     return z * join(weights, dtype(0))
 
 
-rfft = Op(
+rfft: Op = Op(
     "rfft", _rfft_type, lambda x, *, axis, norm: np.fft.rfft(x, axis=axis, norm=norm),
     Linear(_rfft_transpose), _one_axis_further(lambda: rfft), flops=_fft_flops,
     doc="the frequencies 0 to n // 2 of real signals along `axis`",
@@ -101,7 +101,7 @@ def _irfft_transpose(ct, z, *, axis, n, norm):
     return (_times_at_paired(rfft(ct, axis=axis, norm=OTHER_NORM[norm]), axis, n, 2.0),)
 
 
-irfft = Op(
+irfft: Op = Op(
     "irfft", _irfft_type, lambda z, *, axis, n, norm: np.fft.irfft(z, n, axis, norm),
     Linear(_irfft_transpose), _one_axis_further(lambda: irfft), flops=_fft_flops,
     doc="the real signals of length n with these frequencies 0 to n // 2 along `axis`",

@@ -102,7 +102,7 @@ def _solve_transpose(ct, a, b, *, adjoint, raises):
     return None, solve(a, ct, adjoint=not adjoint, raises=raises)
 
 
-solve = Op(
+solve: Op = Op(
     "solve", _system_type("solve"), _solve,
     Linear(_solve_transpose, positions=(1,), forward=_solve_tangent),
     _columns_batch(lambda: solve), flops=_solve_flops,
@@ -149,7 +149,7 @@ def _triangular_transpose(ct, a, b, *, adjoint, **params):
     return None, triangular_solve(a, ct, adjoint=not adjoint, **params)
 
 
-triangular_solve = Op(
+triangular_solve: Op = Op(
     "triangular_solve", _system_type("triangular_solve"), _triangular_solve,
     Linear(_triangular_transpose, positions=(1,), forward=_triangular_tangent),
     _columns_batch(lambda: triangular_solve),
@@ -182,7 +182,7 @@ def _inverse_tangent(inputs, outputs, tangents, *, raises):
     return -product(product(x, da), x)
 
 
-inv = Op(
+inv: Op = Op(
     "inv", _square_type("inv"), _inverse, Forward(_inverse_tangent), batch_all(lambda: inv),
     flops=lambda ins, outs, params: 2 * ins[0].shape[-1] * ins[0].size,
     doc="the inverse matrices; with `raises` False a singular matrix gives inf",
@@ -208,7 +208,7 @@ def _factor_flops(ins, outs, params) -> int:
     return 2 * ins[0].shape[-1] * ins[0].size // 3
 
 
-det = Op(
+det: Op = Op(
     "det", _det_type, np.linalg.det, Forward(_det_tangent), batch_all(lambda: det),
     flops=_factor_flops, doc="the determinants",
 )  # fmt: skip
@@ -227,7 +227,7 @@ def _slogdet_tangent(inputs, outputs, tangents):
     return scale(sign, without_real(moved)), real(moved)
 
 
-slogdet = Op(
+slogdet: Op = Op(
     "slogdet", _slogdet_type, lambda a: tuple(np.linalg.slogdet(a)), Forward(_slogdet_tangent),
     batch_all(lambda: slogdet), flops=_factor_flops,
     doc="the sign (or phase) and the logarithm of the magnitude of the determinants",

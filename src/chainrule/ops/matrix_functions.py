@@ -54,11 +54,11 @@ def family(name: str, along, doc: str) -> tuple[Op, Op]:
     def cost(ins, outs, params) -> int:
         return 30 * ins[0].shape[-1] * ins[0].size * 2 ** (len(ins) - 1)
 
-    value = Op(
+    value: Op = Op(
         name, type_rule, lambda a: along(a, ()), Forward(tangent), batch_all(lambda: value),
         flops=cost, doc=doc,
     )  # fmt: skip
-    derivative = Op(
+    derivative: Op = Op(
         f"{name}_derivative", type_rule, lambda first, a, *more: along(a, (first, *more)),
         Linear(transposed, positions=(0,), forward=tangent_by_others),
         batch_all(lambda: derivative), flops=cost,

@@ -38,7 +38,7 @@ def _norm_tangent(inputs, outputs, tangents, *, axes):
     return sum_(real_of(scale(conj(direction), dx)), axes=axes)
 
 
-norm = Op(
+norm: Op = Op(
     "norm", _norm_type, _norm, Forward(_norm_tangent),
     lambda size, inputs, batched, *, axes: norm(inputs[0], axes=tuple(a + 1 for a in axes)),
     flops=lambda ins, outs, params: 2 * ins[0].size, doc="the Euclidean norm over `axes`",

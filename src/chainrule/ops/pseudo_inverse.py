@@ -41,7 +41,7 @@ def _svd_flops(ins, outs, params) -> int:
     return 20 * min(ins[0].shape[-2:]) * ins[0].size
 
 
-pinv = Op(
+pinv: Op = Op(
     "pinv", _pinv_type,
     lambda a, *, rcond: np.linalg.pinv(a, rcond=rcond).astype(a.dtype, copy=False),
     Forward(_pinv_tangent), batch_all(lambda: pinv), flops=_svd_flops,
@@ -87,7 +87,7 @@ def _lstsq_tangent(inputs, outputs, tangents, *, rcond):
     return dx, None, singular_values_tangent(a, da)
 
 
-lstsq = Op(
+lstsq: Op = Op(
     "lstsq", _lstsq_type, _lstsq, Forward(_lstsq_tangent), batch_all(lambda: lstsq),
     flops=_svd_flops,
     doc="the x of least norm that minimises |a x - b|, the rank of a, and its singular values",

@@ -27,7 +27,7 @@ from chainrule.program.types import Type, array_type
 UINT32 = np.dtype(np.uint32)
 UINT64 = np.dtype(np.uint64)
 FLOAT64 = np.dtype(np.float64)
-CHUNK = 16384  # blocks worked on at once, so that their temporaries stay in the cache
+CHUNK = 8192  # blocks worked on at once, so that their temporaries stay in the cache
 FOLD_STREAM = 255  # the stream of fold_in; samplers use the others
 MAX_ATTEMPTS = 1 << 24
 

@@ -11,25 +11,30 @@ import math
 
 import numpy as np
 
-from chainrule.ops.compare import equal
-from chainrule.ops.elementwise import scale
-from chainrule.ops.index import index
+from chainrule import errors
+from chainrule.ops.compare import equal, greater_equal
+from chainrule.ops.elementwise import maximum, scale
+from chainrule.ops.index import index, index_add
 from chainrule.ops.join import concatenate
 from chainrule.ops.select import cast, select
 from chainrule.ops.shape import (
+    add_batch_axis,
     broadcast,
     flip,
     iota,
     kept_axes,
+    move_axis,
     reduced_type,
     reduction_batch,
     reshape,
     sum_,
     transpose,
 )
-from chainrule.ops.sort import along, axis_batch
+from chainrule.ops.sort import along, axis_batch, searchsorted
 from chainrule.program.op import Discrete, Forward, Linear, Op
 from chainrule.program.types import Type, array_type
+
+_INT64 = np.dtype(np.int64)
 
 
 def _spread(reduced, like, axes):
@@ -107,7 +112,7 @@ any_ = Op(
 
 
 def _arg_type(x: Type, *, axis) -> tuple[Type, ...]:
-    return (array_type(x.shape[:axis] + x.shape[axis + 1 :], np.dtype(np.int64)),)
+    return (array_type(x.shape[:axis] + x.shape[axis + 1 :], _INT64),)
 
 
 argmax = Op(
@@ -117,6 +122,51 @@ argmax = Op(
 argmin = Op(
     "argmin", _arg_type, lambda x, *, axis: np.argmin(x, axis), Discrete(),
     axis_batch(lambda: argmin), doc="the index of the first smallest entry along `axis`",
+)  # fmt: skip
+
+
+def _segment_type(x: Type, starts: Type, *, axis) -> tuple[Type, ...]:
+    if starts.ndim != 1 or starts.dtype != np.int64:
+        raise errors.ShapeError(f"segment_sum needs a sequence of starts, got {starts}.")
+    return (x.with_shape(x.shape[:axis] + starts.shape + x.shape[axis + 1 :]),)
+
+
+def _segment_sum_transpose(ct, x, starts, *, axis):
+    """Each entry receives the cotangent of its segment; those before the first start, zero."""
+    counting = iota(size=x.shape[axis], dtype=_INT64)
+    segment = searchsorted(starts, counting, side="right", lead=0) - np.int64(1)
+    inside = greater_equal(segment, np.int64(0))
+    places = broadcast(maximum(segment, np.int64(0)), shape=x.shape, axes=(axis,))
+    mask = broadcast(inside, shape=x.shape, axes=(axis,))
+    return select(mask, along(ct, places, axis), ct.dtype.type(0)), None
+
+
+def _segment_sum_batch(size, inputs, batched, *, axis):
+    x, starts = inputs
+    if not batched[1]:
+        return segment_sum(x, starts, axis=axis + 1)
+    x = x if batched[0] else add_batch_axis(x, size)
+    return _scattered(size, move_axis(x, axis + 1, 1), starts, axis)
+
+
+def _scattered(size: int, x, starts, axis: int):
+    """Segments that differ between lanes: each entry is added to its own; x is (size, n, rest)."""
+    n, count = x.shape[1], starts.shape[1]
+    lanes = broadcast(iota(size=size, dtype=_INT64), shape=(size, n), axes=(0,))
+    counting = broadcast(iota(size=n, dtype=_INT64), shape=(size, n), axes=(1,))
+    segment = searchsorted(starts, counting, side="right", lead=1)  # 0 is before the first
+    rest = x.shape[2:]
+    zeros = broadcast(x.dtype.type(0), shape=(size, count + 1, *rest), axes=())
+    whole = tuple((0, m, 1) for m in rest)
+    totals = index_add(zeros, x, lanes, segment, at=whole)
+    return move_axis(index(totals, at=((0, size, 1), (1, count + 1, 1), *whole)), 1, axis + 1)
+
+
+segment_sum = Op(
+    "segment_sum", _segment_type, lambda x, starts, *, axis: np.add.reduceat(x, starts, axis),
+    Linear(_segment_sum_transpose, positions=(0,)), _segment_sum_batch,
+    flops=lambda ins, outs, params: ins[0].size,
+    doc="sums along `axis` from each of the rising starts up to the next",
 )  # fmt: skip
 
 
@@ -172,7 +222,7 @@ cumprod = Op(
 def _running_extreme_tangent(inputs, outputs, tangents, *, axis):
     """The tangent of the latest entry that holds the record."""
     (x,), (out,), (dx,) = inputs, outputs, tangents
-    counting = iota(size=x.shape[axis], dtype=np.dtype(np.int64))
+    counting = iota(size=x.shape[axis], dtype=_INT64)
     number = broadcast(counting, shape=x.shape, axes=(axis,))
     record = cummax(select(equal(x, out), number, np.int64(0)), axis=axis)
     return along(dx, record, axis)

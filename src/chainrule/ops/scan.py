@@ -21,6 +21,7 @@ from chainrule.ops.control import (
     stacked,
     substituted,
     tangent_or_zeros,
+    unmoved,
     with_inputs,
     with_outputs,
     with_zeros,
@@ -84,6 +85,8 @@ def _forward(equation, inputs, tangents, forward):
             break
         carry = grown
     wanted = tuple(carry) + tuple(moves[count:])
+    if not any(wanted):
+        return unmoved(equation, inputs)
     made = with_zeros(made, moves, wanted, len(moves))
     active = fixed + carry + xs
     given = [

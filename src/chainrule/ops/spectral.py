@@ -4,28 +4,33 @@ Value     LAPACK through numpy.linalg.
 Slope     with E = V^-1 dA V (for svd U^H dA V): values move by E's diagonal, vectors within their
           own span by E_ij / (l_j - l_i). In svd the parts of E over s_j - s_i and over s_j + s_i
           are kept apart, so that equal singular values spoil only the first, zeros only the second.
-Edges     Vectors of equal values are arbitrary, and so are phases of complex vectors; a derivative
-          means something for functions that do not depend on the choice: sums over equal values,
-          projectors, V f(l) V^H. A pair of equal values (within rounding) adds nothing, 0 stands
-          for 1 / (l_j - l_i); where that happens, a derivative that chainrule runs is the limit of
-          derivatives at values apart (chainrule.program.displacement): right to 1e-11 or so, second
-          derivatives to 1e-8. Columns that complete u or vh are moved as if they turned with the
-          others only; they are for projectors too.
+Edges     Vectors of equal values are arbitrary; a derivative then means something for functions
+          that do not depend on the choice: sums over equal values, projectors, V f(l) V^H. A pair
+          of equal values (within rounding) adds nothing, 0 stands for 1 / (l_j - l_i); where that
+          happens, a derivative that chainrule runs is the limit of derivatives at values apart
+          (chainrule.program.displacement): right to 1e-11 or so, second derivatives to 1e-9.
+          Columns that complete u or vh are moved as if they turned with the others only; they are
+          for projectors too.
           eigh reads one triangle, as in NumPy: the cotangent lands there and stands for both.
-          eig's vectors are normalised as LAPACK does: norm 1, largest component real. A defective
-          matrix has an infinite slope.
+          Complex vectors keep the phases that LAPACK gives them: eigh's have a real first (for the
+          upper triangle last) component, svd's a real first row of v (of u for wide matrices),
+          unless that entry is below 1e-5; eig's have norm 1 and a real largest component. A
+          defective matrix has an infinite slope.
           A singular value passes through 0 smoothly (its slope is u^H dA v also there).
 Source    Giles 2008, sections 3.1 and 3.2; Townsend, "Differentiating the singular value
           decomposition", 2016; Wan and Zhang, arXiv:1909.02659, for complex svd; Boeddeker et al.,
           arXiv:1701.00392, for eig. The split by s_j - s_i and s_j + s_i: ours.
 """
 
+from typing import Literal
+
 import numpy as np
 
 from chainrule import errors
 from chainrule.ops.compare import equal
 from chainrule.ops.displaced import apart, apart_and_from_zero
-from chainrule.ops.elementwise import conj, imag, join, real, scale
+from chainrule.ops.elementwise import absolute, conj, imag, join, real, scale
+from chainrule.ops.index import index
 from chainrule.ops.join import concatenate
 from chainrule.ops.linalg import check_square, solve
 from chainrule.ops.matrices import (
@@ -96,7 +101,26 @@ def _eigh_tangent(inputs, outputs, tangents, *, lower):
         return None, None
     inside = product(adjoint(vectors), product(hermitian_from(da, lower), vectors))
     turn = scale(cast(_reciprocal_gaps(values, inside.shape), dtype=inside.dtype), inside)
+    turn = _keep_row_real(turn, vectors, 0 if lower else vectors.shape[-1] - 1)
     return real_of(diagonal(inside)), product(vectors, turn)
+
+
+def _keep_row_real(turn, vectors, row: int):
+    """The skew W of dV = V W, with phases turned so that a row of V stays real, as LAPACK's does.
+
+    Where the vector has next to nothing in that row its phase is left alone: dividing by the entry
+    would cost digits even where phases do not matter.
+    """
+    if turn.dtype.kind != "c":
+        return turn
+    lead = tuple((0, n, 1) for n in vectors.shape[:-2])
+    at = (*lead, row, (0, vectors.shape[-1], 1))
+    entry, moved = real(index(vectors, at=at)), imag(index(product(vectors, turn), at=at))
+    zero, one = entry.dtype.type(0), entry.dtype.type(1)
+    small = absolute(entry) < entry.dtype.type(1e-5)
+    angle = select(small, zero, moved / select(small, one, entry))
+    phases = select(on_diagonal(turn.shape), over_columns(angle, turn.shape), zero)
+    return turn - join(zero, phases)
 
 
 def _eigvalsh_tangent(inputs, outputs, tangents, *, lower):
@@ -110,7 +134,7 @@ def _conj_times(x, y):
     return scale(conj(x), y)
 
 
-def _uplo(lower: bool) -> str:
+def _uplo(lower: bool) -> Literal["L", "U"]:
     return "L" if lower else "U"
 
 
@@ -118,14 +142,14 @@ def _eigen_flops(ins, outs, params) -> int:
     return 10 * ins[0].shape[-1] * ins[0].size
 
 
-eigh = Op(
+eigh: Op = Op(
     "eigh", _eigh_type, _eigh,
     Forward(_eigh_tangent), batch_all(lambda: eigh), flops=_eigen_flops,
     doc="eigenvalues, ascending, and orthonormal eigenvectors of Hermitian matrices, of which the "
     "`lower` or the upper triangle is read",
 )  # fmt: skip
 
-eigvalsh = Op(
+eigvalsh: Op = Op(
     "eigvalsh", _values_type("eigvalsh"),
     lambda a, *, lower: apart(np.linalg.eigvalsh(a, _uplo(lower))),
     Forward(_eigvalsh_tangent), batch_all(lambda: eigvalsh), flops=_eigen_flops,
@@ -200,13 +224,13 @@ def _eigvals_tangent(inputs, outputs, tangents):
     return diagonal(_in_eigenbasis(vectors, tangents[0]))
 
 
-eig = Op(
+eig: Op = Op(
     "eig", _eig_type, _eig, Forward(_eig_tangent), batch_all(lambda: eig),
     flops=lambda ins, outs, params: 25 * ins[0].shape[-1] * ins[0].size,
     doc="eigenvalues and eigenvectors, always complex",
 )  # fmt: skip
 
-eigvals = Op(
+eigvals: Op = Op(
     "eigvals", _eigvals_type, _eigvals, Forward(_eigvals_tangent), batch_all(lambda: eigvals),
     flops=_eigen_flops, doc="eigenvalues, always complex",
 )  # fmt: skip
@@ -249,6 +273,9 @@ def _svd_tangent(inputs, outputs, tangents, *, full_matrices):
     u1, v1 = part(u, (0, m), (0, k)), part(v, (0, n), (0, k))
     inside = product(adjoint(u1), product(da, v1))
     turn_u, turn_v = _turns(s, inside)
+    along = turn_v if m >= n else turn_u  # LAPACK makes the first row of v real, or that of u
+    phases = _keep_row_real(along, v1 if m >= n else u1, 0) - along
+    turn_u, turn_v = turn_u + phases, turn_v + phases
     du = _vectors_tangent(u, u1, turn_u, product(da, v1), inside, s)
     dv = _vectors_tangent(v, v1, turn_v, product(adjoint(da), u1), adjoint(inside), s)
     return du, real_of(diagonal(inside)), adjoint(dv)
@@ -298,13 +325,13 @@ def _svd_flops(ins, outs, params) -> int:
     return 20 * min(ins[0].shape[-2:]) * ins[0].size
 
 
-svd = Op(
+svd: Op = Op(
     "svd", _svd_type, _svd,
     Forward(_svd_tangent), batch_all(lambda: svd), flops=_svd_flops,
     doc="u, s, vh with a = u diag(s) vh and s descending; u and vh square where `full_matrices`",
 )  # fmt: skip
 
-singular_values = Op(
+singular_values: Op = Op(
     "singular_values", _singular_values_type, _singular_values,
     Forward(lambda inputs, outputs, tangents: singular_values_tangent(inputs[0], tangents[0])),
     batch_all(lambda: singular_values), flops=_svd_flops, doc="the singular values, descending",

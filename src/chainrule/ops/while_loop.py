@@ -22,6 +22,7 @@ from chainrule.ops.control import (
     fresh,
     pick,
     tangent_or_zeros,
+    unmoved,
     with_inputs,
     with_outputs,
     with_zeros,
@@ -86,6 +87,8 @@ def _forward(equation, inputs, tangents, forward):
         if grown == carry:
             break
         carry = grown
+    if not any(carry):
+        return unmoved(equation, inputs)
     made = with_zeros(made, moves, tuple(carry), len(moves))
     active = fixed + carry
     given = [

@@ -24,7 +24,7 @@ from math import prod
 import numpy as np
 
 from chainrule.program.cost import subprograms
-from chainrule.program.program import Program
+from chainrule.program.program import Operand, Program
 
 Samples = list[tuple[float, list]]  # weights and results
 
@@ -118,7 +118,7 @@ def affected_outputs(program: Program) -> list[int]:
     """The numbers of the inexact outputs that depend on a quotient."""
     if not any(holds_quotient(e) for e in program.equations):
         return []
-    found = set()
+    found: set[Operand] = set()
     for equation in program.equations:
         if holds_quotient(equation) or any(x in found for x in equation.inputs):
             found.update(equation.outputs)
@@ -129,6 +129,6 @@ def holds_quotient(equation) -> bool:
     """Whether an equation's operation, or one in its sub-programs, holds such a quotient."""
     if equation.op.name in QUOTIENTS:
         return True
-    return any(
+    return bool(equation.params) and any(
         holds_quotient(inner) for _, program in subprograms(equation) for inner in program.equations
     )

@@ -106,7 +106,7 @@ class Layout:
         for var in program.inputs:
             self._new_slot(var)
         self.uses = last_uses(program)
-        self.light = _light_broadcasts(program)
+        self.light = light_broadcasts(program)
         self.memory = Memory(program, self.uses, donated)
         self.steps = [self._step(i, e) for i, e in enumerate(program.equations)]
         self.steps = [s for s in self.steps if s is not None]
@@ -180,7 +180,9 @@ def is_view(equation: Equation) -> bool:
     """Whether the value may share memory with the first input's."""
     if not equation.op.view or not equation.outputs[0].type.ndim:
         return False
-    return equation.op.name != "index" or len(equation.inputs) == 1
+    if equation.op.name != "index" or len(equation.inputs) == 1:
+        return True
+    return equation.inputs[1].type.ndim == 0  # index arrays copy, whole numbers do not
 
 
 class Memory:
@@ -256,7 +258,7 @@ class Memory:
         return True
 
 
-def _light_broadcasts(program: Program) -> dict[Equation, tuple[int, ...] | None]:
+def light_broadcasts(program: Program) -> dict[Equation, tuple[int, ...] | None]:
     """Broadcasts that NumPy's broadcasting performs anyway, inside elementwise operations.
 
     Maps an equation to the shape (with ones) that its operand is reshaped to, or to None where the

@@ -7,6 +7,7 @@ Control-flow operations hold closed sub-programs (no captured arrays) in their p
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ class Var:
     """A variable of a program: a type, and its identity. `name` is only a wish for the printer."""
 
     __slots__ = ("name", "type")
-    is_literal = False
+    is_literal: typing.Literal[False] = False
 
     def __init__(self, type: Type, name: str | None = None):
         self.type = type
@@ -36,7 +37,7 @@ class Literal:
     """A scalar constant. In an elementwise operation it stands for an array filled with it."""
 
     __slots__ = ("_key", "type", "value")
-    is_literal = True
+    is_literal: typing.Literal[True] = True
 
     def __init__(self, value: np.generic, type: Type | None = None):
         self.value = value
@@ -47,7 +48,7 @@ class Literal:
     def key(self) -> tuple:
         """Equal for literals of the same dtype and bits: 0.0 and -0.0 differ, nan equals itself."""
         if self._key is None:
-            self._key = (self.value.dtype.char, self.value.tobytes())
+            self._key = (self.value.dtype.str, self.value.tobytes())
         return self._key
 
     def __repr__(self) -> str:

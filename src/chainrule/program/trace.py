@@ -7,6 +7,7 @@ derivatives of derivatives cannot confuse their perturbations. There is one clas
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -17,6 +18,7 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.program.captured import CapturedArrays
+from chainrule.program.names import suggest_name
 from chainrule.program.program import Equation, Literal, Operand, Program, Var
 from chainrule.program.text import line_text
 from chainrule.program.types import Type, array_type, type_of
@@ -314,7 +316,7 @@ def is_internal(filename: str) -> bool:
     """True for files of chainrule and of NumPy, whose lines are not the user's."""
     found = _internal.get(filename)
     if found is None:
-        found = filename.startswith((_PACKAGE, _NUMPY)) or "<__array_function__" in filename
+        found = filename.startswith((_PACKAGE, _NUMPY)) or filename == contextlib.__file__
         _internal[filename] = found
     return found
 
@@ -375,9 +377,17 @@ def bind(op, arguments: tuple, params: dict[str, Any]):
             operands.append(builder.capture(argument)._var)
         else:
             operands.append(_as_literal(argument, like))
+    if op.elementwise and not builder.lines_from_user and all(o.is_literal for o in operands):
+        return _folded(builder, op, operands, params)
     types = op.type_rule(*[o.type for o in operands], **params)
     active = op.smooth and any(t.active for t in traced)
     return record(builder, op, tuple(operands), params, types, active)
+
+
+def _folded(builder: Builder, op, operands, params) -> Traced:
+    """What a rule computes from literals alone is a literal: it fits any shape, as they do."""
+    value = op.evaluate(*[o.value for o in operands], **params)
+    return Traced(builder, Literal(value if isinstance(value, np.generic) else value[()]))
 
 
 def _literal_dtype(traced: list[Traced]):
@@ -419,6 +429,8 @@ def record(builder: Builder, op, operands: tuple, params, types, active: bool = 
 
 def record_elementwise(builder: Builder, op, operands: tuple, out: Type, weak, active) -> Traced:
     """The short way of `record` for one output and no params: most of what users trace."""
+    if not builder.lines_from_user and all([o.is_literal for o in operands]):
+        return _folded(builder, op, operands, NO_PARAMS)
     var = Var(out)
     line = user_line() if builder.lines_from_user else builder.line
     builder.equations.append(Equation(op, operands, NO_PARAMS, (var,), line))
@@ -448,6 +460,7 @@ def inline(program: Program, arguments: list, active=None) -> list:
         made = made if isinstance(made, tuple) else (made,)
         for var, value in zip(equation.outputs, made, strict=True):
             env[var] = value._var
+            suggest_name(value, var.name)
     return [_wrapped(builder, env.get(o, o), some_active) for o in program.outputs]
 
 

@@ -8,6 +8,7 @@ Leaves are arrays, NumPy scalars, Python int, float and complex, and traced valu
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -80,9 +81,7 @@ def node_of(value) -> Node | None:
 
 
 def _remake_dict(original: dict, keys, new) -> dict:
-    made = type(original)() if type(original) is not dict else {}
-    if hasattr(original, "default_factory"):
-        made.default_factory = original.default_factory
+    made = copy(original)  # keeps a defaultdict's factory and a subclass's attributes
     made.update(zip(keys, new, strict=True))
     return made
 

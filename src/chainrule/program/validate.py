@@ -82,6 +82,12 @@ class _Check:
             raise self._error(number, f"the operands of {equation.op.name} have shapes {listed}")
 
     def _check_params(self, number: int, equation) -> None:
+        for name, sub in subprograms(equation):
+            if sub.captured:
+                raise self._error(number, f"the sub-program {name} is not closed: it captures")
+            if id(sub) not in self.done:
+                self.done.add(id(sub))
+                _Check(sub, self.done).run()
         for name, value in equation.params.items():
             try:
                 hash(value)
@@ -89,12 +95,6 @@ class _Check:
                 raise self._error(
                     number, f"the param {name} holds {_what(value)}, which cannot be hashed"
                 ) from None
-        for name, sub in subprograms(equation):
-            if sub.captured:
-                raise self._error(number, f"the sub-program {name} is not closed: it captures")
-            if id(sub) not in self.done:
-                self.done.add(id(sub))
-                _Check(sub, self.done).run()
 
     def _check_types(self, number: int, equation) -> None:
         try:
@@ -119,16 +119,25 @@ class _Check:
         )
 
     def _around(self, number: int) -> str:
-        """The equations around one, with an arrow at it; what cannot be printed is left out."""
+        """The equations around one, with an arrow at it."""
         try:
             names = variable_names(self.program)
-        except Exception:
-            return "  (the equations cannot be printed)"
+        except Exception:  # a broken rule may be the very thing that printing relies on
+            names = {}
         first = max(number - _AROUND, 0)
-        lines = []
-        for n, equation in enumerate(self.program.equations[first : number + _AROUND + 1], first):
-            lines.append(("  > " if n == number else "    ") + equation_text(equation, names))
-        return "\n".join(lines)
+        return "\n".join(
+            ("  > " if n == number else "    ") + _printed(equation, names)
+            for n, equation in enumerate(
+                self.program.equations[first : number + _AROUND + 1], first
+            )
+        )
+
+
+def _printed(equation, names: dict) -> str:
+    try:
+        return equation_text(equation, names)
+    except Exception:
+        return f"({equation.op.name}, which cannot be printed)"
 
 
 def _is_literal(operand) -> bool | None:

@@ -11,6 +11,7 @@ import numpy as np
 from chainrule import errors
 from chainrule.ops.shape import add_batch_axis, broadcast
 from chainrule.program.liveness import remove_dead
+from chainrule.program.names import suggest_name
 from chainrule.program.op import Structural
 from chainrule.program.program import Equation, Program
 from chainrule.program.trace import Builder, Traced, current, operand
@@ -84,6 +85,7 @@ def _push_equation(equation: Equation, size: int, env: dict, marked: set) -> Non
         marks = (True,) * len(outputs)
     for var, value, mark in zip(equation.outputs, outputs, marks, strict=True):
         env[var] = value
+        suggest_name(value, var.name)
         if mark:
             marked.add(var)
 

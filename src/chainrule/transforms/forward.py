@@ -17,6 +17,7 @@ from chainrule import errors
 from chainrule.ops.elementwise import add, multiply, negative, scale
 from chainrule.ops.shape import zeros_of
 from chainrule.program.liveness import remove_dead
+from chainrule.program.names import derivative_name, suggest_name
 from chainrule.program.op import (
     Bilinear,
     Constant,
@@ -41,7 +42,7 @@ def forward(program: Program, active: tuple[bool, ...]) -> tuple[Program, tuple[
         builder.lines_from_user = False
         primals = [builder.input(v.type, v.name) for v in program.inputs]
         tangents = [
-            builder.input(v.type, f"d_{v.name}" if v.name else None) if is_active else None
+            builder.input(v.type, derivative_name(v.name)) if is_active else None
             for v, is_active in zip(program.inputs, active, strict=True)
         ]
         outputs, out_tangents = push(program, primals, tangents)
@@ -94,7 +95,9 @@ def push_equation(equation: Equation, env: dict, moving: dict) -> None:
     if active and isinstance(rule, Structural):
         inputs = [x.value if x.is_literal else env[x] for x in equation.inputs]
         outputs, out_tangents = rule.forward(equation, inputs, tangents, forward)
-        env.update(zip(equation.outputs, outputs, strict=True))
+        for var, value in zip(equation.outputs, outputs, strict=True):
+            env[var] = value
+            suggest_name(value, var.name)
         _keep(equation, out_tangents, moving)
         return
     outputs = copy_equation(builder, equation, env)
@@ -116,8 +119,7 @@ def copy_equation(builder: Builder, equation: Equation, env: dict) -> tuple[Trac
     made = made if isinstance(made, tuple) else (made,)
     for var, value in zip(equation.outputs, made, strict=True):
         env[var] = value
-        if var.name and not value._var.is_literal and value._var.name is None:
-            value._var.name = var.name
+        suggest_name(value, var.name)
     return made
 
 
@@ -125,6 +127,7 @@ def _keep(equation: Equation, tangents, moving: dict) -> None:
     for var, tangent in zip(equation.outputs, tangents, strict=True):
         if tangent is not None and var.type.inexact:
             moving[var] = tangent
+            suggest_name(tangent, derivative_name(var.name))
 
 
 def _tangents(equation: Equation, inputs, outputs, tangents) -> tuple:

@@ -19,6 +19,7 @@ import numpy as np
 from chainrule.ops.elementwise import conj
 from chainrule.ops.shape import zeros_of
 from chainrule.program.liveness import remove_dead
+from chainrule.program.names import suggest_name
 from chainrule.program.op import Bilinear, Linear, Partials, Structural
 from chainrule.program.program import Equation, Program, Var
 from chainrule.program.trace import Builder, Traced, current, operand
@@ -76,7 +77,7 @@ def split(equations: list[Equation], tangents: set[Var]):
         if isinstance(rule, Structural):
             before, after = rule.split(equation, mask, split_program)
             known += before
-            linear += after
+            linear += [e for e in after if e.outputs]
             for e in after:
                 moving.update(e.outputs)
             continue
@@ -138,8 +139,17 @@ def transpose(equations, env: dict, seeds, wanted, running=()) -> list:
             arrived = [cotangent.pop(v, None) for v in equation.outputs]
             if any(ct is not None for ct in arrived):
                 builder.line = equation.line
+                _name_cotangents(equation.outputs, arrived)
                 _transpose_equation(equation, arrived, env, moving, cotangent)
-    return [cotangent[v] if v in cotangent else zeros_of(v.type) for v in wanted]
+    found = [cotangent[v] if v in cotangent else zeros_of(v.type) for v in wanted]
+    _name_cotangents(wanted, found)
+    return found
+
+
+def _name_cotangents(variables, cotangents) -> None:
+    """A cotangent has the name of the tangent that it belongs to: d_x."""
+    for var, ct in zip(variables, cotangents, strict=True):
+        suggest_name(ct, var.name)
 
 
 def _transpose_equation(equation: Equation, arrived, env, moving, cotangent) -> None:
@@ -194,7 +204,7 @@ def transpose_program(program: Program, residuals: int, running: int = 0) -> Pro
     with Builder(program.name, reuse=True) as builder:
         builder.lines_from_user = False
         env = {v: builder.input(v.type, v.name) for v in program.inputs[:residuals]}
-        seeds = [(o, builder.input(o.type)) for o in program.outputs]
+        seeds = [(o, builder.input(o.type, getattr(o, "name", None))) for o in program.outputs]
         wanted = program.inputs[residuals:]
         totals = [(v, builder.input(v.type)) for v in wanted[:running]]
         found = transpose(program.equations, env, seeds, wanted, totals)

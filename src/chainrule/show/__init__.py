@@ -1,0 +1,1 @@
+"""Programs shown to people: source, graphs."""
