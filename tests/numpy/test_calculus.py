@@ -80,7 +80,7 @@ def test_interp_everywhere_and_at_knots():
     ends = [KNOTS[0] - 1, KNOTS[-1] + 1, np.nan, np.inf, -np.inf]
     points = np.concatenate([X.ravel() * 1.5, KNOTS, ends])
     check_same(np.interp, points, KNOTS, TABLE)
-    check_same(lambda x, l, r: np.interp(x, KNOTS, TABLE, l, r), points, 2.0, -3.0)
+    check_same(lambda x, left, right: np.interp(x, KNOTS, TABLE, left, right), points, 2.0, -3.0)
     check_same(lambda x: np.interp(x, KNOTS, TABLE, period=1.7), X)
     check_same(lambda x, f: np.interp(x, KNOTS, f), X, TABLE + 1j * KNOTS)
     check_same(lambda x: np.interp(x, [1], [2.0]), points)
@@ -97,7 +97,9 @@ def test_interp_raises_what_numpy_raises():
 
 def test_derivatives_of_interp():
     check_derivatives(np.interp, X[:2] * 1.3, KNOTS, TABLE)
-    check_derivatives(lambda x, l, r: np.interp(x, KNOTS, TABLE, l, r), X[0] * 3, 1.0, 2.0)
+    check_derivatives(
+        lambda x, left, right: np.interp(x, KNOTS, TABLE, left, right), X[0] * 3, 1.0, 2.0
+    )
     check_derivatives(lambda x, f, p: np.interp(x, KNOTS, f, period=p), X[0], TABLE, 9.7)
 
 

@@ -23,7 +23,8 @@ SUMS = [
     ("ij,jk->ik", (2, 1), (3, 4)), ("abc,bd->acd", (2, 3, 4), (3, 5)),
     ("ij,jk,kl->il", (2, 3), (3, 4), (4, 5)), ("ij,jk,ki", (2, 3), (3, 4), (4, 2)),
     ("i,ij,j->", (2,), (2, 3), (3,)), ("i,i,i->i", (3,), (3,), (3,)),
-    ("ab,ab,ab->a", (2, 3), (2, 3), (2, 3)), ("ijk,ilm,njm,nlk->", (2, 3, 4), (2, 2, 3), (2, 3, 3), (2, 2, 4)),
+    ("ab,ab,ab->a", (2, 3), (2, 3), (2, 3)),
+    ("ijk,ilm,njm,nlk->", (2, 3, 4), (2, 2, 3), (2, 3, 3), (2, 2, 4)),
 ]  # fmt: skip
 
 
@@ -33,9 +34,7 @@ def test_einsum(case):
     operands = [normal(*s) for s in shapes]
     check_same(lambda *xs: np.einsum(subscripts, *xs), *operands, exact=False)
     check_same(lambda *xs: np.einsum(subscripts, *xs, optimize=True), *operands, exact=False)
-    check_derivatives(
-        lambda *xs: np.einsum(subscripts, *xs), *operands, second=len(shapes) < 4
-    )
+    check_derivatives(lambda *xs: np.einsum(subscripts, *xs), *operands, second=len(shapes) < 4)
 
 
 def test_labels_given_as_lists_of_numbers():

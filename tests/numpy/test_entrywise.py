@@ -68,6 +68,10 @@ def test_nan_to_num():
     np.testing.assert_array_equal(slope, [1, 0, 0, 0, 1, 1])
 
 
+def test_infinities_are_told_apart():
+    check_same(lambda x: [np.isposinf(x), np.isneginf(x)], SPECIAL)
+
+
 def test_nan_to_num_in_place():
     def clean(x):
         np.nan_to_num(x, copy=False)

@@ -67,9 +67,7 @@ def test_polyfit():
     x, y = np.linspace(-1, 2, 7), RNG.standard_normal(7)
     check_same(lambda x, y: np.polyfit(x, y, 2), x, y, exact=False)
     check_derivatives(lambda x, y: np.polyfit(x, y, 2), x, y, tolerance=1e-7, second=False)
-    check_derivatives(
-        lambda y, w: np.polyfit(x, y, 1, w=w), y, RNG.random(7) + 0.5, second=False
-    )
+    check_derivatives(lambda y, w: np.polyfit(x, y, 1, w=w), y, RNG.random(7) + 0.5, second=False)
 
 
 def test_roots_are_refused_by_name():

@@ -96,6 +96,11 @@ def test_products_of_vectors(name, left, right):
     check_derivatives(function, normal(*left), normal(*right))
 
 
+def test_vecdot_along_another_axis():
+    check_same(lambda x, y: np.vecdot(x, y, axis=0), normal(3, 2), normal(3, 2) * 2)
+    check_derivatives(lambda x, y: np.vecdot(x, y, axis=-2), normal(2, 3, 4), normal(3, 4))
+
+
 TENSORDOTS = [
     (0, (2,), (3,)), (1, (2, 3), (3, 4)), (2, (5, 2, 3), (2, 3, 4)), ((1, 0), (2, 3), (3, 4)),
     (([0, 1], [1, 0]), (2, 3, 4), (3, 2, 5)), (([-1, 0], [0, -1]), (2, 3, 4), (4, 5, 2)),
@@ -143,7 +148,7 @@ def test_trace(options):
     [
         (np.matmul, (2, 3), (4,), "mismatch in its core dimension 0, with gufunc signature"),
         (np.matmul, (2,), (), "does not have enough dimensions"),
-        (np.dot, (2, 3), (2,), r"shapes \(2,3\) and \(2,\) not aligned: 3 \(dim 1\) != 2 \(dim 0\)"),
+        (np.dot, (2, 3), (2,), r"shapes \(2,3\) and \(2,\) not aligned: 3 \(dim 1\) != 2 \(d"),
         (np.inner, (2,), (3,), r"shapes \(2,\) and \(3,\) not aligned"),
         (np.vecdot, (2,), (3,), "vecdot: Input operand 1 has a mismatch"),
         (np.tensordot, (2, 3), (4, 5), "shape-mismatch for sum"),

@@ -45,7 +45,8 @@ COVARIANCES = ({}, {"rowvar": False}, {"bias": True}, {"ddof": 0}, {"ddof": 2})
 def test_covariances(options):
     check_same(lambda x: np.cov(x, **options), X)
     check_same(lambda x, y: np.cov(x, y, **options), X, X[::-1] ** 2)
-    check_same(lambda x, w: np.cov(x, aweights=w, **{**options, "rowvar": True}), X, ALONG, exact=False)
+    rows = {**options, "rowvar": True}
+    check_same(lambda x, w: np.cov(x, aweights=w, **rows), X, ALONG, exact=False)
     check_derivatives(lambda x: np.cov(x, **options), X)
 
 

@@ -24,7 +24,8 @@ def test_reduce(ufunc, axis):
     check_same(lambda x: ufunc.reduce(x, axis=axis), X)
     check_same(lambda x: ufunc.reduce(x, axis=axis, keepdims=True), X)
     check_same(lambda x: ufunc.reduce(x[:0], axis=axis), X)
-    reorders = ufunc.identity is not None or ufunc.__name__ in ("maximum", "minimum", "fmax", "fmin")
+    extremes = ("maximum", "minimum", "fmax", "fmin")
+    reorders = ufunc.identity is not None or ufunc.__name__ in extremes
     if reorders or axis in (0, 1, -1):
         check_derivatives(lambda x: ufunc.reduce(x, axis=axis), X, second=axis == 1)
 
@@ -90,9 +91,7 @@ def test_options_of_reduce():
         check_same(lambda x: ufunc.reduce(x), small)
         check_same(lambda x: ufunc.accumulate(x), small)
         check_same(lambda x: ufunc.reduce(x, dtype="f4"), X)
-        check_same(
-            lambda x: ufunc.reduce(x, axis=None, initial=3.0, where=x > 0), X, exact=False
-        )
+        check_same(lambda x: ufunc.reduce(x, axis=None, initial=3.0, where=x > 0), X, exact=False)
     check_same(lambda x: np.hypot.reduce(x, initial=2.0), X)
 
     def into(x, out):

@@ -128,7 +128,7 @@ for _name in ("isnan", "isinf", "isfinite", "signbit"):
 
 samples("real", normal(4), dtypes="FD", reference=np.real)
 samples("imag", normal(4), dtypes="FD", reference=np.imag)
-samples("join", normal(4), normal(4), dtypes="fd", reference=lambda x, y: x + y * x.dtype.type(1) * 1j)
+samples("join", normal(4), normal(4), dtypes="fd", reference=lambda x, y: x + 1j * y)
 samples("conjugate", normal(4), dtypes="FD", reference=np.conjugate)
 
 # --- selection ----------------------------------------------------------------------------------
@@ -201,14 +201,14 @@ samples("prod", uniform(0.5, 2, 2, 3), axes=(1,), dtypes="dD", reference=lambda 
         analytic=True)  # fmt: skip
 samples("prod", given([0.0, 2.0, 3.0, 0.0]), axes=(0,), reference=np.prod, analytic=True)
 samples("prod", given([0.0, 2.0, -3.0]), axes=(0,), reference=np.prod, analytic=True)
-for _name in ("max", "min"):
+for _name, _reduced in (("max", np.max), ("min", np.min)):
     samples(_name, normal(2, 3, 4), axes=(0, 2), dtypes="lfd",
-            reference=lambda x, f=getattr(np, _name): f(x, (0, 2)))  # fmt: skip
-for _name in ("all", "any"):
+            reference=lambda x, f=_reduced: f(x, (0, 2)))  # fmt: skip
+for _name, _reduced in (("all", np.all), ("any", np.any)):
     samples(_name, booleans(3, 4), axes=(1,), dtypes="?",
-            reference=lambda x, f=getattr(np, _name): f(x, 1))  # fmt: skip
-for _name in ("argmax", "argmin"):
-    samples(_name, normal(3, 4), axis=0, reference=lambda x, f=getattr(np, _name): f(x, 0))
+            reference=lambda x, f=_reduced: f(x, 1))  # fmt: skip
+for _name, _reduced in (("argmax", np.argmax), ("argmin", np.argmin)):
+    samples(_name, normal(3, 4), axis=0, reference=lambda x, f=_reduced: f(x, 0))
 samples("cumsum", normal(3, 4), axis=1, dtypes="ldD", reference=lambda x: np.cumsum(x, 1))
 samples("cumprod", uniform(-2, 2, 2, 4), axis=1, dtypes="dD", analytic=True,
         reference=lambda x: np.cumprod(x, 1))  # fmt: skip

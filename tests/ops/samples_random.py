@@ -106,7 +106,7 @@ def _path_moment(order: int, shift: int, left: bool):
     """The integral over the left or the right tail (see ops/samplers_gamma.py)."""
     sign = 1 if left else -1
 
-    def value(a, x):
+    def value(a, x, **_):
         def integrand(v):
             return v**order * mp.exp(-sign * (a + shift) * v - x * mp.expm1(-sign * v))
 

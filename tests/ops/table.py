@@ -116,7 +116,6 @@ class Row:
     reference: Callable | None = None  # NumPy: value of arrays
     dtypes: str = "d"
     active: tuple[int, ...] | None = None  # inputs to differentiate by; None: every inexact one
-    shared: tuple[int, ...] = ()  # inputs that cannot differ between lanes
     analytic: bool = False  # the value extends to complex arguments: complex step
     value_ulps: float = 4.0
     ulps: float | None = None  # of the slope; None: the operation's own

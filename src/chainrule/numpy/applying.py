@@ -89,4 +89,11 @@ def _condition_list(condlist, x: Traced) -> list:
     if not single and x.ndim and len(condlist):
         single = np.ndim(condlist[0]) == 0
     conditions = [condlist] if single else list(condlist)
-    return [broadcast_to(truth(c), x.shape) for c in conditions]
+    return [_spread(c, x.shape) for c in conditions]
+
+
+def _spread(condition, shape):
+    """A condition over a whole shape; a plain one stays plain, so its value stays at hand."""
+    if type(condition) is Traced:
+        return broadcast_to(truth(condition), shape)
+    return np.broadcast_to(np.asarray(condition, bool), shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def diff(a, n=1, axis=-1, prepend=NOTHING, append=NOTHING):
     """np.diff"""
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n!r}")
-    x = array(a)
+    x: Any = array(a)
     if n == 0:
         return a
     if x.ndim == 0:
@@ -69,9 +70,9 @@ def diff(a, n=1, axis=-1, prepend=NOTHING, append=NOTHING):
 @implements(np.ediff1d)
 def ediff1d(ary, to_end=None, to_begin=None):
     """np.ediff1d"""
-    x = np.ravel(array(ary))
+    x: Any = np.ravel(array(ary))
     differences = diff(x) if x.size > 1 else part(x, 0, 0, 0)
-    ends = []
+    ends: list[list] = []
     for name, end in (("to_begin", to_begin), ("to_end", to_end)):
         if end is None:
             ends.append([])
@@ -120,9 +121,7 @@ def _spacing(h, n: int):
     if len(shape) != 1:
         raise ValueError("distances must be either scalars or 1d")
     if shape[0] != n:
-        raise ValueError(
-            "when 1d, distances must match the length of the corresponding dimension"
-        )
+        raise ValueError("when 1d, distances must match the length of the corresponding dimension")
     h = h if type(h) is Traced else np.asarray(h)
     h = h.astype(np.float64) if h.dtype.kind in "iu" else h
     steps = np.diff(h)
@@ -131,7 +130,7 @@ def _spacing(h, n: int):
     return steps
 
 
-def _slopes(f: Traced, axis: int, h, edge_order: int) -> Traced:
+def _slopes(f: Traced, axis: int, h, edge_order: int):
     """Central differences inside, one-sided ones at the two ends, along one axis."""
     n = f.shape[axis]
     if n < edge_order + 1:

@@ -139,7 +139,9 @@ def _with_diagonal(x, places, value):
     return transpose(out, axes=inverse_permutation(order))
 
 
-def _reordered(x, labels: Labels, out: Labels):
+def _with_axes(term, out: Labels):
+    """A term (an array and its labels) as an array with the axes `out`."""
+    x, labels = term
     order = tuple(labels.index(label) for label in out)
     return x if order == tuple(range(len(order))) else transpose(x, axes=order)
 
@@ -148,13 +150,13 @@ def _view(x: Traced, labels: Labels, out: Labels) -> Traced:
     """A view of x: its axes in another order, or its diagonal."""
     repeated = [label for label in out if labels.count(label) > 1]
     if len(repeated) > 1:
-        return _reordered(*_diagonal(x, labels), out)
+        return _with_axes(_diagonal(x, labels), out)
     kept = _diagonal_labels(labels, repeated)
     back = tuple(out.index(label) for label in kept)
     places = [a for a, name in enumerate(labels) if name in repeated]
 
     def read(parent):
-        return _reordered(*_diagonal(parent, labels), out)
+        return _with_axes(_diagonal(parent, labels), out)
 
     def write(parent, value):
         value = value if back == tuple(range(len(back))) else transpose(value, axes=back)
@@ -230,8 +232,8 @@ def _contracted(terms, out: Labels, sizes: dict):
             result = tuple(n for n in dict.fromkeys((*in_x, *in_y)) if n in needed)
         terms = [t for k, t in enumerate(terms) if k not in (i, j)]
         terms.append((labelled(x, in_x, y, in_y, result), result))
-    x, labels = _summed(*terms[0], set(out))
-    return _reordered(x, labels, out)
+    ((x, labels),) = terms
+    return _with_axes(_summed(x, labels, set(out)), out)
 
 
 @implements(np.einsum)

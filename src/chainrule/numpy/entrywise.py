@@ -21,7 +21,8 @@ from chainrule.ops.sinc import sinc as sinc_op
 from chainrule.program.mutation import assign
 from chainrule.program.trace import Traced, is_traced
 
-CLIP = np._core.umath.clip  # the ufunc behind np.clip and ndarray.clip; NumPy gives it no name
+# The ufunc behind np.clip and ndarray.clip has no public name.
+CLIP: np.ufunc = getattr(np, "_core").umath.clip  # noqa: B009
 OPS[CLIP] = elementwise.clip
 COMPOSED[np.ldexp] = ldexp
 _FLOAT64 = np.dtype(np.float64)
@@ -134,6 +135,18 @@ def _finite(x: Traced, nan, posinf, neginf):
     found = np.where(np.isnan(x), cast_to(nan, x.dtype), x)
     found = np.where(x == math.inf, cast_to(posinf, x.dtype), found)
     return np.where(x == -math.inf, cast_to(neginf, x.dtype), found)
+
+
+@implements(np.isposinf)
+def isposinf(x, out=None):
+    """np.isposinf"""
+    return stored(np.equal(array(x), math.inf), out, np.isposinf)
+
+
+@implements(np.isneginf)
+def isneginf(x, out=None):
+    """np.isneginf"""
+    return stored(np.equal(array(x), -math.inf), out, np.isneginf)
 
 
 @implements(np.sinc)

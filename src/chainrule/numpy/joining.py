@@ -87,8 +87,8 @@ def _check_shapes(parts: list[Traced], axis: int) -> None:
     for i, part in enumerate(parts):
         if part.ndim != first.ndim:
             raise errors.ShapeError(
-                "all the input array dimensions must match: the array at index 0 has "
-                f"{first.ndim} dimension(s) and the array at index {i} has {part.ndim} "
+                "all the input arrays must have same number of dimensions, but the array at index "
+                f"0 has {first.ndim} dimension(s) and the array at index {i} has {part.ndim} "
                 f"dimension(s), at {line_text(user_line())}"
             )
         for along in range(first.ndim):

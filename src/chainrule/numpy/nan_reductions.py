@@ -48,18 +48,14 @@ def _valid(x: Traced, where):
 
 
 @implements(np.nansum)
-def nansum(
-    a, axis=None, dtype=None, out=None, keepdims=False, initial=NOTHING, where=True
-):
+def nansum(a, axis=None, dtype=None, out=None, keepdims=False, initial=NOTHING, where=True):
     """np.nansum"""
     x = without_nan(array(a), 0)
     return reductions.sum_over(x, axis, dtype, out, keepdims, initial, where)
 
 
 @implements(np.nanprod)
-def nanprod(
-    a, axis=None, dtype=None, out=None, keepdims=False, initial=NOTHING, where=True
-):
+def nanprod(a, axis=None, dtype=None, out=None, keepdims=False, initial=NOTHING, where=True):
     """np.nanprod"""
     x = without_nan(array(a), 1)
     return reductions.prod(x, axis, dtype, out, keepdims, initial, where)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from chainrule import errors
@@ -133,7 +135,7 @@ def polydiv(u, v):
 @implements(np.poly)
 def poly(seq_of_zeros):
     """np.poly: the coefficients of the polynomial with these roots"""
-    zeros = _coefficients(seq_of_zeros)
+    zeros: Any = _coefficients(seq_of_zeros)
     zeros = cast_to(zeros, np.dtype(np.mintypecode(zeros.dtype.char)))
     if zeros.ndim == 2 and zeros.shape[0] == zeros.shape[1] and zeros.shape[0]:
         zeros = np.linalg.eigvals(zeros)
@@ -141,7 +143,7 @@ def poly(seq_of_zeros):
         raise ValueError("input must be 1d or non-empty square 2d array.")
     if not zeros.shape[0]:
         return 1.0
-    found = filled((1,), 1, zeros.dtype)
+    found: Any = filled((1,), 1, zeros.dtype)
     for i in range(zeros.shape[0]):
         found = np.convolve(found, preceded(np.reshape(-zeros[i], (1,)), 0, 1, 1))
     if zeros.dtype.kind != "c":

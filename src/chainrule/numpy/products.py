@@ -160,8 +160,10 @@ def _of_vectors(name: str, signature: str, cores: tuple[int, int], x, y, conjuga
     return contract(conj(x) if conjugate else x, y, axes=over, batch=(lead, lead))
 
 
-def vecdot(x, y):
-    """np.vecdot: products of vectors along the last axis, the first conjugated."""
+def vecdot(x, y, axis=-1):
+    """np.vecdot: products of vectors along an axis, the first conjugated."""
+    if axis != -1:
+        x, y = (np.moveaxis(array(v), axis, -1) for v in (x, y))
     return _of_vectors("vecdot", "(n),(n)->()", (1, 1), x, y, True)
 
 

@@ -96,9 +96,7 @@ def _combined(ufunc, out: Traced, initial) -> Traced:
 
 
 @implements(np.sum)
-def sum_over(
-    a, axis=None, dtype=None, out=None, keepdims=False, initial=NOTHING, where=True
-):
+def sum_over(a, axis=None, dtype=None, out=None, keepdims=False, initial=NOTHING, where=True):
     """np.sum"""
     x = filled_where(accumulator(a, dtype), where, 0)
     axes = reduced_axes(x, axis)

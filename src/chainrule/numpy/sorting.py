@@ -78,9 +78,7 @@ def lexsort(keys, axis=-1):
     order = order_ops.argsort(keys[0], axis=axis, stable=True)
     for key in keys[1:]:
         ranked = order_ops.along(key, order, axis)
-        order = order_ops.along(
-            order, order_ops.argsort(ranked, axis=axis, stable=True), axis
-        )
+        order = order_ops.along(order, order_ops.argsort(ranked, axis=axis, stable=True), axis)
     return order
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from chainrule import errors
@@ -95,16 +97,14 @@ def _observation_weights(weights, name: str, rows: Traced):
 
 
 @implements(np.cov)
-def cov(
-    m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, *, dtype=None
-):
+def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, *, dtype=None):
     """np.cov"""
     if ddof is not None and ddof != int(ddof):
         raise ValueError("ddof must be integer")
     ddof = (0 if bias else 1) if ddof is None else ddof
     given = [array(v) for v in (m, y) if v is not None]
     dtype = result_dtype(*given, _FLOAT64) if dtype is None else np.dtype(dtype)
-    rows = _rows_of(m, dtype, rowvar)
+    rows: Any = _rows_of(m, dtype, rowvar)
     if rows.shape[0] == 0:
         return filled((0, 0), 0, _FLOAT64)
     if y is not None:

@@ -220,6 +220,7 @@ def _unary_directly(op: Op, ufunc: np.ufunc, x: Traced) -> Traced | None:
 def _array_ufunc(ufunc, method, *inputs, out=None, where=True, dtype=None, **options):
     if any(_is_foreign(a) for a in inputs):
         return NotImplemented
+    axis = options.pop("axis", None) if ufunc is np.vecdot else None
     _refuse_options(ufunc, options if method == "__call__" else {})
     if method != "__call__":
         handler = METHODS.get(method)
@@ -233,7 +234,7 @@ def _array_ufunc(ufunc, method, *inputs, out=None, where=True, dtype=None, **opt
         inputs = tuple(cast_to(traced(a), np.dtype(dtype)) for a in inputs)
     inputs = tuple(strong(a) if type(a) is Traced else a for a in inputs) if _all_weak(inputs) \
         else inputs  # fmt: skip
-    result = apply_ufunc(ufunc, *inputs)
+    result = apply_ufunc(ufunc, *inputs) if axis is None else SPECIAL[ufunc](*inputs, axis=axis)
     if out is None and where is True:
         return result
     return store(result, out, where, ufunc)

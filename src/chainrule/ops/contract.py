@@ -8,6 +8,7 @@ Slope     bilinear; the transposes are contractions of the cotangent with the ot
 """
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -44,7 +45,7 @@ def _plan(x_shape, y_shape, axes, batch):
     count = math.prod(x_shape[a] for a in axes[0])
     if not axes[0]:
         shapes = stack + rows + (1,) * len(columns), stack + (1,) * len(rows) + columns
-        product = np.multiply
+        product: Callable = np.multiply
     elif stack and not rows and not columns:
         shapes = (*stack, count), (*stack, count)
         product = _vectors
@@ -153,7 +154,7 @@ def _contract_flops(ins, outs, params) -> int:
     return 2 * outs[0].size * inner
 
 
-contract = Op(
+contract: Op = Op(
     "contract", _contract_type, _contract, Bilinear(_contract_left, _contract_right),
     _contract_batch, flops=_contract_flops,
     doc="the sum over `axes` of x times y, matched over `batch`",

@@ -64,7 +64,7 @@ def _convolve_flops(ins, outs, params) -> int:
     return 2 * max(ins[0].size, outs[0].size) * ins[1].shape[-1]
 
 
-convolve = Op(
+convolve: Op = Op(
     "convolve", _convolve_type, _convolve, Bilinear(_convolve_left, _convolve_right),
     _convolve_batch, flops=_convolve_flops,
     doc="sequences along the last axis convolved, at every overlap or where y lies inside x",

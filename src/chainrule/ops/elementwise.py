@@ -125,7 +125,7 @@ square = elementwise("square", np.square, (lambda x, out: 2.0 * x,), takes="numb
 def _power_by_base(x, y, out):
     if _is_array(y):
         return scale(y, x ** (y - 1))
-    return y * x ** (y - 1) if y else None  # x ** 0 is 1 everywhere, also at 0
+    return y * x ** (y - 1) if y else 0.0  # x ** 0 is 1 everywhere, also at 0
 
 
 def _is_array(value) -> bool:
@@ -327,11 +327,11 @@ def _join(re, im):
 # Transposes are taken in the real inner product Re(conj(u) v), so real and imag pair with join.
 real = Op(
     "real", _real_type, np.real, Linear(lambda ct, z: (join(ct, constant_like(ct, 0.0)),)),
-    elementwise=True, doc="the real part of a complex array",
+    elementwise=True, view=True, doc="the real part of a complex array",
 )  # fmt: skip
 imag = Op(
     "imag", _real_type, np.imag, Linear(lambda ct, z: (join(constant_like(ct, 0.0), ct),)),
-    elementwise=True, doc="the imaginary part of a complex array",
+    elementwise=True, view=True, doc="the imaginary part of a complex array",
 )  # fmt: skip
 join = Op(
     "join", _complex_type, _join, Linear(lambda ct, re, im: (real(ct), imag(ct))),

@@ -18,7 +18,7 @@ def _ldexp_type(x: Type, exponent: Type) -> tuple[Type, ...]:
     return (x if x.ndim else x.with_shape(exponent.shape),)
 
 
-ldexp = Op(
+ldexp: Op = Op(
     "ldexp", _ldexp_type, lambda x, exponent: np.ldexp(x, exponent),
     Linear(lambda ct, x, exponent: (ldexp(ct, exponent), None), positions=(0,)),
     elementwise=True, doc="x * 2 ** exponent; exact unless it overflows or underflows",

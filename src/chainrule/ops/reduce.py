@@ -90,7 +90,7 @@ def exclusive(scan_op, x, axis: int):
     return scan_op(shifted(x, axis, 1, 1), axis=axis) if x.shape[axis] else x
 
 
-prod = Op(
+prod: Op = Op(
     "prod", reduced_type, lambda x, *, axes: np.multiply.reduce(x, axes, dtype=x.dtype),
     Forward(_prod_tangent), reduction_batch(lambda: prod),
     flops=lambda ins, outs, params: ins[0].size, doc="the product over `axes`",
@@ -101,11 +101,11 @@ def _bool_type(x: Type, *, axes) -> tuple[Type, ...]:
     return (reduced_type(x, axes=axes)[0].with_dtype(bool),)
 
 
-all_ = Op(
+all_: Op = Op(
     "all", _bool_type, lambda x, *, axes: np.logical_and.reduce(x, axes), Discrete(),
     reduction_batch(lambda: all_), doc="True where every entry over `axes` is nonzero",
 )  # fmt: skip
-any_ = Op(
+any_: Op = Op(
     "any", _bool_type, lambda x, *, axes: np.logical_or.reduce(x, axes), Discrete(),
     reduction_batch(lambda: any_), doc="True where some entry over `axes` is nonzero",
 )  # fmt: skip
@@ -115,11 +115,11 @@ def _arg_type(x: Type, *, axis) -> tuple[Type, ...]:
     return (array_type(x.shape[:axis] + x.shape[axis + 1 :], _INT64),)
 
 
-argmax = Op(
+argmax: Op = Op(
     "argmax", _arg_type, lambda x, *, axis: np.argmax(x, axis), Discrete(),
     axis_batch(lambda: argmax), doc="the index of the first largest entry along `axis`",
 )  # fmt: skip
-argmin = Op(
+argmin: Op = Op(
     "argmin", _arg_type, lambda x, *, axis: np.argmin(x, axis), Discrete(),
     axis_batch(lambda: argmin), doc="the index of the first smallest entry along `axis`",
 )  # fmt: skip
@@ -162,7 +162,7 @@ def _scattered(size: int, x, starts, axis: int):
     return move_axis(index(totals, at=((0, size, 1), (1, count + 1, 1), *whole)), 1, axis + 1)
 
 
-segment_sum = Op(
+segment_sum: Op = Op(
     "segment_sum", _segment_type, lambda x, starts, *, axis: np.add.reduceat(x, starts, axis),
     Linear(_segment_sum_transpose, positions=(0,)), _segment_sum_batch,
     flops=lambda ins, outs, params: ins[0].size,
@@ -178,7 +178,7 @@ def _cumsum_transpose(ct, x, *, axis):
     return (flip(cumsum(flip(ct, axes=(axis,)), axis=axis), axes=(axis,)),)
 
 
-cumsum = Op(
+cumsum: Op = Op(
     "cumsum", _same_type, lambda x, *, axis: np.add.accumulate(x, axis), Linear(_cumsum_transpose),
     axis_batch(lambda: cumsum), doc="running sums along `axis`",
 )  # fmt: skip
@@ -213,7 +213,7 @@ def preceded(x, axis: int, by: int, fill: int):
     return concatenate(broadcast(x.dtype.type(fill), shape=shape, axes=()), x, axis=axis)
 
 
-cumprod = Op(
+cumprod: Op = Op(
     "cumprod", _same_type, lambda x, *, axis: np.multiply.accumulate(x, axis),
     Forward(_cumprod_tangent), axis_batch(lambda: cumprod), doc="running products along `axis`",
 )  # fmt: skip
@@ -228,11 +228,11 @@ def _running_extreme_tangent(inputs, outputs, tangents, *, axis):
     return along(dx, record, axis)
 
 
-cummax = Op(
+cummax: Op = Op(
     "cummax", _same_type, lambda x, *, axis: np.maximum.accumulate(x, axis),
     Forward(_running_extreme_tangent), axis_batch(lambda: cummax), doc="running maximum",
 )  # fmt: skip
-cummin = Op(
+cummin: Op = Op(
     "cummin", _same_type, lambda x, *, axis: np.minimum.accumulate(x, axis),
     Forward(_running_extreme_tangent), axis_batch(lambda: cummin), doc="running minimum",
 )  # fmt: skip

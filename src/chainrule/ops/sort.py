@@ -39,7 +39,7 @@ def _sort_tangent(inputs, outputs, tangents, *, axis):
     return along(tangents[0], argsort(inputs[0], axis=axis, stable=True), axis)
 
 
-sort = Op(
+sort: Op = Op(
     "sort", lambda x, *, axis: (x,), lambda x, *, axis: np.sort(x, axis),
     Forward(_sort_tangent), axis_batch(lambda: sort), doc="the entries in order along `axis`",
 )  # fmt: skip
@@ -49,12 +49,12 @@ def _argsort(x, *, axis, stable):
     return np.argsort(x, axis, kind="stable" if stable else None)
 
 
-argsort = Op(
+argsort: Op = Op(
     "argsort", lambda x, *, axis, stable: (x.with_dtype(_INT64),), _argsort, Discrete(),
     axis_batch(lambda: argsort),
     doc="the indices that sort along `axis`; NumPy's own choice at ties unless `stable`",
 )  # fmt: skip
-argpartition = Op(
+argpartition: Op = Op(
     "argpartition", lambda x, *, axis, kth: (x.with_dtype(_INT64),),
     lambda x, *, axis, kth: np.argpartition(x, kth, axis), Discrete(),
     axis_batch(lambda: argpartition),
@@ -86,7 +86,7 @@ def _searchsorted_batch(size, inputs, batched, *, side, lead):
     return searchsorted(a, v, side=side, lead=lead + 1)
 
 
-searchsorted = Op(
+searchsorted: Op = Op(
     "searchsorted", _searchsorted_type, _searchsorted, Discrete(), _searchsorted_batch,
     flops=lambda ins, outs, params: outs[0].size * max(ins[0].shape[-1], 1).bit_length(),
     doc="where each entry of the second array fits into the sorted first; `lead` axes are matched",

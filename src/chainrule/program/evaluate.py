@@ -106,8 +106,8 @@ class Layout:
         for var in program.inputs:
             self._new_slot(var)
         self.uses = last_uses(program)
-        self.light = light_broadcasts(program)
         self.memory = Memory(program, self.uses, donated)
+        self.light = light_broadcasts(program, self.memory)
         self.steps = [self._step(i, e) for i, e in enumerate(program.equations)]
         self.steps = [s for s in self.steps if s is not None]
         self.output_slots = self._outputs()
@@ -258,16 +258,17 @@ class Memory:
         return True
 
 
-def light_broadcasts(program: Program) -> dict[Equation, tuple[int, ...] | None]:
+def light_broadcasts(program: Program, memory: Memory) -> dict[Equation, tuple[int, ...] | None]:
     """Broadcasts that NumPy's broadcasting performs anyway, inside elementwise operations.
 
     Maps an equation to the shape (with ones) that its operand is reshaped to, or to None where the
     operand can be used as it is. Every reader must be elementwise, with one operand of full shape.
+    Not those that must be copied, because their operand's memory is overwritten meanwhile.
     """
     candidates = {
         e.outputs[0]: e
-        for e in program.equations
-        if e.op.name == "broadcast" and not e.inputs[0].is_literal
+        for number, e in enumerate(program.equations)
+        if e.op.name == "broadcast" and not e.inputs[0].is_literal and number not in memory.copied
     }
     if not candidates:
         return {}

@@ -9,11 +9,11 @@ import math
 
 import numpy as np
 
+from chainrule.program.op import REGISTRY
 from chainrule.show.forms import FORMS, Form, Use, dtype_option
 from chainrule.show.fragments import (
     DEFAULT_DTYPES,
     PRODUCT,
-    SUM,
     Fragment,
     axis_option,
     call,
@@ -25,6 +25,7 @@ from chainrule.show.fragments import (
     shape_text,
     tuple_text,
 )
+from chainrule.show.memory_order import C_ORDER
 
 SCALE = '''\
 def scale(p, t):
@@ -63,8 +64,7 @@ def _join(use: Use) -> Fragment:
 
 
 def _evaluate(name: str):
-    from chainrule.program.op import REGISTRY
-
+    """The function that evaluates an operation."""
     return REGISTRY[name].evaluate
 
 
@@ -197,6 +197,16 @@ def _along(function: str) -> Form:
     return form
 
 
+def _running(function: str, ufunc: str) -> Form:
+    """A running sum or product; NumPy's function widens small integers, the ufunc does not."""
+
+    def form(use: Use) -> Fragment:
+        narrow = use.out.dtype.kind in "biu" and use.out.dtype.itemsize < 8
+        return _along(ufunc if narrow else function)(use)
+
+    return form
+
+
 def _argsort(use: Use) -> Fragment:
     options = {"kind": '"stable"'} if use.params["stable"] else {}
     return call("np.argsort", use.operand(0), **{"axis": str(use.params["axis"])}, **options)
@@ -261,7 +271,7 @@ def _stacked_product(use: Use) -> Fragment:
             return _contract_by_definition(use)
         spread = f".reshape({', '.join(map(str, rows + [1] * len(columns)))})"
         return infix("*", PRODUCT, x.get("[:, None]" if len(rows + columns) == 2 else spread), y)
-    blas = all(use.layouts.of(v) == "c" for v in use.equation.inputs)
+    blas = all(use.layouts.of(v) == C_ORDER for v in use.equation.inputs)
     one_each = len(rows) == len(columns) == len(axes[0]) == 1
     if blas and stack and one_each and len(stack) == len(batch[0]) and _keeps_blas(use):
         if min([*first.shape, *second.shape], default=0) > 1:
@@ -322,10 +332,9 @@ FORMS.update({
     "sum": _sum, "prod": _reduction("prod", keeps_dtype=True), "max": _reduction("max"),
     "min": _reduction("min"), "all": _reduction("all"), "any": _reduction("any"),
     "argmax": _along("np.argmax"), "argmin": _along("np.argmin"), "sort": _along("np.sort"),
-    "cumsum": _along("np.add.accumulate"), "cumprod": _along("np.multiply.accumulate"),
+    "cumsum": _running("np.cumsum", "np.add.accumulate"),
+    "cumprod": _running("np.cumprod", "np.multiply.accumulate"),
     "cummax": _along("np.maximum.accumulate"), "cummin": _along("np.minimum.accumulate"),
     "argsort": _argsort, "argpartition": _argpartition, "searchsorted": _searchsorted,
     "contract": _contract, "convolve": _convolve,
 })  # fmt: skip
-
-assert SUM < PRODUCT

@@ -28,7 +28,9 @@ class Fragment(NamedTuple):
         return self.text if self.level >= level else f"({self.text})"
 
     def get(self, attribute: str) -> Fragment:
-        """An attribute, a method call or an index of this expression."""
+        """An attribute, a method call or an index of this expression; itself where that is empty."""
+        if not attribute:
+            return self
         return Fragment(self.within(ATOM) + attribute)
 
 

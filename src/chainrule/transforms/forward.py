@@ -198,6 +198,8 @@ def scalar_of(p):
 
 def product(p, t):
     """p * t for a partial derivative p: plain where p is a known number, else with strong zero."""
+    if p is None:
+        return None
     number = scalar_of(p)
     if number is None:
         return scale(p, t)

@@ -1,0 +1,121 @@
+"""A program put in the form and order in which a person would write it. No bit changes.
+
+Numbers computed from numbers alone are computed, values that are only passed on are left out, and
+what only the derivative needs (a slope) stands just before the line that uses it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule.ops.elementwise import multiply
+from chainrule.program.evaluate import Memory
+from chainrule.program.liveness import last_uses, remove_dead
+from chainrule.program.op import Structural
+from chainrule.program.program import Equation, Literal, Operand, Program, Var
+
+_PASSES_ON = {"stop_gradient", "barrier"}
+
+
+def tidy(program: Program, donated: tuple[int, ...] = ()) -> Program:
+    """The program without dead equations, with numbers folded, in the order of its text."""
+    simplified = remove_dead(_Folding(program).done())
+    return _in_reading_order(simplified, donated)
+
+
+class _Folding:
+    """One pass over a program that replaces variables by numbers, or by other variables."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self._known: dict[Operand, Operand] = {}
+        self._filled: dict[Operand, Literal] = {}  # arrays of one number
+
+    def done(self) -> Program:
+        equations = []
+        with np.errstate(all="ignore"):
+            for equation in self.program.equations:
+                made = self._visit(equation)
+                if made is not None:
+                    equations.append(made)
+        outputs = [self._known.get(o, o) for o in self.program.outputs]
+        return Program(self.program.inputs, equations, outputs, name=self.program.name)
+
+    def _visit(self, equation: Equation) -> Equation | None:
+        op, out = equation.op, equation.outputs[0]
+        inputs = tuple([self._known.get(x, x) for x in equation.inputs])
+        if op.name in _PASSES_ON or self._does_nothing(op, equation.params, inputs):
+            self._known[out] = inputs[0]
+            return None
+        if inputs and all(x.is_literal for x in inputs):
+            if len(equation.outputs) == 1 and not out.type.ndim and _is_foldable(op):
+                value = op.evaluate(*[x.value for x in inputs], **equation.params)
+                self._known[out] = Literal(out.type.dtype.type(value))
+                return None
+            if op.name == "broadcast":
+                self._filled[out] = inputs[0]
+        if op.elementwise:
+            inputs = self._with_numbers(inputs, out)
+            if op.name == "scale" and any(map(_is_harmless, inputs)):
+                op = multiply
+        if op is equation.op and inputs == equation.inputs:
+            return equation
+        return Equation(op, inputs, equation.params, equation.outputs, equation.line)
+
+    def _does_nothing(self, op, params, inputs) -> bool:
+        if op.name == "sum":
+            return params["axes"] == () and inputs[0].type.ndim == 0
+        return op.name == "broadcast" and params["shape"] == inputs[0].type.shape
+
+    def _with_numbers(self, inputs, out: Var):
+        """Elementwise operands with numbers in place of arrays filled with one number."""
+        full = [x for x in inputs if x not in self._filled and x.type.shape == out.type.shape]
+        return tuple([self._filled.get(x, x) for x in inputs]) if full else inputs
+
+
+def _is_foldable(op) -> bool:
+    return op.pure and not isinstance(op.derivative, Structural) and op.name != "index"
+
+
+def _is_harmless(x: Operand) -> bool:
+    """A finite number other than 0: with it, the strong zero changes nothing."""
+    return x.is_literal and bool(np.isfinite(x.value)) and x.value != 0
+
+
+def _in_reading_order(program: Program, donated: tuple[int, ...]) -> Program:
+    """The equations in order, except that unnamed values come just before their first use.
+
+    A value that reads memory which is overwritten somewhere keeps its place.
+    """
+    memory = Memory(program, last_uses(program), donated)
+    overwritten = {memory.root[program.equations[n].outputs[0]] for n in memory.in_place}
+    waiting: dict[Var, Equation] = {}
+    order: list[Equation] = []
+
+    def emit(equation: Equation) -> None:
+        pending = [(equation, iter(equation.inputs))]
+        while pending:
+            current, operands = pending[-1]
+            maker = next((waiting.pop(x) for x in operands if x in waiting), None)
+            if maker is not None:
+                pending.append((maker, iter(maker.inputs)))
+            else:
+                order.append(current)
+                pending.pop()
+
+    for equation in program.equations:
+        reads = {memory.root.get(x) for x in equation.inputs if not x.is_literal}
+        if _can_wait(equation) and not reads & overwritten:
+            waiting[equation.outputs[0]] = equation
+        else:
+            emit(equation)
+    for equation in list(waiting.values()):
+        if waiting.pop(equation.outputs[0], None) is not None:
+            emit(equation)
+    return Program(program.inputs, order, program.outputs, name=program.name)
+
+
+def _can_wait(equation: Equation) -> bool:
+    out, *more = equation.outputs
+    structural = isinstance(equation.op.derivative, Structural)
+    return not (more or out.name or structural or equation.op.in_place)

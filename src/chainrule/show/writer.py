@@ -1,0 +1,249 @@
+"""Writes the equations of a program as Python statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from chainrule import errors
+from chainrule.program.names import Name
+from chainrule.program.op import Structural
+from chainrule.program.program import Equation, Operand, Program, Var
+from chainrule.show.array_forms import broadcast_axes, filled
+from chainrule.show.control_flow import write_control_flow
+from chainrule.show.definitions import Definitions
+from chainrule.show.forms import Use, form_of
+from chainrule.show.fragments import (
+    Fragment,
+    call,
+    index_text,
+    number,
+    scalar,
+    typed_number,
+    wrapped,
+)
+from chainrule.show.memory_order import Layouts
+from chainrule.show.reading import Reading
+from chainrule.show.tidy import tidy
+from chainrule.show.variables import Names
+
+LONGEST_INSIDE = 72  # a longer expression gets a line of its own
+
+
+class Writer:
+    """The statements of one function. Blocks of control flow are written into it in place."""
+
+    def __init__(self, program: Program, definitions: Definitions, taken: set[str]):
+        self.lines: list[str] = []
+        self.definitions = definitions
+        self.names = Names(program, taken)
+        self.layouts = Layouts()
+        self.steps: list[tuple[int, Var | None]] = []  # first line of each step of the program
+        self.loop_variable = ""  # of the innermost loop over rows
+        self._indent = "    "
+
+    def line(self, text: str) -> None:
+        """Write one statement, in several lines where it is long."""
+        self.lines += wrapped(text, self._indent)
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        """A compound statement: `head` and, indented, what is written inside."""
+        self.line(head)
+        before, self._indent = self._indent, self._indent + "    "
+        start = len(self.lines)
+        yield
+        if len(self.lines) == start:
+            self.line("pass")
+        self._indent = before
+
+    def assign(self, var: Var, value: str, wish: str | None = None) -> Fragment:
+        """Give a variable a value; returns its name."""
+        name = wish or self.names.of(var)
+        self.names.show(var, name)
+        self.line(f"{name} = {value}")
+        return Fragment(name)
+
+    def body(
+        self, program: Program, inputs: Sequence[Fragment], donated: tuple[int, ...] = (),
+        outermost: bool = False,
+    ) -> Body:  # fmt: skip
+        """Write a closed program whose inputs are these names."""
+        return Body(self, tidy(program, donated), inputs, donated, outermost)
+
+
+class Body:
+    """The text of one program: after `write`, `outputs` are its results."""
+
+    def __init__(self, writer: Writer, program: Program, inputs, donated, outermost: bool):
+        self.writer, self.program, self.outermost = writer, program, outermost
+        self.reading = Reading(program, donated, writer.names)
+        self.fragments: dict[Operand, Fragment] = {}
+        self._named = self.reading.names_of_memory()
+        self._wishes: dict[Var, str] = {}
+        self._makers = {v: e for e in program.equations for v in e.outputs}
+        for var, fragment in zip(program.inputs, inputs, strict=True):
+            self.fragments[var] = fragment
+            writer.names.show(var, fragment.text)
+
+    def wish(self, var: Operand, name: str) -> None:
+        """Ask for the variable to be assigned to `name` where it gets a line of its own."""
+        if not var.is_literal:
+            self._wishes[self.reading.updated.get(var, var)] = name
+
+    def write(self) -> list[Fragment]:
+        """Write all equations; returns the outputs."""
+        for number, equation in enumerate(self.program.equations):
+            start = len(self.writer.lines)
+            self._equation(number, equation)
+            if self.outermost and len(self.writer.lines) > start:
+                self.writer.steps.append((start, equation.outputs[0]))
+            self.writer.layouts.made_by(equation)
+        return [self.operand(o) for o in self.program.outputs]
+
+    def operand(self, x: Operand) -> Fragment:
+        """The text of an operand."""
+        return typed_number(x.value) if x.is_literal else self.fragments[x]
+
+    def owned_outputs(self) -> list[bool]:
+        """Which outputs share no memory with an input, or with an output before them."""
+        seen: set = set()
+        owned = []
+        memory = self.reading.memory
+        for o in self.program.outputs:
+            root = memory.root.get(o)
+            owned.append(root is not None and root not in seen and root not in memory.foreign)
+            seen.add(root)
+        return owned
+
+    def results(self) -> list[Fragment]:
+        """Write the equations; the outputs, copied where they would share memory."""
+        found = self.write()
+        out = []
+        for o, fragment, owned in zip(self.program.outputs, found, self.owned_outputs(), strict=True):
+            if o.is_literal:
+                out.append(scalar(o.value))
+            elif owned or not o.type.ndim:
+                out.append(fragment)
+            elif self._is_filled(o):
+                out.append(self._filled(o))
+            else:
+                out.append(call("np.copy", fragment))
+        return out
+
+    def _is_filled(self, var: Operand) -> bool:
+        made = self._makers.get(var)
+        return made is not None and made.op.name == "broadcast" and made.inputs[0].is_literal
+
+    def _filled(self, var: Operand) -> Fragment:
+        made = self._makers.get(var)
+        assert made is not None
+        return filled(made.inputs[0].value, var.type.shape)
+
+    # --- one equation -----------------------------------------------------------------------------
+
+    def _equation(self, place: int, equation: Equation) -> None:
+        if equation in self.reading.light:
+            self._light(place, equation)
+        elif isinstance(equation.op.derivative, Structural):
+            write_control_flow(self, equation)
+        elif equation.op.in_place is not None:
+            self._update(place, equation)
+        elif len(equation.outputs) > 1:
+            self._several(equation)
+        else:
+            self._keep(place, equation, self._form(equation))
+
+    def _form(self, equation: Equation) -> Fragment:
+        form = form_of(equation.op)
+        if form is None:
+            raise errors.NotSupported(f"{equation.op.name} has no form in Python source yet.")
+        fragments = [None if x.is_literal else self.fragments[x] for x in equation.inputs]
+        use = Use(equation, fragments, self.writer.definitions, self.writer.layouts)
+        return form(use)
+
+    def _keep(self, place: int, equation: Equation, made: Fragment) -> None:
+        """Write the value inside the line that uses it, or give it a line of its own."""
+        out = equation.outputs[0]
+        if place in self.reading.memory.copied:
+            made = call("np.copy", made)
+        if place in self.reading.inside and len(made.text) <= LONGEST_INSIDE:
+            self.fragments[out] = made
+            return
+        self.fragments[out] = self._assign(out, made.text)
+
+    def _assign(self, out: Var, text: str) -> Fragment:
+        wish = self._wishes.get(out)
+        if wish is None and out in self._named:
+            fragment = self.writer.assign(self._named[out], text)
+            self.writer.names.show(out, fragment.text)
+            return fragment
+        return self.writer.assign(out, text, wish)
+
+    def _light(self, place: int, equation: Equation) -> None:
+        params = equation.params
+        made = self.fragments[equation.inputs[0]].get(
+            broadcast_axes(params["shape"], params["axes"])
+        )
+        out = equation.outputs[0]
+        if place in self.reading.inside:
+            self.fragments[out] = made
+        else:
+            self.fragments[out] = self._assign(out, made.text)
+
+    def _update(self, place: int, equation: Equation) -> None:
+        """index_set and index_add: in place where the evaluator does it in place."""
+        out = equation.outputs[0]
+        target = equation.inputs[0]
+        if place in self.reading.memory.in_place:
+            name = self.fragments[target]
+        else:
+            name = self._assign(out, self._copy_of(target))
+        self.fragments[out] = name
+        self.writer.names.show(out, name.text)
+        self._write_update(equation, name.text)
+
+    def _copy_of(self, target: Operand) -> str:
+        if self._is_filled(target):
+            return self._filled(target).text
+        return call("np.copy", self.operand(target)).text
+
+    def _write_update(self, equation: Equation, name: str) -> None:
+        _, value, *arrays = equation.inputs
+        texts = [self.plain(a) for a in arrays]
+        entries = index_text(texts, equation.params["at"], equation.inputs[0].type.shape)
+        given = self.plain(value)
+        if equation.op.name == "index_set":
+            self.writer.line(f"{name}{entries} = {given}")
+        elif arrays and arrays[0].type.ndim:
+            key = f"np.s_{entries}" if ":" in entries else entries[1:-1]
+            key = f"({key})" if ", " in key and not key.startswith("np.s_") else key
+            self.writer.line(f"np.add.at({name}, {key}, {given})")
+        else:
+            self.writer.line(f"{name}{entries} += {given}")
+
+    def plain(self, x: Operand) -> str:
+        """The text of an operand beside an array that gives it its dtype."""
+        return number(x.value).text if x.is_literal else self.fragments[x].text
+
+    def _several(self, equation: Equation) -> None:
+        """Several outputs at once; those that nothing reads are called _."""
+        made = self._form(equation)
+        names = []
+        for var in equation.outputs:
+            read = var in self.reading.uses
+            name = self._wishes.get(var) or (self.writer.names.of(var) if read else "_")
+            self.fragments[var] = Fragment(name)
+            if read:
+                self.writer.names.show(var, name)
+            names.append(name)
+        self.writer.line(f"{', '.join(names)} = {made.text}")
+
+
+def role_of(var: Var | None) -> int:
+    """How many times a variable is differentiated: 0 for the function's own values."""
+    name = var.name if var is not None else None
+    order = 0
+    while type(name) is Name and name.of is not None:
+        order, name = order + 1, name.of
+    return order

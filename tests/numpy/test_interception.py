@@ -1,0 +1,113 @@
+"""np.asarray and its kin while a trace is open: traced values pass through, nothing else changes."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.errors import ConcreteValueNeeded
+from chainrule.numpy.interception import dispatching_asarray
+from tests.numpy.against_numpy import check_same, through_trace
+
+V = np.arange(5.0)
+M = np.arange(12.0).reshape(3, 4)
+NAMES = ["asarray", "asanyarray", "array", "ascontiguousarray", "asfortranarray"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_library_code_that_converts_its_argument_is_differentiated(name):
+    def library(x):
+        x = getattr(np, name)(x, dtype=float)
+        return (x**2).sum()
+
+    np.testing.assert_array_equal(cr.grad(library)(V), 2 * V)
+    assert cr.grad(lambda x: library(x).sum())(3.0) == 6.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_result_is_numpys(name):
+    for x in (V, M.T, np.float64(2), np.array(2.0), 2.0, 3, M.astype(np.float32)):
+        check_same(lambda x: getattr(np, name)(x), x)
+        check_same(lambda x: getattr(np, name)(x, np.float32), x)
+        check_same(lambda x: getattr(np, name)(x, dtype=float), x)
+
+
+def test_array_copies_and_asarray_does_not():
+    def function(x):
+        copied, same, cast = np.array(x), np.asarray(x), np.asarray(x, np.float32)
+        kept, forced = np.array(x, copy=None), np.asarray(x, copy=True)
+        copied[0], same[1], cast[2], kept[3], forced[4] = 10.0, 11.0, 12.0, 13.0, 14.0
+        return copied, same, cast, kept, forced
+
+    check_same(function, V)
+
+
+def test_a_copy_that_cannot_be_avoided_raises_as_numpy_does():
+    check_same(lambda x: np.array(x, np.float32, copy=False), V)
+    check_same(lambda x: np.array(x, copy=False), V)
+
+
+def test_a_scalar_becomes_an_array():
+    def function(x):
+        y = np.asarray(x)
+        assert isinstance(y, np.ndarray) and y.ndim == 0
+        y += 1
+        return y, np.array(x, ndmin=2), np.isscalar(x), x
+
+    check_same(lambda x: function(x)[:2], np.float64(2))
+
+
+def test_an_array_made_of_objects_is_refused():
+    with pytest.raises(TypeError, match="dtype object.*test_interception.py"):
+        through_trace(lambda x: np.asarray(x, dtype=object), V)
+
+
+def test_lists_of_traced_values_still_raise():
+    for make in (lambda x: np.array([x, x]), lambda x: np.asarray((x, 1.0))):
+        with pytest.raises(ConcreteValueNeeded, match="test_interception.py"):
+            cr.grad(lambda x, make=make: make(x).sum())(2.0)
+
+
+def test_numpy_is_itself_outside_and_after_errors():
+    before = [getattr(np, name) for name in NAMES]
+    with pytest.raises(ZeroDivisionError):
+        cr.grad(lambda x: 1 // 0)(2.0)
+    assert [getattr(np, name) for name in NAMES] == before
+    with dispatching_asarray():
+        assert np.asarray is not before[0]
+        with dispatching_asarray():
+            pass
+        assert np.asarray is not before[0]
+        np.testing.assert_array_equal(np.asarray([1, 2]), [1, 2])
+        assert np.asarray(a=[1, 2]).dtype == int
+        assert np.array(object=[1.0], ndmin=2).shape == (1, 1)
+        assert np.asarray(M) is M
+        assert np.asarray.__name__ == "asarray"
+    assert [getattr(np, name) for name in NAMES] == before
+
+
+def test_traces_in_several_threads_share_the_wrappers():
+    before = [getattr(np, name) for name in NAMES]
+    inside, leave = threading.Barrier(3), threading.Event()
+    results = {}
+
+    def waiting(x):
+        inside.wait()
+        leave.wait()
+        return (np.asarray(x) * 3.0).sum()
+
+    def work(i):
+        results[i] = cr.grad(waiting)(float(i))
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
+    for thread in threads:
+        thread.start()
+    inside.wait()
+    assert cr.grad(lambda x: np.asarray(x) * 2.0)(1.0) == 2.0  # comes and goes meanwhile
+    assert np.asarray is not before[0]
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert results == {0: 3.0, 1: 3.0}
+    assert [getattr(np, name) for name in NAMES] == before
