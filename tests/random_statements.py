@@ -206,7 +206,7 @@ def write_out(draw, scope, new):
     total = f"np.cumsum({x}, out={z})" if np.shape(scope[x]) == (4,) == np.shape(scope[z]) else None
     return draw(
         st.sampled_from(
-            (f"np.multiply({x}, {y}, out={z})", f"np.sin({x}, out={z})", f"np.copyto({z}, {x})",
+            (f"np.multiply({x}, {y}, out={z})", f"np.sin({x}, out={z})", f"np.copyto({z}, +{x})",
              f"{z}.fill(0.25)", f"np.add({x}, 1.0, {z})", total,
              f"np.negative({x}, out={z})", f"{new} = np.subtract({x}, {y}, out={z})")
         )

@@ -116,7 +116,16 @@ def _path_moment(order: int, shift: int, left: bool):
     return value
 
 
+def _path_moment_slopes(order: int, shift: int, left: bool):
+    """dK[n, m]/da = -K[n + 1, m] and dK[n, m]/dx = K[n, m] - K[n, m + 1]."""
+    here, above = _path_moment(order, shift, left), _path_moment(order, shift + 1, left)
+    beside = _path_moment(order + 1, shift, left)
+    return (lambda a, x, **_: -beside(a, x)), (lambda a, x, **_: here(a, x) - above(a, x))
+
+
 for _order, _shift in ((0, 0), (1, 1)):
     for _left, _x in ((True, uniform(0.1, 2.0, 3)), (False, uniform(3.6, 9, 3))):
         samples("gamma_path_moment", uniform(2, 3, 3), _x, order=_order, shift=_shift,
-                truth=_path_moment(_order, _shift, _left), value_ulps=500, ulps=2000)  # fmt: skip
+                truth=_path_moment(_order, _shift, _left), value_ulps=500, ulps=2000, smooth=False,
+                slopes=_path_moment_slopes(_order, _shift, _left))  # fmt: skip
+        samples("gamma_path_moment", uniform(2, 3, 3), _x, order=_order, shift=_shift)

@@ -173,6 +173,11 @@ samples("gammaincc", *_AX, truth=_gammaincc, value_ulps=128, dtypes="fd",
         slopes=(None, lambda a, x: -_gamma_density(a, x)))  # fmt: skip
 samples("gammainc_by_a", uniform(0.5, 9), uniform(0.5, 9), n=1, value_ulps=128, smooth=False,
         truth=lambda a, x, n: mp.diff(lambda q: _gammainc(q, x), a, n))  # fmt: skip
+# Where mpmath is slow, second derivatives are tested on rows without it.
+samples("gammainc_by_a", *_AX, n=2)
+samples("betainc", *_ABX)
+samples("betainc_by", *_ABX, i=1, j=0)
+samples("betainc_by", *_ABX, i=1, j=1)
 samples("beta_density", *_ABX, truth=_beta_density, value_ulps=128, ulps=4096,
         extra=[(300.0, 200.0, 0.6)])  # fmt: skip
 samples("betainc", *_ABX, truth=_betainc, value_ulps=128, dtypes="fd", smooth=False,
@@ -180,6 +185,7 @@ samples("betainc", *_ABX, truth=_betainc, value_ulps=128, dtypes="fd", smooth=Fa
 samples("betaincc", *_ABX, truth=lambda a, b, x: _betainc(b, a, 1 - x), value_ulps=128,
         smooth=False, slopes=(None, None, lambda a, b, x: -_beta_density(a, b, x)))  # fmt: skip
 samples("betainc_by", uniform(0.5, 9), uniform(0.5, 9), literal(0.375), i=1, j=0, smooth=False,
+        ulps=1e5,  # second derivatives have zeros
         truth=lambda a, b, x, i, j: mp.diff(lambda q: _betainc(q, b, x), a),
         value_ulps=128)  # fmt: skip
 # The inverses, at values that a direct function gave.
@@ -205,17 +211,23 @@ for _name, _truth in (
 ):
     samples(_name, uniform(0.1, 20), truth=_truth, dtypes="efd", value_ulps=16, ulps=128,
             second=1e-13, extra=[-3.5, 1e-6, 500.0, 29.9, 30.1])  # fmt: skip
-samples("i0e_moment", uniform(0.1, 20), n=1, truth=_i0e_moment, value_ulps=16, ulps=16,
+samples("i0e_moment", uniform(0.1, 20, 3), n=1, truth=_i0e_moment, value_ulps=16, ulps=16,
+        slopes=(lambda x, n: -mp.sign(x) * _i0e_moment(x, n + 1),),
         smooth=False, extra=[-7.0, 31.0])  # fmt: skip
+samples("i0e_moment", uniform(0.1, 40), n=1)
 for _name, _truth in (
     ("j0", lambda x: mp.besselj(0, x)),
     ("j1", lambda x: mp.besselj(1, x)),
     ("y0", lambda x: mp.bessely(0, x)),
     ("y1", lambda x: mp.bessely(1, x)),
-    ("k0", lambda x: mp.besselk(0, x)),
-    ("k1", lambda x: mp.besselk(1, x)),
 ):
     samples(_name, uniform(0.1, 20), truth=_truth, dtypes="efd", value_ulps=256, ulps=256)
+samples("k0", uniform(0.1, 20), truth=lambda x: mp.besselk(0, x), dtypes="efd", value_ulps=16,
+        slopes=(lambda x: -mp.besselk(1, x),), smooth=False)  # fmt: skip
+samples("k1", uniform(0.1, 20), truth=lambda x: mp.besselk(1, x), dtypes="efd", value_ulps=16,
+        slopes=(lambda x: -(mp.besselk(0, x) + mp.besselk(2, x)) / 2,), smooth=False)  # fmt: skip
+samples("k0", uniform(0.1, 20))
+samples("k1", uniform(0.1, 20))
 for _name, _truth in (
     ("iv", mp.besseli),
     ("jv", mp.besselj),

@@ -6,16 +6,46 @@ results; inside, `zeros(3)` gives an array that can be filled with traced values
 
 import sys as _sys
 
-from chainrule.numpy import methods, operators, products, protocols, ufuncs
-from chainrule.numpy import calculus, einsum, nan_reductions, quantiles, reductions, sorting
-from chainrule.numpy import entrywise, polynomials, statistics, ufunc_methods
-from chainrule.numpy import applying, comparing, creation, diagonals, indexing, interception
-from chainrule.numpy import joining, layout, namespace, padding, promotion, selecting, shaping
-from chainrule.numpy import fourier, linalg_products, linear_algebra, norms, scipy_special
+from chainrule.numpy import (
+    applying,
+    calculus,
+    comparing,
+    creation,
+    diagonals,
+    einsum,
+    entrywise,
+    fourier,
+    indexing,
+    interception,
+    joining,
+    layout,
+    linalg_products,
+    linear_algebra,
+    methods,
+    namespace,
+    nan_reductions,
+    norms,
+    operators,
+    padding,
+    polynomials,
+    products,
+    promotion,
+    protocols,
+    quantiles,
+    reductions,
+    scipy_special,
+    selecting,
+    shaping,
+    sorting,
+    statistics,
+    ufunc_methods,
+    ufuncs,
+)
 
 operators.install()
 protocols.install()
 methods.install(_sys.modules[__name__])
+globals()["einsum"] = namespace.lookup("einsum")  # the function, not the file of that name
 
 
 def __getattr__(name: str):

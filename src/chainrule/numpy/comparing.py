@@ -58,7 +58,8 @@ def result_type(*arrays_and_dtypes):
 @implements(np.can_cast)
 def can_cast(from_, to, casting="safe"):
     """np.can_cast: a bool."""
-    return np.can_cast(getattr(from_, "dtype", from_), getattr(to, "dtype", to), casting)
+    from_, to = (x.dtype if type(x) is Traced else x for x in (from_, to))
+    return np.can_cast(from_, to, casting)
 
 
 @implements(np.common_type)

@@ -26,8 +26,8 @@ from chainrule.numpy.promotion import (
     traced,
 )
 from chainrule.numpy.protocols import implements
-from chainrule.numpy.shaping import fresh
 from chainrule.numpy.shaping import array as as_traced
+from chainrule.numpy.shaping import fresh
 from chainrule.ops.select import select
 from chainrule.ops.shape import broadcast, iota
 from chainrule.program.text import line_text
@@ -59,7 +59,7 @@ def full(shape, fill_value, dtype=None, order="C", *, device=None, like=None):
         return np.full(shape, fill_value, dtype, order)
     value = array(fill_value)
     out = cast_to(value, value.dtype if dtype is None else _supported(dtype))
-    return _ordered(fresh(broadcast_to(out, _shape(shape))), order)
+    return layout.in_order(fresh(broadcast_to(out, _shape(shape))), order)
 
 
 def _of_value(value: int, shape, dtype, order: str, device):
@@ -67,7 +67,7 @@ def _of_value(value: int, shape, dtype, order: str, device):
     dtype = np.dtype(float if dtype is None else dtype)
     if current() is None:
         return np.full(shape, value, dtype, order)
-    return _ordered(filled(_shape(shape), value, _supported(dtype)), order)
+    return layout.in_order(filled(_shape(shape), value, _supported(dtype)), order)
 
 
 def filled(shape: tuple[int, ...], value, dtype: np.dtype) -> Traced:
@@ -103,14 +103,6 @@ def _check_device(device) -> None:
         )
 
 
-def _ordered(out: Traced, order: str) -> Traced:
-    """Note the memory order that was asked for: later reshapes are views or copies by it."""
-    if order == "F":
-        steps = layout.c_strides(out.shape[::-1])[::-1]
-        out._strides = layout.normal(out.shape, steps)
-    return out
-
-
 # --- arrays like another ------------------------------------------------------------------------
 
 
@@ -142,7 +134,7 @@ def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, d
     else:
         out = fresh(broadcast_to(cast_to(array(fill_value), dtype), wanted))
     if order == "F" or (order == "A" and layout.is_f_contiguous(x)):
-        return _ordered(out, "F")
+        return layout.in_order(out, "F")
     return layout.with_order_of(out, x) if order == "K" and wanted == x.shape else out
 
 
@@ -162,7 +154,7 @@ def copy(a, order="K", subok=False):
         return np.copy(a, order, subok)
     x = asarray(a)
     out = fresh(x)
-    return layout.with_order_of(out, x) if order == "K" else _ordered(out, order)
+    return layout.with_order_of(out, x) if order == "K" else layout.in_order(out, order)
 
 
 @implements(np.astype)
@@ -179,8 +171,7 @@ def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, lik
     """np.array, also for nested lists that hold traced values, which are stacked."""
     if current() is None:
         return np.array(object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin)
-    out = copied(_as_traced(object, dtype), dtype, copy=copy, ndmin=ndmin)
-    return _ordered(out, order)
+    return copied(_as_traced(object, dtype), dtype, copy=copy, order=order, ndmin=ndmin)
 
 
 def asarray(a, dtype=None, order=None, *, device=None, copy=None, like=None):
@@ -188,12 +179,18 @@ def asarray(a, dtype=None, order=None, *, device=None, copy=None, like=None):
     _check_device(device)
     if current() is None:
         return np.asarray(a, dtype, order, copy=copy)
-    return as_traced_array(_as_traced(a, dtype), dtype, copy=copy)
+    return as_traced_array(_as_traced(a, dtype), dtype, order, copy=copy)
 
 
 def ascontiguousarray(a, dtype=None, *, like=None):
     """np.ascontiguousarray: asarray with at least one axis."""
-    out = asarray(a, dtype)
+    out = asarray(a, dtype, "C")
+    return out if out.ndim else out.reshape(1)
+
+
+def asfortranarray(a, dtype=None, *, like=None):
+    """np.asfortranarray: asarray with the first axis the fastest in memory."""
+    out = asarray(a, dtype, "F")
     return out if out.ndim else out.reshape(1)
 
 
@@ -352,7 +349,7 @@ def eye(N, M=None, k=0, dtype=float, order="C", *, device=None, like=None):
         return np.eye(N, M, k, dtype, order)
     dtype = _supported(dtype)
     out = filled(_shape((N, N if M is None else M)), 0, dtype)
-    return _ordered(fresh(write_diagonal(out, dtype.type(1), operator.index(k))), order)
+    return layout.in_order(fresh(write_diagonal(out, dtype.type(1), operator.index(k))), order)
 
 
 def identity(n, dtype=None, *, like=None):

@@ -21,7 +21,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from chainrule import errors
-from chainrule.numpy.promotion import cast_to, strong
+from chainrule.numpy import layout
+from chainrule.numpy.promotion import cast_to
 from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, user_line
 from chainrule.program.types import is_supported
@@ -79,46 +80,50 @@ def _wrapper(original, convert):
 
 def as_traced_array(a: Traced, dtype=None, order=None, *, device=None, copy=None, like=None):
     """A traced value as np.asarray returns it: itself, unless a cast or a copy is asked for."""
-    if _asks_for_copy(copy):
-        return copied(a, dtype)
     wanted = a.dtype if dtype is None else np.dtype(dtype)
     if not is_supported(wanted):
         raise errors.NotSupported(
             f"a traced value cannot become an array of dtype {wanted}, at {line_text(user_line())}"
         )
-    changes = wanted != a.dtype
-    if changes and copy is False:
-        raise ValueError("Unable to avoid copy while creating an array as requested.")
-    out = cast_to(a, wanted) if changes else strong(a)
-    return out if out.ndim else _array_of_scalar(out)
+    if copy is not None and copy is not np._CopyMode.IF_NEEDED:
+        if copy is not np._CopyMode.NEVER and copy:
+            return _array_of(cast_to(a, wanted), a).copy(order or "K")
+        if wanted != a.dtype or not _has_order(a, order):
+            raise ValueError("Unable to avoid copy while creating an array as requested.")
+    out = _array_of(cast_to(a, wanted), a)
+    return out if _has_order(out, order) else out.copy(order)
 
 
-def _asks_for_copy(copy) -> bool:
-    """The meaning of copy=: a bool, None, or NumPy's _CopyMode, whose IF_NEEDED has no truth."""
-    return copy is not None and copy is not np._CopyMode.IF_NEEDED and bool(copy)
-
-
-def _array_of_scalar(x: Traced) -> Traced:
+def _array_of(x: Traced, original: Traced) -> Traced:
     """A scalar as a 0-d array, which isinstance and in-place operators tell apart."""
-    if x.boxed:
+    if x.ndim or x.boxed:
         return x
-    out = x.copy()
+    out = x.copy() if x is original else x
     out.boxed = True
     return out
 
 
+def _has_order(x: Traced, order) -> bool:
+    if order == "C":
+        return layout.is_c_contiguous(x)
+    return order != "F" or layout.is_f_contiguous(x)
+
+
 def copied(object: Traced, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, like=None):
     """A traced value as np.array returns it: a copy, with at least `ndmin` axes."""
-    out = as_traced_array(object, dtype)
-    if _asks_for_copy(copy) and out is object:
-        out = out.copy()
+    out = as_traced_array(object, dtype, order, copy=copy)
     if ndmin > out.ndim:
         out = out.reshape((1,) * (ndmin - out.ndim) + out.shape)
     return out
 
 
 def _contiguous(a: Traced, dtype=None, *, like=None):
-    out = as_traced_array(a, dtype)
+    out = as_traced_array(a, dtype, "C")
+    return out if out.ndim else out.reshape(1)
+
+
+def _fortran(a: Traced, dtype=None, *, like=None):
+    out = as_traced_array(a, dtype, "F")
     return out if out.ndim else out.reshape(1)
 
 
@@ -127,5 +132,5 @@ _CONVERSIONS = {
     "asanyarray": as_traced_array,
     "array": copied,
     "ascontiguousarray": _contiguous,
-    "asfortranarray": _contiguous,
+    "asfortranarray": _fortran,
 }

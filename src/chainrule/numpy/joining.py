@@ -442,8 +442,10 @@ def trim_zeros(filt, trim="fb", axis=None):
     key = [slice(None)] * x.ndim
     for along in axes:
         found = places[along]
-        first, last = (found.min(), found.max() + 1) if found.size else (0, 0)
-        start = first if "f" in trim.lower() else 0
-        stop = last if "b" in trim.lower() else x.shape[along]
+        if not found.size:
+            key[along] = slice(0)
+            continue
+        start = found.min() if "f" in trim.lower() else 0
+        stop = found.max() + 1 if "b" in trim.lower() else x.shape[along]
         key[along] = slice(int(start), int(stop))
     return x[tuple(key)]

@@ -51,9 +51,10 @@ def with_order_of(out: Traced, x: Traced) -> Traced:
     return out
 
 
-def in_c_order(out: Traced) -> Traced:
-    """Note that `out` was made in C order."""
-    out._strides = None
+def in_order(out: Traced, order: str) -> Traced:
+    """Note that `out` was made in C order ("C") or in Fortran order ("F")."""
+    steps = c_strides(out.shape[::-1])[::-1]
+    out._strides = normal(out.shape, steps) if order == "F" else None
     return out
 
 

@@ -93,7 +93,9 @@ def copy(self, order="C"):
     """A value of its own, which later writes to the original do not change."""
     out = shaping.fresh(self, boxed=self.boxed)
     out.weak = self.weak
-    return layout.with_order_of(out, self) if order == "K" else out
+    if order == "A":
+        order = "F" if layout.is_f_contiguous(self) and not layout.is_c_contiguous(self) else "C"
+    return layout.with_order_of(out, self) if order == "K" else layout.in_order(out, order)
 
 
 def astype(self, dtype, order="K", casting="unsafe", subok=True, copy=True):

@@ -16,12 +16,13 @@ from chainrule.numpy.protocols import FUNCTIONS
 API_VERSION = "2024.12"
 
 _OWN = (
-    "arange", "array", "asarray", "ascontiguousarray", "copy", "empty", "empty_like", "eye",
+    "arange", "array", "asarray", "ascontiguousarray", "asfortranarray", "copy", "empty",
+    "empty_like", "eye",
     "from_dlpack", "full", "full_like", "geomspace", "identity", "linspace", "logspace",
     "ones", "ones_like", "tri", "zeros", "zeros_like",
 )  # fmt: skip
 OWN: dict[str, Any] = {name: getattr(creation, name) for name in _OWN}
-OWN["asanyarray"] = OWN["asfortranarray"] = creation.asarray
+OWN["asanyarray"] = creation.asarray
 
 # Names that never meet a traced value, or ask only for what is plain Python.
 PLAIN = frozenset(

@@ -9,6 +9,7 @@ import numpy as np
 from chainrule import errors
 from chainrule.numpy.creation import filled
 from chainrule.numpy.indexing import reshape_to
+from chainrule.numpy.joining import trim_zeros
 from chainrule.numpy.promotion import cast_to, dtype_of, result_dtype, shape_of
 from chainrule.numpy.protocols import implements
 from chainrule.numpy.shaping import array
@@ -24,21 +25,6 @@ _INT64 = np.dtype(np.int64)
 def _coefficients(p) -> Traced:
     p = array(p)
     return reshape_to(p, (1,)) if p.ndim == 0 else p
-
-
-@implements(np.trim_zeros)
-def trim_zeros(filt, trim="fb", axis=None):
-    """np.trim_zeros of a sequence: which entries are zero is decided by their value"""
-    x = array(filt)
-    if x.ndim != 1 or axis not in (None, 0, -1):
-        raise errors.NotSupported(
-            f"np.trim_zeros is supported for sequences only, at {line_text(user_line())}."
-        )
-    places = np.flatnonzero(value_needed(x, "trim_zeros", "Keep the zeros."))
-    if not places.size:
-        return x[:0]
-    first = places[0] if "f" in trim.lower() else 0
-    return x[first : places[-1] + 1 if "b" in trim.lower() else x.shape[0]]
 
 
 def _trimmed(p) -> Traced:

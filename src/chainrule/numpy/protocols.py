@@ -21,7 +21,9 @@ def implements(*functions: Callable):
     """Register the decorated function as the meaning of these NumPy functions on traced values."""
 
     def register(implementation: Callable) -> Callable:
-        for function in functions:
+        for function in set(functions):
+            if function in FUNCTIONS:
+                raise ValueError(f"{full_name(function)} is implemented twice")
             FUNCTIONS[function] = implementation
         return implementation
 

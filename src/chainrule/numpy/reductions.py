@@ -39,6 +39,8 @@ def reduced_axes(x: Traced, axis) -> tuple[int, ...]:
         return tuple(range(ndim))
     if type(axis) is int and -ndim <= axis < ndim:
         return (axis % ndim,)
+    if not ndim and type(axis) is int and axis in (0, -1):
+        return ()  # NumPy reduces a scalar along its first or last axis, too
     return tuple(sorted(axis_tuple(axis, ndim)))
 
 

@@ -282,8 +282,16 @@ def copyto(dst, src, casting="same_kind", where=True):
             f"Cannot cast array data from {allowed!r} to {target.dtype!r} according to the rule "
             f"{casting!r}, at {_line()}"
         )
-    value = cast_to(value, target.dtype)
+    value = _without_leading_ones(cast_to(value, target.dtype), target.ndim)
     write_whole(target, value, where if where is True else truth(where), "np.copyto")
+
+
+def _without_leading_ones(value, ndim: int):
+    """A value of more axes than its target, which NumPy lets pass where they have length 1."""
+    lead = max(np.ndim(value) - ndim, 0)
+    if not lead or any(n != 1 for n in value.shape[:lead]):
+        return value
+    return reshape(value, value.shape[lead:])
 
 
 @implements(np.put)

@@ -36,7 +36,7 @@ def fresh(x: Traced, boxed: bool = True) -> Traced:
     assert builder is not None
     out = Traced(builder, operand(builder, x), False, x.active)
     out.boxed = boxed
-    return layout.in_c_order(out)
+    return layout.in_order(out, "C")
 
 
 def array(x) -> Traced:
@@ -100,7 +100,7 @@ def _reshaped(x: Traced, shape, copy=None) -> Traced:
 def reshaped_view(x: Traced, shape) -> Traced:
     """A view of x's elements, in C order, in another shape."""
     if shape == x.shape:
-        return x if x.shape or x.boxed else fresh(x)
+        return x
     before = x.shape
     return view(
         x,
@@ -161,7 +161,7 @@ def transposed(x: Traced, axes: tuple[int, ...] | None = None) -> Traced:
     if axes is None:
         axes = tuple(range(x.ndim))[::-1]
     if axes == tuple(range(x.ndim)):
-        return x if x.shape or x.boxed else fresh(x)
+        return x
     back = inverse_permutation(axes)
     return view(
         x,

@@ -15,6 +15,7 @@ from chainrule.numpy.promotion import (
     broadcast_shape,
     broadcast_to,
     cast_to,
+    dtype_of,
     promoted_kind,
     resolve,
     shape_of,
@@ -79,11 +80,38 @@ def apply_ufunc(ufunc: np.ufunc, *arguments):
             f"np.{ufunc.__name__} is not supported on traced values, at {line_text(user_line())}."
         )
     ready = promoted(ufunc, arguments)
+    if ufunc in _OF_NEGATIVES and dtype_of(ready[0]) != dtype_of(ready[1]):
+        return _mixed_comparison(ufunc, *ready)
     if composed is not None:
         return _own(composed(*ready), ready)
     ready = _some_traced(ready, arguments)
     assert op is not None
     return bind(op, tuple(ready), {})
+
+
+# What comparing a negative number with an unsigned one gives, with the negative one first.
+_OF_NEGATIVES = {
+    np.equal: False,
+    np.not_equal: True,
+    np.less: True,
+    np.less_equal: True,
+    np.greater: False,
+    np.greater_equal: False,
+}
+
+
+def _mixed_comparison(ufunc, x, y):
+    """int64 with uint64, which NumPy compares exactly: no dtype holds both."""
+    x, y = traced(x), traced(y)
+    signed, answer = (x, _OF_NEGATIVES[ufunc]) if x.dtype.kind == "i" else (y, None)
+    if answer is None:  # x is unsigned: 3 < -1 is not what -1 < 3 is, but 3 == -1 is
+        same = ufunc in (np.equal, np.not_equal)
+        answer = _OF_NEGATIVES[ufunc] if same else not _OF_NEGATIVES[ufunc]
+    unsigned = np.dtype(np.uint64)
+    compared = apply_ufunc(ufunc, cast_to(x, unsigned), cast_to(y, unsigned))
+    negative = apply_ufunc(np.less, signed, signed.dtype.type(0))
+    return apply_ufunc(np.logical_or if answer else np.greater, *(
+        (negative, compared) if answer else (compared, negative)))  # fmt: skip
 
 
 def _own(result, arguments):

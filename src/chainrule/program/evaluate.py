@@ -178,11 +178,13 @@ def _copied(function, *arguments):
 
 def is_view(equation: Equation) -> bool:
     """Whether the value may share memory with the first input's."""
-    if not equation.op.view or not equation.outputs[0].type.ndim:
+    if not equation.op.view:
         return False
-    if equation.op.name != "index" or len(equation.inputs) == 1:
-        return True
-    return equation.inputs[1].type.ndim == 0  # index arrays copy, whole numbers do not
+    if equation.op.name != "index":
+        return True  # without axes too: a reshape to () is an array on the same memory
+    if not equation.outputs[0].type.ndim:
+        return False  # a NumPy scalar
+    return len(equation.inputs) == 1 or equation.inputs[1].type.ndim == 0  # index arrays copy
 
 
 class Memory:

@@ -15,14 +15,15 @@ from contextlib import contextmanager
 class Name(str):
     """A wished name; `of` is the name of the value that this one is the derivative of."""
 
-    __slots__ = ("of", "temporary")
+    __slots__ = ("also", "of", "temporary")
 
     of: str | None
+    also: list[str]  # further values that have the same derivative: c, where c = b + 1
     temporary: bool
 
     def __new__(cls, text: str, of: str | None = None, temporary: bool = False) -> Name:
         made = super().__new__(cls, text)
-        made.of, made.temporary = of, temporary
+        made.of, made.also, made.temporary = of, [], temporary
         return made
 
 
@@ -32,10 +33,18 @@ def derivative_name(name: str | None) -> Name | None:
 
 
 def suggest_name(value, name: str | None) -> None:
-    """Give a traced value's variable this name, unless it has one or is a literal."""
+    """Give a traced value's variable this name, unless it has one or is a literal.
+
+    A variable that is the derivative of one value already is noted to be that of another one, too.
+    """
     variable = getattr(value, "_var", None)
-    if name and variable is not None and not variable.is_literal and variable.name is None:
+    if not name or variable is None or variable.is_literal or variable.name is name:
+        return
+    if variable.name is None:
         variable.name = name
+    elif type(name) is type(variable.name) is Name and name.of and variable.name.of:
+        if name.of is not variable.name.of and not any(a is name.of for a in variable.name.also):
+            variable.name.also.append(name.of)
 
 
 class _Namer(threading.local):

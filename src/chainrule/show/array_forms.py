@@ -12,7 +12,9 @@ import numpy as np
 from chainrule.program.op import REGISTRY
 from chainrule.show.forms import FORMS, Form, Use, dtype_option
 from chainrule.show.fragments import (
+    ATOM,
     DEFAULT_DTYPES,
+    POWER,
     PRODUCT,
     Fragment,
     axis_option,
@@ -43,7 +45,7 @@ def _scale(use: Use) -> Fragment:
 
 
 def _select(use: Use) -> Fragment:
-    return use.at_scalar(call("np.where", *use.operands()))
+    return call("np.where", *use.operands())
 
 
 def _cast(use: Use) -> Fragment:
@@ -321,7 +323,26 @@ def _binary_exponent(use: Use) -> Fragment:
     return call("np.frexp", use.operand(0)).get("[1]")
 
 
+def _square(use: Use) -> Fragment:
+    if not use.out.ndim:
+        return call("np.square", use.operand(0))
+    return Fragment(f"{use.operand(0).within(ATOM)}**2", POWER)
+
+
+def _power(use: Use) -> Fragment:
+    """x**n for whole n; other powers, and single numbers, go other ways in NumPy's operator."""
+    exponent = use.equation.inputs[1]
+    if use.out.ndim and exponent.is_literal and not use.equation.inputs[0].is_literal:
+        value = exponent.value
+        if value.dtype.kind == "f" and value in _WHOLE_POWERS:
+            return Fragment(f"{use.operand(0).within(ATOM)}**{int(value)}", POWER)
+    return call("np.power", *use.operands())
+
+
+_WHOLE_POWERS = (3, 4, 5, 6, 7, 8, 9, 10)
+
 FORMS.update({
+    "square": _square, "power": _power,
     "scale": _scale, "select": _select, "cast": _cast, "clip": _clip, "join": _join,
     "floor_divide": _infix_on_arrays("floor_divide", "//"),
     "remainder": _infix_on_arrays("remainder", "%"),

@@ -78,10 +78,6 @@ class Use:
         x = self.equation.inputs[i]
         return number(x.value) if x.is_literal else self._fragments[i]
 
-    def at_scalar(self, made: Fragment) -> Fragment:
-        """`made[()]` where it is one number: a scalar and not an array without axes."""
-        return made if self.out.ndim else made.get("[()]")
-
 
 Form = Callable[[Use], Fragment]
 

@@ -94,7 +94,7 @@ class Reading:
             return False
         if equation.op.in_place is not None or number in self.memory.copied:
             return False
-        if isinstance(equation.op.derivative, Structural) or self.names.keeps_statement(out):
+        if isinstance(equation.op.derivative, Structural) or self._keeps_statement(equation):
             return False
         reader = found[0]
         equations = self.program.equations
@@ -103,6 +103,12 @@ class Reading:
         if not isinstance(equations[reader].op.derivative, Structural):
             return True
         return equations[reader].op.name == "cond" and equations[reader].inputs[0] is out
+
+    def _keeps_statement(self, equation: Equation) -> bool:
+        out = equation.outputs[0]
+        if equation.op.name == "broadcast" and getattr(out.name, "temporary", False):
+            return False
+        return self.names.keeps_statement(out, minor=equation.op.name == "index")
 
     def _has_line(self, var, readers) -> bool:
         """Whether a variable surely has a line of its own, or is an input."""

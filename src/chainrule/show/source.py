@@ -7,18 +7,24 @@ it was made for, and for the Python branches that were taken.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from chainrule.program.names import naming
 from chainrule.program.program import Program
+from chainrule.program.text import variable_names
+from chainrule.program.tree import flatten
+from chainrule.program.types import type_of
 from chainrule.show.definitions import Definitions
-from chainrule.show.fragments import Fragment, array
-from chainrule.show.signature import Signature, function_name
+from chainrule.show.ending import Ending, with_sections
+from chainrule.show.fragments import WIDTH, Fragment, array, dtype_text, scalar, wrapped
+from chainrule.show.memory_order import C_ORDER, DENSE
+from chainrule.show.python_numbers import unsafe_numbers
+from chainrule.show.signature import Signature, captured_names, is_small
 from chainrule.show.user_names import name_values
-from chainrule.show.writer import Body, Writer, role_of
+from chainrule.show.writer import Body, Writer
 from chainrule.tracing import Call, trace_call
 
 
@@ -49,47 +55,146 @@ def _open(call: Call) -> Program:
     return Program(p.inputs[n:], p.equations, p.outputs, p.inputs[:n], call.operands[:n], p.name)
 
 
-def source(f: Callable, *args, **kwargs) -> str:
+def source(f: Callable | Program, *args, **kwargs) -> str:
     """A Python function that computes `f(*args, **kwargs)` and needs only NumPy, as text.
 
-    `f` may be a derivative, such as `grad(g)`, or any function that calls derivatives. Executing
-    the text gives the same bits as the reference evaluator. Names are the user's own where the
+    `f` may be a derivative, such as `grad(g)`, or any function that calls derivatives, or a program
+    (then the function takes its inputs and returns the tuple of its outputs). Executing the text gives the same bits as the reference evaluator. Names are the user's own where the
     file tells them; `d_y` is the derivative of the result with respect to y. SciPy is imported
     where special functions need it. Small captured arrays are written out above the function;
     larger ones become keyword parameters. What the function writes to its arguments, the printed
     one writes too.
 
-    >>> print(source(lambda x: x * np.sin(x), 1.0))
-    import numpy as np
-    <BLANKLINE>
-    <BLANKLINE>
-    def f(x):
+    >>> print(source(lambda x: x * np.sin(x), 1.0).splitlines()[-1])
         return x * np.sin(x)
     """
+    if isinstance(f, Program):
+        return _program_source(f)
     call = _named_call(f, args, kwargs)
-    return _Source(call, Signature(f, args, kwargs, call)).text()
+    return _Source(call, Signature.of_call(f, args, kwargs), captured_names(f, call)).text()
 
 
-def program_source(program: Program) -> str:
-    """The source of a program: a function of its captured arrays and inputs to a tuple."""
-    closed = program.closed()
-    call = Call(closed, [None] * len(closed.inputs), 0, None, len(closed.outputs), [], {}, "f")
-    return _Source(call, None).text()
+def _program_source(program: Program) -> str:
+    closed, count = program.closed(), len(program.outputs)
+    hosts = [*program.captured_values, *(None for _ in program.inputs)]
+    structure = flatten((0.0,) * count)[1]
+    call = Call(closed, hosts, len(program.captured), structure, count, [], {}, program.name)
+    names = variable_names(program)
+    signature = Signature.of_names(program.name, [names[v] for v in program.inputs])
+    return _Source(call, signature, [names[v] for v in program.captured]).text()
 
 
 class _Source:
     """The text of one module: imports, constants, definitions, and the function."""
 
-    def __init__(self, call: Call, signature: Signature | None):
-        self.call, self.signature = call, signature
+    def __init__(self, call: Call, signature: Signature, names: list[str]):
+        self.call, self.signature, self._names = call, signature, names
 
     def text(self) -> str:
+        """The module's text."""
         taken: set[str] = set()
         while True:  # again, where a variable has the name of a definition
             self.definitions = Definitions()
             self.constants: list[str] = []
-            lines = self._function(taken)
+            self.writer = Writer(self.call.program, self.definitions, taken)
+            lines = self._function()
             clash = set(self.definitions.names) & self.writer.names.taken - taken
             if not clash:
                 return self._joined(lines)
             taken |= clash
+
+    def _joined(self, lines: list[str]) -> str:
+        blocks = ["\n".join(sorted(self.definitions.imports, key=_import_order))]
+        if self.constants:
+            blocks[0] += "\n\n" + "\n".join(self.constants)
+        blocks += [*self.definitions.blocks, "\n".join(lines)]
+        return "\n\n\n".join(blocks)
+
+    def _function(self) -> list[str]:
+        self.writer.names.taken |= {self.signature.name, *self.signature.parameter_names}
+        captured = self._captured()
+        inputs = [*captured, *map(Fragment, self.signature.leaves)]
+        body = self.writer.body(self.call.program, inputs, self._donated(), outermost=True)
+        self._note_layouts()
+        self._convert_numbers(body)
+        results = body.results()
+        lines_before_end = len(self.writer.lines)
+        ending = Ending(self.call, self.signature, self.writer, body, results, captured)
+        ending.write()
+        with_sections(self.writer, lines_before_end)
+        return [*wrapped(f"def {self.signature.name}({self._parameters()}):", ""),
+                *self._docstring(), *self.writer.lines]  # fmt: skip
+
+    def _parameters(self) -> str:
+        parameters = self.signature.parameter_text()
+        return ", ".join([*parameters, *(["*", *self.keywords] if self.keywords else [])])
+
+    def _captured(self) -> list[Fragment]:
+        """Names for the captured arrays: constants above the function, or keyword parameters."""
+        self.keywords: list[str] = []
+        self.notes: list[str] = []
+        out = []
+        hosts = self.call.operands[: self.call.leading]
+        for wish, host in zip(self._names, hosts, strict=True):
+            name = self.writer.names.new(wish)
+            out.append(Fragment(name))
+            if is_small(host):
+                number = host.ndim == 0 and len(out) - 1 not in self._donated()
+                value = scalar(host[()]) if number else array(host)
+                self.constants += wrapped(f"{name} = {value.text}", "")
+            else:
+                self.keywords.append(name)
+                self.notes.append(f"{name}: {_type_text(type_of(host))}, an array it closes over")
+        return out
+
+    def _donated(self) -> tuple[int, ...]:
+        """Inputs that the printed function may overwrite as it goes: those that it writes at last."""
+        hosts = self.call.operands
+        count = Counter(map(id, hosts))
+        written = {e.target for e in self.call.effects if e.target is not None}
+        return tuple(
+            sorted(
+                i for i in written
+                if isinstance(hosts[i], np.ndarray) and hosts[i].ndim and count[id(hosts[i])] == 1
+            )
+        )  # fmt: skip
+
+    def _note_layouts(self) -> None:
+        for var, host in zip(self.call.program.inputs, self.call.operands, strict=True):
+            if isinstance(host, np.ndarray):
+                dense = DENSE if host.flags.forc else None
+                self.writer.layouts.set(var, C_ORDER if host.flags.c_contiguous else dense)
+
+    def _convert_numbers(self, body: Body) -> None:
+        """Make NumPy scalars of arguments that may be Python numbers, where it matters."""
+        start = self.call.leading
+        for i in sorted(unsafe_numbers(body.program, body.reading.light)):
+            if i < start:
+                continue  # a captured array is NumPy's
+            var = body.program.inputs[i]
+            leaf = body.fragments[var].text
+            name = leaf if leaf.isidentifier() else self.writer.names.of(var)
+            self.writer.line(f"{name} = {dtype_text(var.type.dtype)}({leaf})")
+            body.fragments[var] = Fragment(name)
+
+    def _docstring(self) -> list[str]:
+        types = [v.type for v in self.call.program.inputs[self.call.leading :]]
+        parts = [
+            f"{leaf}: {_type_text(t)}" for leaf, t in zip(self.signature.leaves, types, strict=True)
+        ]
+        parts += [*self.signature.notes, *self.notes]
+        first = self.signature.words[0].upper() + self.signature.words[1:]
+        first = first if " " in self.signature.words else self.signature.words
+        line = f'    """{first}, for {", ".join(parts)}."""' if parts else f'    """{first}."""'
+        if len(line) <= WIDTH:
+            return [line]
+        return [f'    """{first}.', "", *(f"    {p}" for p in parts), '    """']
+
+
+def _import_order(line: str) -> tuple[bool, str]:
+    """Python's own modules first, as formatters sort them."""
+    return "numpy" in line or "scipy" in line, line.replace("from ", "import ")
+
+
+def _type_text(t) -> str:
+    return f"{t.dtype} {t.shape}" if t.ndim else str(t.dtype)

@@ -11,6 +11,7 @@ import numpy as np
 from chainrule.ops.elementwise import multiply
 from chainrule.program.evaluate import Memory
 from chainrule.program.liveness import last_uses, remove_dead
+from chainrule.program.names import Name
 from chainrule.program.op import Structural
 from chainrule.program.program import Equation, Literal, Operand, Program, Var
 
@@ -44,8 +45,11 @@ class _Folding:
     def _visit(self, equation: Equation) -> Equation | None:
         op, out = equation.op, equation.outputs[0]
         inputs = tuple([self._known.get(x, x) for x in equation.inputs])
-        if op.name in _PASSES_ON or self._does_nothing(op, equation.params, inputs):
-            self._known[out] = inputs[0]
+        same = self._same_as(equation, inputs)
+        if same is not None:
+            self._known[out] = same
+            if not same.is_literal and same.name is None:
+                same.name = out.name
             return None
         if inputs and all(x.is_literal for x in inputs):
             if len(equation.outputs) == 1 and not out.type.ndim and _is_foldable(op):
@@ -62,15 +66,37 @@ class _Folding:
             return equation
         return Equation(op, inputs, equation.params, equation.outputs, equation.line)
 
-    def _does_nothing(self, op, params, inputs) -> bool:
-        if op.name == "sum":
-            return params["axes"] == () and inputs[0].type.ndim == 0
-        return op.name == "broadcast" and params["shape"] == inputs[0].type.shape
+    def _same_as(self, equation: Equation, inputs) -> Operand | None:
+        """The operand that the equation passes on, if that is all it does."""
+        op, params, first = equation.op, equation.params, inputs[0] if inputs else None
+        if op.name in _PASSES_ON:
+            return first
+        if op.name == "sum" and params["axes"] == () and first.type.ndim == 0:
+            return first
+        if op.name == "broadcast" and params["shape"] == first.type.shape:
+            return first
+        if op.name in ("multiply", "divide", "scale") and _is_not_the_users(equation.outputs[0]):
+            first, second = self._with_numbers(inputs, equation.outputs[0])
+            if _is_one(second):
+                return first
+            if _is_one(first) and op.name != "divide":
+                return second
+        return None
 
     def _with_numbers(self, inputs, out: Var):
         """Elementwise operands with numbers in place of arrays filled with one number."""
         full = [x for x in inputs if x not in self._filled and x.type.shape == out.type.shape]
         return tuple([self._filled.get(x, x) for x in inputs]) if full else inputs
+
+
+def _is_one(x: Operand) -> bool:
+    return x.is_literal and x.type.inexact and x.value == 1
+
+
+def _is_not_the_users(var: Var) -> bool:
+    """Whether the user has not given the value a name."""
+    name = var.name
+    return name is None or (type(name) is Name and (name.temporary or name.of is not None))
 
 
 def _is_foldable(op) -> bool:

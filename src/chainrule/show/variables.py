@@ -25,16 +25,28 @@ class Names:
         self._shown: dict[int, str] = {}  # identity of a Name -> what it is shown as
         self._wishes = {v.name for v in variables if v.name and not _is_letter(v.name)}
         self._letters = _unused_letters(self)
-        self._bases = {id(v.name.of): v.name.of for v in variables if _is_derivative(v.name)}
+        derivatives = [v.name for v in variables if _is_derivative(v.name)]
+        self._bases = {id(name.of) for name in derivatives}
+        self._shared = {id(other) for name in derivatives for other in name.also}
 
-    def keeps_statement(self, var: Var) -> bool:
-        """Whether a variable has a line of its own: the user named it, or its derivative appears."""
+    def keeps_statement(self, var: Var, minor: bool = False) -> bool:
+        """Whether a variable has a line of its own: the user named it, or its derivative appears.
+
+        The value of a `minor` operation has one only if its derivative is its own.
+        """
         name = var.name
         if name is None:
             return False
         if type(name) is not Name or name.of is not None or not name.temporary:
             return True
-        return id(name) in self._bases
+        return id(name) in self._bases or (not minor and id(name) in self._shared)
+
+    def shared_by(self, var: Var) -> list[str]:
+        """What other values have this derivative: `d_c` and so on, where they are shown."""
+        if not _is_derivative(var.name):
+            return []
+        shown = [self._shown[id(other)] for other in var.name.also if id(other) in self._shown]
+        return [f"d_{text}" for text in shown]
 
     def bind(self, var: Var, text: str) -> None:
         """Note that a variable is shown as a text that is given elsewhere, such as a parameter."""

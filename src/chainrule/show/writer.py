@@ -14,6 +14,7 @@ from chainrule.show.control_flow import write_control_flow
 from chainrule.show.definitions import Definitions
 from chainrule.show.forms import Use, form_of
 from chainrule.show.fragments import (
+    WIDTH,
     Fragment,
     call,
     index_text,
@@ -61,7 +62,10 @@ class Writer:
         """Give a variable a value; returns its name."""
         name = wish or self.names.of(var)
         self.names.show(var, name)
-        self.line(f"{name} = {value}")
+        shared = self.names.shared_by(var)
+        note = f"  # also {', '.join(shared[:3])}{', ...' if shared[3:] else ''}" if shared else ""
+        text = f"{name} = {value}"
+        self.line(text + note if len(self._indent + text + note) <= WIDTH else text)
         return Fragment(name)
 
     def body(
@@ -81,6 +85,7 @@ class Body:
         self.fragments: dict[Operand, Fragment] = {}
         self._named = self.reading.names_of_memory()
         self._wishes: dict[Var, str] = {}
+        self._lines: set[Operand] = set()  # what has a line of its own
         self._makers = {v: e for e in program.equations for v in e.outputs}
         for var, fragment in zip(program.inputs, inputs, strict=True):
             self.fragments[var] = fragment
@@ -123,13 +128,20 @@ class Body:
         for o, fragment, owned in zip(self.program.outputs, found, self.owned_outputs(), strict=True):
             if o.is_literal:
                 out.append(scalar(o.value))
-            elif owned or not o.type.ndim:
+            elif not o.type.ndim:
+                out.append(fragment.get("[()]") if self._has_no_axes(o) else fragment)
+            elif owned:
                 out.append(fragment)
             elif self._is_filled(o):
                 out.append(self._filled(o))
             else:
                 out.append(call("np.copy", fragment))
         return out
+
+    def _has_no_axes(self, var: Operand) -> bool:
+        """Whether a scalar is printed as an array without axes."""
+        made = self._makers.get(var)
+        return made is not None and made.op.name in ("select", "reshape", "broadcast")
 
     def _is_filled(self, var: Operand) -> bool:
         made = self._makers.get(var)
@@ -170,6 +182,7 @@ class Body:
         if place in self.reading.inside and len(made.text) <= LONGEST_INSIDE:
             self.fragments[out] = made
             return
+        self._lines.add(out)
         self.fragments[out] = self._assign(out, made.text)
 
     def _assign(self, out: Var, text: str) -> Fragment:
@@ -212,7 +225,7 @@ class Body:
         _, value, *arrays = equation.inputs
         texts = [self.plain(a) for a in arrays]
         entries = index_text(texts, equation.params["at"], equation.inputs[0].type.shape)
-        given = self.plain(value)
+        given = self._value_written(value)
         if equation.op.name == "index_set":
             self.writer.line(f"{name}{entries} = {given}")
         elif arrays and arrays[0].type.ndim:
@@ -221,6 +234,16 @@ class Body:
             self.writer.line(f"np.add.at({name}, {key}, {given})")
         else:
             self.writer.line(f"{name}{entries} += {given}")
+
+    def _value_written(self, value: Operand) -> str:
+        """The value of an update; NumPy broadcasts it by itself."""
+        made = self._makers.get(value)
+        if made is None or made.op.name != "broadcast" or made.inputs[0].is_literal:
+            return self.plain(value)
+        if value in self._lines:
+            return self.plain(value)
+        axes = broadcast_axes(made.params["shape"], made.params["axes"])
+        return self.fragments[made.inputs[0]].get(axes).text
 
     def plain(self, x: Operand) -> str:
         """The text of an operand beside an array that gives it its dtype."""

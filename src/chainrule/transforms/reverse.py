@@ -167,6 +167,7 @@ def _transpose_equation(equation: Equation, arrived, env, moving, cotangent) -> 
     if isinstance(rule, Linear) and rule.accumulate is not None:
         x = equation.inputs[0]
         cotangent[x] = rule.accumulate(cotangent.get(x), ct, *values, **params)
+        suggest_name(cotangent[x], x.name)
         return
     _add_all(equation, linear, _transposed(equation, rule, ct, values, linear), cotangent)
 

@@ -1,0 +1,136 @@
+"""The end of a printed function: what it writes to its arguments, and what it returns."""
+
+from __future__ import annotations
+
+from chainrule.program.tree import LEAF, Static
+from chainrule.show.fragments import Fragment, tuple_text
+from chainrule.show.signature import Signature
+from chainrule.show.writer import Body, Writer, role_of
+from chainrule.tracing import Call, Change
+
+
+class Ending:
+    """Writes effects and the return statement from the outputs of the program."""
+
+    def __init__(
+        self, call: Call, signature: Signature, writer: Writer, body: Body,
+        results: list[Fragment], captured: list[Fragment],
+    ):  # fmt: skip
+        self.call, self.signature, self.writer, self.body = call, signature, writer, body
+        self.results = results
+        self.places = [*(c.text for c in captured), *signature.leaves]  # of the program's inputs
+
+    def write(self) -> None:
+        """The statements that end the function."""
+        if self.call.effects:
+            self._compute_all()
+            self._write_effects()
+        self._return()
+
+    def _compute_all(self) -> None:
+        """Give every result a name before anything that it may read is written."""
+        outputs = self.body.program.outputs
+        for i, made in enumerate(self.results):
+            if made.text.isidentifier() or made.text in self.places or outputs[i].is_literal:
+                continue
+            self.results[i] = self.writer.assign(outputs[i], made.text)
+
+    def _write_effects(self) -> None:
+        values = self.results[self.call.count :]
+        outputs = self.body.program.outputs[self.call.count :]
+        start = 0
+        for effect in self.call.effects:
+            found = values[start : start + effect.count]
+            own = outputs[start : start + effect.count]
+            start += effect.count
+            if effect.change is not None:
+                self._write_change(effect.change, found)
+            elif effect.target is not None:
+                place, value = self.places[effect.target], self._in_place(own[0], found[0])
+                if value != place:
+                    self.writer.line(f"{place}[...] = {value}")
+
+    def _in_place(self, var, made: Fragment) -> str:
+        """What is written: the place itself where it was updated as the function went along."""
+        return made.text if var.is_literal else self.body.fragments[var].text
+
+    def _write_change(self, change: Change, values: list[Fragment]) -> None:
+        place = self.signature.path_of(change.container)
+        if place is None:
+            self.writer.line("# an object that the function closes over changes too; not shown")
+            return
+        entry = self._entry(change)
+        if change.structure is None:
+            self.writer.line(f"{place}.pop({change.key!r})".replace("'", '"'))
+            return
+        texts = []
+        for host, weak, made in zip(change.hosts, change.weak, values, strict=True):
+            if host is not None:
+                texts.append(self._place_of(host))
+            else:
+                texts.append(_as_python(made) if weak else made.text)
+        items = change.structure.children if change.key is not None else None
+        if items is not None:
+            text = structure_text(items[0], iter(texts))
+        else:
+            text = structure_text(change.structure, iter(texts))
+        self.writer.line(f"{place}{entry} = {text}")
+
+    def _entry(self, change: Change) -> str:
+        if change.key is None:
+            return "[:]"
+        if isinstance(change.container, dict):
+            return f"[{change.key!r}]".replace("'", '"')
+        return f".{change.key}"
+
+    def _place_of(self, host) -> str:
+        """How an array of the caller's is written."""
+        for operand, place in zip(self.call.operands, self.places, strict=True):
+            if operand is host:
+                return place
+        return "None"
+
+    def _return(self) -> None:
+        texts = [made.text for made in self.results[: self.call.count]]
+        for i, host in self.call.returned.items():
+            texts[i] = self._place_of(host)
+        if texts or not isinstance(self.call.structure, Static):
+            self.writer.line(f"return {structure_text(self.call.structure, iter(texts), True)}")
+        elif self.call.structure.value is not None:
+            self.writer.line(f"return {structure_text(self.call.structure, iter(texts))}")
+
+
+def _as_python(made: Fragment) -> str:
+    return made.get(".item()").text
+
+
+def structure_text(structure, texts, bare: bool = False) -> str:
+    """A tree of this structure as Python writes it; objects of classes become dicts."""
+    if structure is LEAF:
+        return next(texts)
+    if isinstance(structure, Static):
+        value = structure.value
+        plain = value is None or isinstance(value, bool | str)
+        return repr(value) if plain else "None"
+    parts = [structure_text(child, texts) for child in structure.children]
+    kind = structure.kind
+    if kind is list:
+        return f"[{', '.join(parts)}]"
+    if isinstance(kind, type) and issubclass(kind, tuple):
+        return ", ".join(parts) if bare and len(parts) > 1 else tuple_text(parts)
+    keys = [repr(k).replace("'", '"') for k in structure.keys]
+    return "{" + ", ".join(f"{k}: {p}" for k, p in zip(keys, parts, strict=True)) + "}"
+
+
+def with_sections(writer: Writer, end: int) -> None:
+    """Put headings over the forward and the backward part, where one follows the other."""
+    roles = [(line, role_of(var) > 0, var) for line, var in writer.steps if line < end]
+    named = [(line, derived) for line, derived, var in roles if var is not None and var.name]
+    first = next((i for i, (_, derived) in enumerate(named) if derived), None)
+    if first is None or first == 0 or any(not derived for _, derived in named[first:]):
+        return
+    last_forward = named[first - 1][0]
+    start = min(line for line, _, _ in roles if line > last_forward)
+    writer.lines.insert(start, "    # backward: d_v is the derivative of the result with respect to v")
+    writer.lines.insert(start, "")
+    writer.lines.insert(named[0][0], "    # forward")
