@@ -17,6 +17,7 @@ from chainrule.batching import vmap
 from chainrule.control import checkpoint, cond, fori_loop, scan, while_loop
 from chainrule.custom import custom_derivative
 from chainrule.program.tree import register
+from chainrule.show.source import source, trace
 
 __all__ = [
     "checkpoint",
@@ -31,8 +32,10 @@ __all__ = [
     "linearize",
     "register",
     "scan",
+    "source",
     "special",
     "stop_gradient",
+    "trace",
     "value_and_grad",
     "vjp",
     "vmap",

@@ -149,7 +149,7 @@ def _run(call: Call, axes, size: int, out_axes, generators: set[int]):
             outputs[k] = next_draw(states[effect.target])
         elif effect.target is not None and axes[effect.target - call.leading]:
             outputs[k] = _moved(outputs[k], 0, axes[effect.target - call.leading])
-    call.returned = {}
+    call.returned, call.views = {}, {}  # results are stacks of the examples' results
     return call.finish(outputs)
 
 

@@ -33,6 +33,7 @@ from chainrule.program.trace import (
 )
 from chainrule.program.tree import Node, flatten, is_leaf, node_of, unflatten
 from chainrule.program.types import Type, is_supported, supported_names, type_of
+from chainrule.sharing import Holder, OwnView, own_view, refuse_overlaps
 
 
 class Call:
@@ -47,6 +48,7 @@ class Call:
         self.effects: list[Effect] = effects
         self.returned: dict[int, Any] = returned  # results that are arguments of the caller
         self.name: str = name
+        self.views: dict[int, OwnView] = {}  # results that are views of arguments
         self.generator_states: tuple[int, ...] = ()  # operands that captured generators hold
 
     def active(self, wanted) -> tuple[bool, ...]:
@@ -60,6 +62,8 @@ class Call:
         results = outputs[: self.count]
         for i, host in self.returned.items():
             results[i] = host
+        for i, own in self.views.items():
+            results[i] = own.made(results[i])
         return unflatten(self.structure, results)
 
     def apply_effects(self, outputs: list) -> None:
@@ -179,6 +183,8 @@ def _finish(builder: Builder, clones: Clones, out, name: str) -> Call:
         if now is not var:
             effects.append(_captured_effect(builder, host, cell, number))
             written.append(now)
+    if written:
+        refuse_overlaps(name, [*clones.holders(), *_captured_holders(builder, name)])
     program = builder.finish([*results, *written]).closed()
     program.name = name if name.isidentifier() else "f"
     give_names(program)
@@ -189,11 +195,23 @@ def _finish(builder: Builder, clones: Clones, out, name: str) -> Call:
         if type(leaf) is Traced and id(leaf) in clones.host_of
     }
     call = Call(program, operands, len(captured), structure, len(leaves), effects, returned, name)
+    call.views = {
+        i: own for i, leaf in enumerate(leaves) if (own := own_view(leaf, clones.host_of))
+    }
     owned = {id(cell) for cell, _ in builder.owned.values()}
     call.generator_states = tuple(
         i for i, (_, _, cell) in enumerate(captured) if id(cell) in owned
     )
     return call
+
+
+def _captured_holders(builder: Builder, name: str) -> list[Holder]:
+    """The arrays that the function closes over, and outer values that stand for arrays."""
+    return [
+        Holder(host, f"an array that {name} closes over", operand(builder, cell) is not var)
+        for var, host, cell in builder.captured
+        if isinstance(host, np.ndarray)
+    ]
 
 
 def _captured_effect(builder: Builder, host, cell, number: int) -> Effect:
@@ -308,6 +326,15 @@ class Clones:
             group = self.builder.aliases.setdefault(id(first), [first])
             group.append(made)
             self.builder.aliases[id(made)] = group
+
+    def holders(self) -> list[Holder]:
+        """The caller's arrays, each once, and which of them the function wrote."""
+        found: dict[int, Holder] = {}
+        for host, cell, var in self.cells:
+            if isinstance(host, np.ndarray) and id(host) not in found:
+                what = f"argument {var.name!r}" if var.name else "an argument"
+                found[id(host)] = Holder(host, what, operand(self.builder, cell) is not var)
+        return list(found.values())
 
     def effects(self, leading: int) -> tuple[list[Effect], list]:
         """What was written: effects, and the operands whose values they take, in order."""

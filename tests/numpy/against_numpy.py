@@ -76,5 +76,5 @@ def assert_same(found, expected, exact=True, path="result"):
     if exact:
         np.testing.assert_array_equal(a, b, err_msg=path)
     else:
-        digits = np.finfo(a.dtype).eps if a.dtype.kind in "fc" else 0.0
-        np.testing.assert_allclose(a, b, rtol=16 * digits, atol=16 * digits, err_msg=path)
+        digits = max(16 * np.finfo(a.dtype).eps, 1e-13) if a.dtype.kind in "fc" else 0.0
+        np.testing.assert_allclose(a, b, rtol=digits, atol=digits, err_msg=path)

@@ -80,9 +80,7 @@ def _shape(shape) -> tuple[int, ...]:
     lengths = shape if np.iterable(shape) else (shape,)
     found = tuple(operator.index(n) for n in lengths)
     if any(n < 0 for n in found):
-        raise errors.ShapeError(
-            f"negative dimensions are not allowed, at {line_text(user_line())}"
-        )
+        raise errors.ShapeError(f"negative dimensions are not allowed, at {line_text(user_line())}")
     return found
 
 
@@ -98,9 +96,7 @@ def _supported(dtype) -> np.dtype:
 
 def _check_device(device) -> None:
     if device not in (None, "cpu"):
-        raise ValueError(
-            f'Device not understood. Only "cpu" is allowed, but received: {device}'
-        )
+        raise ValueError(f'Device not understood. Only "cpu" is allowed, but received: {device}')
 
 
 # --- arrays like another ------------------------------------------------------------------------
@@ -368,5 +364,3 @@ def tri(N, M=None, k=0, dtype=float, *, like=None):
     columns = broadcast(iota(size=shape[1], dtype=counting), shape=shape, axes=(1,))
     one, zero = traced(dtype.type(1)), traced(dtype.type(0))
     return fresh(select(rows + operator.index(k) >= columns, one, zero))
-
-

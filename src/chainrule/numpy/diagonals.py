@@ -41,9 +41,7 @@ def diagonal(a, offset=0, axis1=0, axis2=1):
         )
     first, second = axis_index(axis1, x.ndim), axis_index(axis2, x.ndim)
     if first == second:
-        raise errors.ShapeError(
-            f"axis1 and axis2 cannot be the same, at {line_text(user_line())}"
-        )
+        raise errors.ShapeError(f"axis1 and axis2 cannot be the same, at {line_text(user_line())}")
     offset = operator.index(offset)
     return view(
         x,

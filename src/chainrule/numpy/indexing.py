@@ -129,8 +129,7 @@ def reshape_to(value, shape):
 def _checked(i: int, n: int, axis: int) -> int:
     if not -n <= i < n:
         raise errors.IndexOutOfRange(
-            f"index {i} is out of bounds for axis {axis} with size {n}, "
-            f"at {line_text(user_line())}"
+            f"index {i} is out of bounds for axis {axis} with size {n}, at {line_text(user_line())}"
         )
     return i + n if i < 0 else i
 

@@ -385,9 +385,7 @@ def unstack(x, /, *, axis=0):
     """np.unstack: a tuple of views, one per position along an axis."""
     x = array(x)
     if not x.ndim:
-        raise errors.ShapeError(
-            f"Input array must be at least 1-d., at {line_text(user_line())}"
-        )
+        raise errors.ShapeError(f"Input array must be at least 1-d., at {line_text(user_line())}")
     front = moveaxis(x, axis, 0)
     return tuple(front[i] for i in range(front.shape[0]))
 

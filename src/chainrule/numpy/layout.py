@@ -321,4 +321,3 @@ def _agreed_order(operands) -> list[int]:
     for shape, strides in operands:
         totals += [abs(s) for s in strides or c_strides(shape)]
     return sorted(range(len(totals)), key=lambda axis: (-totals[axis], axis))
-

@@ -83,9 +83,7 @@ def _widths(pad_width, ndim: int) -> tuple[tuple[int, int], ...]:
         raise TypeError("`pad_width` must be of integral type.")
     pairs = _pairs(given, ndim)
     if any(n < 0 for pair in pairs for n in pair):
-        raise errors.ShapeError(
-            f"index can't contain negative values, at {_line()}"
-        )
+        raise errors.ShapeError(f"index can't contain negative values, at {_line()}")
     return tuple((int(a), int(b)) for a, b in pairs)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 
 from chainrule import errors
@@ -186,7 +188,7 @@ for _function in (vecdot, matvec, vecmat):
 
 
 def _axis_list(axes) -> list[int]:
-    return list(axes) if hasattr(axes, "__iter__") else [axes]
+    return [operator.index(a) for a in (axes if hasattr(axes, "__iter__") else [axes])]
 
 
 @implements(np.tensordot)

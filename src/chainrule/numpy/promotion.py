@@ -40,6 +40,8 @@ def resolve(ufunc: np.ufunc, kinds: tuple) -> tuple[np.dtype, ...]:
     key = (ufunc, *kinds)
     found = _resolved.get(key)
     if found is None:
+        if all(kind is int for kind in kinds):  # NumPy compares Python ints as objects
+            kinds = (np.dtype(np.int64),) * len(kinds)
         found = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
         if not all(is_supported(d) for d in found):
             raise errors.DtypeError(f"np.{ufunc.__name__} on {kinds} gives unsupported dtypes.")

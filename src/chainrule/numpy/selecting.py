@@ -69,8 +69,7 @@ def select(condlist, choicelist, default=0):
     """np.select: for each element the first choice whose condition holds."""
     if len(condlist) != len(choicelist):
         raise errors.ShapeError(
-            "list of cases must be same length as list of conditions, "
-            f"at {line_text(user_line())}"
+            f"list of cases must be same length as list of conditions, at {line_text(user_line())}"
         )
     if not len(condlist):
         raise errors.ShapeError("select with an empty condition list is not possible")

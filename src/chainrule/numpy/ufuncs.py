@@ -373,11 +373,23 @@ def _rounded(op):
 
 
 def _complex_sign(x):
+    """x / |x|; of an infinite number the direction; 0 of zero."""
     if x.dtype.kind != "c":
         return elementwise.sign(x)
-    norm = _absolute(x)
+    re, im = elementwise.real(x), elementwise.imag(x)
+    unit = elementwise.join(_bounded(re, im), _bounded(im, re))
+    norm = _absolute(unit)
     safe = select(norm == 0, elementwise.constant_like(norm, 1.0), norm)
-    return x / cast_to(safe, x.dtype)
+    zero = elementwise.constant_like(x, 0.0)
+    return select(norm == 0, zero, unit / cast_to(safe, x.dtype))
+
+
+def _bounded(part, other):
+    """A part of a complex number, scaled down where one of the parts is infinite."""
+    one, zero, nan = (elementwise.constant_like(part, v) for v in (1.0, 0.0, np.nan))
+    endless = compare.isinf(part)
+    finite = select(endless, elementwise.copysign(one, part), part)
+    return select(compare.isinf(other), select(endless, nan, zero), finite)
 
 
 COMPOSED.update(

@@ -22,7 +22,17 @@ from chainrule.ops.compare import (
     signbit,
 )
 from chainrule.ops.select import constant_like, select
-from chainrule.program.op import Bilinear, Constant, Discrete, Edge, Linear, Op, elementwise
+from chainrule.program.op import (
+    TAKES,
+    Bilinear,
+    Constant,
+    Discrete,
+    Edge,
+    Linear,
+    Op,
+    elementwise,
+    elementwise_type,
+)
 from chainrule.program.trace import is_traced
 from chainrule.program.types import Type, array_type
 
@@ -92,12 +102,20 @@ scale = Op(
     scale_type,
     _scale_value,
     Bilinear(
-        left=lambda ct, p, t: scale(conj(t), ct),
-        right=lambda ct, p, t: scale(conj(p), ct),
+        left=lambda ct, p, t: scaled(conj(t), ct),
+        right=lambda ct, p, t: scaled(conj(p), ct),
     ),
     elementwise=True,
     doc="p * t, linear in each, and exactly 0 where either is exactly 0, whatever the other is",
 )
+
+def scaled(p, t):
+    """scale(p, t), as a plain product where t is a known number (such as the cotangent 1)."""
+    number = t._var.value if is_traced(t) and t._var.is_literal else None
+    if number is None or number == 0 or not np.isfinite(number):
+        return scale(p, t)
+    return p if number == 1 else multiply(p, t)
+
 
 # --- arithmetic ---------------------------------------------------------------------------------
 
@@ -160,7 +178,7 @@ log1p = elementwise("log1p", np.log1p, (lambda x, out: 1.0 / (1.0 + x),))
 
 
 def _share(x, y, power):
-    """The weight of x beside y, 1 / (1 + power(y - x)); 1/2 each where both are the same infinity."""
+    """The weight of x beside y, 1 / (1 + power(y - x)); 1/2 where both are the same infinity."""
     tie = equal(x, y) & isinf(x)
     difference = select(tie, constant_like(x, 0.0), y - x)
     return 1.0 / (1.0 + power(difference))
@@ -301,9 +319,17 @@ nextafter = elementwise("nextafter", np.nextafter, (_ones, None), takes="float")
 spacing = elementwise("spacing", np.spacing, Constant(), takes="float")
 gcd = elementwise("gcd", np.gcd, Discrete(), takes="integer")
 lcm = elementwise("lcm", np.lcm, Discrete(), takes="integer")
-bitwise_count = elementwise(
-    "bitwise_count", lambda x: np.bitwise_count(x).astype(x.dtype), Discrete(), takes="integer"
-)
+
+
+def _bitwise_count_type(x: Type) -> tuple[Type, ...]:
+    elementwise_type("bitwise_count", (x,), TAKES["integer"], None)
+    return (x.with_dtype(np.uint8),)
+
+
+bitwise_count = Op(
+    "bitwise_count", _bitwise_count_type, np.bitwise_count, Discrete(), elementwise=True,
+    doc="how many bits of |x| are 1, as uint8",
+)  # fmt: skip
 
 # --- complex parts ------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from chainrule.program.op import REGISTRY
-from chainrule.show.forms import FORMS, Form, Use, dtype_option
+from chainrule.show.forms import FORMS, Form, Use, as_arrays, dtype_option
 from chainrule.show.fragments import (
     ATOM,
     DEFAULT_DTYPES,
@@ -62,7 +62,7 @@ def _clip(use: Use) -> Fragment:
 
 
 def _join(use: Use) -> Fragment:
-    return call(use.definitions.function(_evaluate("join")), *use.operands())
+    return call(use.definitions.function(_evaluate("join")), *as_arrays(use))
 
 
 def _evaluate(name: str):
@@ -343,6 +343,7 @@ _WHOLE_POWERS = (3, 4, 5, 6, 7, 8, 9, 10)
 
 FORMS.update({
     "square": _square, "power": _power,
+    "stop_gradient": lambda use: use.operand(0), "barrier": lambda use: use.operand(0),
     "scale": _scale, "select": _select, "cast": _cast, "clip": _clip, "join": _join,
     "floor_divide": _infix_on_arrays("floor_divide", "//"),
     "remainder": _infix_on_arrays("remainder", "%"),

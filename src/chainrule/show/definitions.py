@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import importlib
 import inspect
 from functools import cache
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chainrule import errors
 
@@ -24,20 +25,26 @@ _IDENTITIES = {"apart", "apart_and_from_zero"}
 
 
 class Definitions:
-    """The definitions and imports that one printed source needs, in order."""
+    """The definitions and imports that one printed source needs, in order.
 
-    def __init__(self) -> None:
+    `function` is the name of the printed function itself, which no definition may have.
+    """
+
+    def __init__(self, function: str) -> None:
         self.blocks: list[str] = []
         self.imports: set[str] = {"import numpy as np"}
-        self.names: dict[str, object] = {}  # the name shown -> what it stands for
+        self.names: dict[str, object] = {function: None}  # the name shown -> what it stands for
         self._shown: dict[tuple[str, str], str] = {}
 
     def written(self, name: str, text: str) -> str:
-        """Enter a definition given as text; returns its name."""
-        if name not in self.names:
-            self.names[name] = text
-            self.blocks.append(text)
-        return name
+        """Enter a definition given as text, of a function or a constant; returns its name."""
+        shown = name
+        while self.names.get(shown, text) != text:
+            shown += "_"
+        if shown not in self.names:
+            self.names[shown] = text
+            self.blocks.append(text.replace(name, shown, 1) if shown != name else text)
+        return shown
 
     def module(self, name: str) -> str:
         """Import a module, such as `scipy.special`; returns its name."""
@@ -47,6 +54,15 @@ class Definitions:
     def function(self, function) -> str:
         """Enter a function of one of chainrule's modules; returns its name in the source."""
         return self.take(function.__module__, function.__qualname__)
+
+    def lambda_(self, name: str, value) -> str:
+        """Enter a lambda of one of chainrule's modules as a function of this name."""
+        node = copy.deepcopy(_lambda_node(value))
+        for part in ast.walk(node.body):
+            if isinstance(part, ast.Name) and part.id in _bindings(value.__module__):
+                part.id = self.take(value.__module__, part.id)
+        arguments, body = ast.unparse(node.args), ast.unparse(node.body)
+        return self.written(name, f"def {name}({arguments}):\n    return {body}")
 
     def take(self, module: str, name: str) -> str:
         """Enter what `name` is in a module of chainrule, with all that it uses."""
@@ -81,7 +97,7 @@ class Definitions:
         module, name = key
         inside = _local_names(_bindings(module)[name].node)
         plain = name.lstrip("_")
-        for wish in (plain, name, f"{plain}_of_{module.rpartition('.')[2]}"):
+        for wish in (plain, name, f"{plain}_of_{module.rpartition('.')[2]}", f"{plain}_"):
             if wish not in self.names and wish not in inside:
                 self.names[wish] = key
                 return wish
@@ -141,6 +157,28 @@ def _local_names(node: ast.stmt) -> frozenset[str]:
     return frozenset(inside)
 
 
+def is_plain_lambda(value) -> bool:
+    """Whether a function is a lambda that uses only what its module defines."""
+    code = getattr(value, "__code__", None)
+    if code is None or code.co_name != "<lambda>" or value.__closure__:
+        return False
+    return _lambda_node(value) is not None
+
+
+@cache
+def _lambdas(module: str) -> dict[tuple[int, int], ast.Lambda]:
+    """The lambdas of a module by where their bodies begin."""
+    tree = ast.parse("\n".join(_lines(module)))
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Lambda)]
+    return {(node.body.lineno, node.body.col_offset): node for node in nodes}
+
+
+def _lambda_node(value) -> Any:
+    spans = [(p[0], p[2]) for p in value.__code__.co_positions()]
+    found = _lambdas(value.__module__)
+    return next((found[span] for span in spans if span in found), None)
+
+
 class _Edits(ast.NodeVisitor):
     """The changes to one definition's text: names, annotations, errors, modules."""
 
@@ -168,18 +206,20 @@ class _Edits(ast.NodeVisitor):
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         if node.returns is not None:
             self._drop_return(node)
-        self.generic_visit(node)
+        for child in ast.iter_child_nodes(node):
+            if child is not node.returns:
+                self.visit(child)
 
     def _drop_return(self, node: ast.FunctionDef) -> None:
         """Remove ` -> annotation`, which ends before the colon of the def line."""
         returns = node.returns
         assert returns is not None
         line = _lines(self.module)[returns.lineno - 1]
-        arrow = line.rfind("->", 0, returns.col_offset)
-        start = arrow - 1 if arrow > 0 and line[arrow - 1] == " " else arrow
-        self._change(
-            returns.lineno, start, returns.end_lineno or 0, returns.end_col_offset or 0, ""
-        )
+        start = line.rfind(" ->", 0, returns.col_offset)
+        self._replace_span(returns, returns.lineno, start)
+
+    def _replace_span(self, node: ast.expr, line: int, start: int) -> None:
+        self._change(line, start, node.end_lineno or line, node.end_col_offset or 0, "")
 
     def visit_arg(self, node: ast.arg) -> None:
         if node.annotation is not None:

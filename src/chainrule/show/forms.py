@@ -19,7 +19,7 @@ from chainrule.ops.special.scipy_functions import ScipyFunction
 from chainrule.program.op import Op
 from chainrule.program.program import Equation
 from chainrule.program.types import Type
-from chainrule.show.definitions import Definitions
+from chainrule.show.definitions import Definitions, is_plain_lambda
 from chainrule.show.fragments import (
     BIT_AND,
     BIT_OR,
@@ -121,6 +121,10 @@ def _form_of_value(op: Op) -> Form | None:
     if module == "numpy" or module.startswith("numpy."):
         path = module.replace("numpy", "np", 1)
         return lambda use: call(f"{path}.{value.__name__}", *use.operands(), **params_of(use))
+    if is_plain_lambda(value):
+        return lambda use: call(
+            use.definitions.lambda_(op.name, value), *as_arrays(use), **params_of(use)
+        )
     return _form_of_function(value)
 
 
@@ -137,10 +141,10 @@ def _form_of_function(value) -> Form | None:
     module = sys.modules.get(getattr(value, "__module__", ""))
     if not name.isidentifier() or getattr(module, name, None) is not value:
         return None
-    return lambda use: call(use.definitions.function(value), *_as_arrays(use), **params_of(use))
+    return lambda use: call(use.definitions.function(value), *as_arrays(use), **params_of(use))
 
 
-def _as_arrays(use: Use) -> list[Fragment]:
+def as_arrays(use: Use) -> list[Fragment]:
     """Operands as chainrule's own functions take them: NumPy scalars, not plain numbers."""
     return [
         call(dtype_text(x.type.dtype), number(x.value)) if x.is_literal else use.operand(i)

@@ -94,11 +94,12 @@ class _Source:
         """The module's text."""
         taken: set[str] = set()
         while True:  # again, where a variable has the name of a definition
-            self.definitions = Definitions()
+            self.definitions = Definitions(self.signature.name)
             self.constants: list[str] = []
             self.writer = Writer(self.call.program, self.definitions, taken)
             lines = self._function()
-            clash = set(self.definitions.names) & self.writer.names.taken - taken
+            clash = set(self.definitions.names) - {self.signature.name}
+            clash = clash & self.writer.names.taken - taken
             if not clash:
                 return self._joined(lines)
             taken |= clash

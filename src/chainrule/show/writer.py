@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from chainrule import errors
+import chainrule.show.matrix_forms  # noqa: F401  (rows of the table of forms)
 from chainrule.program.names import Name
 from chainrule.program.op import Structural
 from chainrule.program.program import Equation, Operand, Program, Var

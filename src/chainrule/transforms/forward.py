@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule import errors
-from chainrule.ops.elementwise import add, multiply, negative, scale
+from chainrule.ops.elementwise import add, multiply, negative, scaled
 from chainrule.ops.shape import zeros_of
 from chainrule.program.liveness import remove_dead
 from chainrule.program.names import derivative_name, suggest_name
@@ -197,12 +197,12 @@ def scalar_of(p):
 
 
 def product(p, t):
-    """p * t for a partial derivative p: plain where p is a known number, else with strong zero."""
+    """p * t for a partial derivative p: plain where a factor is a known number, else strong zero."""
     if p is None:
         return None
     number = scalar_of(p)
     if number is None:
-        return scale(p, t)
+        return scaled(p, t)
     if number == 1:
         return t
     if number == 0:
