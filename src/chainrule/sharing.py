@@ -32,10 +32,7 @@ class OwnView:
         value = self._host
         try:
             for view in self._chain:
-                if type(value) is Traced:
-                    value = make_view(value, view.key, view.read, view.write)
-                else:
-                    value = view.read(value)
+                value = _again(view, value)
         except errors.LeakedValue:  # indexed by a value of the trace that has ended
             return otherwise
         if type(value) is Traced or (
@@ -43,6 +40,18 @@ class OwnView:
         ):
             return value
         return otherwise
+
+
+def _again(view: View, parent):
+    """The view made on another parent: a traced one, or an array of the caller's."""
+    if type(parent) is Traced:
+        return make_view(parent, view.key, view.read, view.write)
+    if view.key[0] == "broadcast":
+        return np.broadcast_to(parent, view.key[1])
+    value = view.read(parent)
+    if view.write is None:
+        value.flags.writeable = False
+    return value
 
 
 def own_view(value, host_of: dict) -> OwnView | None:

@@ -30,6 +30,7 @@ from chainrule.program.trace import (
     current,
     inline,
     operand,
+    raise_leaked,
 )
 from chainrule.program.tree import Node, flatten, is_leaf, node_of, unflatten
 from chainrule.program.types import Type, is_supported, supported_names, type_of
@@ -280,6 +281,8 @@ class Clones:
     def _leaf(self, value, name: str | None) -> Traced:
         number = len(self.leaves)
         self.leaves.append(value)
+        if type(value) is Traced and not self.builder.is_inside(value.builder):
+            raise_leaked(value)
         if self.types is not None and self.types[number] is not None:
             active = number in self.active or (type(value) is Traced and value.active)
             made = self.builder.input(self.types[number], _identifier(name), active=active)
@@ -358,30 +361,31 @@ class Clones:
                 a is b for a, b in zip(now.children, node.children, strict=True)
             ):
                 return
-            self._write(now.children, lambda new: original.__setitem__(slice(None), new),
+            self._write(list(now.children), lambda new: original.__setitem__(slice(None), new),
                         effects, written, original, None)  # fmt: skip
             return
         for key, child in zip(now.keys, now.children, strict=True):
             if key in before and before[key] is child:
                 continue
             self._write([child], _entry_writer(original, key), effects, written, original, key)
-        if isinstance(original, dict):
-            for key in node.keys:
-                if key not in now.keys:
-                    gone = Change(original, key)
-                    effects.append(Effect(0, lambda _, key=key: original.pop(key), None, gone))
+        for key in node.keys:
+            if key not in now.keys:
+                gone = Change(original, key)
+                effects.append(Effect(0, _entry_remover(original, key), None, gone))
 
     def _write(self, children: list, write, effects, written, original, place) -> None:
-        leaves, structure = flatten([self._original_of.get(id(c), c) for c in children])
+        leaves, structure = flatten(children, kept=self._original_of)
         hosts = [self.host_of.get(id(leaf)) if type(leaf) is Traced else None for leaf in leaves]
+        views = [own_view(leaf, self.host_of) for leaf in leaves]
         weak = [type(leaf) is Traced and leaf.weak for leaf in leaves]
         written += [as_operand(self.builder, leaf) for leaf in leaves]
 
         def apply(values: list) -> None:
             final = [
-                host if host is not None else _python_number(value) if is_weak else value
-                for host, value, is_weak in zip(hosts, values, weak, strict=True)
-            ]
+                host if host is not None else _python_number(value) if is_weak
+                else view.made(value) if view else value
+                for host, view, value, is_weak in zip(hosts, views, values, weak, strict=True)
+            ]  # fmt: skip
             write(unflatten(structure, final))
 
         change = Change(original, place, structure, hosts, weak)
@@ -414,6 +418,16 @@ def _entry_writer(original, key):
             object.__setattr__(original, key, new[0])
 
     return write
+
+
+def _entry_remover(original, key):
+    def remove(_: list) -> None:
+        if isinstance(original, dict):
+            del original[key]
+        else:
+            object.__delattr__(original, key)
+
+    return remove
 
 
 def run(plan: Plan, operands: list) -> list:

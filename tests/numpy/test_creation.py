@@ -186,7 +186,6 @@ def test_errors_name_the_line():
 NOT_DISPATCHED = {
     "np.zeros then fill": lambda x: np.zeros(3).__setitem__(0, x),
     "np.array of a list": lambda x: np.array([x, 2.0]),
-    "np.full": lambda x: np.full(3, x),
     "float": lambda x: float(x),
 }
 

@@ -44,7 +44,7 @@ samples("fmod", uniform(1, 9), uniform(1, 5), dtypes=REAL,
 samples("absolute", uniform(-5, 5), truth=abs, dtypes="bhilefd", extra=[1e300, -1e-300])
 samples("sign", uniform(-5, 5), truth=mp.sign, dtypes=REAL)
 samples("square", uniform(-5, 5), truth=lambda x: x * x, dtypes=NUMBERS, extra=[0.0, -1e150])
-samples("power", uniform(0.1, 5), uniform(-3, 3), truth=lambda x, y: x**y, dtypes="efdFD", ulps=6,
+samples("power", uniform(0.1, 5), uniform(-3, 3), truth=lambda x, y: x**y, dtypes="efdFD",
         extra=[(2.0, 0.5), (1e-100, 2.0), (7.0, -1.0)])  # fmt: skip
 samples("power", uniform(-3, 3), literal(3.0), truth=lambda x, y: x**y, extra=[(0.0, 3.0)])
 samples("power", integers(1, 4), integers(0, 3), dtypes="bhilBHIL")
@@ -65,7 +65,7 @@ samples("log1p", uniform(-0.9, 9), truth=mp.log1p, dtypes="efd", extra=[1e-20, 1
 samples("logaddexp", uniform(-5, 5), uniform(-5, 5), dtypes="efd",
         truth=lambda x, y: mp.log(mp.exp(x) + mp.exp(y)), value_ulps=16,
         extra=[(700.0, -30.0), (-700.0, -701.0), (1.0, 1.0)])  # fmt: skip
-samples("logaddexp2", uniform(-5, 5), uniform(-5, 5), dtypes="efd", ulps=8, value_ulps=16,
+samples("logaddexp2", uniform(-5, 5), uniform(-5, 5), dtypes="efd", value_ulps=16,
         truth=lambda x, y: mp.log(2**x + 2**y, 2), extra=[(1000.0, 980.0), (1.0, 1.0)])  # fmt: skip
 
 # --- trigonometric and hyperbolic ---------------------------------------------------------------
@@ -76,7 +76,7 @@ samples("tan", uniform(-1.5, 1.5), truth=mp.tan, dtypes="efdFD", extra=[1.5707, 
 samples("arcsin", uniform(-0.99, 0.99), truth=mp.asin, dtypes="efdFD", extra=[0.0, 1 - 1e-12])
 samples("arccos", uniform(-0.99, 0.99), truth=mp.acos, dtypes="efdFD", extra=[0.0, -1 + 1e-12])
 samples("arctan", uniform(-5, 5), truth=mp.atan, dtypes="efdFD", extra=[0.0, 1e8])
-samples("arctan2", uniform(-5, 5), uniform(-5, 5), truth=mp.atan2, dtypes="efd", ulps=6,
+samples("arctan2", uniform(-5, 5), uniform(-5, 5), truth=mp.atan2, dtypes="efd",
         extra=[(1e-9, -1.0), (1.0, 0.0), (1e200, 1e200)])  # fmt: skip
 samples("hypot", uniform(-5, 5), uniform(-5, 5), truth=mp.hypot, dtypes="efd",
         extra=[(3e200, 4e200), (3e-200, 4e-200)])  # fmt: skip

@@ -15,12 +15,14 @@ from chainrule.numpy import (
     einsum,
     entrywise,
     fourier,
+    histograms,
     indexing,
     interception,
     joining,
     layout,
     linalg_products,
     linear_algebra,
+    memory,
     methods,
     namespace,
     nan_reductions,
@@ -34,6 +36,7 @@ from chainrule.numpy import (
     quantiles,
     reductions,
     reordering,
+    scimath,
     scipy_special,
     selecting,
     sets,
@@ -42,6 +45,8 @@ from chainrule.numpy import (
     statistics,
     ufunc_methods,
     ufuncs,
+    undispatched,
+    windows,
 )
 
 operators.install()

@@ -5,6 +5,8 @@ apply_along_axis, apply_over_axes and piecewise are Python loops, as in NumPy.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from chainrule import errors
@@ -39,11 +41,11 @@ def apply_along_axis(func1d, axis, arr, *args, **kwargs):
 @implements(np.apply_over_axes)
 def apply_over_axes(func, a, axes):
     """np.apply_over_axes: func(a, axis) for one axis after the other, which keep length one."""
-    out = array(a)
+    out: Any = array(a)
     ndim = out.ndim
     for axis in axes if np.iterable(axes) else (axes,):
         axis = axis_index(axis, ndim)
-        result = array(func(out, axis))
+        result: Any = array(func(out, axis))
         if result.ndim != ndim:
             result = np.expand_dims(result, axis)
             if result.ndim != ndim:

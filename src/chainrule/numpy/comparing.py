@@ -6,6 +6,8 @@ Answers about shapes and dtypes are plain Python; answers about values are trace
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from chainrule.numpy.promotion import (
@@ -157,7 +159,7 @@ def array_equiv(a1, a2):
 
 
 def _all_equal(x: Traced, y: Traced, equal_nan: bool):
-    same = x == y
+    same: Any = x == y
     if equal_nan and x.dtype.kind in "fc" and y.dtype.kind in "fc":
         same = same | (np.isnan(x) & np.isnan(y))
     return same.all()

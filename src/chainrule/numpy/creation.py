@@ -8,6 +8,7 @@ they are NumPy's own functions.
 from __future__ import annotations
 
 import operator
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from chainrule.numpy.promotion import (
 from chainrule.numpy.protocols import implements
 from chainrule.numpy.shaping import array as as_traced
 from chainrule.numpy.shaping import fresh
+from chainrule.numpy.undispatched import replaces
 from chainrule.ops.select import select
 from chainrule.ops.shape import broadcast, iota
 from chainrule.program.text import line_text
@@ -52,6 +54,7 @@ def empty(shape, dtype=float, order="C", *, device=None, like=None):
     return _of_value(0, shape, dtype, order, device)
 
 
+@replaces("numpy")
 def full(shape, fill_value, dtype=None, order="C", *, device=None, like=None):
     """np.full, also for a traced fill value."""
     _check_device(device)
@@ -62,7 +65,7 @@ def full(shape, fill_value, dtype=None, order="C", *, device=None, like=None):
     return layout.in_order(fresh(broadcast_to(out, _shape(shape))), order)
 
 
-def _of_value(value: int, shape, dtype, order: str, device):
+def _of_value(value: int, shape, dtype, order: Any, device):
     _check_device(device)
     dtype = np.dtype(float if dtype is None else dtype)
     if current() is None:
@@ -211,16 +214,19 @@ def from_dlpack(x, /, *, device=None, copy=None):
 # --- ranges -------------------------------------------------------------------------------------
 
 
+_plain_range: Any = np.arange
+
+
 def arange(start, stop=None, step=1, dtype=None, *, device=None, like=None):
     """np.arange, also for traced bounds (whose values decide the length, so must be at hand)."""
     _check_device(device)
     if stop is None:
         start, stop = 0, start
     if current() is None:
-        return np.arange(start, stop, step, dtype)
+        return _plain_range(start, stop, step, dtype)
     if any(type(v) is Traced for v in (start, stop, step)):
         return _traced_range(start, stop, step, dtype)
-    values = np.arange(start, stop, step, dtype)
+    values = _plain_range(start, stop, step, dtype)
     _supported(values.dtype)
     if values.dtype.kind in "iu" and values.size and (values[0], step) == (0, 1):
         return fresh(iota(size=values.size, dtype=values.dtype))

@@ -163,7 +163,7 @@ def _normal_key(x: Traced, key) -> tuple[Traced, tuple, bool]:
             f"too many indices for array: array is {x.ndim}-dimensional, but {used} were indexed, "
             f"at {line_text(user_line())}"
         )
-    fill = [slice(None)] * (x.ndim - used)
+    fill: list = [slice(None)] * (x.ndim - used)
     dots = [place for place, e in enumerate(entries) if e is Ellipsis]
     if len(dots) > 1:
         raise errors.IndexOutOfRange(
@@ -364,8 +364,12 @@ class _AdvancedPlan:
     """How x[key] with index arrays is read and written, worked out once for both."""
 
     def __init__(self, x: Traced, key: tuple):
-        self.arrays, front, at, kept = [], [], [], []
-        places, axis = [], 0
+        self.arrays: list[Traced] = []
+        front: list[int] = []  # axes that index arrays read
+        at: list[tuple] = []  # the other axes, and what is read of them
+        kept: list[tuple[int, int]] = []  # place in the key and length, of what stays an axis
+        places: list[int] = []  # of index arrays and ints, in the key
+        axis = 0
         for place, entry in enumerate(key):
             if entry is None:
                 kept.append((place, 1))

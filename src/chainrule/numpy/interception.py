@@ -2,9 +2,10 @@
 
 Why: nearly every library function begins with `x = np.asarray(x)`, and these few functions are the
 ones that NumPy gives no protocol. On a traced value they would ask for a constant, which loses the
-derivative (and so raises). While a trace is open anywhere, five attributes of the numpy module are
+derivative (and so raises). While a trace is open anywhere, attributes of the numpy module are
 therefore replaced by wrappers: an argument that is itself a traced value passes through (cast where
 a dtype is given, copied by `np.array`); everything else goes to NumPy's own function unchanged.
+The functions of `undispatched.py` are replaced in the same way.
 
 Lists that hold traced values, `buffer[0] = x` and `math.sin(x)` still raise: there the code must be
 told apart from code that means a constant. Names imported earlier with `from numpy import asarray`
@@ -14,22 +15,25 @@ are not reached.
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 
 import numpy as np
 
 from chainrule import errors
 from chainrule.numpy import layout
 from chainrule.numpy.promotion import cast_to
+from chainrule.numpy.undispatched import REPLACED, dispatching
 from chainrule.program.text import line_text
-from chainrule.program.trace import Traced, user_line
+from chainrule.program.trace import Traced, concrete_value, user_line
 from chainrule.program.types import is_supported
 
 _lock = threading.Lock()
 _users = 0
-_originals: dict[str, object] = {}
+_originals: dict[tuple[ModuleType, str], object] = {}
 
 
 @contextmanager
@@ -54,13 +58,23 @@ def dispatching_asarray() -> Iterator[None]:
 
 def _replace() -> None:
     for name, convert in _CONVERSIONS.items():
-        _originals[name] = getattr(np, name)
-        setattr(np, name, _wrapper(_originals[name], convert))
+        original = getattr(np, name)
+        _put(np, name, original, _wrapper(original, convert))
+    for (module_name, name), implementation in REPLACED.items():
+        module = sys.modules.get(module_name)
+        original = getattr(module, name, None) if module is not None else None
+        if original is not None:
+            _put(module, name, original, dispatching(original, implementation))
+
+
+def _put(module: ModuleType, name: str, original, replacement) -> None:
+    _originals[module, name] = original
+    setattr(module, name, replacement)
 
 
 def _restore() -> None:
-    for name, original in _originals.items():
-        setattr(np, name, original)
+    for (module, name), original in _originals.items():
+        setattr(module, name, original)
     _originals.clear()
 
 
@@ -111,10 +125,45 @@ def _has_order(x: Traced, order) -> bool:
 
 def copied(object: Traced, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, like=None):
     """A traced value as np.array returns it: a copy, with at least `ndmin` axes."""
+    if subok:
+        _refuse_masked(sys._getframe(2))
     out = as_traced_array(object, dtype, order, copy=copy)
     if ndmin > out.ndim:
         out = out.reshape((1,) * (ndmin - out.ndim) + out.shape)
     return out
+
+
+def _checked_finite(a: Traced, dtype=None, order=None):
+    """np.asarray_chkfinite; where no value is at hand there is nothing to check."""
+    out = as_traced_array(a, dtype, order)
+    value = concrete_value(out) if out.dtype.kind in "fc" else None
+    if value is not None and not np.isfinite(value).all():
+        raise ValueError(f"array must not contain infs or NaNs, at {line_text(user_line())}")
+    return out
+
+
+def _refuse_masked(caller) -> None:
+    """np.ma begins with np.array(x, subok=True), and would then take the values out of x."""
+    if caller.f_globals.get("__name__") == "numpy.ma.core":
+        raise errors.NotSupported(
+            f"masked arrays (np.ma) are not supported on traced values, at "
+            f"{line_text(user_line())}: use np.where(mask, other, x), the where= option of sums "
+            "and means, or x[~mask]."
+        )
+
+
+_FLAGS = {"O": "owndata", "W": "writeable", "A": "aligned"}
+
+
+def _required(a: Traced, dtype=None, requirements=None, *, like=None):
+    """np.require: in the layout asked for, and a copy where the memory is not as asked."""
+    letters = {name.upper()[0] for name in requirements or ()} - {"E"}
+    if letters >= {"C", "F"}:
+        raise ValueError('Cannot specify both "C" and "F" order')
+    order = "F" if "F" in letters else "C" if "C" in letters else None
+    out = as_traced_array(a, dtype, order)
+    kept = all(out.flags[_FLAGS[letter]] for letter in letters & set(_FLAGS))
+    return out if kept else out.copy(order or "A")
 
 
 def _contiguous(a: Traced, dtype=None, *, like=None):
@@ -133,4 +182,6 @@ _CONVERSIONS = {
     "array": copied,
     "ascontiguousarray": _contiguous,
     "asfortranarray": _fortran,
+    "asarray_chkfinite": _checked_finite,
+    "require": _required,
 }

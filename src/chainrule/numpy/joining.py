@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def concatenate(arrays, /, axis=0, out=None, *, dtype=None, casting="same_kind")
     return stored(joined, out, "np.concatenate")
 
 
-def _of_one_dtype(parts: list[Traced], dtype, casting: str) -> list:
+def _of_one_dtype(parts: list[Traced], dtype, casting: Any) -> list:
     wanted = result_dtype(*parts) if dtype is None else np.dtype(dtype)
     for part in parts:
         if not np.can_cast(part.dtype, wanted, casting):
@@ -432,10 +433,8 @@ def trim_zeros(filt, trim="fb", axis=None):
     """np.trim_zeros: the part between the first and the last element that is not zero."""
     value = _at_hand(filt)
     x = array(filt)
-    if axis is None:
-        axes = range(x.ndim)
-    else:
-        axes = [axis_index(i, x.ndim) for i in (axis if np.iterable(axis) else (axis,))]
+    axis = range(x.ndim) if axis is None else axis
+    axes = [axis_index(i, x.ndim) for i in (axis if np.iterable(axis) else (axis,))]
     places = np.nonzero(value)
     key = [slice(None)] * x.ndim
     for along in axes:

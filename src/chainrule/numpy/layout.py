@@ -11,6 +11,8 @@ Strides are counted in elements; None stands for C order without gaps.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -151,7 +153,8 @@ def _kept_order(shape: Shape, operands) -> Strides:
         return None
     shadows = [_shadow(n, s) for n, s in operands]
     flags = [["readonly"]] * len(shadows) + [["writeonly", "allocate"]]
-    made = np.nditer([*shadows, None], ["zerosize_ok"], flags, order="K").operands[-1]
+    iterator: Any = np.nditer  # its stubs want literals
+    made = iterator([*shadows, None], ["zerosize_ok"], flags, order="K").operands[-1]
     return _packed(shape, sorted(range(made.ndim), key=lambda a: (-made.strides[a], a)))
 
 
@@ -233,7 +236,15 @@ def _of_complex_part(shape, strides, out_shape) -> Strides:
     return _spelled_out(out_shape, tuple(2 * s for s in strides))
 
 
-_VIEWS = {
+def _of_windows(shape, strides, out_shape, axes) -> Strides:
+    return normal(out_shape, (*strides, *(strides[axis] for axis in axes)))
+
+
+def _of_given_strides(shape, strides, out_shape, given) -> Strides:
+    return normal(out_shape, given)
+
+
+_VIEWS: dict[str, Callable] = {
     "index": _of_part,
     "transpose": _of_transpose,
     "reshape": _of_reshape,
@@ -243,6 +254,8 @@ _VIEWS = {
     "einsum": _of_einsum,
     "real": _of_complex_part,
     "imag": _of_complex_part,
+    "windows": _of_windows,
+    "strided": _of_given_strides,
 }
 
 

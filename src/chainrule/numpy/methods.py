@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from chainrule import errors
@@ -138,9 +140,10 @@ def reshape(self, *shape, order="C", copy=None):
 
 def transpose(self, *axes):
     """np.transpose, with the axes as one tuple or as arguments."""
+    wanted: Any = axes or None
     if len(axes) == 1 and (axes[0] is None or np.iterable(axes[0])):
-        axes = axes[0]
-    return shaping.transpose(self, axes if axes is None or len(axes) else None)
+        wanted = axes[0]
+    return shaping.transpose(self, wanted)
 
 
 def conj(self):

@@ -223,10 +223,18 @@ def _round(self, digits=None):
     return self.round(digits)
 
 
-def _refuse_copying(self, *_):
+def _copied(self):
+    return self.copy("K")
+
+
+def _deep_copied(self, memo):
+    return self.copy("K")
+
+
+def _refuse_pickling(self, *_):
     raise errors.ConcreteValueNeeded(
-        f"a traced value cannot be pickled or deep-copied, at {line_text(user_line())}; "
-        "use x.copy()."
+        f"a traced value cannot be pickled, at {line_text(user_line())}: return it from the traced "
+        "function and store what the call gives."
     )
 
 
@@ -242,7 +250,8 @@ def install() -> None:
         "__index__": _index, "__array__": _array, "item": _item, "tolist": _tolist,
         "__len__": _len, "__iter__": _iter, "__contains__": _contains, "__round__": _round,
         "__getitem__": get_item, "__setitem__": set_item, "__repr__": _repr, "__format__": _format,
-        "__array_ufunc__": array_ufunc, "__reduce__": _refuse_copying, "__hash__": None,
+        "__array_ufunc__": array_ufunc, "__reduce__": _refuse_pickling, "__hash__": None,
+        "__copy__": _copied, "__deepcopy__": _deep_copied,
     }  # fmt: skip
     for name, method in methods.items():
         setattr(Traced, name, method)

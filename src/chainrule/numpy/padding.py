@@ -6,11 +6,13 @@ np.pad itself makes from 0, 1, ..., n - 1; the others compute a value and repeat
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from chainrule import errors
 from chainrule.numpy import layout
-from chainrule.numpy.promotion import broadcast_to, cast_to, traced
+from chainrule.numpy.promotion import as_array, broadcast_to, cast_to, traced
 from chainrule.numpy.protocols import implements
 from chainrule.numpy.shaping import array, fresh
 from chainrule.ops.join import concatenate
@@ -32,6 +34,7 @@ _OPTIONS = {
     "symmetric": {"reflect_type"},
     "wrap": set(),
 }
+_pad_plain: Any = np.pad
 _STATISTICS = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median}
 
 
@@ -89,27 +92,9 @@ def _widths(pad_width, ndim: int) -> tuple[tuple[int, int], ...]:
 
 def _pairs(given, ndim: int) -> list[tuple]:
     """One (before, after) pair per axis, by NumPy's broadcasting of such options."""
-    if type(given) is not Traced:
-        if isinstance(given, list | tuple) and any(type(v) is Traced for v in _leaves(given)):
-            given = _nested(given)
-        else:
-            given = np.asarray(given)
-    wide = np.broadcast_to(given, (ndim, 2))
+    given = as_array(given)
+    wide = np.broadcast_to(given if type(given) is Traced else np.asarray(given), (ndim, 2))
     return [(wide[axis, 0], wide[axis, 1]) for axis in range(ndim)]
-
-
-def _leaves(value):
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _leaves(item)
-    else:
-        yield value
-
-
-def _nested(value) -> Traced:
-    if not isinstance(value, list | tuple):
-        return array(value)
-    return np.stack([_nested(item) for item in value])
 
 
 # --- modes --------------------------------------------------------------------------------------
@@ -149,7 +134,7 @@ def _pad_axis(x: Traced, axis: int, widths, mode: str, options, original: Traced
             f"can't extend empty axis {axis} using modes other than 'constant' or 'empty', "
             f"at {_line()}"
         )
-    places = np.pad(np.arange(n), widths, mode=mode)
+    places = _pad_plain(np.arange(n), widths, mode)
     return x[(slice(None),) * axis + (places,)]
 
 
@@ -206,7 +191,7 @@ def _odd(x: Traced, axis: int, widths, mode: str) -> Traced:
         n = x.shape[axis]
         whole = (n - skip) // period * period  # NumPy mirrors whole periods only
         left, right = min(before, whole), min(after, whole)
-        pieces = [x]
+        pieces: list = [x]
         if left:
             mirrored = np.flip(_part(x, axis, skip, skip + left), axis)
             pieces.insert(0, 2 * _part(x, axis, 0, 1) - mirrored)

@@ -168,8 +168,21 @@ def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
 
 @implements(np.roots)
 def roots(p):
-    """Refused: which root is which changes with the coefficients."""
-    raise errors.NotSupported(
-        f"np.roots is not supported on traced values, at {line_text(user_line())}: use "
-        "np.linalg.eigvals of the companion matrix, or chainrule.root at the root you want."
-    )
+    """np.roots: the eigenvalues of the companion matrix; leading and trailing zeros by value"""
+    p = _coefficients(p)
+    if p.ndim != 1:
+        raise errors.ShapeError(f"Input must be a rank-1 array, at {line_text(user_line())}.")
+    places = np.flatnonzero(value_needed(p, "roots", "np.linalg.eigvals takes the matrix."))
+    if not places.size:
+        return np.array([])
+    zeros = p.shape[0] - int(places[-1]) - 1
+    p = p[int(places[0]) : int(places[-1]) + 1]
+    p = p if p.dtype.kind in "fc" else cast_to(p, np.dtype(np.float64))
+    n = p.shape[0] - 1
+    if not n:
+        return filled((zeros,), 0, np.dtype(np.float64))
+    companion = filled((n, n), 0, p.dtype)
+    companion[1:, :-1] = np.eye(n - 1)
+    companion[0, :] = -p[1:] / p[0]
+    found = np.linalg.eigvals(companion)
+    return np.concatenate((found, filled((zeros,), 0, found.dtype)))

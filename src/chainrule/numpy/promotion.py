@@ -144,6 +144,7 @@ def broadcast_to(value, shape: tuple[int, ...]):
         )
     lead = len(shape) - len(have)
     kept = [a for a, n in enumerate(have) if n == shape[lead + a]]
+    value = traced(value)  # an array is captured as it is, not as a view that this function made
     if len(kept) != len(have):
         value = reshape(value, shape=tuple(have[a] for a in kept))
     return broadcast(value, shape=shape, axes=tuple(lead + a for a in kept))

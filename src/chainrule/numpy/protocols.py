@@ -15,6 +15,8 @@ from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, user_line
 
 FUNCTIONS: dict[Callable, Callable] = {}
+# Modules that use other functions of NumPy only, so that theirs run on traced values as they are.
+_WRITTEN_IN_NUMPY = ("numpy.polynomial.polynomial",)
 
 
 def implements(*functions: Callable):
@@ -33,12 +35,14 @@ def implements(*functions: Callable):
 def array_function(self, func, types, args, kwargs):
     """The `__array_function__` of traced values."""
     implementation = FUNCTIONS.get(func)
+    if implementation is None and func.__module__ in _WRITTEN_IN_NUMPY:
+        implementation = func._implementation
     if implementation is None:
         raise errors.NotSupported(
             f"{full_name(func)} is not supported on traced values, at {line_text(user_line())}."
         )
     if kwargs:
-        _refuse_unknown(func, implementation, kwargs)
+        refuse_unknown(func, implementation, kwargs)
     return implementation(*args, **kwargs)
 
 
@@ -48,14 +52,15 @@ def full_name(func) -> str:
     return f"{module}.{getattr(func, '__name__', func)}"
 
 
-def _refuse_unknown(func, implementation, kwargs) -> None:
+def refuse_unknown(func, implementation, kwargs) -> None:
+    """Raise NotSupported for an option that an implementation of `func` does not take."""
     accepted = _accepted(implementation)
     if accepted is None:
         return
-    for name in kwargs:
-        if name not in accepted:
+    for option in kwargs:
+        if option not in accepted:
             raise errors.NotSupported(
-                f"{full_name(func)}({name}=...) is not supported on traced values, "
+                f"{full_name(func)}({option}=...) is not supported on traced values, "
                 f"at {line_text(user_line())}."
             )
 

@@ -28,7 +28,8 @@ from chainrule.numpy.promotion import (
 )
 from chainrule.numpy.protocols import implements
 from chainrule.numpy.shaping import array, axis_index, flat, fresh, ravel, reshape
-from chainrule.numpy.ufuncs import write_whole
+from chainrule.numpy.ufuncs import apply_ufunc, write_whole
+from chainrule.numpy.undispatched import replaces
 from chainrule.ops.compare import not_equal
 from chainrule.ops.index import index
 from chainrule.ops.select import select as select_op
@@ -64,6 +65,7 @@ def where(condition, x=None, y=None, /):
     return out
 
 
+@replaces("numpy")  # NumPy dispatches by conditions and choices, not by the default
 @implements(np.select)
 def select(condlist, choicelist, default=0):
     """np.select: for each element the first choice whose condition holds."""
@@ -201,12 +203,12 @@ def _integers(indices):
     return places
 
 
-def _in_range(number: Traced, n: int, mode: str, wrong: str, negative: bool) -> Traced:
+def _in_range(number, n: int, mode: str, wrong: str, negative: bool) -> Traced:
     """Indices made valid as `mode` says; in mode "raise" an index that is not raises when read."""
     if mode == "wrap":
         return number % n
     if mode == "clip":
-        return np.minimum(np.maximum(number, 0), n - 1)
+        return apply_ufunc(np.minimum, apply_ufunc(np.maximum, number, 0), n - 1)
     if mode != "raise":
         raise ValueError("clipmode must be one of 'clip', 'raise', or 'wrap'")
     value = concrete_value(number)
@@ -397,8 +399,10 @@ def ravel_multi_index(multi_index, dims, mode="raise", order="C"):
     parts = zip(list(multi_index), dims, modes, strict=True)
     checked = [_in_range(array(p), n, m, "invalid entry in coordinates array", False)
                for p, n, m in parts]  # fmt: skip
-    total = None
-    pairs = zip(checked, dims, strict=True)
-    for place, n in pairs if order == "C" else reversed(list(pairs)):
-        total = place if total is None else total * n + place
+    pairs = list(zip(checked, dims, strict=True))
+    if order == "F":
+        pairs.reverse()
+    total = pairs[0][0]
+    for place, n in pairs[1:]:
+        total = total * n + place
     return strong(total)

@@ -176,6 +176,9 @@ class _Division:
         ]
         length = self.params["length"]
         self.stacks = fresh([stacked(r.type, length) for r in self.stacked_residuals])
+        for stack, residual in zip(self.stacks, self.stacked_residuals, strict=True):
+            if residual.name and not getattr(residual.name, "temporary", False):
+                stack.name = f"{residual.name}_steps"
 
     def known_equations(self) -> list[Equation]:
         """The invariant equations once, and the scan of the known half."""

@@ -178,7 +178,7 @@ class Builder:
         ]
 
     def _capture_traced(self, outer: Traced) -> Traced:
-        if not self._has_ancestor(outer.builder):
+        if not self.is_inside(outer.builder):
             raise_leaked(outer)
         if outer._view is not None:
             parent = self.capture(outer._view.parent)
@@ -191,7 +191,8 @@ class Builder:
         self.captured.append((var, outer, made))
         return made
 
-    def _has_ancestor(self, builder: Builder) -> bool:
+    def is_inside(self, builder: Builder) -> bool:
+        """Whether this builder was opened while that one was, and that one is open still."""
         above = self.parent
         while above is not None:
             if above is builder:

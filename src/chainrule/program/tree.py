@@ -139,20 +139,25 @@ class Static:
         return repr(self.value)
 
 
-def flatten(value) -> tuple[list, Any]:
-    """The leaves of a tree, in order, and its structure (comparable, and for `unflatten`)."""
+def flatten(value, kept: dict[int, Any] | None = None) -> tuple[list, Any]:
+    """The leaves of a tree, in order, and its structure (comparable, and for `unflatten`).
+
+    `kept` maps the identities of containers to objects that stand for them, as they are.
+    """
     leaves: list = []
-    return leaves, _flatten(value, leaves)
+    return leaves, _flatten(value, leaves, kept)
 
 
-def _flatten(value, leaves: list):
+def _flatten(value, leaves: list, kept):
     if is_leaf(value):
         leaves.append(value)
         return LEAF
+    if kept and id(value) in kept:
+        return Static(kept[id(value)])
     node = node_of(value)
     if node is None:
         return Static(value)
-    return _Structure(node, tuple([_flatten(child, leaves) for child in node.children]))
+    return _Structure(node, tuple([_flatten(child, leaves, kept) for child in node.children]))
 
 
 class _Structure:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Operand, Program
 from chainrule.show.fragments import COMPARE, Fragment, call, dtype_text, scalar, shape_text
 
@@ -22,9 +23,9 @@ def write_control_flow(body: Body, equation: Equation) -> None:
     _WRITERS[equation.op.name](body, equation)
 
 
-def _operands(body: Body, operands: Sequence[Operand]) -> list[Fragment]:
-    """Operands as inputs of a program: NumPy scalars and arrays."""
-    return [scalar(x.value) if x.is_literal else body.operand(x) for x in operands]
+def _operands(body: Body, operands: Sequence[Operand]) -> list:
+    """Operands as inputs of a program: names, or numbers."""
+    return [x if x.is_literal else body.operand(x) for x in operands]
 
 
 def _name_outputs(body: Body, equation: Equation) -> list[str | None]:
@@ -131,28 +132,73 @@ def _write_step(inner: Body, variables, names: list[Fragment], stacks=(), index=
 
 
 def _scan(body: Body, equation: Equation) -> None:
-    params, writer = equation.params, body.writer
-    program, n, m = params["body"], params["constants"], params["constants"] + params["carries"]
-    length, backwards = params["length"], params["reverse"]
-    ys = equation.outputs[params["carries"] :]
-    kept = [i for i, y in enumerate(ys) if y in body.reading.uses]
-    outputs = [*program.outputs[: params["carries"]]]
-    outputs += [program.outputs[params["carries"] + i] for i in kept]
-    program = Program(program.inputs, program.equations, outputs, name=program.name)
-    fixed = _operands(body, equation.inputs[:n])
-    carry = _start_carry(body, program.inputs[n:m], equation.inputs[n:m])
-    stacks = [_empty(body, ys[i], length) for i in kept]
-    xs = _operands(body, equation.inputs[m:])
-    read = {x for e in program.equations for x in e.inputs} | set(program.outputs)
-    used = [i for i, v in enumerate(program.inputs[m:]) if v in read]
-    index, head = _loop_head(writer, program.inputs[m:], xs, used, stacks, length, backwards)
-    with writer.block(head):
-        rows = [Fragment("_")] * len(xs)
-        for i in used:
-            rows[i] = _row(writer, program.inputs[m + i], xs[i], index)
-        inner = writer.body(program, [*fixed, *carry, *rows], tuple(range(n, m)))
-        _write_step(inner, program.inputs[n:m], carry, stacks, index)
-    _name_carry(body, equation, carry)
+    _Scan(body, equation).write()
+
+
+class _Scan:
+    """A scan as a `for` loop; results of every step that nothing reads are left out."""
+
+    def __init__(self, body: Body, equation: Equation):
+        self.body, self.writer, self.equation = body, body.writer, equation
+        params = equation.params
+        self.first, count = params["constants"], params["carries"]
+        self.last = self.first + count  # inputs: constants, carry from `first`, rows from `last`
+        self.length, self.backwards = params["length"], params["reverse"]
+        ys = equation.outputs[count:]
+        self.kept = [y for y in ys if y in body.reading.uses]
+        program = params["body"]
+        outputs = list(program.outputs[:count])
+        outputs += [o for o, y in zip(program.outputs[count:], ys, strict=True) if y in self.kept]
+        self.program = remove_dead(
+            Program(program.inputs, program.equations, outputs, name=program.name)
+        )
+
+    def write(self) -> None:
+        """The values before the loop, and the loop."""
+        inputs, operands = self.program.inputs, self.equation.inputs
+        fixed = _operands(self.body, operands[: self.first])
+        own, start = inputs[self.first : self.last], operands[self.first : self.last]
+        carry = _start_carry(self.body, own, start)
+        stacks = [self._empty(y) for y in self.kept]
+        read = {x for e in self.program.equations for x in e.inputs} | set(self.program.outputs)
+        xs = [
+            (var, self.body.operand(x)) if var in read else None
+            for var, x in zip(inputs[self.last :], operands[self.last :], strict=True)
+        ]
+        with self.writer.loop() as index:
+            rows, head = self._head(xs, index, bool(stacks))
+            with self.writer.block(head):
+                rows = rows or [self._row(x, index) for x in xs]
+                donated = tuple(range(self.first, self.last))
+                inner = self.writer.body(self.program, [*fixed, *carry, *rows], donated)
+                _write_step(inner, own, carry, stacks, index)
+        _name_carry(self.body, self.equation, carry)
+
+    def _empty(self, y) -> Fragment:
+        """An array for one result of every step."""
+        dtype = {} if y.type.dtype == np.float64 else {"dtype": dtype_text(y.type.dtype)}
+        made = self.writer.assign(y, call("np.empty", shape_text(y.type.shape), **dtype).text)
+        self.body.fragments[y] = made
+        return made
+
+    def _head(self, xs, index: str, has_stacks: bool):
+        """The rows (None where they are read by index), and the `for` line."""
+        used = [x for x in xs if x is not None]
+        if len(used) == 1 and not has_stacks and not self.backwards:
+            ((var, array),) = used
+            name = self.writer.names.of(var)
+            self.writer.names.show(var, name)
+            rows = [Fragment("None") if x is None else Fragment(name) for x in xs]
+            return rows, f"for {name} in {array.text}:"
+        index = index if used or has_stacks else "_"
+        steps = f"range({self.length})"
+        return None, f"for {index} in {f'reversed({steps})' if self.backwards else steps}:"
+
+    def _row(self, x, index: str) -> Fragment:
+        if x is None:
+            return Fragment("None")  # never read
+        var, array = x
+        return self.writer.assign(var, array.get(f"[{index}]").text)
 
 
 def _name_carry(body: Body, equation: Equation, carry: list[Fragment]) -> None:
@@ -160,32 +206,6 @@ def _name_carry(body: Body, equation: Equation, carry: list[Fragment]) -> None:
     for var, name in zip(equation.outputs, carry, strict=False):
         body.fragments[var] = name
         body.writer.names.show(var, name.text)
-
-
-def _row(writer: Writer, var, xs: Fragment, index: str | None) -> Fragment:
-    if index is None:  # the loop runs over the rows themselves
-        return Fragment(writer.loop_variable)
-    return writer.assign(var, xs.get(f"[{index}]").text)
-
-
-def _empty(body: Body, y, length: int) -> Fragment:
-    """An array for one result of every step."""
-    dtype = {} if y.type.dtype == np.float64 else {"dtype": dtype_text(y.type.dtype)}
-    made = body.writer.assign(y, call("np.empty", shape_text(y.type.shape), **dtype).text)
-    body.fragments[y] = made
-    return made
-
-
-def _loop_head(writer: Writer, variables, xs, used, stacks, length: int, backwards: bool):
-    """The name of the index (None where the loop runs over rows), and the `for` line."""
-    if len(used) == 1 and not stacks and not backwards:
-        var = variables[used[0]]
-        writer.loop_variable = writer.names.of(var)
-        writer.names.show(var, writer.loop_variable)
-        return None, f"for {writer.loop_variable} in {xs[used[0]].text}:"
-    index = writer.names.new("i") if used or stacks else "_"
-    steps = f"reversed(range({length}))" if backwards else f"range({length})"
-    return index, f"for {index} in {steps}:"
 
 
 def _repeat(body: Body, equation: Equation) -> None:

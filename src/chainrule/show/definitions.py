@@ -222,10 +222,14 @@ class _Edits(ast.NodeVisitor):
         self._change(line, start, node.end_lineno or line, node.end_col_offset or 0, "")
 
     def visit_arg(self, node: ast.arg) -> None:
-        if node.annotation is not None:
-            start = node.col_offset + len(node.arg)
-            end = node.annotation
-            self._change(node.lineno, start, end.end_lineno or 0, end.end_col_offset or 0, "")
+        """Remove `: annotation`; a default then stands without spaces around its sign."""
+        if node.annotation is None:
+            return
+        start, stop = node.col_offset + len(node.arg), node.annotation.end_col_offset or 0
+        line = node.annotation.end_lineno or 0
+        rest = _lines(self.module)[line - 1][stop:]
+        sign = "=" if rest.startswith(" = ") else ""
+        self._change(node.lineno, start, line, stop + 3 * bool(sign), sign)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         if not self.local:

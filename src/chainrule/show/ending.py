@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainrule.program.tree import LEAF, Static
 from chainrule.show.fragments import Fragment, tuple_text
-from chainrule.show.signature import Signature
+from chainrule.show.signature import Signature, quoted
 from chainrule.show.writer import Body, Writer, role_of
 from chainrule.tracing import Call, Change
 
@@ -14,11 +14,12 @@ class Ending:
 
     def __init__(
         self, call: Call, signature: Signature, writer: Writer, body: Body,
-        results: list[Fragment], captured: list[Fragment],
+        results: list[Fragment], captured: list,
     ):  # fmt: skip
         self.call, self.signature, self.writer, self.body = call, signature, writer, body
         self.results = results
-        self.places = [*(c.text for c in captured), *signature.leaves]  # of the program's inputs
+        held = [c.text if isinstance(c, Fragment) else "" for c in captured]
+        self.places = [*held, *signature.leaves]  # of the program's inputs
 
     def write(self) -> None:
         """The statements that end the function."""
@@ -61,7 +62,7 @@ class Ending:
             return
         entry = self._entry(change)
         if change.structure is None:
-            self.writer.line(f"{place}.pop({change.key!r})".replace("'", '"'))
+            self.writer.line(f"{place}.pop({quoted(change.key)})")
             return
         texts = []
         for host, weak, made in zip(change.hosts, change.weak, values, strict=True):
@@ -80,7 +81,7 @@ class Ending:
         if change.key is None:
             return "[:]"
         if isinstance(change.container, dict):
-            return f"[{change.key!r}]".replace("'", '"')
+            return f"[{quoted(change.key)}]"
         return f".{change.key}"
 
     def _place_of(self, host) -> str:
@@ -111,14 +112,14 @@ def structure_text(structure, texts, bare: bool = False) -> str:
     if isinstance(structure, Static):
         value = structure.value
         plain = value is None or isinstance(value, bool | str)
-        return repr(value) if plain else "None"
+        return quoted(value) if plain else "None"
     parts = [structure_text(child, texts) for child in structure.children]
     kind = structure.kind
     if kind is list:
         return f"[{', '.join(parts)}]"
     if isinstance(kind, type) and issubclass(kind, tuple):
         return ", ".join(parts) if bare and len(parts) > 1 else tuple_text(parts)
-    keys = [repr(k).replace("'", '"') for k in structure.keys]
+    keys = [quoted(k) for k in structure.keys]
     return "{" + ", ".join(f"{k}: {p}" for k, p in zip(keys, parts, strict=True)) + "}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -131,11 +132,16 @@ def _positional_names(f: Callable, count: int) -> list[str]:
     return names[:count]
 
 
+def quoted(value) -> str:
+    """A plain value as Python writes it, strings in double quotes."""
+    text = repr(value)
+    return f'"{text[1:-1]}"' if isinstance(value, str) and '"' not in text else text
+
+
 def _default_text(value) -> str | None:
     plain = (None, True, False)
     if isinstance(value, str) or any(value is p for p in plain):
-        text = repr(value)
-        return f'"{value}"' if isinstance(value, str) and '"' not in text else text
+        return quoted(value)
     return None
 
 
@@ -162,20 +168,20 @@ def captured_names(f: Callable, call: Call) -> list[str]:
 
 def _reachable(f: Callable, most: int = 5000) -> Iterator[tuple[str, Any]]:
     """What the names of a function reach, nearest first, with an identifier for each."""
-    pending: list[tuple[str, Any, int]] = [("", f, 0)]
+    pending: deque[tuple[str, Any, int]] = deque([("", f, 0)])
     seen: set[int] = set()
     while pending and len(seen) < most:
-        name, value, depth = pending.pop(0)
+        name, value, depth = pending.popleft()
         if id(value) in seen:
             continue
         seen.add(id(value))
         yield name, value
         if depth < 5:
-            pending += [(_joined(name, k), v, depth + 1) for k, v in _parts(value)]
-
-
-def _joined(name: str, key: str) -> str:
-    return key if not name or name == "self" else f"{name}_{key}"
+            prefix = "" if callable(value) or name == "self" else name
+            pending += [
+                (f"{prefix}_{key}" if prefix else key, part, depth + 1)
+                for key, part in _parts(value)
+            ]
 
 
 def _parts(value) -> Iterator[tuple[str, Any]]:

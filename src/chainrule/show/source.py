@@ -13,13 +13,13 @@ from collections.abc import Callable
 import numpy as np
 
 from chainrule.program.names import naming
-from chainrule.program.program import Program
+from chainrule.program.program import Literal, Program
 from chainrule.program.text import variable_names
 from chainrule.program.tree import flatten
 from chainrule.program.types import type_of
 from chainrule.show.definitions import Definitions
 from chainrule.show.ending import Ending, with_sections
-from chainrule.show.fragments import WIDTH, Fragment, array, dtype_text, scalar, wrapped
+from chainrule.show.fragments import WIDTH, Fragment, array, dtype_text, wrapped
 from chainrule.show.memory_order import C_ORDER, DENSE
 from chainrule.show.python_numbers import unsafe_numbers
 from chainrule.show.signature import Signature, captured_names, is_small
@@ -105,11 +105,16 @@ class _Source:
             taken |= clash
 
     def _joined(self, lines: list[str]) -> str:
-        blocks = ["\n".join(sorted(self.definitions.imports, key=_import_order))]
+        parts = [_imports_text(self.definitions.imports)]
         if self.constants:
-            blocks[0] += "\n\n" + "\n".join(self.constants)
-        blocks += [*self.definitions.blocks, "\n".join(lines)]
-        return "\n\n\n".join(blocks)
+            parts.append("\n" + "\n".join(self.constants))
+        before = ""
+        for block in self.definitions.blocks:
+            values = not block.startswith(_FUNCTION) and not before.startswith(_FUNCTION)
+            gap = "" if values and before else "\n" if values else "\n\n"
+            parts.append(gap + block)
+            before = block
+        return "\n".join([*parts, "\n\n" + "\n".join(lines)])
 
     def _function(self) -> list[str]:
         self.writer.names.taken |= {self.signature.name, *self.signature.parameter_names}
@@ -130,19 +135,21 @@ class _Source:
         parameters = self.signature.parameter_text()
         return ", ".join([*parameters, *(["*", *self.keywords] if self.keywords else [])])
 
-    def _captured(self) -> list[Fragment]:
-        """Names for the captured arrays: constants above the function, or keyword parameters."""
+    def _captured(self) -> list[Fragment | Literal]:
+        """The captured arrays: numbers, constants above the function, or keyword parameters."""
         self.keywords: list[str] = []
         self.notes: list[str] = []
-        out = []
+        written = self._donated()
+        out: list[Fragment | Literal] = []
         hosts = self.call.operands[: self.call.leading]
-        for wish, host in zip(self._names, hosts, strict=True):
+        for i, (wish, host) in enumerate(zip(self._names, hosts, strict=True)):
+            if host.ndim == 0 and i not in written:
+                out.append(Literal(host[()]))
+                continue
             name = self.writer.names.new(wish)
             out.append(Fragment(name))
             if is_small(host):
-                number = host.ndim == 0 and len(out) - 1 not in self._donated()
-                value = scalar(host[()]) if number else array(host)
-                self.constants += wrapped(f"{name} = {value.text}", "")
+                self.constants += wrapped(f"{name} = {array(host).text}", "")
             else:
                 self.keywords.append(name)
                 self.notes.append(f"{name}: {_type_text(type_of(host))}, an array it closes over")
@@ -192,9 +199,18 @@ class _Source:
         return [f'    """{first}.', "", *(f"    {p}" for p in parts), '    """']
 
 
+_FUNCTION = ("def ", "class ", "@")
+
+
+def _imports_text(imports: set[str]) -> str:
+    """The imports in two groups, Python's own modules first, as formatters sort them."""
+    others = {line for line in imports if "numpy" in line or "scipy" in line}
+    groups = [sorted(imports - others, key=_import_order), sorted(others, key=_import_order)]
+    return "\n\n".join("\n".join(group) for group in groups if group)
+
+
 def _import_order(line: str) -> tuple[bool, str]:
-    """Python's own modules first, as formatters sort them."""
-    return "numpy" in line or "scipy" in line, line.replace("from ", "import ")
+    return line.startswith("from "), line
 
 
 def _type_text(t) -> str:

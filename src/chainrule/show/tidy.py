@@ -18,18 +18,21 @@ from chainrule.program.program import Equation, Literal, Operand, Program, Var
 _PASSES_ON = {"stop_gradient", "barrier"}
 
 
-def tidy(program: Program, donated: tuple[int, ...] = ()) -> Program:
-    """The program without dead equations, with numbers folded, in the order of its text."""
-    simplified = remove_dead(_Folding(program).done())
+def tidy(program: Program, donated: tuple[int, ...] = (), numbers=None) -> Program:
+    """The program without dead equations, with numbers folded, in the order of its text.
+
+    `numbers` maps inputs to the numbers (literals) that they are.
+    """
+    simplified = remove_dead(_Folding(program, numbers or {}).done())
     return _in_reading_order(simplified, donated)
 
 
 class _Folding:
     """One pass over a program that replaces variables by numbers, or by other variables."""
 
-    def __init__(self, program: Program):
+    def __init__(self, program: Program, numbers: dict):
         self.program = program
-        self._known: dict[Operand, Operand] = {}
+        self._known: dict[Operand, Operand] = dict(numbers)
         self._filled: dict[Operand, Literal] = {}  # arrays of one number
 
     def done(self) -> Program:

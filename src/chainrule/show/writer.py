@@ -9,7 +9,7 @@ from chainrule import errors
 import chainrule.show.matrix_forms  # noqa: F401  (rows of the table of forms)
 from chainrule.program.names import Name
 from chainrule.program.op import Structural
-from chainrule.program.program import Equation, Operand, Program, Var
+from chainrule.program.program import Equation, Literal, Operand, Program, Var
 from chainrule.show.array_forms import broadcast_axes, filled
 from chainrule.show.control_flow import write_control_flow
 from chainrule.show.definitions import Definitions
@@ -41,7 +41,8 @@ class Writer:
         self.names = Names(program, taken)
         self.layouts = Layouts()
         self.steps: list[tuple[int, Var | None]] = []  # first line of each step of the program
-        self.loop_variable = ""  # of the innermost loop over rows
+        self._indices: list[str] = []  # of loops, outermost first
+        self._depth = 0
         self._indent = "    "
 
     def line(self, text: str) -> None:
@@ -59,6 +60,15 @@ class Writer:
             self.line("pass")
         self._indent = before
 
+    @contextmanager
+    def loop(self) -> Iterator[str]:
+        """The name of a loop's index: i, inside it j, and so on."""
+        if self._depth == len(self._indices):
+            self._indices.append(self.names.new("ijk"[min(self._depth, 2)]))
+        self._depth += 1
+        yield self._indices[self._depth - 1]
+        self._depth -= 1
+
     def assign(self, var: Var, value: str, wish: str | None = None) -> Fragment:
         """Give a variable a value; returns its name."""
         name = wish or self.names.of(var)
@@ -70,26 +80,31 @@ class Writer:
         return Fragment(name)
 
     def body(
-        self, program: Program, inputs: Sequence[Fragment], donated: tuple[int, ...] = (),
+        self, program: Program, inputs: Sequence[Fragment | Literal], donated: tuple[int, ...] = (),
         outermost: bool = False,
     ) -> Body:  # fmt: skip
-        """Write a closed program whose inputs are these names."""
-        return Body(self, tidy(program, donated), inputs, donated, outermost)
+        """The text of a closed program whose inputs are these names, or numbers."""
+        pairs = list(zip(program.inputs, inputs, strict=True))
+        numbers = {v: x for v, x in pairs if isinstance(x, Literal)}
+        named = {v: x for v, x in pairs if isinstance(x, Fragment)}
+        return Body(self, tidy(program, donated, numbers), named, donated, outermost)
 
 
 class Body:
     """The text of one program: after `write`, `outputs` are its results."""
 
-    def __init__(self, writer: Writer, program: Program, inputs, donated, outermost: bool):
+    def __init__(
+        self, writer: Writer, program: Program, inputs: dict[Var, Fragment], donated,
+        outermost: bool,
+    ):  # fmt: skip
         self.writer, self.program, self.outermost = writer, program, outermost
         self.reading = Reading(program, donated, writer.names)
-        self.fragments: dict[Operand, Fragment] = {}
+        self.fragments: dict[Operand, Fragment] = dict(inputs)
         self._named = self.reading.names_of_memory()
         self._wishes: dict[Var, str] = {}
         self._lines: set[Operand] = set()  # what has a line of its own
         self._makers = {v: e for e in program.equations for v in e.outputs}
-        for var, fragment in zip(program.inputs, inputs, strict=True):
-            self.fragments[var] = fragment
+        for var, fragment in inputs.items():
             writer.names.show(var, fragment.text)
 
     def wish(self, var: Operand, name: str) -> None:

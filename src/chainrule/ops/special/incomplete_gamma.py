@@ -82,7 +82,7 @@ gamma_density: Op = elementwise(
     gamma_density_value,
     (lambda a, x, out: scale(out, log(x) - psi(a)), _density_by_x),
     takes="float",
-    ulps=64,
+    ulps=256,  # measured 82, near the zeros at log x = digamma(a) and x = a - 1
     flops=60,
     doc="x^(a - 1) exp(-x) / gamma(a): gammainc's slope by x",
 )
