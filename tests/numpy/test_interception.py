@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.errors import ConcreteValueNeeded
+from chainrule.errors import ConcreteValueNeeded, NotSupported
 from chainrule.numpy.interception import dispatching_asarray
 from tests.numpy.against_numpy import check_same, through_trace
 
@@ -61,6 +61,37 @@ def test_a_scalar_becomes_an_array():
 def test_an_array_made_of_objects_is_refused():
     with pytest.raises(TypeError, match="dtype object.*test_interception.py"):
         through_trace(lambda x: np.asarray(x, dtype=object), V)
+
+
+def test_functions_that_convert_and_check():
+    check_same(lambda x: np.asarray_chkfinite(x, np.float32), V)
+    check_same(lambda x: np.asarray_chkfinite(x), V / np.array([1, 1, 0, 1, 1]))
+    assert cr.vmap(lambda x: np.asarray_chkfinite(x) * 2)(V).shape == V.shape
+    for asked in (None, "C", ["F", "W"], ["OWNDATA"], "CF"):
+        check_same(lambda x, asked=asked: np.require(x, float, asked).strides, M)
+    check_same(lambda x: _written(np.require(x[1:], None, "O")), V)
+    check_same(lambda x: _written(np.require(x, None, "W")), V)
+
+
+def _written(x):
+    x[0] = 9.0
+    return x
+
+
+def test_full_and_the_default_of_select_may_be_traced():
+    check_same(lambda x: np.full((2, 3), x), np.float64(2))
+    check_same(lambda x: np.full(5, x, np.float32, "F"), V)
+    check_same(lambda x: np.full(3, fill_value=x[1]), V)
+    check_same(lambda x: np.select([np.array([True, False])], [1.0], x), np.float64(3))
+    assert cr.grad(lambda x: np.full(3, x).sum())(2.0) == 3.0
+    with pytest.raises(NotSupported, match=r"np.full\(likes=...\)"):
+        cr.grad(lambda x: np.full(3, x, likes=3).sum())(2.0)
+
+
+def test_masked_arrays_are_refused_with_what_to_write():
+    for make in (np.ma.array, np.ma.masked_invalid, np.ma.sum):
+        with pytest.raises(NotSupported, match=r"np.where\(mask.*"):
+            cr.grad(lambda x, make=make: make(x).sum())(V)
 
 
 def test_lists_of_traced_values_still_raise():

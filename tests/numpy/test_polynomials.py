@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from numpy.polynomial import polynomial
 
-from chainrule.errors import NotSupported
+import chainrule as cr
+from chainrule.errors import ShapeError
 from tests.numpy.against_numpy import check_same, through_trace
 from tests.ops.differentiation import check_derivatives
 
@@ -70,6 +72,23 @@ def test_polyfit():
     check_derivatives(lambda y, w: np.polyfit(x, y, 1, w=w), y, RNG.random(7) + 0.5, second=False)
 
 
-def test_roots_are_refused_by_name():
-    with pytest.raises(NotSupported, match=r"np.roots is not supported.*eigvals"):
-        through_trace(lambda p: np.roots(p), P)
+def test_roots_drop_leading_zeros_and_keep_trailing_ones():
+    for p in (P, np.array([0.0, 0, 1, -3, 2, 0, 0]), np.arange(3), np.zeros(2), np.array([0.0, 2])):
+        check_same(np.roots, p, exact=False)
+    with pytest.raises(ShapeError, match="rank-1 array, at test_polynomials.py"):
+        through_trace(lambda p: np.roots(p), np.ones((2, 2)))
+
+
+def test_a_simple_root_moves_as_the_implicit_function_theorem_says():
+    p = np.array([1.0, -6.0, 11.0, -6.0])  # roots 1, 2, 3
+    found = cr.jacobian(np.roots)(p)
+    for r, row in zip(np.roots(p), found, strict=True):
+        np.testing.assert_allclose(row, -np.vander([r], 4)[0] / np.polyval(np.polyder(p), r))
+
+
+def test_polynomials_of_two_variables():
+    x, c = RNG.standard_normal(3), RNG.standard_normal((2, 4))
+    check_same(polynomial.polyval2d, x, x + 1, c, exact=False)
+    check_same(polynomial.polygrid2d, x, POINTS, c, exact=False)
+    check_derivatives(polynomial.polyval2d, x, x + 1, c)
+    check_derivatives(polynomial.polygrid2d, x, POINTS, c)

@@ -20,15 +20,16 @@ NAMES = sorted(set(UFUNCS) - {"zeta"})
 
 
 def arguments(name: str) -> list[np.ndarray]:
+    """Points inside every function's domain; an order where the first argument is one."""
     count = getattr(scipy_special, name).nin
-    return [np.full(3, ORDERS[name])] * (name in ORDERS) + [X + 0.01 * i for i in range(count)][
-        name in ORDERS :
-    ]
+    points = [X + 0.01 * i for i in range(count)]
+    return [np.full(3, ORDERS[name]), *points[1:]] if name in ORDERS else points
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_ufunc_of_scipy_dispatches_on_traced_values(name):
-    check_same(getattr(scipy_special, name), *arguments(name))
+    exact = not hasattr(np, name)  # expm1 and its like are NumPy's: the last bit may differ
+    check_same(getattr(scipy_special, name), *arguments(name), exact=exact)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
+from functools import partial
 
 import numpy as np
 
@@ -18,7 +19,8 @@ from chainrule import errors
 from chainrule.numpy.promotion import (
     cast_to,
     contains_traced,
-    dtype_of,
+    promoted_kind,
+    resolve,
     result_dtype,
     uniform,
 )
@@ -59,17 +61,16 @@ def enter_ufunc(ufunc: np.ufunc) -> bool:
             f"scipy.special.{name} is not supported on traced values, at {line_text(user_line())}."
         )
     if name == "expn":
-        SPECIAL[ufunc] = _expn
+        SPECIAL[ufunc] = partial(_expn, ufunc)
     else:
         OPS[ufunc] = op
     return True
 
 
-def _expn(n, x):
+def _expn(ufunc, n, x):
     """SciPy's loop takes an integer order beside a float; operations take one dtype."""
-    dtype = np.result_type(dtype_of(x), np.float32)
-    n, x = uniform((cast_to(array(n), dtype), x), dtype)
-    return exponential_integrals.expn(n, x)
+    dtype = resolve(ufunc, (promoted_kind(n), promoted_kind(x)))[-1]
+    return exponential_integrals.expn(*uniform((array(n), x), dtype))
 
 
 ENTERING.append(enter_ufunc)
