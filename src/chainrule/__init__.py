@@ -1,7 +1,6 @@
 """The right derivative of the NumPy code you already have."""
 
-import chainrule.numpy
-from chainrule import special
+from chainrule import errors, linalg, numpy, random, special, testing
 from chainrule.api import (
     grad,
     hessian,
@@ -23,18 +22,23 @@ __all__ = [
     "checkpoint",
     "cond",
     "custom_derivative",
+    "errors",
     "fori_loop",
     "grad",
     "hessian",
     "hvp",
     "jacobian",
     "jvp",
+    "linalg",
     "linearize",
+    "numpy",
+    "random",
     "register",
     "scan",
     "source",
     "special",
     "stop_gradient",
+    "testing",
     "trace",
     "value_and_grad",
     "vjp",

@@ -269,12 +269,13 @@ def flatten_like(structure, tree, what: str) -> list:
     if isinstance(structure, Static):
         return []
     node = node_of(tree)
-    if node is None or len(node.children) != len(structure.children):
+    if node is None or set(node.keys) != set(structure.keys):
         difference = first_difference(structure, flatten(tree)[1])
         raise errors.StructureMismatch(f"the {what} has the wrong structure: {difference}.")
+    parts = dict(zip(node.keys, node.children, strict=True))  # dicts may differ in their order
     out: list = []
-    for child, part in zip(structure.children, node.children, strict=True):
-        out += flatten_like(child, part, what)
+    for key, child in zip(structure.keys, structure.children, strict=True):
+        out += flatten_like(child, parts[key], what)
     return out
 
 
@@ -378,6 +379,8 @@ def _cotangent_leaves(structure, cotangent, types) -> list:
 
 
 def _cast_to(value, type_: Type):
+    if _type(value).dtype.kind == "c" and type_.dtype.kind != "c":
+        raise errors.StructureMismatch("a complex cotangent was given for a real output.")
     if type(value) is Traced:
         return value if value.type.dtype == type_.dtype else value.astype(type_.dtype)
     return np.asarray(value, type_.dtype)
@@ -392,6 +395,12 @@ def jacobian(f: Callable, argnums: int | Sequence[int] = 0, mode: str = "auto") 
     `mode` is "forward" (one tangent per input element, all at once), "reverse" (one cotangent per
     output element) or "auto", which predicts the cost of both from the program and takes the less.
 
+    **Dtypes** the argument's, or its complex counterpart where the output is complex.
+    **Complex** a real output has its gradient by a complex argument, as from `grad`; a complex
+    output has its complex derivative, by a complex argument where it is holomorphic.
+    **Errors** `NotDifferentiable` for an integer argument or output, and for a complex output that
+    is no holomorphic function of a complex argument; integer outputs beside others give None.
+
     >>> import numpy as np
     >>> jacobian(lambda x: x * np.array([1.0, 2.0]))(np.ones(2))
     array([[1., 0.],
@@ -405,6 +414,7 @@ def jacobian(f: Callable, argnums: int | Sequence[int] = 0, mode: str = "auto") 
     def jacobian_of_f(*args, **kwargs):
         chosen = Chosen(f, argnums, args)
         call = trace_call(f, args, kwargs, chosen.leaves)
+        _check_some_inexact(call)
         plan = derived("jacobian", call.program, call.active(chosen.leaves), call.count, mode)
         outputs = run(plan, call.operands)
         count = len(call.program.outputs)
@@ -414,10 +424,21 @@ def jacobian(f: Callable, argnums: int | Sequence[int] = 0, mode: str = "auto") 
     return jacobian_of_f
 
 
+def _check_some_inexact(call: Call) -> None:
+    outputs = call.program.outputs[: call.count]
+    if not any(o.type.inexact for o in outputs):
+        if outputs:
+            raise _bad_output(call, outputs[0])
+        raise errors.NotDifferentiable(
+            f"{call.name} returned {call.structure!r}: there is no array or number to differentiate."
+        )
+
+
 def _jacobian_tree(call: Call, chosen: Chosen, found: list):
     per_output = len(chosen.leaves)
     rows = [
-        chosen.rebuild(found[i * per_output : (i + 1) * per_output]) for i in range(call.count)
+        chosen.rebuild(found[i * per_output : (i + 1) * per_output]) if out.inexact else None
+        for i, out in enumerate(call.program.out_types[: call.count])
     ]
     return unflatten(call.structure, rows)
 

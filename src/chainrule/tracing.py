@@ -432,7 +432,10 @@ def _entry_remover(original, key):
 
 def run(plan: Plan, operands: list) -> list:
     """The outputs of a planned program: evaluated, or recorded where an operand is traced."""
-    if any(type(v) is Traced for v in operands):
+    traced = [v for v in operands if type(v) is Traced]
+    if traced:
+        if current() is None:
+            raise_leaked(traced[0])
         return inline(plan.program, operands)
     if plan.with_quotient:
         found = samples(lambda: plan.run(operands))

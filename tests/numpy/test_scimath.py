@@ -30,8 +30,11 @@ def test_powers_and_logarithms_to_any_base():
 def test_the_derivative_outside_the_real_domain_is_the_complex_one():
     _, moved = cr.jvp(scimath.sqrt, (np.array([-4.0]),), (np.ones(1),))
     np.testing.assert_allclose(moved, [-0.25j])
-    _, moved = cr.jvp(scimath.arcsin, (np.array([2.0]),), (np.ones(1),))
-    np.testing.assert_allclose(moved, [1j / np.sqrt(3)], rtol=1e-15)
+    # arcsin(x) = pi/2 + i arccosh(x) for x > 1, and odd; the cut is approached from above
+    _, moved = cr.jvp(scimath.arcsin, (np.array([2.0, -2.0]),), (np.ones(2),))
+    np.testing.assert_allclose(moved, [1j / np.sqrt(3), -1j / np.sqrt(3)], rtol=1e-15)
+    _, moved = cr.jvp(scimath.arccos, (np.array([2.0]),), (np.ones(1),))
+    np.testing.assert_allclose(moved, [-1j / np.sqrt(3)], rtol=1e-15)
 
 
 def test_without_a_value_at_hand_it_is_refused():

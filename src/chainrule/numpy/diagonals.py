@@ -126,7 +126,7 @@ def _writable(a, name: str) -> Traced:
         raise errors.MutationError(
             f"{name} would write traced values into a plain array, at {line_text(user_line())}: "
             "the derivative would be lost. Make the array inside the function with "
-            "chainrule.numpy.zeros(...), or pass it as an argument."
+            "cr.numpy.zeros(...), or pass it as an argument."
         )
     return a
 

@@ -47,7 +47,7 @@ def stored(value: Traced, out, what: str):
         raise errors.MutationError(
             f"{what} would write traced values into a plain array (out=), at "
             f"{line_text(user_line())}: the derivative would be lost.\n"
-            "  Make the array inside the function with chainrule.numpy.zeros(...)."
+            "  Make the array inside the function with cr.numpy.zeros(...)."
         )
     return write_whole(out, value, True, what)
 

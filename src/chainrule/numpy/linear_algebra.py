@@ -14,6 +14,7 @@ from chainrule import errors
 from chainrule.numpy.indexing import reshape_to
 from chainrule.numpy.promotion import broadcast_shape, broadcast_to, cast_to, traced
 from chainrule.numpy.protocols import implements
+from chainrule.numpy.selecting import at_hand
 from chainrule.numpy.shaping import array
 from chainrule.ops import factorize, pseudo_inverse, spectral
 from chainrule.ops import linalg as ops
@@ -126,10 +127,25 @@ def pinv(a, rcond=None, hermitian=False, *, rtol=np._NoValue):
         raise ValueError("`rtol` and `rcond` can't be both set.")
     if hermitian:
         x = hermitian_from(matrices(x, square=True), lower=True)
-    return pseudo_inverse.pinv(x, rcond=_number(rcond, "np.linalg.pinv(rcond=...)"))
+    if np.ndim(rcond) == 0:
+        return pseudo_inverse.pinv(x, rcond=_number(rcond, "np.linalg.pinv(rcond=...)"))
+    return _pinv_of_each(x, at_hand(rcond, "the rank that np.linalg.pinv finds"))
+
+
+def _pinv_of_each(x: Traced, rcond) -> Traced:
+    """The pseudo-inverses of a stack of matrices, each with its own cutoff."""
+    stack = x.shape[:-2]
+    cutoffs = np.broadcast_to(rcond, stack)
+    shape = (*stack, x.shape[-1], x.shape[-2])
+    if 0 in stack:
+        return pseudo_inverse.pinv(x, rcond=0.0)
+    each = [pseudo_inverse.pinv(x[i], rcond=float(cutoffs[i])) for i in np.ndindex(stack)]
+    return reshape_to(np.stack(each), shape)
 
 
 def _number(value, what: str) -> float:
+    if type(value) is Traced and not value.ndim:  # a cutoff: no derivative passes through it
+        value = at_hand(value, what)[()]
     if np.ndim(value) == 0 and not isinstance(value, complex):
         return float(value)
     raise errors.NotSupported(

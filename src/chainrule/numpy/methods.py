@@ -174,7 +174,7 @@ def to_device(self, device, /, *, stream=None):
 
 
 def _dlpack(self, **options):
-    advice = "Pass the traced value itself, or chainrule.stop_gradient(x)."
+    advice = "Pass the traced value itself, or cr.stop_gradient(x)."
     return needs_value(self, "x.__dlpack__()", advice).__dlpack__(**options)
 
 

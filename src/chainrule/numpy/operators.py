@@ -129,9 +129,9 @@ def remember_refusal(error: Exception) -> None:
 
 
 _FLOAT_ADVICE = (
-    "NumPy calls this for buffer[0] = x: make the buffer with chainrule.numpy.zeros. "
-    "For math.sin(x), write np.sin(x) or chainrule.numpy.sin(x). "
-    "To use the value as a constant: chainrule.stop_gradient(x)."
+    "NumPy calls this for buffer[0] = x: make the buffer with cr.numpy.zeros. "
+    "For math.sin(x), write np.sin(x) or cr.numpy.sin(x). "
+    "To use the value as a constant: cr.stop_gradient(x)."
 )
 
 
@@ -140,7 +140,7 @@ def _float(self):
 
 
 def _int(self):
-    return int(needs_value(self, "int(x)", "Use np.floor(x), or chainrule.stop_gradient(x)."))
+    return int(needs_value(self, "int(x)", "Use np.floor(x), or cr.stop_gradient(x)."))
 
 
 def _complex(self):
@@ -152,15 +152,15 @@ def _item(self, *args):
 
 
 def _tolist(self):
-    value = needs_value(self, "x.tolist()", "Use list(x), or chainrule.stop_gradient(x).")
+    value = needs_value(self, "x.tolist()", "Use list(x), or cr.stop_gradient(x).")
     return value.tolist()
 
 
 def _array(self, dtype=None, copy=None):
     advice = (
         "NumPy asks for this in np.asarray(x), np.array([x, y]), np.full(n, x), max([x, y]): write "
-        "chainrule.numpy.asarray(x), chainrule.numpy.array([x, y]) or np.stack([x, y]). "
-        "To use the value as a constant: chainrule.stop_gradient(x)."
+        "cr.numpy.asarray(x), cr.numpy.array([x, y]) or np.stack([x, y]). "
+        "To use the value as a constant: cr.stop_gradient(x)."
     )
     return np.asarray(needs_value(self, "x.__array__()", advice), dtype=dtype)
 
@@ -173,7 +173,7 @@ def _bool(self):
         raise errors.ConcreteValueNeeded(
             f"the truth value of a traced {self.type} is needed at {line_text(user_line())}, and "
             "this trace has no value at hand (compile, vmap, or the body of a loop).\n"
-            "  Use np.where(condition, a, b), chainrule.cond or chainrule.while_loop."
+            "  Use np.where(condition, a, b), cr.cond or cr.while_loop."
         )
     return bool(value)
 

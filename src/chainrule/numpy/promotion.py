@@ -42,7 +42,10 @@ def resolve(ufunc: np.ufunc, kinds: tuple) -> tuple[np.dtype, ...]:
     if found is None:
         if all(kind is int for kind in kinds):  # NumPy compares Python ints as objects
             kinds = (np.dtype(np.int64),) * len(kinds)
-        found = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
+        try:
+            found = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
+        except TypeError as error:
+            raise errors.DtypeError(f"{error}, at {line_text(user_line())}") from None
         if not all(is_supported(d) for d in found):
             raise errors.DtypeError(f"np.{ufunc.__name__} on {kinds} gives unsupported dtypes.")
         _resolved[key] = found
@@ -91,7 +94,7 @@ def contains_traced(value) -> bool:
 def raise_undispatched(what: str) -> None:
     raise errors.ConcreteValueNeeded(
         f"NumPy would turn {what} into a constant array, at {line_text(user_line())}: the "
-        "derivative would be lost. Write chainrule.numpy.array([x, y]) or np.stack instead."
+        "derivative would be lost. Write cr.numpy.array([x, y]) or np.stack instead."
     )
 
 

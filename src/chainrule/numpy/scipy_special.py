@@ -195,12 +195,15 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False):
     a = _floats(a)
     axes = reduced_axes(a, axis)
     if b is None:
-        out = logistic.logsumexp(a, axes=axes)
-        sign = np.where(out == -np.inf, out.dtype.type(0), out.dtype.type(1))
+        out, sign = logistic.logsumexp(a, axes=axes), None
     else:
         out, sign = _weighted(a, _floats(b), axes)
-    out, sign = (with_axes_kept(part, a, axes, keepdims) for part in (out, sign))
-    return (out, sign) if return_sign else np.where(sign < 0, out.dtype.type(np.nan), out)
+    if not return_sign:
+        out = out if sign is None else np.where(sign < 0, out.dtype.type(np.nan), out)
+        return with_axes_kept(out, a, axes, keepdims)
+    if sign is None:
+        sign = np.where(out == -np.inf, out.dtype.type(0), out.dtype.type(1))
+    return tuple(with_axes_kept(part, a, axes, keepdims) for part in (out, sign))
 
 
 def _weighted(a, b, axes):

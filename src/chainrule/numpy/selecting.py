@@ -264,7 +264,7 @@ def writable(target, name: str) -> Traced:
     if type(target) is not Traced:
         raise errors.MutationError(
             f"{name} would write traced values into a plain array, at {_line()}: the derivative "
-            "would be lost.\n  Make the array inside the function with chainrule.numpy.zeros(...), "
+            "would be lost.\n  Make the array inside the function with cr.numpy.zeros(...), "
             "or pass it as an argument."
         )
     return target

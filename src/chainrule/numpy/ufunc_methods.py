@@ -238,7 +238,7 @@ def ufunc_at(ufunc, a, indices, b=None, **options):
         raise errors.MutationError(
             f"np.{ufunc.__name__}.at would write traced values into a plain array, at "
             f"{line_text(user_line())}: the derivative would be lost.\n  Make the array inside the "
-            "function with chainrule.numpy.zeros(...), or pass it as an argument."
+            "function with cr.numpy.zeros(...), or pass it as an argument."
         )
     if ufunc is np.add or ufunc is np.subtract:
         b = array(b)

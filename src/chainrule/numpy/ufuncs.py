@@ -314,7 +314,7 @@ def _store_one(result, out, where, ufunc):
         raise errors.MutationError(
             f"np.{ufunc.__name__} would write traced values into a plain array (out= or "
             f"+=), at {line_text(user_line())}: the derivative would be lost.\n"
-            "  Make the array inside the function with chainrule.numpy.zeros(...), pass it as an "
+            "  Make the array inside the function with cr.numpy.zeros(...), pass it as an "
             "argument, or write a = a + x."
         )
     return write_whole(out, result, where, f"ufunc '{ufunc.__name__}'")

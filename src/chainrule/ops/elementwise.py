@@ -136,7 +136,7 @@ absolute = elementwise(
     "absolute", np.absolute, (lambda x, out: sign(x),), takes="real",
     edges=(Edge(0.0, 0.0, 0.0), Edge(-math.inf, math.inf, -1.0)),
 )  # fmt: skip
-sign = elementwise("sign", np.sign, Constant(), takes="real")
+sign: Op = elementwise("sign", np.sign, Constant(), takes="real")
 square = elementwise("square", np.square, (lambda x, out: 2.0 * x,), takes="number")
 
 
@@ -171,7 +171,9 @@ cbrt = elementwise(
 exp = elementwise("exp", np.exp, (lambda x, out: out,), edges=(Edge(-math.inf, 0.0, 0.0),))
 exp2 = elementwise("exp2", np.exp2, (lambda x, out: LN2 * out,))
 expm1 = elementwise("expm1", np.expm1, (lambda x, out: exp(x),), edges=(Edge(-math.inf, -1, 0.0),))
-log = elementwise("log", np.log, (lambda x, out: 1.0 / x,), edges=(Edge(0.0, -math.inf, math.inf),))
+log: Op = elementwise(
+    "log", np.log, (lambda x, out: 1.0 / x,), edges=(Edge(0.0, -math.inf, math.inf),)
+)
 log2 = elementwise("log2", np.log2, (lambda x, out: (1.0 / LN2) / x,))
 log10 = elementwise("log10", np.log10, (lambda x, out: (1.0 / LN10) / x,))
 log1p = elementwise("log1p", np.log1p, (lambda x, out: 1.0 / (1.0 + x),))
@@ -200,10 +202,17 @@ logaddexp2 = elementwise(
 # --- trigonometric ------------------------------------------------------------------------------
 
 sin = elementwise("sin", np.sin, (lambda x, out: cos(x),))
-cos = elementwise("cos", np.cos, (lambda x, out: -sin(x),))
+cos: Op = elementwise("cos", np.cos, (lambda x, out: -sin(x),))
 tan = elementwise("tan", np.tan, (lambda x, out: 1.0 + out * out,))
-arcsin = elementwise("arcsin", np.arcsin, (lambda x, out: 1.0 / sqrt((1.0 - x) * (1.0 + x)),))
-arccos = elementwise("arccos", np.arccos, (lambda x, out: -1.0 / sqrt((1.0 - x) * (1.0 + x)),))
+
+
+def _one_minus(x):
+    """1 - x; for complex x with the sign of a zero imaginary part, the side of a branch cut."""
+    return -(x - 1.0) if x.dtype.kind == "c" else 1.0 - x
+
+
+arcsin = elementwise("arcsin", np.arcsin, (lambda x, out: 1.0 / sqrt(_one_minus(x) * (1.0 + x)),))
+arccos = elementwise("arccos", np.arccos, (lambda x, out: -1.0 / sqrt(_one_minus(x) * (1.0 + x)),))
 arctan = elementwise("arctan", np.arctan, (lambda x, out: 1.0 / (1.0 + x * x),))
 
 
@@ -235,7 +244,7 @@ arctan2 = elementwise(
 # --- hyperbolic ---------------------------------------------------------------------------------
 
 sinh = elementwise("sinh", np.sinh, (lambda x, out: cosh(x),))
-cosh = elementwise("cosh", np.cosh, (lambda x, out: sinh(x),))
+cosh: Op = elementwise("cosh", np.cosh, (lambda x, out: sinh(x),))
 
 
 def _tanh_slope(x, out):
@@ -245,7 +254,9 @@ def _tanh_slope(x, out):
 
 tanh = elementwise("tanh", np.tanh, (_tanh_slope,), edges=(Edge(math.inf, 1.0, 0.0),))
 arcsinh = elementwise("arcsinh", np.arcsinh, (lambda x, out: 1.0 / _sqrt_one_plus_square(x),))
-arccosh = elementwise("arccosh", np.arccosh, (lambda x, out: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)),))
+arccosh = elementwise(
+    "arccosh", np.arccosh, (lambda x, out: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)),)
+)
 arctanh = elementwise("arctanh", np.arctanh, (lambda x, out: 1.0 / ((1.0 - x) * (1.0 + x)),))
 
 
@@ -301,9 +312,9 @@ clip = elementwise(
 
 # --- rounding and bits --------------------------------------------------------------------------
 
-floor = elementwise("floor", np.floor, Constant(), takes="real")
+floor: Op = elementwise("floor", np.floor, Constant(), takes="real")
 ceil = elementwise("ceil", np.ceil, Constant(), takes="real")
-trunc = elementwise("trunc", np.trunc, Constant(), takes="real")
+trunc: Op = elementwise("trunc", np.trunc, Constant(), takes="real")
 rint = elementwise("rint", np.rint, Constant())
 copysign = elementwise(
     "copysign",
@@ -359,11 +370,11 @@ imag = Op(
     "imag", _real_type, np.imag, Linear(lambda ct, z: (join(constant_like(ct, 0.0), ct),)),
     elementwise=True, view=True, doc="the imaginary part of a complex array",
 )  # fmt: skip
-join = Op(
+join: Op = Op(
     "join", _complex_type, _join, Linear(lambda ct, re, im: (real(ct), imag(ct))),
     elementwise=True, doc="re + 1j * im",
 )  # fmt: skip
-conjugate = Op(
+conjugate: Op = Op(
     "conjugate", lambda z: (z,), np.conjugate, Linear(lambda ct, z: (conjugate(ct),)),
     elementwise=True, doc="the complex conjugate",
 )  # fmt: skip

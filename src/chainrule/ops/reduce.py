@@ -163,7 +163,8 @@ def _scattered(size: int, x, starts, axis: int):
 
 
 segment_sum: Op = Op(
-    "segment_sum", _segment_type, lambda x, starts, *, axis: np.add.reduceat(x, starts, axis),
+    "segment_sum", _segment_type,
+    lambda x, starts, *, axis: np.add.reduceat(x, starts, axis, dtype=x.dtype),
     Linear(_segment_sum_transpose, positions=(0,)), _segment_sum_batch,
     flops=lambda ins, outs, params: ins[0].size,
     doc="sums along `axis` from each of the rising starts up to the next",
@@ -179,7 +180,8 @@ def _cumsum_transpose(ct, x, *, axis):
 
 
 cumsum: Op = Op(
-    "cumsum", _same_type, lambda x, *, axis: np.add.accumulate(x, axis), Linear(_cumsum_transpose),
+    "cumsum", _same_type, lambda x, *, axis: np.add.accumulate(x, axis, dtype=x.dtype),
+    Linear(_cumsum_transpose),
     axis_batch(lambda: cumsum), doc="running sums along `axis`",
 )  # fmt: skip
 
@@ -214,7 +216,7 @@ def preceded(x, axis: int, by: int, fill: int):
 
 
 cumprod: Op = Op(
-    "cumprod", _same_type, lambda x, *, axis: np.multiply.accumulate(x, axis),
+    "cumprod", _same_type, lambda x, *, axis: np.multiply.accumulate(x, axis, dtype=x.dtype),
     Forward(_cumprod_tangent), axis_batch(lambda: cumprod), doc="running products along `axis`",
 )  # fmt: skip
 

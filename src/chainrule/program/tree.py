@@ -108,7 +108,19 @@ def _object_node(value, names: tuple[str, ...]) -> Node:
     return Node(type(value), present, [getattr(value, n) for n in present], make)
 
 
-LEAF = "leaf"
+class _Leaf:
+    """The place of an array or number in a structure; there is one object, `LEAF`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "array"
+
+    def __reduce__(self) -> str:
+        return "LEAF"
+
+
+LEAF = _Leaf()
 
 
 class Static:

@@ -235,9 +235,14 @@ class _Edits(ast.NodeVisitor):
         if not self.local:
             self.generic_visit(node)  # of a class or module: its annotation is evaluated
             return
+        end = node.annotation
+        if node.value is None:
+            self._replace(node, "pass")
+            return
+        start = node.target.end_col_offset or 0
+        self._change(node.lineno, start, end.end_lineno or 0, end.end_col_offset or 0, "")
         self.visit(node.target)
-        if node.value is not None:
-            self.visit(node.value)
+        self.visit(node.value)
 
     def visit_Call(self, node: ast.Call) -> None:
         if isinstance(node.func, ast.Name):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chainrule.program.tree import LEAF, Static
-from chainrule.show.fragments import Fragment, tuple_text
+from chainrule.show.fragments import WIDTH, Fragment, tuple_text
 from chainrule.show.signature import Signature, quoted
 from chainrule.show.writer import Body, Writer, role_of
 from chainrule.tracing import Call, Change
@@ -96,7 +96,10 @@ class Ending:
         for i, host in self.call.returned.items():
             texts[i] = self._place_of(host)
         if texts or not isinstance(self.call.structure, Static):
-            self.writer.line(f"return {structure_text(self.call.structure, iter(texts), True)}")
+            text = structure_text(self.call.structure, iter(texts), bare=True)
+            if len(text) > WIDTH - 12:
+                text = structure_text(self.call.structure, iter(texts))
+            self.writer.line(f"return {text}")
         elif self.call.structure.value is not None:
             self.writer.line(f"return {structure_text(self.call.structure, iter(texts))}")
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from chainrule.program.op import REGISTRY
 from chainrule.show.forms import FORMS, Form, Use, params_of
-from chainrule.show.fragments import Fragment, call, dtype_text
+from chainrule.show.fragments import Fragment, call, dtype_text, tuple_text
 
 RECIPROCAL_WHERE_APART = '''\
 def reciprocal_where_apart(difference, size):
@@ -145,7 +145,7 @@ def _along_directions(name: str) -> Form:
         if value == name:
             return call(function, operands[0], "()")
         first, a, *more = operands
-        return call(function, a, f"({', '.join([first, *more])},)")
+        return call(function, a, tuple_text([first, *more]))
 
     return form
 

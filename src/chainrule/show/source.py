@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from chainrule.program.garbage import collector_paused
 from chainrule.program.names import naming
 from chainrule.program.program import Literal, Program
 from chainrule.program.text import variable_names
@@ -68,10 +69,11 @@ def source(f: Callable | Program, *args, **kwargs) -> str:
     >>> print(source(lambda x: x * np.sin(x), 1.0).splitlines()[-1])
         return x * np.sin(x)
     """
-    if isinstance(f, Program):
-        return _program_source(f)
-    call = _named_call(f, args, kwargs)
-    return _Source(call, Signature.of_call(f, args, kwargs), captured_names(f, call)).text()
+    with collector_paused():
+        if isinstance(f, Program):
+            return _program_source(f)
+        call = _named_call(f, args, kwargs)
+        return _Source(call, Signature.of_call(f, args, kwargs), captured_names(f, call)).text()
 
 
 def _program_source(program: Program) -> str:
@@ -105,6 +107,8 @@ class _Source:
             taken |= clash
 
     def _joined(self, lines: list[str]) -> str:
+        if not any("np." in text for text in [*lines, *self.constants, *self.definitions.blocks]):
+            self.definitions.imports.remove("import numpy as np")
         parts = [_imports_text(self.definitions.imports)]
         if self.constants:
             parts.append("\n" + "\n".join(self.constants))
@@ -114,7 +118,7 @@ class _Source:
             gap = "" if values and before else "\n" if values else "\n\n"
             parts.append(gap + block)
             before = block
-        return "\n".join([*parts, "\n\n" + "\n".join(lines)])
+        return "\n".join([*parts, "\n\n" + "\n".join(lines)]).lstrip()
 
     def _function(self) -> list[str]:
         self.writer.names.taken |= {self.signature.name, *self.signature.parameter_names}
@@ -205,12 +209,18 @@ _FUNCTION = ("def ", "class ", "@")
 def _imports_text(imports: set[str]) -> str:
     """The imports in two groups, Python's own modules first, as formatters sort them."""
     others = {line for line in imports if "numpy" in line or "scipy" in line}
-    groups = [sorted(imports - others, key=_import_order), sorted(others, key=_import_order)]
+    groups = [_merged(imports - others), _merged(others)]
     return "\n\n".join("\n".join(group) for group in groups if group)
 
 
-def _import_order(line: str) -> tuple[bool, str]:
-    return line.startswith("from "), line
+def _merged(imports: set[str]) -> list[str]:
+    """Import lines in order, one for each module: `from functools import cache, wraps`."""
+    names: dict[str, list[str]] = {}
+    for line in sorted(line for line in imports if line.startswith("from ")):
+        module, _, name = line.removeprefix("from ").partition(" import ")
+        names.setdefault(module, []).append(name)
+    plain = sorted(line for line in imports if line.startswith("import "))
+    return plain + [f"from {module} import {', '.join(found)}" for module, found in names.items()]
 
 
 def _type_text(t) -> str:

@@ -121,11 +121,11 @@ def _targets_in(text: str) -> dict[Span, Target]:
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             if node.value is not None:
-                _enter(found, node.value, Target(_names(targets[0])))
+                _enter(found, node.value, Target(_value_names(targets[0])))
             for target in targets:
                 _enter_written(found, target)
         elif isinstance(node, ast.AugAssign):
-            _enter(found, node, Target(_names(node.target)))
+            _enter(found, node, Target(_value_names(node.target)))
             _enter_written(found, node.target)
         elif isinstance(node, ast.For | ast.comprehension):
             _enter(found, node.iter, Target(_names(node.target)))
@@ -169,6 +169,18 @@ def _names(target) -> tuple[str | None, ...]:
     return (_name(target),)
 
 
+def _value_names(target) -> tuple[str | None, ...]:
+    """The names of an assigned value: none where it becomes a part of something, x[0] = value."""
+    if isinstance(target, ast.Subscript) and not _is_word(target.slice):
+        return (None,)
+    return _names(target)
+
+
+def _is_word(key) -> bool:
+    is_text = isinstance(key, ast.Constant) and isinstance(key.value, str)
+    return is_text and key.value.isidentifier()
+
+
 def _name(target) -> str | None:
     """The last word of a target: x, self.x and params["x"] are all x; x[0] is x too."""
     if isinstance(target, ast.Name):
@@ -178,8 +190,5 @@ def _name(target) -> str | None:
     if isinstance(target, ast.Starred):
         return _name(target.value)
     if isinstance(target, ast.Subscript):
-        key = target.slice
-        if isinstance(key, ast.Constant) and isinstance(key.value, str):
-            return key.value if key.value.isidentifier() else None
-        return _name(target.value)
+        return target.slice.value if _is_word(target.slice) else _name(target.value)
     return None

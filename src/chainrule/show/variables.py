@@ -41,6 +41,13 @@ class Names:
             return True
         return id(name) in self._bases or (not minor and id(name) in self._shared)
 
+    def is_the_users_alone(self, var: Var) -> bool:
+        """Whether the user named a variable, and no derivative is named after it."""
+        name = var.name
+        if type(name) is not Name or name.of is not None or name.temporary:
+            return False
+        return id(name) not in self._bases and id(name) not in self._shared
+
     def shared_by(self, var: Var) -> list[str]:
         """What other values have this derivative: `d_c` and so on, where they are shown."""
         if not _is_derivative(var.name):

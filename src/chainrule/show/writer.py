@@ -29,7 +29,8 @@ from chainrule.show.reading import Reading
 from chainrule.show.tidy import tidy
 from chainrule.show.variables import Names
 
-LONGEST_INSIDE = 72  # a longer expression gets a line of its own
+LONGEST_INSIDE = 64  # a longer expression gets a line of its own
+SHORT = 16  # a shorter one never does
 
 
 class Writer:
@@ -103,6 +104,7 @@ class Body:
         self._named = self.reading.names_of_memory()
         self._wishes: dict[Var, str] = {}
         self._lines: set[Operand] = set()  # what has a line of its own
+        self._latest: dict[str | None, Var] = {}  # the latest value of a name of the user's
         self._makers = {v: e for e in program.equations for v in e.outputs}
         for var, fragment in inputs.items():
             writer.names.show(var, fragment.text)
@@ -186,9 +188,25 @@ class Body:
         form = form_of(equation.op)
         if form is None:
             raise errors.NotSupported(f"{equation.op.name} has no form in Python source yet.")
+        self._shorten(equation)
         fragments = [None if x.is_literal else self.fragments[x] for x in equation.inputs]
         use = Use(equation, fragments, self.writer.definitions, self.writer.layouts)
         return form(use)
+
+    def _shorten(self, equation: Equation) -> None:
+        """Give operands a line of their own while the expression would be too long."""
+        inside = [x for x in equation.inputs if not x.is_literal and x not in self._lines]
+        inside = [x for x in inside if x in self._makers and not self._is_light(x)]
+        inside.sort(key=lambda x: len(self.fragments[x].text))
+        total = sum(len(self.fragments[x].text) for x in inside)
+        while total > LONGEST_INSIDE and len(self.fragments[inside[-1]].text) > SHORT:
+            x = inside.pop()
+            total -= len(self.fragments[x].text)
+            self._lines.add(x)
+            self.fragments[x] = self._assign(x, self.fragments[x].text)
+
+    def _is_light(self, x: Operand) -> bool:
+        return self._makers[x] in self.reading.light
 
     def _keep(self, place: int, equation: Equation, made: Fragment) -> None:
         """Write the value inside the line that uses it, or give it a line of its own."""
@@ -199,10 +217,23 @@ class Body:
             self.fragments[out] = made
             return
         self._lines.add(out)
-        self.fragments[out] = self._assign(out, made.text)
+        self.fragments[out] = self._assign(out, made.text, self._rebound(out, place))
 
-    def _assign(self, out: Var, text: str) -> Fragment:
-        wish = self._wishes.get(out)
+    def _rebound(self, out: Var, place: int) -> str | None:
+        """The name of an earlier value that the user's name stood for, if nothing reads it later."""
+        if not self.writer.names.is_the_users_alone(out) or self._is_updated(out):
+            return None
+        before = self._latest.get(out.name)
+        self._latest[out.name] = out
+        if before is None or self.reading.last_read.get(before, -1) > place:
+            return None
+        return self.fragments[before].text
+
+    def _is_updated(self, var: Var) -> bool:
+        return var in self.reading.updated or var in self._named
+
+    def _assign(self, out: Var, text: str, wish: str | None = None) -> Fragment:
+        wish = self._wishes.get(out, wish)
         if wish is None and out in self._named:
             fragment = self.writer.assign(self._named[out], text)
             self.writer.names.show(out, fragment.text)
