@@ -104,7 +104,9 @@ class Chosen:
         for value in args:
             starts.append(total)
             total += 1 if is_leaf(value) else len(flatten(value)[0])
-        self.structures, self.order, self.values = [], [], []
+        self.structures: list = []
+        self.order: list[int] = []
+        self.values: list[list] = []
         for n in self.numbers:
             leaves, structure = flatten(args[n])
             _check_differentiable(f, n, leaves, structure)
@@ -160,7 +162,7 @@ def _what(structure) -> str:
 def _check_scalar(call: Call, has_aux: bool) -> None:
     structure = call.structure
     if has_aux:
-        children = getattr(structure, "children", ())
+        children: tuple = getattr(structure, "children", ())
         if len(children) != 2:
             raise errors.StructureMismatch(
                 f"with has_aux, {call.name} must return (value, aux); it returned {structure!r}."

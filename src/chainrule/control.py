@@ -19,7 +19,7 @@ from chainrule.ops.cond import cond_op
 from chainrule.ops.control import as_tuple, fresh, with_inputs, with_outputs
 from chainrule.ops.scan import scan_op
 from chainrule.ops.while_loop import while_op
-from chainrule.program.program import Program
+from chainrule.program.program import Operand, Program
 from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, bind, current, user_line
 from chainrule.program.tree import first_difference, flatten, paths, unflatten
@@ -95,8 +95,9 @@ class _Merged:
             for effect in call.effects:
                 self.targets.setdefault(self.number(call, effect.target), effect)
 
-    def number(self, call: Call, target: int) -> int:
+    def number(self, call: Call, target: int | None) -> int:
         """The merged number of an input of one call."""
+        assert target is not None, "effects on containers are refused before"
         if target >= call.leading:
             return target - call.leading + len(self.hosts)
         return self.place[id(call.operands[target])]
@@ -106,18 +107,14 @@ class _Merged:
         return tuple(self._program(call) for call in self.calls)
 
     def _program(self, call: Call) -> Program:
-        inputs = [None] * len(self.operands)
+        inputs = fresh([_type(x) for x in self.operands])
         for i, var in enumerate(call.program.inputs):
             inputs[self.number(call, i)] = var
-        inputs = [
-            v if v is not None else fresh([_type(x)])[0]
-            for v, x in zip(inputs, self.operands, strict=True)
-        ]
         written = {
             self.number(call, e.target): out
             for e, out in zip(call.effects, call.program.outputs[call.count :], strict=True)
         }
-        outputs = list(call.program.outputs[: call.count])
+        outputs: list[Operand] = list(call.program.outputs[: call.count])
         outputs += [written.get(n, inputs[n]) for n in self.targets]
         return with_outputs(with_inputs(call.program, inputs), outputs)
 
@@ -167,13 +164,13 @@ def scan(body: Callable, carry, xs, length: int | None = None, reverse: bool = F
 
 
 def _scan_length(leaves, length: int | None) -> int:
-    lengths = {_type(x).shape[0] if _type(x).ndim else None for x in leaves}
+    lengths = {_type(x).shape[0] if _type(x).ndim else -1 for x in leaves}
     if length is not None:
         lengths.add(length)
-    if len(lengths) != 1 or None in lengths:
+    if len(lengths) != 1 or -1 in lengths:
         raise errors.StructureMismatch(
             "scan needs arrays with one leading length (or `length`), got "
-            f"{sorted(map(str, lengths))}."
+            f"{sorted(lengths)} (-1 for a scalar)."
         )
     return lengths.pop()
 
@@ -219,7 +216,7 @@ class _Loop:
     def _carry_types(self, with_x: bool) -> list[Type]:
         structure = self.call.structure
         if with_x:
-            children = getattr(structure, "children", ())
+            children: tuple = getattr(structure, "children", ())
             if len(children) != 2:
                 raise errors.StructureMismatch(
                     f"the body of scan must return (carry, y); {self.call.name} returned "
@@ -245,7 +242,7 @@ class _Loop:
         """Captured values that the body writes join the carry; the others are constants."""
         call = self.call
         self.effects = [e for e in call.effects if e.target is not None and e.target < call.leading]
-        self.written = [e.target for e in self.effects]
+        self.written = [e.target for e in self.effects if e.target is not None]
         fixed = [i for i in range(call.leading) if i not in self.written]
         self.fixed_numbers = fixed
         self.fixed = [call.operands[i] for i in fixed]

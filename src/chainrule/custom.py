@@ -48,6 +48,7 @@ class custom_derivative:
         self._f = f
         self._forward: Callable | None = None
         self._reverse: Callable | None = None
+        self.__name__: str = getattr(f, "__name__", type(f).__name__)
         update_wrapper(self, f)
 
     def forward(self, rule: Callable) -> Callable:

@@ -21,10 +21,24 @@ from chainrule.numpy.scipy_special import (
     softmax,
     zeta,
 )
+from chainrule.numpy.scipy_special_functions import (
+    comb,
+    diric,
+    spherical_in,
+    spherical_jn,
+    spherical_kn,
+    spherical_yn,
+)
+from chainrule.numpy.scipy_ufuncs import HANDLERS
 from chainrule.ops.special.scipy_functions import scipy_special
 
-_OWN = (log_softmax, logsumexp, multigammaln, polygamma, softmax, zeta)
-_FROM_SCIPY = frozenset(UFUNCS) - {"zeta"} | {"digamma", "sinc"}  # digamma is psi; sinc is NumPy's
+_OWN = (
+    comb, diric, log_softmax, logsumexp, multigammaln, polygamma, softmax, spherical_in,
+    spherical_jn, spherical_kn, spherical_yn, zeta,
+)  # fmt: skip
+_FROM_SCIPY = {name for name in (*UFUNCS, *HANDLERS) if name != "zeta" and name[0] != "_"} | {
+    "digamma", "lambertw", "sinc",  # other names of psi, of _lambertw, and NumPy's
+}  # fmt: skip
 
 __all__ = sorted(_FROM_SCIPY | {function.__name__ for function in _OWN})
 

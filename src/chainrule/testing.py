@@ -110,7 +110,7 @@ def _norm(arrays: list) -> float:
 
 def differences(along: Callable[[float], Any], first: float = 0.05) -> tuple[np.ndarray, float]:
     """The derivative of `along` at 0 by Ridders' extrapolation, and an estimate of its error."""
-    shrink, table = 1.6, []
+    shrink, table = 1.6, list[list]()
     best, best_error = np.zeros(0), np.inf
     step = first
     for row in range(10):

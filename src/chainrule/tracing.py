@@ -8,7 +8,7 @@ once the transformed program has run. If the function raises, nothing of the cal
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -116,7 +116,7 @@ def trace_call(
     args: tuple,
     kwargs: dict,
     active=frozenset(),
-    types: list[Type] | None = None,
+    types: Sequence[Type | None] | None = None,
     concrete: bool = True,
 ) -> Call:
     """Trace `f(*args, **kwargs)`.

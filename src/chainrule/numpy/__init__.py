@@ -38,6 +38,8 @@ from chainrule.numpy import (
     reordering,
     scimath,
     scipy_special,
+    scipy_special_functions,
+    scipy_ufuncs,
     selecting,
     sets,
     shaping,

@@ -32,8 +32,9 @@ from chainrule.program.trace import Traced, concrete_value, user_line
 
 def get_item(x: Traced, key):
     """x[key]"""
-    if type(key) is int and x._var.type.ndim == 1:
-        return index(x, at=(_checked(key, x._var.type.shape[0], 0),))
+    place = _element(x, key)
+    if place is not None:
+        return index(x, at=place)
     x, entries, dots = _normal_key(x, key)
     if not any(map(_is_array, entries)):
         out = _basic_view(x, entries, dots)
@@ -53,6 +54,10 @@ def set_item(x: Traced, key, value) -> None:
             f"at {line_text(user_line())}: a scalar is immutable."
         )
     strides_of(x)  # worked out before the variable of x changes
+    place = _element(x, key)
+    if place is not None and shape_of(value) == ():
+        assign(x, index_set(local(x), _value_for(x, value), at=place))
+        return
     if _is_mask_of(x, key) and shape_of(value) == ():
         value = broadcast_to(traced(_value_for(x, value)), x.shape)
         assign(x, select(_mask_over(key, x), value, local(x)))
@@ -91,6 +96,19 @@ def add_at(x: Traced, key, value) -> None:
     part = tuple(entry_length(e) for e in at if not isinstance(e, int))
     value = reshape_to(broadcast_to(traced(_value_for(target, value)), shape), part)
     assign(target, index_add(local(target), value, at=at))
+
+
+def _element(x: Traced, key) -> tuple[int, ...] | None:
+    """The place of one element, where the key is nothing but plain ints; None for other keys."""
+    shape = x._var.type.shape
+    if type(key) is int:
+        return (_checked(key, shape[0], 0),) if len(shape) == 1 else None
+    if type(key) is not tuple or len(key) != len(shape) or not shape:
+        return None
+    for entry in key:
+        if type(entry) is not int:
+            return None
+    return tuple([_checked(i, n, axis) for axis, (i, n) in enumerate(zip(key, shape, strict=True))])
 
 
 def _is_scalar(value) -> bool:

@@ -66,8 +66,8 @@ def _install_arithmetic() -> None:
     setattr(Traced, "__pow__", raise_power)  # noqa: B010
     setattr(Traced, "__rpow__", lambda self, other: raise_power(other, self))  # noqa: B010
     setattr(Traced, "__ipow__", _in_place(raise_power, "power"))  # noqa: B010
-    for name, ufunc in (("neg", np.negative), ("abs", np.absolute), ("invert", np.invert)):
-        setattr(Traced, f"__{name}__", _unary(REGISTRY[ufunc.__name__], ufunc))
+    for name, function in (("neg", np.negative), ("abs", np.absolute), ("invert", np.invert)):
+        setattr(Traced, f"__{name}__", _unary(REGISTRY[function.__name__], function))
 
 
 def _unary(op, ufunc):

@@ -12,7 +12,14 @@ from chainrule import errors
 from chainrule.ops.select import cast
 from chainrule.ops.shape import broadcast, reshape
 from chainrule.program.text import line_text
-from chainrule.program.trace import Traced, bind, current, traced_literal, user_line
+from chainrule.program.trace import (
+    Traced,
+    bind,
+    concrete_value,
+    current,
+    traced_literal,
+    user_line,
+)
 from chainrule.program.types import is_supported
 
 _PYTHON_KIND = {"b": np.dtype(bool), "i": int, "f": float, "c": complex}
@@ -91,13 +98,6 @@ def contains_traced(value) -> bool:
     return type(value) is Traced
 
 
-def raise_undispatched(what: str) -> None:
-    raise errors.ConcreteValueNeeded(
-        f"NumPy would turn {what} into a constant array, at {line_text(user_line())}: the "
-        "derivative would be lost. Write cr.numpy.array([x, y]) or np.stack instead."
-    )
-
-
 def shape_of(value) -> tuple[int, ...]:
     if type(value) is Traced:
         return value._var.type.shape
@@ -160,10 +160,23 @@ def cast_to(value, dtype: np.dtype):
             return value
         if value._var.type.dtype == dtype:
             return strong(value)
+        number = python_int(value) if dtype.kind in "iu" else None
+        if number is not None:
+            dtype.type(number)  # NumPy refuses one that does not fit
         return cast(value, dtype=dtype)
     if isinstance(value, np.ndarray) and value.ndim:
         return value if value.dtype == dtype else bind(cast, (traced(value),), {"dtype": dtype})
     return dtype.type(value)
+
+
+def python_int(value) -> int | None:
+    """The number that a Python int is, or a traced one whose value is at hand; else None."""
+    if type(value) is int:
+        return value
+    if type(value) is Traced and value.weak and value._var.type.dtype.kind == "i":
+        found = concrete_value(value)
+        return None if found is None else int(found)
+    return None
 
 
 def strong(value: Traced) -> Traced:

@@ -19,20 +19,19 @@ from chainrule import errors
 from chainrule.numpy.promotion import (
     cast_to,
     contains_traced,
-    promoted_kind,
-    resolve,
     result_dtype,
     uniform,
 )
 from chainrule.numpy.protocols import implements
 from chainrule.numpy.reductions import reduced_axes, with_axes_kept
+from chainrule.numpy.scipy_ufuncs import HANDLERS
 from chainrule.numpy.shaping import array
 from chainrule.numpy.ufuncs import ENTERING, OPS, SPECIAL
 from chainrule.ops import elementwise
 from chainrule.ops.reduce import max_
 from chainrule.ops.select import stop_gradient
 from chainrule.ops.shape import sum_
-from chainrule.ops.special import bessel_functions, exponential_integrals, gamma_functions, logistic
+from chainrule.ops.special import bessel_functions, gamma_functions, logistic
 from chainrule.ops.special.scipy_functions import BY_SCIPY_NAME, scipy_special
 from chainrule.program.op import Op
 from chainrule.program.text import line_text
@@ -55,22 +54,16 @@ def enter_ufunc(ufunc: np.ufunc) -> bool:
     name = ufunc.__name__
     if module is None or getattr(module, name, None) is not ufunc:
         return False
+    if name in HANDLERS:
+        SPECIAL[ufunc] = partial(HANDLERS[name], ufunc)
+        return True
     op = UFUNCS.get(name.removeprefix("_"))  # zeta of two arguments is the ufunc _zeta
     if op is None:
         raise errors.NotSupported(
             f"scipy.special.{name} is not supported on traced values, at {line_text(user_line())}."
         )
-    if name == "expn":
-        SPECIAL[ufunc] = partial(_expn, ufunc)
-    else:
-        OPS[ufunc] = op
+    OPS[ufunc] = op
     return True
-
-
-def _expn(ufunc, n, x):
-    """SciPy's loop takes an integer order beside a float; operations take one dtype."""
-    dtype = resolve(ufunc, (promoted_kind(n), promoted_kind(x)))[-1]
-    return exponential_integrals.expn(*uniform((array(n), x), dtype))
 
 
 ENTERING.append(enter_ufunc)

@@ -17,6 +17,7 @@ from chainrule.numpy.promotion import (
     cast_to,
     dtype_of,
     promoted_kind,
+    python_int,
     resolve,
     shape_of,
     strong,
@@ -79,6 +80,10 @@ def apply_ufunc(ufunc: np.ufunc, *arguments):
         raise errors.NotSupported(
             f"np.{ufunc.__name__} is not supported on traced values, at {line_text(user_line())}."
         )
+    if ufunc in _OF_NEGATIVES:
+        answer = _beyond_range(ufunc, *arguments)
+        if answer is not None:
+            return answer
     ready = promoted(ufunc, arguments)
     if ufunc in _OF_NEGATIVES and dtype_of(ready[0]) != dtype_of(ready[1]):
         return _mixed_comparison(ufunc, *ready)
@@ -98,6 +103,22 @@ _OF_NEGATIVES = {
     np.greater: False,
     np.greater_equal: False,
 }
+
+
+def _beyond_range(ufunc, x, y):
+    """A comparison of integers with a Python int that their dtype cannot hold: one answer for all."""
+    for number, other in ((python_int(x), y), (python_int(y), x)):
+        dtype = dtype_of(other)
+        if number is None or dtype.kind not in "iu" or _is_weak(other):
+            continue
+        range_ = np.iinfo(dtype)
+        if range_.min <= number <= range_.max:
+            continue
+        same = bool(ufunc(number, 0) if other is y else ufunc(0, number))
+        answer = traced(np.bool_(same))
+        shape = shape_of(other)
+        return broadcast_to(answer, shape) if shape else answer
+    return None
 
 
 def _mixed_comparison(ufunc, x, y):

@@ -76,7 +76,7 @@ def _lane(size: int, like):
     return broadcast(lanes, shape=like.shape, axes=(0,))
 
 
-index = Op(
+index: Op = Op(
     "index", _index_type, _index,
     Linear(positions=(0,), accumulate=_index_accumulate), _index_batch, view=True,
     flops=lambda *_: 0, doc="x[i1, ..., ik, *at]",
@@ -155,12 +155,12 @@ def _write_batch(op):
     return rule
 
 
-index_set = Op(
+index_set: Op = Op(
     "index_set", _write_type, _set, Linear(_set_transpose, positions=(0, 1)),
     _write_batch(lambda: index_set), in_place=_set_in_place, flops=lambda *_: 0,
     doc="x with the indexed part replaced by the value (a scalar literal fills the part)",
 )  # fmt: skip
-index_add = Op(
+index_add: Op = Op(
     "index_add", _write_type, _add, Linear(_add_transpose, positions=(0, 1)),
     _write_batch(lambda: index_add), in_place=_add_in_place,
     flops=lambda ins, outs, params: ins[1].size,

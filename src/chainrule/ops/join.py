@@ -44,7 +44,7 @@ def _concatenate_batch(size, inputs, batched, *, axis):
     return concatenate(*full, axis=axis + 1)
 
 
-concatenate = Op(
+concatenate: Op = Op(
     "concatenate", _concatenate_type, lambda *xs, axis: np.concatenate(xs, axis),
     Linear(_concatenate_transpose), _concatenate_batch, flops=lambda *_: 0,
     doc="arrays joined along an existing axis",
@@ -60,7 +60,7 @@ def _pad_transpose(ct, x, *, widths):
     return (index(ct, at=at),)
 
 
-pad = Op(
+pad: Op = Op(
     "pad", _pad_type, lambda x, *, widths: np.pad(x, widths), Linear(_pad_transpose),
     lambda size, inputs, batched, *, widths: pad(inputs[0], widths=((0, 0), *widths)),
     flops=lambda *_: 0, doc="zeros added before and after each axis",

@@ -38,7 +38,7 @@ def _select_transpose(ct, condition, x, y):
     return None, select(condition, ct, zero), select(condition, zero, ct)
 
 
-select = Op(
+select: Op = Op(
     "select", _select_type, _select, Linear(_select_transpose, positions=(1, 2)), elementwise=True,
     doc="x where the condition holds, else y",
 )  # fmt: skip
@@ -54,12 +54,12 @@ def _cast(x, *, dtype):
     return x.astype(dtype)
 
 
-cast = Op(
+cast: Op = Op(
     "cast", _cast_type, _cast, Linear(lambda ct, x, dtype: (cast(ct, dtype=x.dtype),)),
     elementwise=True, doc="the array in another dtype; complex to real keeps the real part",
 )  # fmt: skip
 
-stop_gradient = Op(
+stop_gradient: Op = Op(
     "stop_gradient", lambda x: (x,), lambda x: x, Constant(), elementwise=True, view=True,
     doc="the same value; no derivative passes",
 )  # fmt: skip
@@ -69,7 +69,7 @@ def _barrier_transpose(ct, x, *, token):
     return (ct,)
 
 
-barrier = Op(
+barrier: Op = Op(
     "barrier", lambda x, *, token: (x,), lambda x, *, token: x, Linear(_barrier_transpose),
     elementwise=True, view=True,
     doc="the same value; equations on the two sides are not merged (for recomputation)",

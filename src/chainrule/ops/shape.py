@@ -34,7 +34,7 @@ def _broadcast_batch(size, inputs, batched, *, shape, axes):
     return broadcast(inputs[0], shape=(size, *shape), axes=(0, *(a + 1 for a in axes)))
 
 
-broadcast = Op(
+broadcast: Op = Op(
     "broadcast", _broadcast_type, _broadcast, Linear(_broadcast_transpose), _broadcast_batch,
     view=True, flops=lambda *_: 0,
     doc="x placed at `axes` of an array of `shape`, repeated along the other axes",
@@ -68,7 +68,7 @@ def reduction_batch(op):
     return rule
 
 
-sum_ = Op(
+sum_: Op = Op(
     "sum", reduced_type, _sum, Linear(_sum_transpose), reduction_batch(lambda: sum_),
     flops=lambda ins, outs, params: ins[0].size,
     doc="the sum over `axes`, in the input's dtype (NumPy's pairwise order)",
@@ -81,7 +81,7 @@ def _reshape_type(x: Type, *, shape) -> tuple[Type, ...]:
     return (x.with_shape(shape),)
 
 
-reshape = Op(
+reshape: Op = Op(
     "reshape", _reshape_type, lambda x, *, shape: np.reshape(x, shape),
     Linear(lambda ct, x, *, shape: (reshape(ct, shape=x.shape),)),
     lambda size, inputs, batched, *, shape: reshape(inputs[0], shape=(size, *shape)),
@@ -101,7 +101,7 @@ def inverse_permutation(axes) -> tuple[int, ...]:
     return tuple(out)
 
 
-transpose = Op(
+transpose: Op = Op(
     "transpose", _transpose_type, lambda x, *, axes: np.transpose(x, axes),
     Linear(lambda ct, x, *, axes: (transpose(ct, axes=inverse_permutation(axes)),)),
     lambda size, inputs, batched, *, axes: transpose(
@@ -110,14 +110,14 @@ transpose = Op(
 )  # fmt: skip
 
 
-flip = Op(
+flip: Op = Op(
     "flip", lambda x, *, axes: (x,), lambda x, *, axes: np.flip(x, axes),
     Linear(lambda ct, x, *, axes: (flip(ct, axes=axes),)),
     lambda size, inputs, batched, *, axes: flip(inputs[0], axes=tuple(a + 1 for a in axes)),
     view=True, flops=lambda *_: 0, doc="order reversed along axes",
 )  # fmt: skip
 
-iota = Op(
+iota: Op = Op(
     "iota", lambda *, size, dtype: (array_type((size,), dtype),),
     lambda *, size, dtype: np.arange(size, dtype=dtype), Discrete(), flops=lambda *_: 0,
     doc="0, 1, ..., size - 1",

@@ -27,7 +27,7 @@ class CapturedArrays:
         if host.nbytes <= SMALL:
             self._content[id(host)] = (host, host.tobytes())
             return
-        array = host
+        array: np.ndarray | None = host
         while isinstance(array, np.ndarray):
             if array.flags.writeable:
                 array.flags.writeable = False

@@ -165,7 +165,7 @@ class Layout:
         seen: set = set()
         out = []
         for var in self.program.outputs:
-            root = self.memory.root.get(var)
+            root = None if var.is_literal else self.memory.root.get(var)
             owned = root is not None and root not in seen and root not in self.memory.foreign
             seen.add(root)
             out.append((self._operand(var), not owned))
@@ -212,7 +212,7 @@ class Memory:
             self._visit(number, equation)
 
     def _visit(self, number: int, equation: Equation) -> None:
-        first = equation.inputs[0] if equation.inputs else None
+        first: Any = equation.inputs[0] if equation.inputs else None
         out = equation.outputs[0]
         if is_view(equation):
             root = self.root.get(first, None)

@@ -58,7 +58,7 @@ class Literal:
 def literal(value, dtype=None) -> Literal:
     """The literal of a Python or NumPy scalar, in `dtype` where one is given."""
     if dtype is None:
-        return Literal(value if isinstance(value, np.generic) else np.asarray(value)[()])
+        dtype = np.asarray(value).dtype
     return Literal(np.dtype(dtype).type(value))
 
 
@@ -187,8 +187,7 @@ def _structure(program: Program) -> tuple:
             key.append(var.type)
     key.append(len(program.outputs))
     for operand in program.outputs:
-        found = get(operand)
-        key.append(operand.key if found is None else found)
+        key.append(operand.key if operand.is_literal else number[operand])
     return tuple(key)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from chainrule import errors
 from chainrule.program.captured import CapturedArrays
 from chainrule.program.names import suggest_name
-from chainrule.program.program import Equation, Literal, Operand, Program, Var
+from chainrule.program.program import Equation, Literal, Operand, Program, Var, literal
 from chainrule.program.text import line_text
 from chainrule.program.types import Type, array_type, type_of
 
@@ -86,7 +86,7 @@ class Traced(_ArrayLike):
     def type(self) -> Type:
         return self._var.type
 
-    @property
+    @property  # type: ignore[misc]  # typeshed has a writable __class__; isinstance only reads it
     def __class__(self):
         """What isinstance sees: an array, or a scalar of the dtype, as with plain NumPy."""
         type_ = self._var.type
@@ -402,9 +402,9 @@ def _as_literal(value, like) -> Literal:
     if isinstance(value, np.generic):
         return Literal(value)
     if isinstance(value, np.ndarray):
-        return Literal(value[()])
+        return Literal(value.dtype.type(value))
     if like is None or (isinstance(value, bool) and like.kind != "b"):
-        return Literal(np.asarray(value)[()])
+        return literal(value)
     return Literal(like.type(value))
 
 
@@ -477,7 +477,7 @@ def as_operand(builder: Builder, value, type_: Type | None = None) -> Operand:
         return operand(builder, builder.capture(value))
     if type_ is not None:
         return Literal(type_.dtype.type(value))
-    return Literal(value if isinstance(value, np.generic) else np.asarray(value)[()])
+    return literal(value)
 
 
 def traced_literal(value, dtype) -> Traced:

@@ -42,10 +42,11 @@ def trace(f: Callable, *args, **kwargs) -> Program:
       result = add 1.0 a                     : f64[]   # ...
       return result
     """
-    return _open(_named_call(f, args, kwargs))
+    return _open(named_call(f, args, kwargs))
 
 
-def _named_call(f: Callable, args: tuple, kwargs: dict) -> Call:
+def named_call(f: Callable, args: tuple, kwargs: dict) -> Call:
+    """A traced call whose variables have the names of the user's file."""
     with naming(name_values):
         return trace_call(f, args, kwargs)
 
@@ -72,7 +73,7 @@ def source(f: Callable | Program, *args, **kwargs) -> str:
     with collector_paused():
         if isinstance(f, Program):
             return _program_source(f)
-        call = _named_call(f, args, kwargs)
+        call = named_call(f, args, kwargs)
         return _Source(call, Signature.of_call(f, args, kwargs), captured_names(f, call)).text()
 
 

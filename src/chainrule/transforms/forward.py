@@ -93,20 +93,20 @@ def push_equation(equation: Equation, env: dict, moving: dict) -> None:
     active = any(t is not None for t in tangents)
     rule = equation.op.derivative
     if active and isinstance(rule, Structural):
-        inputs = [x.value if x.is_literal else env[x] for x in equation.inputs]
-        outputs, out_tangents = rule.forward(equation, inputs, tangents, forward)
+        values = [x.value if x.is_literal else env[x] for x in equation.inputs]
+        outputs, out_tangents = rule.forward(equation, values, tangents, forward)
         for var, value in zip(equation.outputs, outputs, strict=True):
             env[var] = value
             suggest_name(value, var.name)
         _keep(equation, out_tangents, moving)
         return
-    outputs = copy_equation(builder, equation, env)
+    copied = copy_equation(builder, equation, env)
     if not active or isinstance(rule, Constant | Discrete):
         return
     if not any(v.type.inexact for v in equation.outputs):
         return
     inputs = tuple([x.value if x.is_literal else env[x] for x in equation.inputs])
-    _keep(equation, _tangents(equation, inputs, outputs, tangents), moving)
+    _keep(equation, _tangents(equation, inputs, copied, tangents), moving)
 
 
 def copy_equation(builder: Builder, equation: Equation, env: dict) -> tuple[Traced, ...]:
@@ -137,7 +137,7 @@ def _tangents(equation: Equation, inputs, outputs, tangents) -> tuple:
     if isinstance(rule, Linear):
         moved = _from_linear(op, rule, inputs, tangents, params)
         if rule.forward is not None and any(
-            t is not None for i, t in enumerate(tangents) if i not in rule.positions
+            t is not None for i, t in enumerate(tangents) if i not in (rule.positions or ())
         ):
             moved = total(moved, rule.forward(inputs, outputs, tuple(tangents), **params))
         return (moved,)

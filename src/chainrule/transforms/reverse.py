@@ -156,6 +156,7 @@ def _transpose_equation(equation: Equation, arrived, env, moving, cotangent) -> 
     rule, params = equation.op.derivative, equation.params
     linear = [not x.is_literal and x in moving for x in equation.inputs]
     if isinstance(rule, Structural):
+        assert rule.transpose is not None, equation
         found = rule.transpose(equation, arrived, env, linear, transpose_program, split_program)
         _add_all(equation, linear, found, cotangent)
         return
@@ -178,7 +179,7 @@ def _transposed(equation: Equation, rule, ct, values, linear) -> tuple:
         known = [None if is_linear else v for v, is_linear in zip(values, linear, strict=True)]
         return tuple(
             [
-                product(conj(partial(*known, None)), ct) if is_linear else None
+                product(conj(partial(*known, None)), ct) if is_linear and partial else None
                 for partial, is_linear in zip(rule.rules, linear, strict=True)
             ]
         )

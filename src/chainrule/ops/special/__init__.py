@@ -7,12 +7,19 @@ operation of its own, in a family that contains its own derivatives (`exp_square
 
 from chainrule.ops.special import (
     bessel_functions,
+    bessel_relatives,
+    distribution_functions,
     entropy,
     error_functions,
     exponential_integrals,
+    faddeeva,
     gamma_functions,
+    gamma_relatives,
     gaussian,
+    hypergeometric,
     incomplete_beta,
     incomplete_gamma,
+    integral_functions,
     logistic,
+    orthogonal_polynomials,
 )
