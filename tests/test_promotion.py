@@ -67,6 +67,13 @@ def array_of(dtype) -> np.ndarray:
     return np.array([2, 1]).astype(dtype)
 
 
+def is_beyond(scalar, dtype) -> bool:
+    """Whether a Python int does not fit into an integer dtype."""
+    if type(scalar) is not int or dtype.kind not in "iu":
+        return False
+    return not np.iinfo(dtype).min <= scalar <= np.iinfo(dtype).max
+
+
 @pytest.mark.parametrize("name", OPERATORS)
 def test_two_arrays(name):
     for left in SUPPORTED_DTYPES:
@@ -79,6 +86,8 @@ def test_an_array_and_a_constant(name):
     f = OPERATORS[name]
     for dtype in SUPPORTED_DTYPES:
         for scalar in SCALARS.values():
+            if name == "where" and is_beyond(scalar, dtype):
+                continue  # NumPy wraps it around without a word
             assert_like_numpy(lambda x: f(x, scalar), array_of(dtype))
             assert_like_numpy(lambda x: f(scalar, x), array_of(dtype))
 
@@ -88,6 +97,8 @@ def test_an_array_and_a_scalar_argument(name):
     f = OPERATORS[name]
     for dtype in SUPPORTED_DTYPES:
         for scalar in SCALARS.values():
+            if name == "where" and is_beyond(scalar, dtype):
+                continue
             assert_like_numpy(f, array_of(dtype), scalar)
             assert_like_numpy(f, scalar, array_of(dtype))
 
@@ -97,7 +108,11 @@ def test_two_scalar_arguments(name):
     f = OPERATORS[name]
     for left in SCALARS.values():
         for right in SCALARS.values():
-            if isinstance(left, np.generic) or isinstance(right, np.generic):
+            one = isinstance(left, np.generic) or isinstance(right, np.generic)
+            beyond = is_beyond(left, np.asarray(right).dtype) or is_beyond(
+                right, np.asarray(left).dtype
+            )
+            if one and not (name == "where" and beyond):
                 assert_like_numpy(f, left, right)
 
 
@@ -132,7 +147,8 @@ def test_weakness_ends_where_an_array_begins():
 
 def test_python_numbers_stay_python_numbers():
     def f(x, n):
-        return x * (n / 2) ** 2 - (n // 2) % 3 + abs(-n) + divmod(n, 2)[0] + round(n)
+        flag = (n > 3) * 1 + True
+        return x * (n / 2) ** 2 - (n // 2) % 3 + abs(-n) + divmod(n, 2)[0] + round(n) + flag
 
     for dtype in (np.float16, np.float32, np.float64, np.complex64, np.int8):
         assert_like_numpy(f, np.ones(2, dtype), 5)

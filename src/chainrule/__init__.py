@@ -1,5 +1,8 @@
 """The right derivative of the NumPy code you already have."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from chainrule import errors, linalg, numpy, random, special, testing
 from chainrule.api import (
     grad,
@@ -16,7 +19,10 @@ from chainrule.batching import vmap
 from chainrule.control import checkpoint, cond, fori_loop, scan, while_loop
 from chainrule.custom import custom_derivative
 from chainrule.program.tree import register
-from chainrule.show.source import source, trace
+
+if TYPE_CHECKING:
+    from chainrule.show.graph import graph
+    from chainrule.show.source import source, trace
 
 __all__ = [
     "checkpoint",
@@ -25,6 +31,7 @@ __all__ = [
     "errors",
     "fori_loop",
     "grad",
+    "graph",
     "hessian",
     "hvp",
     "jacobian",
@@ -45,3 +52,20 @@ __all__ = [
     "vmap",
     "while_loop",
 ]
+
+_AT_FIRST_USE = {
+    "graph": "chainrule.show.graph",
+    "source": "chainrule.show.source",
+    "trace": "chainrule.show.source",
+}
+
+
+def __getattr__(name: str):
+    if name not in _AT_FIRST_USE:
+        raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_AT_FIRST_USE[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_AT_FIRST_USE})

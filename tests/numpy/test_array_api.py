@@ -41,9 +41,10 @@ OTHERS = ["arange", "asarray", "empty", "empty_like", "eye", "from_dlpack", "ful
           "unique_inverse", "unique_values", "argsort", "sort", "cumulative_prod",
           "cumulative_sum", "max", "mean", "min", "prod", "std", "sum", "var", "all", "any", "diff",
           "__array_namespace_info__"]  # fmt: skip
-LINALG = ["cholesky", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv", "matmul", "matrix_norm",
-          "matrix_power", "matrix_rank", "matrix_transpose", "outer", "pinv", "qr", "slogdet",
-          "solve", "svd", "svdvals", "tensordot", "trace", "vecdot", "vector_norm"]  # fmt: skip
+LINALG = ["cholesky", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv", "matmul",
+          "matrix_norm", "matrix_power", "matrix_rank", "matrix_transpose", "outer", "pinv", "qr",
+          "slogdet", "solve", "svd", "svdvals", "tensordot", "trace", "vecdot",
+          "vector_norm"]  # fmt: skip
 FFT = ["fft", "ifft", "fftn", "ifftn", "rfft", "irfft", "rfftn", "irfftn", "hfft", "ihfft",
        "fftfreq", "rfftfreq", "fftshift", "ifftshift"]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""np.asarray and its kin while a trace is open: traced values pass through, nothing else changes."""
+"""np.asarray and its kin while a trace is open: traced values pass, nothing else changes."""
 
 import threading
 

@@ -212,7 +212,8 @@ def test_no_value_is_needed_where_the_shape_is_known(name):
 
 def test_results_are_values_of_their_own():
     def function(x):
-        made = [np.take(x, 0, 0), np.where(True, x, x), np.tril(x), x[[0]][0], np.extract(x >= 0, x)]
+        made = [np.take(x, 0, 0), np.where(True, x, x), np.tril(x), x[[0]][0],
+                np.extract(x >= 0, x)]  # fmt: skip
         for y in made:
             y[0] = 50
         return made

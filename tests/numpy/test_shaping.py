@@ -153,9 +153,10 @@ def test_a_broadcast_view_sees_later_writes():
 
 def test_strides_and_flags_are_numpys():
     def function(x):
-        made = [x, x.T, x[::2], x[:, 1], x.T * 2, np.flip(x), x.T.copy(), np.copy(x.T), x + x.T[0, 0],
-                np.zeros_like(x.T), x.T.astype(np.float32), np.concatenate([x.T, x.T]),
-                x[:, [0, 1]], np.where(x.T > 0, x.T, 0), x.T.sum(0), np.cumsum(x.T, 0)]  # fmt: skip
+        made = [x, x.T, x[::2], x[:, 1], x.T * 2, np.flip(x), x.T.copy(), np.copy(x.T),
+                x + x.T[0, 0], np.zeros_like(x.T), x.T.astype(np.float32),
+                np.concatenate([x.T, x.T]), x[:, [0, 1]], np.where(x.T > 0, x.T, 0), x.T.sum(0),
+                np.cumsum(x.T, 0)]  # fmt: skip
         return [
             [y.strides, y.flags.c_contiguous, y.flags.f_contiguous, y.flags["CONTIGUOUS"]]
             for y in made

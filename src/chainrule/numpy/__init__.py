@@ -17,6 +17,7 @@ from chainrule.numpy import (
     fourier,
     histograms,
     indexing,
+    inserting,
     interception,
     joining,
     layout,

@@ -173,6 +173,9 @@ def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, lik
     return copied(_as_traced(object, dtype), dtype, copy=copy, order=order, ndmin=ndmin)
 
 
+replaces("numpy.lib._index_tricks_impl", "array")(array)  # what np.r_[x, 0] and np.c_[x, y] call
+
+
 def asarray(a, dtype=None, order=None, *, device=None, copy=None, like=None):
     """np.asarray, also for nested lists that hold traced values, which are stacked."""
     _check_device(device)

@@ -26,6 +26,7 @@ import numpy as np
 from chainrule import errors
 from chainrule.numpy import layout
 from chainrule.numpy.promotion import cast_to
+from chainrule.numpy.scipy_fft import traced_backend
 from chainrule.numpy.undispatched import REPLACED, dispatching
 from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, concrete_value, user_line
@@ -48,7 +49,8 @@ def dispatching_asarray() -> Iterator[None]:
             _replace()
         _users += 1
     try:
-        yield
+        with traced_backend():
+            yield
     finally:
         with _lock:
             _users -= 1
@@ -62,8 +64,8 @@ def _replace() -> None:
         _put(np, name, original, _wrapper(original, convert))
     for (module_name, name), implementation in REPLACED.items():
         module = sys.modules.get(module_name)
-        original = getattr(module, name, None) if module is not None else None
-        if original is not None:
+        if module is not None and hasattr(module, name):
+            original = getattr(module, name)
             _put(module, name, original, dispatching(original, implementation))
 
 

@@ -21,6 +21,12 @@ def _strides(self) -> tuple[int, ...]:
     return tuple(step * self.itemsize for step in layout.full_strides(self))
 
 
+_FLAG_LETTERS = {
+    "C": "c_contiguous", "F": "f_contiguous", "O": "owndata", "W": "writeable", "A": "aligned",
+    "B": "behaved", "CA": "carray", "FA": "farray", "FORTRAN": "f_contiguous",
+}  # fmt: skip
+
+
 class Flags:
     """What `x.flags` says of a traced value, as far as it is known."""
 
@@ -31,11 +37,17 @@ class Flags:
         self.forc = self.c_contiguous or self.f_contiguous
         self.fnc = self.f_contiguous and not self.c_contiguous
         self.owndata = x._view is None
-        self.writeable = x._view is None or x._view.write is not None
+        is_scalar = not x.ndim and not x.boxed
+        self.writeable = not is_scalar and (x._view is None or x._view.write is not None)
         self.aligned = True
+        self.behaved = self.writeable
+        self.carray = self.behaved and self.c_contiguous
+        self.farray = not self.c_contiguous  # sic: NumPy tests for any of its flags
+        self.fortran = self.f_contiguous
+        self.writebackifcopy = False
 
     def __getitem__(self, name: str) -> bool:
-        return getattr(self, name.lower())
+        return getattr(self, _FLAG_LETTERS.get(name, name.lower()))
 
 
 _PROPERTIES = {

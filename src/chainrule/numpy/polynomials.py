@@ -9,7 +9,7 @@ import numpy as np
 from chainrule import errors
 from chainrule.numpy.creation import filled
 from chainrule.numpy.indexing import reshape_to
-from chainrule.numpy.joining import trim_zeros
+from chainrule.numpy.inserting import trim_zeros
 from chainrule.numpy.promotion import cast_to, dtype_of, result_dtype, shape_of
 from chainrule.numpy.protocols import implements
 from chainrule.numpy.shaping import array

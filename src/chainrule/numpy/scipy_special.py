@@ -122,6 +122,7 @@ def zeta(x, q=None):
             f"zeta(x) is not supported on traced values, at {line_text(user_line())}: "
             "its derivative has no closed form."
         )
+    x, q = array(x), array(q)
     x, q = uniform((x, q), result_dtype(x, q, np.float32))
     return bind(gamma_functions.zeta, (x, q), {})
 
@@ -184,6 +185,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False):
     if not contains_traced([a, b]):
         return scipy_special().logsumexp(a, axis, b, keepdims, return_sign)
     if b is not None:
+        a, b = array(a), array(b)
         a, b = uniform((a, b), result_dtype(a, b, np.float32))
     a = _floats(a)
     axes = reduced_axes(a, axis)

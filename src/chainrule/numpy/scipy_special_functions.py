@@ -69,6 +69,7 @@ def comb(N, k, *, exact=False, repetition=False):
         return scipy_special().comb(N, k, exact=exact, repetition=repetition)
     if exact:
         raise TypeError("comb(exact=True) takes integers, not traced values.")
+    N, k = array(N), array(k)
     N, k = uniform((N, k), result_dtype(N, k, np.float32))
     if repetition:
         return np.where((k == 0) & (N >= 0), N.dtype.type(1), scipy_special().binom(N + k - 1, k))

@@ -40,7 +40,7 @@ from chainrule.program.trace import (
 )
 from chainrule.program.types import Type, array_type
 
-_WEAK = (float, int, complex)
+_WEAK = (float, int, complex, bool)
 
 
 def _same_name_ops() -> dict[np.ufunc, Op]:
@@ -212,7 +212,7 @@ def _binary_slowly(ufunc, x, y):
     if not _is_operand(x) or not _is_operand(y):
         return NotImplemented
     out = apply_ufunc(ufunc, x, y)
-    if _is_weak(x) and _is_weak(y) and type(out) is Traced and out.type.dtype.kind != "b":
+    if _is_weak(x) and _is_weak(y) and type(out) is Traced:
         out.weak = True
     return out
 
@@ -439,6 +439,13 @@ COMPOSED.update(
 
 def raise_power(x, y):
     """x ** y, with NumPy's own short cuts for the exponents 2, 1, 0.5 and -1."""
+    out = _power(x, y)
+    if type(out) is Traced and _is_weak(x) and _is_weak(y):
+        out.weak = True
+    return out
+
+
+def _power(x, y):
     plain = type(y) is not Traced and isinstance(y, int | float) and not isinstance(y, bool)
     if plain and type(x) is Traced:
         if y == 2:

@@ -163,6 +163,7 @@ class Builder:
         if type(host) is Traced:
             made = self._capture_traced(host)
         else:
+            refuse_subclass(host)
             var = Var(type_of(host))
             made = Traced(self, var)
             self.captured.append((var, host, made))
@@ -286,6 +287,21 @@ def add_line(error: Exception, equation: Equation) -> Exception:
 def current() -> Builder | None:
     """The innermost open builder of this thread."""
     return _stack.top
+
+
+def refuse_subclass(array: np.ndarray) -> None:
+    """Raise NotSupported for a matrix, a masked array, or an array with units: as plain arrays they
+    would lose what they mean."""
+    kind = type(array)
+    if kind is np.ndarray or kind is np.memmap:
+        return
+    raise errors.NotSupported(
+        f"an array of class {kind.__module__}.{kind.__qualname__} meets traced values, at "
+        f"{line_text(user_line())}: only plain numpy.ndarray is supported, since other classes "
+        "give operators, masks or units a meaning of their own.\n"
+        "  Pass the plain numbers: np.asarray(x), x.filled(...) of a masked array, x.value of a "
+        "quantity."
+    )
 
 
 def is_traced(value) -> bool:

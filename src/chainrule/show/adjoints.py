@@ -63,8 +63,9 @@ def _with_shifts(program: Program, wanted: Sequence[Var]) -> tuple[Program, list
         for var in e.outputs:
             shift(var)
     first = program.outputs[0]
-    inputs = [*program.inputs, *shifts.values()]
-    return Program(inputs, equations, [env.get(first, first)], name=program.name), list(shifts.values())
+    new = list(shifts.values())
+    everything = [*program.inputs, *new]
+    return Program(everything, equations, [env.get(first, first)], name=program.name), new
 
 
 def local_derivative(equation: Equation, position: int, values: dict) -> float | None:

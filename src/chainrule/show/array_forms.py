@@ -179,8 +179,9 @@ def _pad(use: Use) -> Fragment:
 def _reduction(function: str, keeps_dtype: bool = False) -> Form:
     def form(use: Use) -> Fragment:
         options = axis_option(use.params["axes"], use.types[0].ndim)
-        small = keeps_dtype and use.out.dtype.kind in "biu" and use.out.dtype.itemsize < 8
-        return call(f"np.{function}", use.operand(0), **options, **(dtype_option(use) if small else {}))
+        if keeps_dtype and use.out.dtype.kind in "biu" and use.out.dtype.itemsize < 8:
+            options |= dtype_option(use)
+        return call(f"np.{function}", use.operand(0), **options)
 
     return form
 

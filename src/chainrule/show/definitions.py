@@ -27,14 +27,19 @@ _IDENTITIES = {"apart", "apart_and_from_zero"}
 class Definitions:
     """The definitions and imports that one printed source needs, in order.
 
-    `function` is the name of the printed function itself, which no definition may have.
+    `taken` are names that no definition may have: the function's own, and those of its variables.
     """
 
-    def __init__(self, function: str) -> None:
+    def __init__(self, taken: set[str]) -> None:
         self.blocks: list[str] = []
         self.imports: set[str] = {"import numpy as np"}
-        self.names: dict[str, object] = {function: None}  # the name shown -> what it stands for
+        self.names: dict[str, object] = dict.fromkeys(taken)  # shown -> what it stands for
         self._shown: dict[tuple[str, str], str] = {}
+
+    @property
+    def entered(self) -> set[str]:
+        """The names of the definitions."""
+        return {name for name, meaning in self.names.items() if meaning is not None}
 
     def written(self, name: str, text: str) -> str:
         """Enter a definition given as text, of a function or a constant; returns its name."""
@@ -287,4 +292,3 @@ class _Edits(ast.NodeVisitor):
             joined = lines[a][:start] + text.encode() + lines[b][end:]  # type: ignore[operator]
             lines[a : b + 1] = [joined]
         return "\n".join(line.decode() for line in lines)  # type: ignore[attr-defined]
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 from chainrule.show.layers import Item, Layout, layered
 from chainrule.show.nodes import Node, summary
@@ -51,7 +52,13 @@ def draw(
     sizes = [b.height if across else b.width for b in boxes]
     layout = layered(sizes, sources, _SIDE_BY_SIDE)
     width, height = _place(boxes, layout, across, bool(slopes))
-    width = max(width, _text_width(title) + _SMALL * len(subtitle) + 80, 380.0)
+    legend = _legend_words(has_adjoints, bool(slopes))
+    width = max(
+        width, _text_width(title) + _SMALL * len(subtitle) + 80,
+        sum(_SMALL * len(text) + 26 for text, _ in legend) + 2 * _MARGIN,
+    )  # fmt: skip
+    widest = max((b.x + b.width / 2 for b in boxes), default=0.0) + _MARGIN
+    shift = max(0.0, (width - widest) / 2) if boxes else 0.0
     body = [_edge(boxes, way, edge, slopes, across) for edge, way in layout.passages.items()]
     body += [_slope(boxes, layout.passages[edge], edge, text, across)
              for edge, text in slopes.items()]  # fmt: skip
@@ -65,8 +72,8 @@ def draw(
         f'markerHeight="7" orient="auto"><path d="M0,0.8 L7.2,4 L0,7.2 z" fill="{EDGE}"/>'
         "</marker></defs>",
         _header(title, subtitle),
-        f'<g transform="translate(0 {_HEADER:.0f})">', *body, "</g>",
-        _legend(total, has_adjoints, bool(slopes)), "</svg>",
+        f'<g transform="translate({shift:.0f} {_HEADER:.0f})">', *body, "</g>",
+        _legend(total, legend), "</svg>",
     ]) + "\n"  # fmt: skip
 
 
@@ -89,7 +96,9 @@ def _box(node: Node) -> _Box:
     lines = [(_shortened(node.title), TEXT, True)]
     if node.note:
         lines.append((_shortened(node.note), MUTED, False))
-    value, adjoint = summary(node.value), summary(node.adjoint)
+    several_inputs = bool(node.note) and not node.sources
+    value = summary(node.value, with_shape=not several_inputs)
+    adjoint = summary(node.adjoint, with_shape=False)
     if value:
         lines.append((value, VALUE, False))
     if adjoint:
@@ -98,7 +107,7 @@ def _box(node: Node) -> _Box:
     return _Box(node, lines, max(widths) + 2 * _PADDING, len(lines) * _LINE + _PADDING)
 
 
-def _place(boxes: list[_Box], layout: Layout, across: bool, has_slopes: bool) -> tuple[float, float]:
+def _place(boxes: list[_Box], layout: Layout, across: bool, has_slopes: bool):
     """Give every box its middle; returns the size of the drawing without header and legend."""
     between = (86.0 if has_slopes else 52.0) if across else (50.0 if has_slopes else 40.0)
     depth = _MARGIN
@@ -146,7 +155,7 @@ def _points(boxes, way: list[Item], edge, across: bool) -> list[tuple[float, flo
 def _edge(boxes, way, edge, slopes, across: bool) -> str:
     points = _points(boxes, way, edge, across)
     path = [f"M{points[0][0]:.1f},{points[0][1]:.1f}"]
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         bend = 0.45 * ((x1 - x0) if across else (y1 - y0))
         first = (x0 + bend, y0) if across else (x0, y0 + bend)
         second = (x1 - bend, y1) if across else (x1, y1 - bend)
@@ -207,12 +216,16 @@ def _header(title: str, subtitle: str) -> str:
     )
 
 
-def _legend(height: float, has_adjoints: bool, has_slopes: bool) -> str:
+def _legend_words(has_adjoints: bool, has_slopes: bool) -> list[tuple[str, str]]:
     words = [("value", VALUE)]
     if has_adjoints:
         words.append(("adjoint: the derivative of the result by the node", ADJOINT))
     if has_slopes:
         words.append(("on edges: the local derivative", MUTED))
+    return words
+
+
+def _legend(height: float, words: list[tuple[str, str]]) -> str:
     x, out = _MARGIN, []
     for text, colour in words:
         out.append(

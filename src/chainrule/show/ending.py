@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chainrule.program.program import Var
 from chainrule.program.tree import LEAF, Static
 from chainrule.show.fragments import WIDTH, Fragment, tuple_text
 from chainrule.show.signature import Signature, quoted
@@ -34,7 +35,9 @@ class Ending:
         for i, made in enumerate(self.results):
             if made.text.isidentifier() or made.text in self.places or outputs[i].is_literal:
                 continue
-            self.results[i] = self.writer.assign(outputs[i], made.text)
+            var = outputs[i]
+            assert isinstance(var, Var)
+            self.results[i] = self.writer.assign(var, made.text)
 
     def _write_effects(self) -> None:
         values = self.results[self.call.count :]
@@ -126,6 +129,9 @@ def structure_text(structure, texts, bare: bool = False) -> str:
     return "{" + ", ".join(f"{k}: {p}" for k, p in zip(keys, parts, strict=True)) + "}"
 
 
+_BACKWARD = "backward: d_v is the derivative of the result with respect to v"
+
+
 def with_sections(writer: Writer, end: int) -> None:
     """Put headings over the forward and the backward part, where one follows the other."""
     roles = [(line, role_of(var) > 0, var) for line, var in writer.steps if line < end]
@@ -135,6 +141,5 @@ def with_sections(writer: Writer, end: int) -> None:
         return
     last_forward = named[first - 1][0]
     start = min(line for line, _, _ in roles if line > last_forward)
-    writer.lines.insert(start, "    # backward: d_v is the derivative of the result with respect to v")
-    writer.lines.insert(start, "")
+    writer.lines[start:start] = ["", f"    # {_BACKWARD}"]
     writer.lines.insert(named[0][0], "    # forward")

@@ -67,7 +67,8 @@ class Use:
         x = self.equation.inputs[i]
         if not x.is_literal:
             return self._fragments[i]
-        beside = any(not y.is_literal and y.type.dtype == x.type.dtype for y in self.equation.inputs)
+        others = [y for y in self.equation.inputs if not y.is_literal]
+        beside = any(y.type.dtype == x.type.dtype for y in others)
         return number(x.value) if beside else typed_number(x.value)
 
     def operands(self) -> list[Fragment]:

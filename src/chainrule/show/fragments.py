@@ -28,7 +28,7 @@ class Fragment(NamedTuple):
         return self.text if self.level >= level else f"({self.text})"
 
     def get(self, attribute: str) -> Fragment:
-        """An attribute, a method call or an index of this expression; itself where that is empty."""
+        """An attribute, a method call or an index of this expression (itself for none)."""
         if not attribute:
             return self
         return Fragment(self.within(ATOM) + attribute)
@@ -200,7 +200,8 @@ def _bracketed(line: str):
 
 def _breakable(line: str, start: int) -> bool:
     """Whether a comma may follow the last item: in calls, lists, tuples and dicts, not in `x[]`."""
-    return line[start] != "[" or start == 0 or not (line[start - 1].isalnum() or line[start - 1] in "_)]")
+    before = line[start - 1] if start else " "
+    return line[start] != "[" or not (before.isalnum() or before in "_)]")
 
 
 def _split_commas(text: str) -> list[str]:

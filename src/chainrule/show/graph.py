@@ -7,8 +7,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from chainrule.program.garbage import collector_paused
-from chainrule.program.program import Program
+from chainrule.program.program import Program, Var
 from chainrule.program.text import line_text
 from chainrule.show.adjoints import adjoints_of, has_adjoints, local_derivative, values_of
 from chainrule.show.drawing import draw
@@ -55,7 +57,7 @@ class Graph:
         rows = [("node", "value", "adjoint" if self.has_adjoints else "")]
         for node in self.nodes:
             note = f"  ({node.note})" if node.note else ""
-            rows.append((node.title + note, summary(node.value), summary(node.adjoint)))
+            rows.append((node.title + note, summary(node.value), summary(node.adjoint, False)))
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
         lines = ["  ".join(t.ljust(w) for t, w in zip(row, widths, strict=True)) for row in rows]
         return "\n".join(line.rstrip() for line in lines)
@@ -75,8 +77,11 @@ def graph(f: Callable, *args, group: str = "auto", **kwargs) -> Graph:
 
     The adjoint of a node is the derivative of the result with respect to it; there are adjoints
     where the result (its first part, if it has several) is one real number. Edges between single
-    numbers show local derivatives. With more than 60 operations they are drawn in groups: by the
-    function of yours that they are in, or by line (`group` = "function", "line"; "none" draws each).
+    numbers show local derivatives.
+
+    `group` is "none" (one node for each operation), "function" or "line" (operations together that
+    come from one call of a function of yours, or from one line), or "auto": groups where there are
+    more than 60 operations.
 
     >>> import numpy as np
     >>> print(graph(lambda x: 10 * np.log(1 + np.exp(-2 * x)), 0.5))
@@ -103,12 +108,25 @@ def graph(f: Callable, *args, group: str = "auto", **kwargs) -> Graph:
 
 def _compute(program: Program, operands: list, nodes: list[Node]) -> None:
     """Enter the values and adjoints of the variables that the nodes show."""
-    wanted = [node.shown for node in nodes if not (node.note and not node.sources)]
+    wanted = [v for node in nodes for v in _shown(node)]
     values = values_of(program, operands, wanted)
     adjoints = adjoints_of(program, operands, wanted) if has_adjoints(program) else {}
     for node in nodes:
-        node.value = values.get(node.shown)
-        node.adjoint = adjoints.get(node.shown)
+        node.value = _together([values.get(v) for v in _shown(node)])
+        node.adjoint = _together([adjoints.get(v) for v in _shown(node)])
+
+
+def _shown(node: Node) -> tuple[Var, ...]:
+    """The variables whose values a node shows: all of several inputs, else the last one."""
+    return node.variables if node.kind in ("input", "constant") else (node.shown,)
+
+
+def _together(values: list):
+    """One value, or the entries of several in one array."""
+    if len(values) == 1:
+        return values[0]
+    known = [np.ravel(v) for v in values if v is not None]
+    return np.concatenate(known) if known else None
 
 
 def _slopes(nodes: list[Node]) -> dict[tuple[int, int], str]:

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median
 
 _SWEEPS = 12
+_LIGHT = 0.001  # the weight of boxes without sources
 
 
 @dataclass
@@ -25,6 +27,7 @@ class Item:
     size: float  # along the layer
     layer: int
     box: int | None = None
+    weight: float = 1.0  # how much its wishes count against those of its neighbours
     before: list[Item] = field(default_factory=list, repr=False)
     after: list[Item] = field(default_factory=list, repr=False)
     place: float = 0.0  # of its middle, along the layer
@@ -42,10 +45,14 @@ class Layout:
 def layered(sizes: Sequence[float], sources: Sequence[Sequence[int]], gap: float) -> Layout:
     """A layout of boxes of these sizes; `sources[i]` are the boxes with an edge to box i.
 
-    Boxes are numbered in an order in which every edge goes upwards.
+    Boxes are numbered in an order in which every edge goes upwards. Boxes without sources make
+    room for the others, so that chains come out straight.
     """
     numbers = _layer_numbers(sources)
-    boxes = [Item(size, layer, i) for i, (size, layer) in enumerate(zip(sizes, numbers, strict=True))]
+    boxes = [
+        Item(size, layer, i, 1.0 if found else _LIGHT)
+        for i, (size, layer, found) in enumerate(zip(sizes, numbers, sources, strict=True))
+    ]
     layers: list[list[Item]] = [[] for _ in range(max(numbers, default=-1) + 1)]
     for box in boxes:
         layers[box.layer].append(box)
@@ -60,7 +67,7 @@ def layered(sizes: Sequence[float], sources: Sequence[Sequence[int]], gap: float
 
 
 def _layer_numbers(sources: Sequence[Sequence[int]]) -> list[int]:
-    """Each box one layer behind its last source; boxes without sources before their first reader."""
+    """Each box one layer behind its last source; those without before their first reader."""
     numbers: list[int] = []
     for found in sources:
         numbers.append(max((numbers[s] + 1 for s in found), default=0))
@@ -93,7 +100,7 @@ def _connect(source: Item, target: Item, layers: list[list[Item]]) -> list[Item]
 def _order(layers: list[list[Item]], downwards: bool) -> None:
     """One sweep: each layer sorted by the medians of its neighbours' positions."""
     order = layers if downwards else layers[::-1]
-    for fixed, free in zip(order, order[1:], strict=False):
+    for fixed, free in pairwise(order):
         position = {id(item): i for i, item in enumerate(fixed)}
         medians = {}
         for i, item in enumerate(free):
@@ -124,26 +131,27 @@ def _wish(item: Item, sweep: int) -> float:
     neighbours = neighbours or item.before or item.after
     if not neighbours:
         return item.place
-    return sum(n.place for n in neighbours) / len(neighbours)
+    return sum(n.weight * n.place for n in neighbours) / sum(n.weight for n in neighbours)
 
 
 def _settle(layer: list[Item], wishes: list[float], gap: float) -> None:
     """Places nearest to the wishes, in order and apart: pooled averages of blocks that collide."""
-    blocks: list[list[float]] = []  # [sum of offsets from the wishes, count]
+    blocks: list[tuple[float, float, int]] = []  # weighted sum of offsets, weight, count
     offsets, total = [], 0.0
     for i, item in enumerate(layer):
         if i:
             total += (layer[i - 1].size + item.size) / 2 + gap
         offsets.append(total)
-    for wish, offset in zip(wishes, offsets, strict=True):
-        blocks.append([wish - offset, 1])
+    for item, wish, offset in zip(layer, wishes, offsets, strict=True):
+        blocks.append((item.weight * (wish - offset), item.weight, 1))
         while len(blocks) > 1 and _mean(blocks[-2]) > _mean(blocks[-1]):
-            last = blocks.pop()
-            blocks[-1] = [blocks[-1][0] + last[0], blocks[-1][1] + last[1]]
-    places = [_mean(block) for block in blocks for _ in range(int(block[1]))]
+            total_2, weight_2, count_2 = blocks.pop()
+            total_1, weight_1, count_1 = blocks.pop()
+            blocks.append((total_1 + total_2, weight_1 + weight_2, count_1 + count_2))
+    places = [_mean(block) for block in blocks for _ in range(block[2])]
     for item, place, offset in zip(layer, places, offsets, strict=True):
         item.place = place + offset
 
 
-def _mean(block: list[float]) -> float:
+def _mean(block: tuple[float, float, int]) -> float:
     return block[0] / block[1]

@@ -15,12 +15,12 @@ from chainrule.program.text import line_number, line_text
 from chainrule.show.definitions import Definitions
 from chainrule.show.forms import Use, form_of
 from chainrule.show.fragments import Fragment, index_text, number
-from chainrule.show.memory_order import Layouts
+from chainrule.show.memory_order import C_ORDER, Layouts
+from chainrule.show.user_names import span_of
 from chainrule.show.variables import Names
 
 MOST = 60  # nodes that are drawn one by one
 _MOST_INPUTS = 8  # inputs that are drawn one by one beside groups
-_PASSED_OVER = {"broadcast"}  # NumPy does it without being asked
 
 
 @dataclass
@@ -56,17 +56,18 @@ class Nodes:
         self.program = program
         self._passed = {
             e.outputs[0]: e.inputs[0] for e in program.equations
-            if e.op.name in _PASSED_OVER and not e.inputs[0].is_literal
+            if _only_adds_axes(e) and not e.inputs[0].is_literal
         }  # fmt: skip
         self.equations = [e for e in program.equations if e.outputs[0] not in self._passed]
         self.nodes: list[Node] = []
-        self._node_of: dict[Var, int] = {}
+        self._node_of: dict[Operand, int] = {}
+        self._calls: dict[str, int] = {}  # how often a group's name has been given
         runs = _runs(self.equations, group)
         if runs is None:
-            self._add_inputs(labels, constants, False)
+            self._add_inputs(labels, constants, None)
             self._add_each()
         else:
-            self._add_inputs(labels, constants, True)
+            self._add_inputs(labels, constants, runs)
             for run in runs:
                 self._add_group(run)
         self._mark_results()
@@ -82,7 +83,7 @@ class Nodes:
             self._node_of[var] = len(self.nodes)
         self.nodes.append(node)
 
-    def _add_inputs(self, labels: Sequence[str], constants: int, grouped: bool) -> None:
+    def _add_inputs(self, labels: Sequence[str], constants: int, runs) -> None:
         read = {self.source_of(x) for e in self.equations for x in e.inputs}
         read |= {self.source_of(o) for o in self.program.outputs}
         used = [
@@ -90,22 +91,29 @@ class Nodes:
             for i, (var, label) in enumerate(zip(self.program.inputs, labels, strict=True))
             if var in read
         ]
-        if grouped and len(used) > _MOST_INPUTS:
-            self._add_together(used)
+        if runs is not None and len(used) > _MOST_INPUTS:
+            self._add_together(used, runs)
             return
         for var, label, kind in used:
             self._add(Node(label, "", kind, (var,)))
 
-    def _add_together(self, used) -> None:
-        """One node for each argument: `params` for `params["w"]` and `params["b"]`."""
-        together: dict[tuple[str, str], list[Var]] = {}
+    def _add_together(self, used, runs: list[list[Equation]]) -> None:
+        """One node for the inputs of one argument that go to the same groups: `params[0]`."""
+        readers: dict[Operand, set[int]] = {}
+        for i, run in enumerate(runs):
+            for x in {self.source_of(x) for e in run for x in e.inputs}:
+                readers.setdefault(x, set()).add(i)
+        together: dict[tuple, list[tuple[Var, str]]] = {}
         for var, label, kind in used:
             root = label.partition("[")[0].partition(".")[0] if kind == "input" else "captured"
-            together.setdefault((root, kind), []).append(var)
-        for (root, kind), variables in together.items():
-            count = len(variables)
-            note = f"{count} arrays, {sum(v.type.size for v in variables):,} numbers"
-            self._add(Node(root, "", kind, tuple(variables), note=note if count > 1 else ""))
+            key = kind, root, frozenset(readers.get(var, ()))
+            together.setdefault(key, []).append((var, label))
+        for (kind, root, _), found in together.items():
+            variables = tuple(var for var, _ in found)
+            name = _common_part([label for _, label in found], root)
+            size = sum(v.type.size for v in variables)
+            note = f"{len(found)} arrays, {size:,} numbers" if len(found) > 1 else ""
+            self._add(Node(name, "", kind, variables, note=note))
 
     # --- one node for each equation ---------------------------------------------------------------
 
@@ -148,7 +156,9 @@ class Nodes:
         if form is None:
             return op.name
         fragments = [None if x.is_literal else fragment(x) for x in equation.inputs]
-        return _without_modules(form(Use(equation, fragments, Definitions(""), Layouts())).text)
+        return _without_modules(
+            form(Use(equation, fragments, Definitions(set()), _AllDense())).text
+        )
 
     # --- groups -----------------------------------------------------------------------------------
 
@@ -158,6 +168,8 @@ class Nodes:
         sources = self._sources(operands)
         leaving = self._leaving(run, inside)
         name, lines = _place(run)
+        self._calls[name] = self._calls.get(name, 0) + 1
+        name = f"{name} {self._calls[name]}" if self._calls[name] > 1 else name
         note = f"{len(run)} operation{'s' if len(run) > 1 else ''}{lines}"
         variables = (*(v for e in run for v in e.outputs if v not in leaving), *leaving)
         self._add(Node(name, "", "group", variables, sources, line_text(run[-1].line), note))
@@ -178,9 +190,38 @@ class Nodes:
 
     def _mark_results(self) -> None:
         for o in self.program.outputs:
-            place = self._node_of.get(self.source_of(o))  # type: ignore[arg-type]
+            place = self._node_of.get(self.source_of(o))
             if place is not None and self.nodes[place].kind in ("operation", "group"):
                 self.nodes[place].kind = "result"
+
+
+def _common_part(labels: list[str], root: str) -> str:
+    """What labels have in common: `params[0]` of `params[0][0]` and `params[0][1]`."""
+    if len(labels) == 1:
+        return labels[0]
+    first, last = min(labels), max(labels)
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), None)
+    common = first[:same]
+    end = max(common.rfind("]") + 1, common.rfind("."))
+    return common[:end] if common[:end].startswith(root) else root
+
+
+class _AllDense(Layouts):
+    """Memory is no concern of a drawing."""
+
+    def of(self, operand) -> str:
+        return C_ORDER
+
+
+def _only_adds_axes(equation: Equation) -> bool:
+    """Whether an equation does what NumPy does without being asked: repeating, axes of length 1."""
+    if equation.op.name == "broadcast":
+        return True
+    if equation.op.name != "reshape":
+        return False
+    shapes = equation.inputs[0].type.shape, equation.params["shape"]
+    before, after = ([n for n in shape if n != 1] for shape in shapes)
+    return before == after
 
 
 def _without_modules(text: str) -> str:
@@ -233,7 +274,7 @@ def _line_of(equation: Equation):
 def _consecutive(equations: list[Equation], key) -> Iterator[list[Equation]]:
     run: list[Equation] = []
     for equation in equations:
-        if run and key(equation) != key(run[-1]):
+        if run and (key(equation) != key(run[-1]) or _begins_again(equation, run)):
             yield run
             run = []
         run.append(equation)
@@ -241,7 +282,16 @@ def _consecutive(equations: list[Equation], key) -> Iterator[list[Equation]]:
         yield run
 
 
-def summary(value) -> str:
+def _begins_again(equation: Equation, run: list[Equation]) -> bool:
+    """Whether a function is called again: its first instruction comes once more."""
+    lines = [e.line for e in (equation, run[0], run[-1])]
+    if not all(isinstance(line, tuple) for line in lines):
+        return False
+    now, first, last = (span_of(*line) for line in lines)
+    return now is not None and now == first != last
+
+
+def summary(value, with_shape: bool = True) -> str:
     """A value in a few characters: the number, the few numbers, or shape, norm and range."""
     if value is None:
         return ""
@@ -250,19 +300,20 @@ def summary(value) -> str:
         return _short(value[()])
     if value.ndim == 1 and value.size <= 3:
         return f"[{', '.join(_short(x) for x in value)}]"
-    shape = " x ".join(map(str, value.shape))
+    shape = " x ".join(map(str, value.shape)) if with_shape else ""
     if not value.size:
         return f"{shape}, empty"
     if value.dtype.kind not in "fiu":
         return f"{shape} {value.dtype}"
     with np.errstate(all="ignore"):
         norm = float(np.sqrt(np.sum(np.square(value, dtype=np.float64))))
-    return f"{shape}, norm {_short(norm)}, in [{_short(value.min())}, {_short(value.max())}]"
+    ends = f"norm {_short(norm, 3)}, in [{_short(value.min(), 3)}, {_short(value.max(), 3)}]"
+    return f"{shape}, {ends}" if shape else ends
 
 
-def _short(x) -> str:
+def _short(x, digits: int = 4) -> str:
     if isinstance(x, bool | np.bool_ | int | np.integer):
         return str(x)
     if isinstance(x, complex | np.complexfloating):
-        return f"{x.real:.4g}{x.imag:+.4g}j"
-    return f"{float(x):.4g}"
+        return f"{x.real:.{digits}g}{x.imag:+.{digits}g}j"
+    return f"{float(x) + 0.0:.{digits}g}"

@@ -88,6 +88,9 @@ class Reading:
     def _may_be_inside(self, number: int, equation: Equation, readers) -> bool:
         out = equation.outputs[0]
         found = readers.get(out, [])
+        if equation.op.name == "broadcast" and equation.inputs[0].is_literal:
+            if all(reader == len(self.program.equations) for reader in found):
+                return True  # an output: written as an array filled with the number
         if equation in self.light:
             return self._has_line(equation.inputs[0], readers) or len(found) == 1
         if len(equation.outputs) != 1 or len(found) != 1 or out in self.updated:

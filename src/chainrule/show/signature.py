@@ -1,4 +1,4 @@
-"""The parameters of a printed function: the user's own, and arrays that the function closes over."""
+"""The parameters of a printed function: the user's own, and arrays that it closes over."""
 
 from __future__ import annotations
 

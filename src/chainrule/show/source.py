@@ -18,7 +18,6 @@ from chainrule.program.program import Literal, Program
 from chainrule.program.text import variable_names
 from chainrule.program.tree import flatten
 from chainrule.program.types import type_of
-from chainrule.show.definitions import Definitions
 from chainrule.show.ending import Ending, with_sections
 from chainrule.show.fragments import WIDTH, Fragment, array, dtype_text, wrapped
 from chainrule.show.memory_order import C_ORDER, DENSE
@@ -39,7 +38,7 @@ def trace(f: Callable, *args, **kwargs) -> Program:
     >>> print(trace(lambda x: 2.0 * x + 1.0, 3.0).text())
     program f(x: f64[]) -> f64[]
       a = multiply 2.0 x                     : f64[]   # ...
-      result = add 1.0 a                     : f64[]   # ...
+      result = add a 1.0                     : f64[]   # ...
       return result
     """
     return _open(named_call(f, args, kwargs))
@@ -61,11 +60,12 @@ def source(f: Callable | Program, *args, **kwargs) -> str:
     """A Python function that computes `f(*args, **kwargs)` and needs only NumPy, as text.
 
     `f` may be a derivative, such as `grad(g)`, or any function that calls derivatives, or a program
-    (then the function takes its inputs and returns the tuple of its outputs). Executing the text gives the same bits as the reference evaluator. Names are the user's own where the
-    file tells them; `d_y` is the derivative of the result with respect to y. SciPy is imported
-    where special functions need it. Small captured arrays are written out above the function;
-    larger ones become keyword parameters. What the function writes to its arguments, the printed
-    one writes too.
+    (then the function takes its inputs and returns the tuple of its outputs). Executing the text
+    gives the same bits as the reference evaluator, for arguments of the same shapes and dtypes,
+    and for the same Python branches. Names are the user's own where the file tells them; `d_y` is
+    the derivative of the result with respect to y. SciPy is imported where special functions need
+    it. Small captured arrays are written out above the function; larger ones become keyword
+    parameters. What the function writes to its arguments, the printed one writes too.
 
     >>> print(source(lambda x: x * np.sin(x), 1.0).splitlines()[-1])
         return x * np.sin(x)
@@ -97,12 +97,12 @@ class _Source:
         """The module's text."""
         taken: set[str] = set()
         while True:  # again, where a variable has the name of a definition
-            self.definitions = Definitions(self.signature.name)
+            own = {self.signature.name, *self.signature.parameter_names, *self._names}
             self.constants: list[str] = []
-            self.writer = Writer(self.call.program, self.definitions, taken)
+            self.writer = Writer(self.call.program, own, taken)
+            self.definitions = self.writer.definitions
             lines = self._function()
-            clash = set(self.definitions.names) - {self.signature.name}
-            clash = clash & self.writer.names.taken - taken
+            clash = self.definitions.entered & self.writer.names.taken - taken
             if not clash:
                 return self._joined(lines)
             taken |= clash
@@ -161,7 +161,7 @@ class _Source:
         return out
 
     def _donated(self) -> tuple[int, ...]:
-        """Inputs that the printed function may overwrite as it goes: those that it writes at last."""
+        """Inputs that may be overwritten as the function goes: those that it writes at last."""
         hosts = self.call.operands
         count = Counter(map(id, hosts))
         written = {e.target for e in self.call.effects if e.target is not None}
@@ -181,12 +181,14 @@ class _Source:
     def _convert_numbers(self, body: Body) -> None:
         """Make NumPy scalars of arguments that may be Python numbers, where it matters."""
         start = self.call.leading
+        written = {e.target for e in self.call.effects}
         for i in sorted(unsafe_numbers(body.program, body.reading.light)):
             if i < start:
                 continue  # a captured array is NumPy's
             var = body.program.inputs[i]
             leaf = body.fragments[var].text
-            name = leaf if leaf.isidentifier() else self.writer.names.of(var)
+            keeps_place = leaf.isidentifier() and i not in written
+            name = leaf if keeps_place else self.writer.names.of(var)
             self.writer.line(f"{name} = {dtype_text(var.type.dtype)}({leaf})")
             body.fragments[var] = Fragment(name)
 

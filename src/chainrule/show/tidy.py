@@ -34,6 +34,7 @@ class _Folding:
         self.program = program
         self._known: dict[Operand, Operand] = dict(numbers)
         self._filled: dict[Operand, Literal] = {}  # arrays of one number
+        self._reshaped: dict[Operand, Operand] = {}  # what an array is another shape of
 
     def done(self) -> Program:
         equations = []
@@ -65,18 +66,29 @@ class _Folding:
             inputs = self._with_numbers(inputs, out)
             if op.name == "scale" and any(map(_is_harmless, inputs)):
                 op = multiply
+        if op.name == "reshape":
+            inputs = (self._reshaped.get(inputs[0], inputs[0]),)
+            self._reshaped[out] = inputs[0]
+            if equation.params["shape"] == inputs[0].type.shape:
+                self._known[out] = inputs[0]
+                return None
         if op is equation.op and inputs == equation.inputs:
             return equation
         return Equation(op, inputs, equation.params, equation.outputs, equation.line)
 
     def _same_as(self, equation: Equation, inputs) -> Operand | None:
         """The operand that the equation passes on, if that is all it does."""
-        op, params, first = equation.op, equation.params, inputs[0] if inputs else None
+        op, params = equation.op, equation.params
+        if not inputs:
+            return None
+        first = inputs[0]
         if op.name in _PASSES_ON:
             return first
         if op.name == "sum" and params["axes"] == () and first.type.ndim == 0:
             return first
         if op.name == "broadcast" and params["shape"] == first.type.shape:
+            return first
+        if op.name == "reshape" and params["shape"] == first.type.shape:
             return first
         if op.name in ("multiply", "divide", "scale") and _is_not_the_users(equation.outputs[0]):
             first, second = self._with_numbers(inputs, equation.outputs[0])

@@ -24,7 +24,7 @@ LETTERS = "abcefghjkmnpqrstuvwz"  # without d (a derivative's prefix), i, l, o, 
 
 
 class Target(NamedTuple):
-    """What the value of an expression is assigned to."""
+    """What the value of an expression is assigned to; `returned`: the function that returns it."""
 
     names: tuple[str | None, ...]  # several where it is unpacked
     written: bool = False  # the expression is the place written to: x[i] = value
@@ -40,10 +40,10 @@ def name_values(program: Program) -> None:
     taken = {v.name for v in program.inputs if v.name}
     letters = (x for x in _letters() if x not in taken)
     fresh = [e for e in program.equations if type(e.line) is tuple]
-    for _, run in groupby(fresh, key=lambda e: (id(e.line[0]), e.line[1])):
+    for _, run in groupby(fresh, key=lambda e: (id(e.line[0]), span_of(*e.line))):
         equations = list(run)
         target = _target(*equations[0].line)
-        if target is not None and target.returned and target.names == (program.name,):
+        if target is not None and target.returned and target.names in ((program.name,), (None,)):
             target = Target(("result",), returned=True)
         for equations_of_one in _repetitions(equations):
             _name_run(equations_of_one, target, letters)
@@ -90,11 +90,15 @@ def _name_run(equations: list[Equation], target: Target | None, letters) -> None
 
 
 def _target(code: CodeType, instruction: int) -> Target | None:
-    span = _span(code, instruction)
+    span = span_of(code, instruction)
     return None if span is None else _targets(code.co_filename).get(span)
 
 
-def _span(code: CodeType, instruction: int) -> Span | None:
+def span_of(code: CodeType, instruction: int) -> Span | None:
+    """Where the expression of an instruction stands in its file.
+
+    (Python may run one instruction from several places, once it has specialised it.)
+    """
     found = _positions(id(code), code)[instruction // 2]
     return None if any(n is None for n in found) else found
 
@@ -117,6 +121,11 @@ def _targets_in(text: str) -> dict[Span, Target]:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return found
+    lambda_names = {
+        node.value: _names(node.targets[0])
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda)
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -129,6 +138,8 @@ def _targets_in(text: str) -> dict[Span, Target]:
             _enter_written(found, node.target)
         elif isinstance(node, ast.For | ast.comprehension):
             _enter(found, node.iter, Target(_names(node.target)))
+        elif isinstance(node, ast.Lambda):
+            _enter(found, node.body, Target(lambda_names.get(node, (None,)), returned=True))
         elif isinstance(node, ast.FunctionDef):
             for value in _returned(node):
                 _enter(found, value, Target((node.name,), returned=True))
@@ -190,5 +201,8 @@ def _name(target) -> str | None:
     if isinstance(target, ast.Starred):
         return _name(target.value)
     if isinstance(target, ast.Subscript):
-        return target.slice.value if _is_word(target.slice) else _name(target.value)
+        key = target.slice
+        if isinstance(key, ast.Constant) and _is_word(key):
+            return str(key.value)
+        return _name(target.value)
     return None

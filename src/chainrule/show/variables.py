@@ -23,9 +23,9 @@ class Names:
         self._tries: dict[str, int] = {}
         self._temporaries = 0
         self._shown: dict[int, str] = {}  # identity of a Name -> what it is shown as
-        self._wishes = {v.name for v in variables if v.name and not _is_letter(v.name)}
+        self._wishes = {str(v.name) for v in variables if v.name and not _is_letter(v.name)}
         self._letters = _unused_letters(self)
-        derivatives = [v.name for v in variables if _is_derivative(v.name)]
+        derivatives = [name for v in variables if (name := _as_derivative(v.name)) is not None]
         self._bases = {id(name.of) for name in derivatives}
         self._shared = {id(other) for name in derivatives for other in name.also}
 
@@ -41,6 +41,11 @@ class Names:
             return True
         return id(name) in self._bases or (not minor and id(name) in self._shared)
 
+    @property
+    def of_the_user(self) -> set[str]:
+        """All names that are not letters."""
+        return self._wishes
+
     def is_the_users_alone(self, var: Var) -> bool:
         """Whether the user named a variable, and no derivative is named after it."""
         name = var.name
@@ -50,9 +55,10 @@ class Names:
 
     def shared_by(self, var: Var) -> list[str]:
         """What other values have this derivative: `d_c` and so on, where they are shown."""
-        if not _is_derivative(var.name):
+        name = _as_derivative(var.name)
+        if name is None:
             return []
-        shown = [self._shown[id(other)] for other in var.name.also if id(other) in self._shown]
+        shown = [self._shown[id(other)] for other in name.also if id(other) in self._shown]
         return [f"d_{text}" for text in shown]
 
     def bind(self, var: Var, text: str) -> None:
@@ -114,8 +120,8 @@ def _variables(program: Program) -> Iterator[Var]:
             yield from _variables(inner)
 
 
-def _is_derivative(name) -> bool:
-    return type(name) is Name and name.of is not None
+def _as_derivative(name) -> Name | None:
+    return name if type(name) is Name and name.of is not None else None
 
 
 def _is_letter(name) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from chainrule import errors
 import chainrule.show.matrix_forms  # noqa: F401  (rows of the table of forms)
+from chainrule import errors
 from chainrule.program.names import Name
 from chainrule.program.op import Structural
 from chainrule.program.program import Equation, Literal, Operand, Program, Var
@@ -30,16 +30,20 @@ from chainrule.show.tidy import tidy
 from chainrule.show.variables import Names
 
 LONGEST_INSIDE = 64  # a longer expression gets a line of its own
+LONGEST_RESULT = 84  # of one that is returned
 SHORT = 16  # a shorter one never does
 
 
 class Writer:
-    """The statements of one function. Blocks of control flow are written into it in place."""
+    """The statements of one function. Blocks of control flow are written into it in place.
 
-    def __init__(self, program: Program, definitions: Definitions, taken: set[str]):
+    `own` are the names of the function and its parameters; no variable is named as in `taken`.
+    """
+
+    def __init__(self, program: Program, own: set[str], taken: set[str]):
         self.lines: list[str] = []
-        self.definitions = definitions
         self.names = Names(program, taken)
+        self.definitions = Definitions(own | self.names.of_the_user)
         self.layouts = Layouts()
         self.steps: list[tuple[int, Var | None]] = []  # first line of each step of the program
         self._indices: list[str] = []  # of loops, outermost first
@@ -87,7 +91,7 @@ class Writer:
         """The text of a closed program whose inputs are these names, or numbers."""
         pairs = list(zip(program.inputs, inputs, strict=True))
         numbers = {v: x for v, x in pairs if isinstance(x, Literal)}
-        named = {v: x for v, x in pairs if isinstance(x, Fragment)}
+        named: dict[Operand, Fragment] = {v: x for v, x in pairs if isinstance(x, Fragment)}
         return Body(self, tidy(program, donated, numbers), named, donated, outermost)
 
 
@@ -95,7 +99,7 @@ class Body:
     """The text of one program: after `write`, `outputs` are its results."""
 
     def __init__(
-        self, writer: Writer, program: Program, inputs: dict[Var, Fragment], donated,
+        self, writer: Writer, program: Program, inputs: dict[Operand, Fragment], donated,
         outermost: bool,
     ):  # fmt: skip
         self.writer, self.program, self.outermost = writer, program, outermost
@@ -105,8 +109,9 @@ class Body:
         self._wishes: dict[Var, str] = {}
         self._lines: set[Operand] = set()  # what has a line of its own
         self._latest: dict[str | None, Var] = {}  # the latest value of a name of the user's
-        self._makers = {v: e for e in program.equations for v in e.outputs}
+        self._makers: dict[Operand, Equation] = {v: e for e in program.equations for v in e.outputs}
         for var, fragment in inputs.items():
+            assert isinstance(var, Var)
             writer.names.show(var, fragment.text)
 
     def wish(self, var: Operand, name: str) -> None:
@@ -116,9 +121,9 @@ class Body:
 
     def write(self) -> list[Fragment]:
         """Write all equations; returns the outputs."""
-        for number, equation in enumerate(self.program.equations):
+        for place, equation in enumerate(self.program.equations):
             start = len(self.writer.lines)
-            self._equation(number, equation)
+            self._equation(place, equation)
             if self.outermost and len(self.writer.lines) > start:
                 self.writer.steps.append((start, equation.outputs[0]))
             self.writer.layouts.made_by(equation)
@@ -134,7 +139,7 @@ class Body:
         owned = []
         memory = self.reading.memory
         for o in self.program.outputs:
-            root = memory.root.get(o)
+            root = memory.root.get(o) if isinstance(o, Var) else None
             owned.append(root is not None and root not in seen and root not in memory.foreign)
             seen.add(root)
         return owned
@@ -143,7 +148,8 @@ class Body:
         """Write the equations; the outputs, copied where they would share memory."""
         found = self.write()
         out = []
-        for o, fragment, owned in zip(self.program.outputs, found, self.owned_outputs(), strict=True):
+        rows = zip(self.program.outputs, found, self.owned_outputs(), strict=True)
+        for o, fragment, owned in rows:
             if o.is_literal:
                 out.append(scalar(o.value))
             elif not o.type.ndim:
@@ -213,14 +219,15 @@ class Body:
         out = equation.outputs[0]
         if place in self.reading.memory.copied:
             made = call("np.copy", made)
-        if place in self.reading.inside and len(made.text) <= LONGEST_INSIDE:
+        longest = LONGEST_RESULT if self.program.outputs == (out,) else LONGEST_INSIDE
+        if place in self.reading.inside and len(made.text) <= longest:
             self.fragments[out] = made
             return
         self._lines.add(out)
         self.fragments[out] = self._assign(out, made.text, self._rebound(out, place))
 
     def _rebound(self, out: Var, place: int) -> str | None:
-        """The name of an earlier value that the user's name stood for, if nothing reads it later."""
+        """The name of an earlier value of the same name, if nothing reads that later."""
         if not self.writer.names.is_the_users_alone(out) or self._is_updated(out):
             return None
         before = self._latest.get(out.name)
@@ -277,7 +284,7 @@ class Body:
             self.writer.line(f"{name}{entries} = {given}")
         elif arrays and arrays[0].type.ndim:
             key = f"np.s_{entries}" if ":" in entries else entries[1:-1]
-            key = f"({key})" if ", " in key and not key.startswith("np.s_") else key
+            key = f"({key})" if len(texts) > 1 and not key.startswith("np.s_") else key
             self.writer.line(f"np.add.at({name}, {key}, {given})")
         else:
             self.writer.line(f"{name}{entries} += {given}")

@@ -10,13 +10,21 @@ Source    DLMF 8.17, 8.4; Johnson, Kotz and Balakrishnan, Continuous Univariate 
 
 from __future__ import annotations
 
+import numpy as np
+
 from chainrule.ops.compare import less
 from chainrule.ops.elementwise import exp, floor, log1p, sign, sqrt
 from chainrule.ops.select import constant_like, select
 from chainrule.ops.special.gamma_functions import beta
 from chainrule.ops.special.incomplete_beta import beta_density, betainc_by
 from chainrule.ops.special.incomplete_gamma import gamma_density, gammainc_by_a
-from chainrule.ops.special.scipy_functions import scipy_elementwise
+from chainrule.ops.special.scipy_functions import (
+    BY_SCIPY_NAME,
+    in_float64,
+    scipy_elementwise,
+    scipy_special,
+)
+from chainrule.program.op import elementwise
 
 # --- chi-square and gamma -----------------------------------------------------------------------
 
@@ -84,13 +92,30 @@ def _binomial_slope(k, n, p, out):
     return -beta_density(floor(k) + 1.0, n - floor(k), p)
 
 
-bdtr = scipy_elementwise("bdtr", (None, None, _binomial_slope), ulps=400)
-bdtrc = scipy_elementwise(
-    "bdtrc", (None, None, lambda k, n, p, out: -_binomial_slope(k, n, p, out)), ulps=400
-)
-bdtri = scipy_elementwise(
-    "bdtri", (None, None, lambda k, n, y, out: 1.0 / _binomial_slope(k, n, out, out)), ulps=400
-)
+@in_float64
+def _bdtr(k, n, p):
+    return scipy_special().bdtr(k, n.astype(np.int64), p)  # of floats SciPy disapproves
+
+
+@in_float64
+def _bdtrc(k, n, p):
+    return scipy_special().bdtrc(k, n.astype(np.int64), p)
+
+
+@in_float64
+def _bdtri(k, n, y):
+    return scipy_special().bdtri(k, n.astype(np.int64), y)
+
+
+def _binomial(name: str, evaluate, slope):
+    op = elementwise(name, evaluate, (None, None, slope), "float", ulps=400, flops=20)
+    BY_SCIPY_NAME[name] = op
+    return op
+
+
+bdtr = _binomial("bdtr", _bdtr, _binomial_slope)
+bdtrc = _binomial("bdtrc", _bdtrc, lambda k, n, p, out: -_binomial_slope(k, n, p, out))
+bdtri = _binomial("bdtri", _bdtri, lambda k, n, y, out: 1.0 / _binomial_slope(k, n, out, out))
 nbdtr = scipy_elementwise(
     "nbdtr", (None, None, lambda k, n, p, out: beta_density(n, k + 1.0, p)), ulps=400
 )
