@@ -508,7 +508,9 @@ def test_broadcasting_errors_are_worded_as_numpys():
 
 def test_an_index_read_at_run_time_names_the_line():
     f = lambda x, i: x[i].sum()
-    with pytest.raises(IndexError, match="index 7 is out of bounds for axis 0 with size 2") as caught:
+    with pytest.raises(
+        IndexError, match="index 7 is out of bounds for axis 0 with size 2"
+    ) as caught:
         cr.grad(f)(X, np.array([7]))
     text = "\n".join([str(caught.value), *getattr(caught.value, "__notes__", [])])
     assert line_of(f) in text

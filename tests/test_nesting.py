@@ -91,9 +91,7 @@ def test_an_inner_derivative_of_a_closure_is_differentiated_again():
 def test_a_derivative_with_respect_to_a_value_used_twice():
     # the inner function closes over x and is evaluated at a function of x
     f = lambda x: cr.grad(lambda y: np.sin(x * y))(x * x)  # x cos(x^3)
-    assert cr.grad(f)(0.8) == pytest.approx(
-        np.cos(0.8**3) - 3 * 0.8**3 * np.sin(0.8**3), rel=1e-14
-    )
+    assert cr.grad(f)(0.8) == pytest.approx(np.cos(0.8**3) - 3 * 0.8**3 * np.sin(0.8**3), rel=1e-14)
 
 
 def test_the_higher_order_function_of_the_literature():

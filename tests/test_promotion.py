@@ -57,7 +57,9 @@ def assert_like_numpy(f, *args):
     assert not isinstance(found, type), (args, found, wanted)
     found, wanted = np.asarray(found), np.asarray(wanted)
     assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape), args
-    if found.dtype.kind in "fc":  # NumPy's functions of scalars round otherwise than those of arrays
+    if (
+        found.dtype.kind in "fc"
+    ):  # NumPy's functions of scalars round otherwise than those of arrays
         np.testing.assert_allclose(found, wanted, rtol=4 * np.finfo(found.dtype).eps)
     else:
         assert np.array_equal(found, wanted), (args, found, wanted)

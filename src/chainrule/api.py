@@ -432,7 +432,7 @@ def _check_some_inexact(call: Call) -> None:
         if outputs:
             raise _bad_output(call, outputs[0])
         raise errors.NotDifferentiable(
-            f"{call.name} returned {call.structure!r}: there is no array or number to differentiate."
+            f"{call.name} returned {call.structure!r}: there is no number to differentiate."
         )
 
 

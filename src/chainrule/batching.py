@@ -44,7 +44,7 @@ def vmap(f: Callable, in_axes=0, out_axes=0) -> Callable:
         leaves, axes = _leaf_axes(args, kwargs, in_axes)
         size = _batch_size(leaves, axes)
         types = [_example_type(x, a) for x, a in zip(leaves, axes, strict=True)]
-        call = trace_call(f, args, kwargs, frozenset(), types, concrete=False)
+        call = trace_call(f, args, kwargs, frozenset(), types, concrete=False, rows=axes)
         return _run(call, axes, size, out_axes, _generator_inputs(call, args, kwargs))
 
     return batched

@@ -7,6 +7,7 @@ enclosing function), is passed in and carried along.
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Callable
 from functools import wraps
@@ -14,9 +15,10 @@ from functools import wraps
 import numpy as np
 
 from chainrule import errors
+from chainrule.derived import derived
 from chainrule.ops.checkpoint import checkpoint_op
 from chainrule.ops.cond import cond_op
-from chainrule.ops.control import as_tuple, fresh, with_inputs, with_outputs
+from chainrule.ops.control import as_tuple, fresh, with_casts, with_inputs, with_outputs
 from chainrule.ops.scan import scan_op
 from chainrule.ops.while_loop import while_op
 from chainrule.program.program import Operand, Program
@@ -24,7 +26,7 @@ from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, bind, current, user_line
 from chainrule.program.tree import first_difference, flatten, paths, unflatten
 from chainrule.program.types import Type, type_of
-from chainrule.tracing import Call, trace_call
+from chainrule.tracing import Call, is_weak, run, trace_call
 
 
 def cond(predicate, if_true: Callable, if_false: Callable, *args):
@@ -46,19 +48,48 @@ def cond(predicate, if_true: Callable, if_false: Callable, *args):
         raise errors.StructureMismatch(
             f"the branches of cond differ, at {line_text(user_line())}: {difference}."
         )
+    _commit_numbers(*calls)
     merged = _Merged(calls)
     branches = merged.programs()
     _check_equal_types(branches, calls[0])
     outputs = as_tuple(bind(cond_op, (predicate, *merged.operands), {"branches": branches}))
-    return merged.finish(list(outputs))
+    both = [a and b for a, b in zip(*(call.weak for call in calls), strict=True)]
+    return merged.finish(weakened(list(outputs), both))
 
 
-def _sub_call(f: Callable, args: tuple, types: list | None = None) -> Call:
+def _commit_numbers(first: Call, second: Call) -> None:
+    """Give a Python number that one branch returns the dtype of the other branch's result."""
+    types = []
+    for a, b, weak_a, weak_b in zip(
+        first.program.out_types, second.program.out_types, first.weak, second.weak, strict=False
+    ):
+        if a.shape == b.shape and (weak_a or weak_b):
+            dtype = np.result_type(_promotable(a, weak_a), _promotable(b, weak_b))
+            a, b = a.with_dtype(dtype), b.with_dtype(dtype)
+        types.append((a, b))
+    for i, call in enumerate((first, second)):
+        call.program = with_casts(call.program, [pair[i] for pair in types])
+
+
+def _promotable(type_: Type, weak: bool):
+    """What np.result_type takes for a type: its dtype, or a Python number where it is weak."""
+    return {"i": 0, "f": 0.0, "c": 0j}.get(type_.dtype.kind, type_.dtype) if weak else type_.dtype
+
+
+def weakened(values: list, weak) -> list:
+    """The values, those marked being Python numbers."""
+    for value, is_number in zip(values, weak, strict=False):
+        if is_number and type(value) is Traced:
+            value.weak = True
+    return values
+
+
+def _sub_call(f: Callable, args: tuple, types: list | None = None, weak=None, rows=None) -> Call:
     """Trace a function of a control-flow construct on abstract values."""
     leaves = flatten((args, {}))[0]
     if types is None:
         types = [_type(x) for x in leaves]
-    return trace_call(f, args, {}, frozenset(), types, concrete=False)
+    return trace_call(f, args, {}, frozenset(), types, concrete=False, weak=weak, rows=rows)
 
 
 def _type(value) -> Type:
@@ -149,18 +180,22 @@ def scan(body: Callable, carry, xs, length: int | None = None, reverse: bool = F
     >>> scan(lambda total, x: (total + x, total), 0.0, np.array([1.0, 2.0, 3.0]))
     (np.float64(6.0), array([0., 1., 3.]))
     """
-    leaves = flatten(xs)[0]
-    length = _scan_length(leaves, length)
+    length = _scan_length(flatten(xs)[0], length)
     if current() is None:
         return _plain_scan(body, carry, xs, length, reverse)
+    return _traced_scan(body, carry, xs, length, reverse)
+
+
+def _traced_scan(body, carry, xs, length: int, reverse: bool, keep_weak: bool = False):
+    leaves = flatten(xs)[0]
     x_types = [_type(x).with_shape(_type(x).shape[1:]) for x in leaves]
     loop = _Loop(body, carry, xs, x_types)
     params = {
         "body": loop.program(), "constants": len(loop.fixed), "carries": len(loop.carried),
         "length": length, "reverse": reverse,
     }  # fmt: skip
-    outputs = as_tuple(bind(scan_op, (*loop.fixed, *loop.carried, *leaves), params))
-    return loop.finish(list(outputs))
+    outputs = list(as_tuple(bind(scan_op, (*loop.fixed, *loop.carried, *leaves), params)))
+    return loop.finish(weakened(outputs, loop.weak) if keep_weak else outputs)
 
 
 def _scan_length(leaves, length: int | None) -> int:
@@ -181,8 +216,9 @@ def _plain_scan(body, carry, xs, length: int, reverse: bool):
     for i in range(length - 1, -1, -1) if reverse else range(length):
         carry, y = body(carry, unflatten(structure, [x[i] for x in leaves]))
         rows[i] = flatten(y)
-    if not rows:
-        return carry, None
+    if not rows:  # the structure of the rows is the body's secret: trace it
+        call = trace_call(lambda c, x: _traced_scan(body, c, x, 0, reverse), (carry, xs), {})
+        return call.finish(run(derived("run", call.program), call.operands))
     columns = zip(*(leaves for leaves, _ in rows), strict=True)
     return _as_numpy(carry), unflatten(rows[0][1], [np.stack(c) for c in columns])
 
@@ -199,17 +235,15 @@ class _Loop:
         self.carry_leaves, self.carry_structure = flatten(carry)
         self.types = [_type(x) for x in self.carry_leaves]
         self.count = len(self.carry_leaves)
-        weak = [_is_weak(x) for x in self.carry_leaves]
+        self.weak = [is_weak(x) for x in self.carry_leaves]
         args = (carry, xs) if with_x else (carry,)
-        for _ in range(3):
-            self.call = _sub_call(body, args, [*self.types, *x_types])
+        rows = [None] * self.count + [0] * len(x_types)
+        while True:
+            weak = [*self.weak, *(False for _ in x_types)]
+            self.call = _sub_call(body, args, [*self.types, *x_types], weak, rows)
             new = self._carry_types(with_x)
-            if new == self.types:
+            if not self._commit(new):
                 break
-            self.types = [
-                n if w and n.shape == t.shape else t
-                for n, t, w in zip(new, self.types, weak, strict=True)
-            ]
         self._check(new)
         self._sort_captured()
 
@@ -229,6 +263,17 @@ class _Loop:
                 f"the loop changes its carry, at {line_text(user_line())}: {difference}."
             )
         return list(self.call.program.out_types[: self.count])
+
+    def _commit(self, new: list[Type]) -> bool:
+        """Give the Python numbers of the carry what the body makes of them; False when settled."""
+        before = (self.types, self.weak)
+        self.types = [
+            t.with_dtype(np.result_type(_promotable(t, w), _promotable(n, m)))
+            if w and n.shape == t.shape else t
+            for t, n, w, m in zip(self.types, new, self.weak, self.call.weak, strict=False)
+        ]  # fmt: skip
+        self.weak = [w and m for w, m in zip(self.weak, self.call.weak, strict=False)]
+        return (self.types, self.weak) != before
 
     def _check(self, new: list[Type]) -> None:
         for path, a, b in zip(paths(self.carry_structure, "carry"), self.types, new, strict=True):
@@ -257,8 +302,9 @@ class _Loop:
         order = [inputs[i] for i in self.fixed_numbers]
         order += [*own, *(inputs[i] for i in self.written), *rest]
         out = call.program.outputs
-        place = {id(e): call.count + k for k, e in enumerate(call.effects)}
-        new = [out[place[id(e)]] for e in self.effects]
+        ends = itertools.accumulate(e.count for e in call.effects)
+        place = {id(e): call.count + end - 1 for e, end in zip(call.effects, ends, strict=True)}
+        new = [out[place[id(e)]] for e in self.effects]  # each is the one value of its effect
         ordered = [*out[: self.count], *new, *out[self.count : call.count]]
         return with_outputs(with_inputs(call.program, order), ordered)
 
@@ -269,10 +315,6 @@ class _Loop:
             effect.apply([value])
         results = outputs[: self.count] + outputs[self.count + extra :]
         return unflatten(self.call.structure, results)
-
-
-def _is_weak(value) -> bool:
-    return value.weak if type(value) is Traced else type(value) in (int, float, complex)
 
 
 def _committed(value, type_: Type):
@@ -296,7 +338,7 @@ def while_loop(test: Callable, body: Callable, state):
         return state
     loop = _Loop(body, state, with_x=False)
     test_call = _sub_call(test, (unflatten(loop.carry_structure, loop.carried[: loop.count]),),
-                          loop.types)  # fmt: skip
+                          loop.types, loop.weak)  # fmt: skip
     _check_test(test_call)
     more = [x for x in test_call.operands[: test_call.leading]]
     carried_ids = {id(x): i for i, x in enumerate(loop.carried)}
@@ -319,7 +361,7 @@ def while_loop(test: Callable, body: Callable, state):
     fixed = [h for h, _ in fixed_vars] + loop.fixed
     params = {"test": test_program, "body": body_program, "constants": len(fixed)}
     outputs = as_tuple(bind(while_op, (*fixed, *loop.carried), params))
-    return loop.finish(list(outputs))
+    return loop.finish(weakened(list(outputs), loop.weak))
 
 
 def _check_test(call: Call) -> None:
@@ -346,7 +388,11 @@ def fori_loop(low, high, body: Callable, state):
         return state
     if type(low) is not Traced and type(high) is not Traced:
         numbers = np.arange(operator.index(low), operator.index(high), dtype=np.int64)
-        return scan(lambda carry, i: (body(i, carry), None), state, numbers)[0]
+
+        def step(carry, i):
+            return body(i, carry), None
+
+        return _traced_scan(step, state, numbers, len(numbers), False, keep_weak=True)[0]
     start = low if type(low) is Traced else np.int64(low)
     _, out = while_loop(
         lambda carry: carry[0] < high,
@@ -376,6 +422,6 @@ def checkpoint(f: Callable) -> Callable:
         if not call.program.outputs:
             return call.finish([])
         outputs = as_tuple(bind(checkpoint_op, tuple(call.operands), {"program": call.program}))
-        return call.finish(list(outputs))
+        return call.finish(weakened(list(outputs), call.weak))
 
     return checkpointed

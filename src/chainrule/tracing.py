@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import errors
+from chainrule.numpy import layout
 from chainrule.numpy.interception import dispatching_asarray
 from chainrule.program.blas import one_thread
 from chainrule.program.displacement import largest, limit, samples
@@ -30,6 +31,7 @@ from chainrule.program.trace import (
     current,
     inline,
     operand,
+    refuse_subclass,
     raise_leaked,
 )
 from chainrule.program.tree import Node, flatten, is_leaf, node_of, unflatten
@@ -50,6 +52,7 @@ class Call:
         self.returned: dict[int, Any] = returned  # results that are arguments of the caller
         self.name: str = name
         self.views: dict[int, OwnView] = {}  # results that are views of arguments
+        self.weak: tuple[bool, ...] = ()  # results that are Python numbers
         self.generator_states: tuple[int, ...] = ()  # operands that captured generators hold
 
     def active(self, wanted) -> tuple[bool, ...]:
@@ -118,16 +121,20 @@ def trace_call(
     active=frozenset(),
     types: Sequence[Type | None] | None = None,
     concrete: bool = True,
+    weak: Sequence[bool] | None = None,
+    rows: Sequence[int | None] | None = None,
 ) -> Call:
     """Trace `f(*args, **kwargs)`.
 
     `active` holds the numbers of the argument leaves that derivatives will be taken by. With
-    `types`, leaf i is traced as an abstract array of that type, without a value at hand.
+    `types`, leaf i is traced as an abstract array of that type, without a value at hand, and as a
+    Python number where `weak` says so (by default, where it is one of this type); it stands for a
+    row of the leaf along the axis that `rows` gives for it.
     """
     name = getattr(f, "__name__", None) or type(f).__name__
     concrete = concrete and _outer_is_concrete()
     with Builder(name, concrete=concrete) as builder, dispatching_asarray(), collector_paused():
-        clones = Clones(builder, active, types, _parameter_names(f))
+        clones = Clones(builder, active, types, _parameter_names(f), weak, rows)
         new_args, new_kwargs = clones.make((args, kwargs))
         try:
             out = f(*new_args, **new_kwargs)
@@ -196,6 +203,7 @@ def _finish(builder: Builder, clones: Clones, out, name: str) -> Call:
         if type(leaf) is Traced and id(leaf) in clones.host_of
     }
     call = Call(program, operands, len(captured), structure, len(leaves), effects, returned, name)
+    call.weak = tuple(map(is_weak, leaves))
     call.views = {
         i: own for i, leaf in enumerate(leaves) if (own := own_view(leaf, clones.host_of))
     }
@@ -234,8 +242,9 @@ def _as_traced(value) -> Traced:
 class Clones:
     """Traced stand-ins for the caller's arguments, and what the function did to them."""
 
-    def __init__(self, builder: Builder, active, types, names: tuple[str, ...]):
+    def __init__(self, builder: Builder, active, types, names: tuple[str, ...], weak=None, rows=None):
         self.builder, self.active, self.types, self.names = builder, active, types, names
+        self.weak, self.rows = weak, rows
         self.leaves: list = []  # the caller's leaves, in flattening order
         self.cells: list[tuple[Any, Traced, Any]] = []  # host, traced, its input variable
         self.host_of: dict[int, Any] = {}  # traced argument -> the caller's own array
@@ -285,16 +294,24 @@ class Clones:
             raise_leaked(value)
         if self.types is not None and self.types[number] is not None:
             active = number in self.active or (type(value) is Traced and value.active)
-            made = self.builder.input(self.types[number], _identifier(name), active=active)
+            weak = is_weak(value, self.types[number]) if self.weak is None else self.weak[number]
+            made = self.builder.input(
+                self.types[number], _identifier(name), weak=weak, active=active
+            )
             made.boxed = isinstance(value, np.ndarray) and not value.ndim
-            self._remember(value, made)
-            return made
-        if type(value) is Traced:
+        elif type(value) is Traced:
             made = self._outer_leaf(value, number, name)
         else:
             made = self._host_leaf(value, number, name)
+        if made.type.ndim:
+            self._note_layout(value, made, None if self.rows is None else self.rows[number])
         self._remember(value, made)
         return made
+
+    def _note_layout(self, value, made: Traced, row: int | None) -> None:
+        """The memory layout of an argument, which decides what is a view of it (C order if none)."""
+        if row is not None or type(value) is Traced or not value.flags.c_contiguous:
+            self.builder.strides[made._var] = layout.strides_without(value, row)
 
     def _outer_leaf(self, value: Traced, number: int, name) -> Traced:
         at_hand = concrete_value(value) if self.builder.values is not None else None
@@ -310,6 +327,8 @@ class Clones:
             raise errors.DtypeError(
                 f"argument {name or number} has dtype {value.dtype}; supported: {supported_names()}"
             )
+        if isinstance(value, np.ndarray):
+            refuse_subclass(value)
         weak = type(value) in (int, float, complex)
         type_ = type_of(value)
         made = self.builder.input(
@@ -343,14 +362,26 @@ class Clones:
         """What was written: effects, and the operands whose values they take, in order."""
         effects: list[Effect] = []
         written: list = []
+        replaced = self._replaced_attributes()
         for number, (host, cell, var) in enumerate(self.cells):
             now = operand(self.builder, cell)
             if now is not var:
-                effects.append(Effect(1, _cell_writer(host), leading + number))
+                write = replaced.get(id(cell)) or _cell_writer(host)
+                effects.append(Effect(1, write, leading + number))
                 written.append(now)
         for original, clone, node in self.containers:
             self._container_effects(original, clone, node, effects, written)
         return effects, written
+
+    def _replaced_attributes(self) -> dict[int, Callable[[list], None]]:
+        """For arrays that their owners replace instead of writing to them: how to do so."""
+        return {
+            id(child): _entry_writer(original, key)
+            for original, _, node in self.containers
+            for key, child in zip(node.keys, node.children, strict=True)
+            if key in getattr(type(original), "__replaces__", ())
+            and type(getattr(original, key)) is not Traced
+        }
 
     def _container_effects(self, original, clone, node: Node, effects, written) -> None:
         now = node_of(clone)
@@ -390,6 +421,13 @@ class Clones:
 
         change = Change(original, place, structure, hosts, weak)
         effects.append(Effect(len(leaves), apply, None, change))
+
+
+def is_weak(value, type_: Type | None = None) -> bool:
+    """Whether a value is a Python number (NEP 50), and of this type where one is given."""
+    if type(value) is Traced:
+        return value.weak and (type_ is None or value.type is type_)
+    return type(value) in (int, float, complex) and (type_ is None or type_of(value) is type_)
 
 
 def _identifier(name: str | None) -> str | None:

@@ -80,3 +80,24 @@ for _norm in ("backward", "ortho", "forward"):
                 reference=lambda x, norm=_norm: np.fft.rfft(x, norm=norm))  # fmt: skip
         samples("irfft", normal(2, _n // 2 + 1), axis=1, n=_n, norm=_norm, dtypes="FD",
                 reference=lambda z, n=_n, norm=_norm: np.fft.irfft(z, n, norm=norm))  # fmt: skip
+
+# --- matrix equations, roots and logarithms -------------------------------------------------------
+
+samples("sylvester", regular(3, 3), regular(2, 2), normal(3, 2), dtypes="fdFD",
+        reference=scipy.linalg.solve_sylvester)  # fmt: skip
+samples("sylvester", regular(2, 3, 3), regular(2, 2, 2), normal(2, 3, 2))
+samples("stein", normal(3, 3), normal(2, 2), normal(3, 2), dtypes="dD")  # value: test_linalg.py
+samples("stein", given(0.1 * np.arange(81.0).reshape(9, 9) % 0.7), given(np.diag(np.arange(9) / 9)),
+        normal(9, 9))  # fmt: skip
+_STATE, _INPUT = regular(3, 3, shift=1.0), normal(3, 2)
+_COST, _EFFORT = symmetric(3, 3, shift=5.0), symmetric(2, 2, shift=5.0)
+samples("continuous_riccati", _STATE, _INPUT, _COST, _EFFORT, tolerance=1e-6,
+        reference=scipy.linalg.solve_continuous_are)  # fmt: skip
+samples("discrete_riccati", _STATE, _INPUT, _COST, _EFFORT, tolerance=1e-6,
+        reference=scipy.linalg.solve_discrete_are)  # fmt: skip
+samples("sqrtm", symmetric(3, 3, shift=6.0), dtypes="dD", reference=scipy.linalg.sqrtm)
+samples("sqrtm", regular(2, 3, 3, shift=6.0))
+samples("logm", symmetric(3, 3, shift=6.0), dtypes="dD", reference=scipy.linalg.logm)
+for _name in ("sqrtm_derivative", "logm_derivative"):
+    samples(_name, normal(3, 3), regular(3, 3, shift=6.0), dtypes="dD")  # value: test_linalg.py
+    samples(_name, normal(3, 3), regular(3, 3, shift=6.0), normal(3, 3))

@@ -182,8 +182,8 @@ def _concatenate(draw, x, values, depth):
 
 
 SIMPLE = [
-    _unary, _binary, _product, _select, _cast, _index, _index, _write, _write, _reshape, _transpose, _flip,
-    _broadcast, _reduce, _concatenate,
+    _unary, _binary, _product, _select, _cast, _index, _index, _write, _write, _reshape,
+    _transpose, _flip, _broadcast, _reduce, _concatenate,
 ]  # fmt: skip
 
 

@@ -25,7 +25,11 @@ def network(params, images, labels):
 
 def network_arguments():
     rng = np.random.default_rng(3)
-    params = {"w1": rng.normal(size=(5, 4)), "b1": rng.normal(size=4), "w2": rng.normal(size=(4, 3))}
+    params = {
+        "w1": rng.normal(size=(5, 4)),
+        "b1": rng.normal(size=4),
+        "w2": rng.normal(size=(4, 3)),
+    }
     return params, rng.normal(size=(6, 5)), np.eye(3)[rng.integers(0, 3, 6)]
 
 
@@ -40,7 +44,7 @@ def scaled_twice(values, factor):
     scaled = values * factor
     scaled *= 2.0
     scaled[0] += 1.0
-    first, *_ = scaled
+    first = scaled[0]
     total = scaled.sum() + first
     return total
 

@@ -38,6 +38,8 @@ from chainrule.numpy import (
     reductions,
     reordering,
     scimath,
+    scipy_linalg_functions,
+    scipy_linalg_matrices,
     scipy_special,
     scipy_special_functions,
     scipy_ufuncs,

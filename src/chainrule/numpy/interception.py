@@ -19,7 +19,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
 
 import numpy as np
 
@@ -27,14 +26,14 @@ from chainrule import errors
 from chainrule.numpy import layout
 from chainrule.numpy.promotion import cast_to
 from chainrule.numpy.scipy_fft import traced_backend
-from chainrule.numpy.undispatched import REPLACED, dispatching
+from chainrule.numpy.undispatched import bindings, dispatching
 from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, concrete_value, user_line
 from chainrule.program.types import is_supported
 
 _lock = threading.Lock()
 _users = 0
-_originals: dict[tuple[ModuleType, str], object] = {}
+_replaced: list[tuple[dict, str, object]] = []
 
 
 @contextmanager
@@ -59,25 +58,33 @@ def dispatching_asarray() -> Iterator[None]:
 
 
 def _replace() -> None:
-    for name, convert in _CONVERSIONS.items():
-        original = getattr(np, name)
-        _put(np, name, original, _wrapper(original, convert))
-    for (module_name, name), implementation in REPLACED.items():
-        module = sys.modules.get(module_name)
-        if module is not None and hasattr(module, name):
-            original = getattr(module, name)
-            _put(module, name, original, dispatching(original, implementation))
-
-
-def _put(module: ModuleType, name: str, original, replacement) -> None:
-    _originals[module, name] = original
-    setattr(module, name, replacement)
+    for names, name, original, replacement in _replacements(len(sys.modules)):
+        if names.get(name) is original:
+            names[name] = replacement
+            _replaced.append((names, name, original))
 
 
 def _restore() -> None:
-    for (module, name), original in _originals.items():
-        setattr(module, name, original)
-    _originals.clear()
+    for names, name, original in _replaced:
+        names[name] = original
+    _replaced.clear()
+
+
+@functools.lru_cache(maxsize=1)
+def _replacements(_loaded: int) -> list[tuple[dict, str, object, object]]:
+    """What to put where: a module's names, the name, the original, and its replacement.
+
+    `_loaded` is the number of loaded modules: when it changes, they are looked through again.
+    """
+    own = [
+        (vars(np), name, original, _wrapper(original, convert))
+        for name, convert in _CONVERSIONS.items()
+        if (original := getattr(np, name))
+    ]
+    return own + [
+        (vars(module), name, original, dispatching(original, implementation))
+        for module, name, original, implementation in bindings()
+    ]
 
 
 @functools.lru_cache(maxsize=64)
@@ -135,7 +142,7 @@ def copied(object: Traced, dtype=None, *, copy=True, order="K", subok=False, ndm
     return out
 
 
-def _checked_finite(a: Traced, dtype=None, order=None):
+def checked_finite(a: Traced, dtype=None, order=None):
     """np.asarray_chkfinite; where no value is at hand there is nothing to check."""
     out = as_traced_array(a, dtype, order)
     value = concrete_value(out) if out.dtype.kind in "fc" else None
@@ -184,6 +191,6 @@ _CONVERSIONS = {
     "array": copied,
     "ascontiguousarray": _contiguous,
     "asfortranarray": _fortran,
-    "asarray_chkfinite": _checked_finite,
+    "asarray_chkfinite": checked_finite,
     "require": _required,
 }

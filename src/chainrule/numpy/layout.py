@@ -286,6 +286,16 @@ def _of_input(builder: Builder, var: Operand) -> Strides:
     return _of_array(builder.values.get(var) if builder.values is not None else None)
 
 
+def strides_without(value, axis: int | None) -> Strides:
+    """The strides of one row of an array along an axis; of the whole array where it is None."""
+    known = strides_of(value) if type(value) is Traced else _of_array(value)
+    if axis is None or known is None and axis == 0:
+        return known
+    shape = value.shape
+    strides = c_strides(shape) if known is None else known
+    return normal(shape[:axis] + shape[axis + 1 :], strides[:axis] + strides[axis + 1 :])
+
+
 def _of_array(array) -> Strides:
     if type(array) is Traced or not isinstance(array, np.ndarray):
         return None

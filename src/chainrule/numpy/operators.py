@@ -162,6 +162,11 @@ def _array(self, dtype=None, copy=None):
         "cr.numpy.asarray(x), cr.numpy.array([x, y]) or np.stack([x, y]). "
         "To use the value as a constant: cr.stop_gradient(x)."
     )
+    if self.type.dtype.kind in "biu":
+        advice = (
+            "NumPy asks for this in table[i], where the table is a plain array: write "
+            "cr.numpy.asarray(table)[i] or np.take(table, i)."
+        )
     return np.asarray(needs_value(self, "x.__array__()", advice), dtype=dtype)
 
 

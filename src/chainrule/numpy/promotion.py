@@ -17,6 +17,7 @@ from chainrule.program.trace import (
     bind,
     concrete_value,
     current,
+    refuse_subclass,
     traced_literal,
     user_line,
 )
@@ -166,6 +167,8 @@ def cast_to(value, dtype: np.dtype):
         return cast(value, dtype=dtype)
     if isinstance(value, np.ndarray) and value.ndim:
         return value if value.dtype == dtype else bind(cast, (traced(value),), {"dtype": dtype})
+    if isinstance(value, np.ndarray):
+        refuse_subclass(value)
     return dtype.type(value)
 
 

@@ -171,6 +171,7 @@ def extract(condition, arr):
 # --- taking by indices --------------------------------------------------------------------------
 
 
+@replaces("numpy")  # NumPy dispatches by the array, not by the indices
 @implements(np.take)
 def take(a, indices, axis=None, out=None, mode="raise"):
     """np.take: elements of the raveled array, or slices along an axis, at integer indices."""

@@ -151,6 +151,9 @@ def _batch(equation, size, inputs, mask, batch):
 
 def _batch_predicate(equation, size, predicate, operands, batched, batch):
     everything = (True,) * len(equation.outputs)
+    if not size:
+        types = [v.type.with_shape((0, *v.type.shape)) for v in equation.outputs]
+        return [zeros_of(t) for t in types], everything
     sides = []
     for taken, branch in zip((predicate, logical_not(predicate)), equation.params["branches"],
                              strict=True):  # fmt: skip

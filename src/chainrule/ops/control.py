@@ -13,6 +13,7 @@ closed programs; their rules (`Structural`) receive the transformation as an arg
 from __future__ import annotations
 
 from chainrule import errors
+from chainrule.ops.select import cast
 from chainrule.ops.shape import zeros_of
 from chainrule.program.program import Equation, Program, Var
 from chainrule.program.trace import Builder, Traced, as_operand, inline
@@ -74,6 +75,19 @@ def unmoved(equation: Equation, inputs):
     """The equation recorded as it is, for a forward rule that finds that no output moves."""
     made = as_tuple(equation.op(*inputs, **equation.params))
     return list(made), [None] * len(made)
+
+
+def with_casts(program: Program, types) -> Program:
+    """The program with its first outputs cast to these types' dtypes."""
+    if all(o.type is t for o, t in zip(program.outputs, types, strict=False)):
+        return program
+    with Builder(program.name, reuse=True) as builder:
+        builder.lines_from_user = False
+        out = inline(program, [builder.input(v.type, v.name) for v in program.inputs])
+        for i, t in enumerate(types):
+            if out[i].type is not t:
+                out[i] = cast(out[i], dtype=t.dtype)
+        return builder.finish([as_operand(builder, v) for v in out])
 
 
 def tangent_or_zeros(tangent, primal):

@@ -152,17 +152,16 @@ adjugate, adjugate_derivative = family(
 # --- the exponential ----------------------------------------------------------------------------
 
 
-def _expm_along(a, directions):
-    """The last block in the first row of exp of [[A, E1, E2, 0], [0, A, 0, E2], ...].
+def block_of_derivative(function, a, directions):
+    """The last block in the first row of F([[A, E1, E2, 0], [0, A, 0, E2], ...]), F = `function`.
 
     Block (p, q) holds E_i where q is p with bit i set: the algebra of commuting e_i, e_i^2 = 0.
     Directions are scaled to A's size, or the exponential would square more often than A needs.
     """
     if not a.size:
         return np.array(a)
-    expm = import_module("scipy.linalg").expm
     if not directions:
-        return expm(a).astype(a.dtype, copy=False)
+        return function(a).astype(a.dtype, copy=False)
     sizes = [np.abs(e).max(axis=(-2, -1), keepdims=True) for e in directions]
     if not all(np.isfinite(size).all() for size in (*sizes, a)):
         return np.full_like(a, np.nan)
@@ -175,8 +174,12 @@ def _expm_along(a, directions):
         for i, (e, factor) in enumerate(zip(directions, factors, strict=True)):
             if not p >> i & 1:
                 wide[..., p, :, p | 1 << i, :] = e / factor
-    out = expm(wide.reshape(*a.shape[:-2], blocks * n, blocks * n))[..., :n, -n:]
+    out = function(wide.reshape(*a.shape[:-2], blocks * n, blocks * n))[..., :n, -n:]
     return (out * prod(factors)).astype(a.dtype, copy=False)
+
+
+def _expm_along(a, directions):
+    return block_of_derivative(import_module("scipy.linalg").expm, a, directions)
 
 
 expm, expm_derivative = family("expm", _expm_along, "the matrix exponentials")

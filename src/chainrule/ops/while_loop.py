@@ -438,6 +438,8 @@ def _batch(equation, size, inputs, mask, batch):
     if not by_lane:
         made = while_op(*values, test=wide_test, body=wide_body, constants=n)
         return as_tuple(made), tuple(carry)
+    if not size:
+        return values[n:], tuple(carry)
     return _batch_by_lane(values, wide_test, wide_body, n, fixed), tuple(carry)
 
 

@@ -20,6 +20,7 @@ class Stream:
     """A key and the number of the next draw, in `state` (uint64[2])."""
 
     state: Any
+    __replaces__ = ("state",)  # drawing puts a new array in its place; the old one stays as it was
 
     def __init__(self, seed=None):
         self.state = _initial_state(seed)

@@ -76,7 +76,8 @@ def local_derivative(equation: Equation, position: int, values: dict) -> float |
     by = equation.inputs[position]
     inputs = list(dict.fromkeys(x for x in equation.inputs if not x.is_literal))
     scalar = all(not v.type.ndim for v in (*inputs, *equation.outputs))
-    if not scalar or len(equation.outputs) != 1 or not by.type.inexact:
+    known = all(x in values for x in inputs)
+    if not scalar or not known or len(equation.outputs) != 1 or not by.type.inexact:
         return None
     program = Program(inputs, [equation], equation.outputs)
     made, moves = forward(program, tuple(x is by for x in inputs))

@@ -28,6 +28,7 @@ from chainrule.show.fragments import (
     tuple_text,
 )
 from chainrule.show.memory_order import C_ORDER
+from chainrule.show.tidy import Filled
 
 SCALE = '''\
 def scale(p, t):
@@ -114,7 +115,7 @@ def _broadcast(use: Use) -> Fragment:
     x = use.equation.inputs[0]
     shape, axes = use.params["shape"], use.params["axes"]
     if x.is_literal:
-        return filled(x.value, shape, as_view=True)
+        return filled(x.value, shape, as_view=not isinstance(use.equation, Filled))
     placed = use.operand(0)
     inserted = broadcast_axes(shape, axes)
     if inserted:

@@ -5,12 +5,12 @@ What is copied, and what may be overwritten, is as in the operations' `evaluate`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Operand, Program
 from chainrule.show.fragments import COMPARE, Fragment, call, dtype_text, scalar, shape_text
 
@@ -57,11 +57,27 @@ def _write_block(writer: Writer, program: Program, inputs, names: list[str | Non
 
 
 def _assign_all(writer: Writer, names, values: list[Fragment]) -> None:
-    """`a, b = x, y` in one statement; what has its name already is left out."""
+    """`a, b = x, y` in one statement; what has its name already is left out.
+
+    Where that is too long, one after the other, as long as none is read that was assigned before.
+    """
     pairs = [(n, v.text) for n, v in zip(names, values, strict=True) if n != v.text]
+    while pairs and sum(len(n) + len(text) + 4 for n, text in pairs) > _LONGEST:
+        free = [p for p in pairs if not _is_read(p[0], [t for n, t in pairs if n != p[0]])]
+        if not free:
+            break
+        writer.line(f"{free[0][0]} = {free[0][1]}")
+        pairs.remove(free[0])
     if pairs:
         left, right = zip(*pairs, strict=True)
         writer.line(f"{', '.join(left)} = {', '.join(right)}")
+
+
+_LONGEST = 72
+
+
+def _is_read(name: str, texts: list[str]) -> bool:
+    return any(re.search(rf"\b{name}\b", text) for text in texts)
 
 
 # --- if -------------------------------------------------------------------------------------------
@@ -78,20 +94,11 @@ def _cond(body: Body, equation: Equation) -> None:
         _write_block(body.writer, no, inputs, names)
 
 
-def _run_once(param: str) -> Callable:
+def _checkpoint(body: Body, equation: Equation) -> None:
     """A program that runs as it is: its statements, in line."""
-
-    def write(body: Body, equation: Equation) -> None:
-        names = _name_outputs(body, equation)
-        inputs = _operands(body, equation.inputs)
-        _write_block(body.writer, equation.params[param], inputs, names)
-
-    return write
-
-
-def _custom_linear(body: Body, equation: Equation) -> None:
-    param = "forward" if equation.params["forward"] is not None else "transposed"
-    _run_once(param)(body, equation)
+    names = _name_outputs(body, equation)
+    inputs = _operands(body, equation.inputs)
+    _write_block(body.writer, equation.params["program"], inputs, names)
 
 
 # --- for ------------------------------------------------------------------------------------------
@@ -136,7 +143,7 @@ def _scan(body: Body, equation: Equation) -> None:
 
 
 class _Scan:
-    """A scan as a `for` loop; results of every step that nothing reads are left out."""
+    """A scan as a `for` loop."""
 
     def __init__(self, body: Body, equation: Equation):
         self.body, self.writer, self.equation = body, body.writer, equation
@@ -144,14 +151,8 @@ class _Scan:
         self.first, count = params["constants"], params["carries"]
         self.last = self.first + count  # inputs: constants, carry from `first`, rows from `last`
         self.length, self.backwards = params["length"], params["reverse"]
-        ys = equation.outputs[count:]
-        self.kept = [y for y in ys if y in body.reading.uses]
-        program = params["body"]
-        outputs = list(program.outputs[:count])
-        outputs += [o for o, y in zip(program.outputs[count:], ys, strict=True) if y in self.kept]
-        self.program = remove_dead(
-            Program(program.inputs, program.equations, outputs, name=program.name)
-        )
+        self.kept = equation.outputs[count:]
+        self.program: Program = params["body"]
 
     def write(self) -> None:
         """The values before the loop, and the loop."""
@@ -255,8 +256,7 @@ def _as_expression(writer: Writer, program: Program, inputs) -> str | None:
     return None
 
 
+# What else runs a program once, a custom derivative, is a checkpoint here (see live.py).
 _WRITERS = {
-    "cond": _cond, "scan": _scan, "while": _while, "repeat": _repeat,
-    "checkpoint": _run_once("program"), "custom": _run_once("program"),
-    "custom_linear": _custom_linear,
+    "cond": _cond, "scan": _scan, "while": _while, "repeat": _repeat, "checkpoint": _checkpoint,
 }  # fmt: skip

@@ -116,8 +116,7 @@ def _place(boxes: list[_Box], layout: Layout, across: bool, has_slopes: bool):
                  for i in layer if i.box is not None]  # fmt: skip
         size = max(thick, default=0.0)
         for item in layer:
-            item.layer_middle = depth + size / 2  # type: ignore[attr-defined]
-            item.layer_half = size / 2  # type: ignore[attr-defined]
+            item.depth, item.half = depth + size / 2, size / 2
         depth += size + between
     items = [item for layer in layout.layers for item in layer]
     lowest = min((i.place - i.size / 2 for i in items), default=0.0)
@@ -127,8 +126,7 @@ def _place(boxes: list[_Box], layout: Layout, across: bool, has_slopes: bool):
     for item in items:
         if item.box is not None:
             box = boxes[item.box]
-            middle = item.layer_middle  # type: ignore[attr-defined]
-            box.x, box.y = (middle, item.place) if across else (item.place, middle)
+            box.x, box.y = (item.depth, item.place) if across else (item.place, item.depth)
     depth += _MARGIN - between
     return (depth, breadth) if across else (breadth, depth)
 
@@ -146,8 +144,7 @@ def _points(boxes, way: list[Item], edge, across: bool) -> list[tuple[float, flo
     start, stop = _ends(boxes, edge, across)
     points = [start]
     for item in way:
-        middle, half = item.layer_middle, item.layer_half  # type: ignore[attr-defined]
-        for depth in (middle - half, middle + half):
+        for depth in (item.depth - item.half, item.depth + item.half):
             points.append((depth, item.place) if across else (item.place, depth))
     return [*points, stop]
 

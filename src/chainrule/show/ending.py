@@ -25,18 +25,29 @@ class Ending:
     def write(self) -> None:
         """The statements that end the function."""
         if self.call.effects:
+            self._leave_owned()
             self._compute_all()
             self._write_effects()
         self._return()
+
+    def _leave_owned(self) -> None:
+        """What is written needs no copy, unless it is memory of an argument."""
+        memory = self.body.reading.memory
+        outputs = self.body.program.outputs
+        for i in range(self.call.count, len(self.results)):
+            var = outputs[i]
+            if isinstance(var, Var) and memory.root.get(var) not in self.body.program.inputs:
+                self.results[i] = self.body.fragments[var]
 
     def _compute_all(self) -> None:
         """Give every result a name before anything that it may read is written."""
         outputs = self.body.program.outputs
         for i, made in enumerate(self.results):
-            if made.text.isidentifier() or made.text in self.places or outputs[i].is_literal:
-                continue
             var = outputs[i]
-            assert isinstance(var, Var)
+            if made.text.isidentifier() or made.text in self.places or not isinstance(var, Var):
+                continue
+            if i >= self.call.count and self.body.fragments[var].text in self.places:
+                continue  # updated in place, or one argument written to another at the end
             self.results[i] = self.writer.assign(var, made.text)
 
     def _write_effects(self) -> None:
@@ -50,13 +61,9 @@ class Ending:
             if effect.change is not None:
                 self._write_change(effect.change, found)
             elif effect.target is not None:
-                place, value = self.places[effect.target], self._in_place(own[0], found[0])
-                if value != place:
-                    self.writer.line(f"{place}[...] = {value}")
-
-    def _in_place(self, var, made: Fragment) -> str:
-        """What is written: the place itself where it was updated as the function went along."""
-        return made.text if var.is_literal else self.body.fragments[var].text
+                place, var = self.places[effect.target], own[0]
+                if var.is_literal or self.body.fragments[var].text != place:
+                    self.writer.line(f"{place}[...] = {found[0].text}")
 
     def _write_change(self, change: Change, values: list[Fragment]) -> None:
         place = self.signature.path_of(change.container)

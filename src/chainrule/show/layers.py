@@ -31,6 +31,8 @@ class Item:
     before: list[Item] = field(default_factory=list, repr=False)
     after: list[Item] = field(default_factory=list, repr=False)
     place: float = 0.0  # of its middle, along the layer
+    depth: float = 0.0  # of its layer's middle, across the layers; set when it is drawn
+    half: float = 0.0  # half the thickness of its layer
 
 
 @dataclass

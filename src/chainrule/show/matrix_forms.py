@@ -135,13 +135,13 @@ def _norm(use: Use) -> Fragment:
     return _defined(use)
 
 
-def _along_directions(name: str) -> Form:
+def _along_directions(name: str, module: str = "matrix_functions") -> Form:
     """`adjugate`, `expm` and their derivatives: (first, a, *more) are a and its directions."""
 
     def form(use: Use) -> Fragment:
         operands = [x.text for x in use.operands()]
         value = name.removesuffix("_derivative")
-        function = use.definitions.take("chainrule.ops.matrix_functions", f"_{value}_along")
+        function = use.definitions.take(f"chainrule.ops.{module}", f"_{value}_along")
         if value == name:
             return call(function, operands[0], "()")
         first, a, *more = operands
@@ -238,6 +238,10 @@ FORMS.update({
     "adjugate": _along_directions("adjugate"), "expm": _along_directions("expm"),
     "adjugate_derivative": _along_directions("adjugate_derivative"),
     "expm_derivative": _along_directions("expm_derivative"),
+    "sqrtm": _along_directions("sqrtm", "matrix_roots"),
+    "logm": _along_directions("logm", "matrix_roots"),
+    "sqrtm_derivative": _along_directions("sqrtm_derivative", "matrix_roots"),
+    "logm_derivative": _along_directions("logm_derivative", "matrix_roots"),
     "fft": _fft, "rfft": _rfft, "irfft": _irfft,
     "reciprocal_where_apart": _reciprocal_where_apart, "polygamma": _polygamma,
     "gamma_path_moment": _gamma_path_moment,

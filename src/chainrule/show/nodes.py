@@ -245,7 +245,7 @@ def _place(run: list[Equation]) -> tuple[str, str]:
 def _runs(equations: list[Equation], group: str) -> list[list[Equation]] | None:
     """The equations in groups that follow each other; None for each by itself."""
     if group not in ("auto", "none", "function", "line"):
-        raise ValueError(f'group is "auto", "none", "function" or "line", not {group!r}.')
+        raise ValueError(f'group is "auto", "none", "function" or "line", not "{group}".')
     if group == "none" or (group == "auto" and len(equations) <= MOST):
         return None
     if group == "line":

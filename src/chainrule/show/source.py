@@ -12,10 +12,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from chainrule import errors
 from chainrule.program.garbage import collector_paused
 from chainrule.program.names import naming
 from chainrule.program.program import Literal, Program
-from chainrule.program.text import variable_names
+from chainrule.program.text import line_text, variable_names
+from chainrule.program.trace import current, user_line
 from chainrule.program.tree import flatten
 from chainrule.program.types import type_of
 from chainrule.show.ending import Ending, with_sections
@@ -46,6 +48,12 @@ def trace(f: Callable, *args, **kwargs) -> Program:
 
 def named_call(f: Callable, args: tuple, kwargs: dict) -> Call:
     """A traced call whose variables have the names of the user's file."""
+    if current() is not None:
+        raise errors.NotSupported(
+            f"trace, source and graph show a function from outside; here, at "
+            f"{line_text(user_line())}, another function is being traced.\n"
+            "  Call them on the outer function instead."
+        )
     with naming(name_values):
         return trace_call(f, args, kwargs)
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.ops.elementwise import multiply
+from chainrule.ops.shape import broadcast
 from chainrule.program.evaluate import Memory
-from chainrule.program.liveness import last_uses, remove_dead
+from chainrule.program.liveness import last_uses
 from chainrule.program.names import Name
 from chainrule.program.op import Structural
 from chainrule.program.program import Equation, Literal, Operand, Program, Var
+from chainrule.show.live import live
 
 _PASSES_ON = {"stop_gradient", "barrier"}
 
@@ -23,8 +25,14 @@ def tidy(program: Program, donated: tuple[int, ...] = (), numbers=None) -> Progr
 
     `numbers` maps inputs to the numbers (literals) that they are.
     """
-    simplified = remove_dead(_Folding(program, numbers or {}).done())
+    simplified = live(_Folding(program, numbers or {}).done())
     return _in_reading_order(simplified, donated)
+
+
+class Filled(Equation):
+    """A broadcast of a number that stands for a computed array: each element has its own memory."""
+
+    __slots__ = ()
 
 
 class _Folding:
@@ -64,6 +72,9 @@ class _Folding:
                 self._filled[out] = inputs[0]
         if op.elementwise:
             inputs = self._with_numbers(inputs, out)
+            filled = self._as_filled(equation, inputs)
+            if filled is not None:
+                return filled
             if op.name == "scale" and any(map(_is_harmless, inputs)):
                 op = multiply
         if op.name == "reshape":
@@ -97,6 +108,18 @@ class _Folding:
             if _is_one(first) and op.name != "divide":
                 return second
         return None
+
+    def _as_filled(self, equation: Equation, inputs) -> Equation | None:
+        """The equation as a broadcast of a number, where all its operands are numbers."""
+        numbers = [x if x.is_literal else self._filled.get(x) for x in inputs]
+        known = [x.value for x in numbers if x is not None]
+        if len(known) < len(inputs) or not _is_foldable(equation.op):
+            return None
+        (out,) = equation.outputs
+        value = equation.op.evaluate(*known, **equation.params)
+        self._filled[out] = Literal(out.type.dtype.type(value))
+        params = {"shape": out.type.shape, "axes": ()}
+        return Filled(broadcast, (self._filled[out],), params, (out,), equation.line)
 
     def _with_numbers(self, inputs, out: Var):
         """Elementwise operands with numbers in place of arrays filled with one number."""

@@ -45,7 +45,7 @@ def name_values(program: Program) -> None:
         target = _target(*equations[0].line)
         if target is not None and target.returned and target.names in ((program.name,), (None,)):
             target = Target(("result",), returned=True)
-        for equations_of_one in _repetitions(equations):
+        for equations_of_one in _repetitions(equations, target):
             _name_run(equations_of_one, target, letters)
     for equation in fresh:
         equation.line = NamedLine(equation.line)
@@ -60,14 +60,15 @@ def _letters() -> Iterator[str]:
         number += 1
 
 
-def _repetitions(equations: list[Equation]) -> Iterator[list[Equation]]:
+def _repetitions(equations: list[Equation], target) -> Iterator[list[Equation]]:
     """The equations of one instruction, run in a loop: one list for each time it was run."""
     ops = [e.op for e in equations]
     count = len(ops)
+    unpacked = len(target.names) if target is not None and _only_reads(equations) else 1
     period = next(
-        p for p in range(1, count + 1)
+        p for p in range(unpacked, count + 1)
         if count % p == 0 and (p == count or ops[p:] == ops[:-p])
-    )  # fmt: skip
+    ) if count >= unpacked else count  # fmt: skip
     for start in range(0, count, period):
         yield equations[start : start + period]
 
@@ -80,13 +81,17 @@ def _name_run(equations: list[Equation], target: Target | None, letters) -> None
             for var, name in zip(last.outputs, names, strict=True):
                 if name and var.name is None:
                     var.name = Name(name, temporary=target.returned)
-        elif all(e.op.name == "index" for e in equations) and len(equations) == len(names):
+        elif _only_reads(equations) and len(equations) == len(names):
             for equation, name in zip(equations, names, strict=True):
                 equation.outputs[0].name = Name(name) if name else None
     for equation in equations:
         for var in equation.outputs:
             if var.name is None:
                 var.name = Name(next(letters), temporary=True)
+
+
+def _only_reads(equations: list[Equation]) -> bool:
+    return all(e.op.name == "index" for e in equations)
 
 
 def _target(code: CodeType, instruction: int) -> Target | None:
@@ -138,6 +143,8 @@ def _targets_in(text: str) -> dict[Span, Target]:
             _enter_written(found, node.target)
         elif isinstance(node, ast.For | ast.comprehension):
             _enter(found, node.iter, Target(_names(node.target)))
+            if isinstance(node, ast.For):  # where Python 3.11 says that the next item is made
+                _enter(found, node, Target(_names(node.target)))
         elif isinstance(node, ast.Lambda):
             _enter(found, node.body, Target(lambda_names.get(node, (None,)), returned=True))
         elif isinstance(node, ast.FunctionDef):
@@ -147,6 +154,9 @@ def _targets_in(text: str) -> dict[Span, Target]:
 
 
 def _enter(found: dict, node, target: Target) -> None:
+    if isinstance(node, ast.IfExp):
+        _enter(found, node.body, target)
+        _enter(found, node.orelse, target)
     found[node.lineno, node.end_lineno, node.col_offset, node.end_col_offset] = target
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         last = node.func.end_lineno  # a method call over several lines starts at the method's name

@@ -145,7 +145,10 @@ class Body:
         return owned
 
     def results(self) -> list[Fragment]:
-        """Write the equations; the outputs, copied where they would share memory."""
+        """Write the equations; the outputs, copied where they would share memory.
+
+        (In C order, as the evaluator does.)
+        """
         found = self.write()
         out = []
         rows = zip(self.program.outputs, found, self.owned_outputs(), strict=True)
@@ -159,7 +162,7 @@ class Body:
             elif self._is_filled(o):
                 out.append(self._filled(o))
             else:
-                out.append(call("np.copy", fragment))
+                out.append(fragment.get(".copy()"))
         return out
 
     def _has_no_axes(self, var: Operand) -> bool:
@@ -228,21 +231,19 @@ class Body:
 
     def _rebound(self, out: Var, place: int) -> str | None:
         """The name of an earlier value of the same name, if nothing reads that later."""
-        if not self.writer.names.is_the_users_alone(out) or self._is_updated(out):
+        if not self.writer.names.is_the_users_alone(out):
             return None
-        before = self._latest.get(out.name)
-        self._latest[out.name] = out
+        before = self._latest.pop(out.name, None)
+        if out not in self._named:  # what is updated later may be read under other variables
+            self._latest[out.name] = out
         if before is None or self.reading.last_read.get(before, -1) > place:
             return None
         return self.fragments[before].text
 
-    def _is_updated(self, var: Var) -> bool:
-        return var in self.reading.updated or var in self._named
-
     def _assign(self, out: Var, text: str, wish: str | None = None) -> Fragment:
         wish = self._wishes.get(out, wish)
-        if wish is None and out in self._named:
-            fragment = self.writer.assign(self._named[out], text)
+        if out in self._named:
+            fragment = self.writer.assign(self._named[out], text, wish)
             self.writer.names.show(out, fragment.text)
             return fragment
         return self.writer.assign(out, text, wish)
@@ -284,7 +285,8 @@ class Body:
             self.writer.line(f"{name}{entries} = {given}")
         elif arrays and arrays[0].type.ndim:
             key = f"np.s_{entries}" if ":" in entries else entries[1:-1]
-            key = f"({key})" if len(texts) > 1 and not key.startswith("np.s_") else key
+            several = len(texts) > 1 or any(isinstance(e, int) for e in equation.params["at"])
+            key = f"({key})" if several and not key.startswith("np.s_") else key
             self.writer.line(f"np.add.at({name}, {key}, {given})")
         else:
             self.writer.line(f"{name}{entries} += {given}")

@@ -14,6 +14,7 @@ from chainrule.program.liveness import remove_dead
 from chainrule.program.names import suggest_name
 from chainrule.program.op import Structural
 from chainrule.program.program import Equation, Program
+from chainrule.program.remember import remembered
 from chainrule.program.trace import Builder, Traced, current, operand
 from chainrule.program.types import Type, array_type
 from chainrule.transforms.forward import copy_equation, traced_of
@@ -41,6 +42,9 @@ def batch(program: Program, size: int, batched: tuple[bool, ...], out_batched=No
         results = [operand(builder, traced_of(builder, v)) for v in outputs]
         made = builder.finish(results)
     return remove_dead(made), tuple(marks)
+
+
+_inner_batch = remembered(batch)  # for sub-programs of control flow
 
 
 def with_batch_axis(type_: Type, size: int) -> Type:
@@ -76,7 +80,7 @@ def _push_equation(equation: Equation, size: int, env: dict, marked: set) -> Non
         outputs: tuple = (op(*_same_axes(inputs, mask, size), **params),)
         marks: tuple = (True,)
     elif isinstance(op.derivative, Structural):
-        outputs, marks = op.batch(equation, size, inputs, mask, batch)
+        outputs, marks = op.batch(equation, size, inputs, mask, _inner_batch)
     elif op.batch is None:
         raise errors.NotSupported(f"{op.name} cannot be batched, at {equation.where}.")
     else:

@@ -29,6 +29,7 @@ from chainrule.program.op import (
     Structural,
 )
 from chainrule.program.program import Equation, Program, literal
+from chainrule.program.remember import remembered
 from chainrule.program.trace import Builder, Traced, current, operand, record
 
 
@@ -52,6 +53,9 @@ def forward(program: Program, active: tuple[bool, ...]) -> tuple[Program, tuple[
         results = [operand(builder, traced_of(builder, v)) for v in [*outputs, *moving]]
         flat = builder.finish(results)
     return remove_dead(flat), moves
+
+
+_inner_forward = remembered(forward)  # for sub-programs of control flow
 
 
 def _depending(builder: Builder, variables) -> set:

@@ -103,7 +103,7 @@ def _check_holomorphic(linear: Program, in_types) -> None:
 
 
 def _is_complex_linear(equation) -> bool:
-    """Whether i passes through: false for the conjugate and for what takes a complex value apart."""
+    """Whether i passes through: not through a conjugate, nor where complex values are split."""
     if equation.op.name in ("conjugate", "real", "imag"):
         return False
     inner = [e for _, program in subprograms(equation) for e in program.equations]

@@ -22,6 +22,7 @@ from chainrule.program.liveness import remove_dead
 from chainrule.program.names import suggest_name
 from chainrule.program.op import Bilinear, Linear, Partials, Structural
 from chainrule.program.program import Equation, Program, Var
+from chainrule.program.remember import remembered
 from chainrule.program.trace import Builder, Traced, current, operand
 from chainrule.transforms.forward import copy_equation, forward, product, total, traced_of
 
@@ -75,7 +76,7 @@ def split(equations: list[Equation], tangents: set[Var]):
             continue
         rule = equation.op.derivative
         if isinstance(rule, Structural):
-            before, after = rule.split(equation, mask, split_program)
+            before, after = rule.split(equation, mask, _inner_split)
             known += before
             linear += [e for e in after if e.outputs]
             for e in after:
@@ -108,6 +109,9 @@ def split_program(program: Program, linear_inputs: tuple[bool, ...], forced=None
     ordered = [v for v in program.inputs if v in tangents]
     second = Program([*residuals, *ordered], linear, linear_outputs, name=program.name)
     return first, second, out_linear, residuals
+
+
+_inner_split = remembered(split_program)  # for sub-programs of control flow
 
 
 def _residuals(linear: list[Equation], outputs, moving: set) -> list[Var]:
@@ -157,7 +161,7 @@ def _transpose_equation(equation: Equation, arrived, env, moving, cotangent) -> 
     linear = [not x.is_literal and x in moving for x in equation.inputs]
     if isinstance(rule, Structural):
         assert rule.transpose is not None, equation
-        found = rule.transpose(equation, arrived, env, linear, transpose_program, split_program)
+        found = rule.transpose(equation, arrived, env, linear, transpose_program, _inner_split)
         _add_all(equation, linear, found, cotangent)
         return
     (ct,) = arrived
