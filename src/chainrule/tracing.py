@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import errors
+from chainrule.compiled_code import refusal
 from chainrule.numpy import layout
 from chainrule.numpy.interception import dispatching_asarray
 from chainrule.program.blas import one_thread
@@ -155,7 +156,7 @@ def _explained(error: Exception, builder: Builder) -> Exception:
     if builder.refused is not None and any(r is builder.refused for r in reasons):
         return builder.refused
     if not isinstance(error, ValueError) or not builder.arrays.frozen or "read-only" not in str(error):
-        return error
+        return refusal(error) or error
     where = error.__traceback__
     while where is not None and where.tb_next is not None:
         where = where.tb_next

@@ -54,7 +54,8 @@ def grow(draw, values: list, steps: int, depth: int) -> None:
     actions = SIMPLE + (CONTROL if depth > 0 else [])
     for _ in range(draw(st.integers(1, steps))):
         action = draw(st.sampled_from(actions))
-        x = draw(st.sampled_from(values))
+        recent = draw(st.booleans())  # chains of views and writes are where mistakes hide
+        x = draw(st.sampled_from(values[-2:] if recent else values))
         made = action(draw, x, values, depth)
         values.extend(v for v in as_tuple(made) if v is not None)
 
@@ -147,6 +148,21 @@ def _write(draw, x, values, depth):
     return op(x, part.dtype.type(draw(st.integers(-2, 2))), *arrays, at=at)
 
 
+def _write_to_a_view(draw, x, values, depth):
+    """Memory of its own, views of views of it, and a write to the last of them."""
+    chain = [negative(x)]
+    for _ in range(draw(st.integers(1, 3))):
+        view = draw(st.sampled_from((_reshape, _transpose, _flip, _slice)))
+        made = view(draw, chain[-1], values, depth)
+        chain += [made] if made is not None else []
+    written = _write(draw, chain[-1], values, depth)
+    return tuple(v for v in (*chain, written) if v is not None)
+
+
+def _slice(draw, x, values, depth):
+    return index(x, at=_entries(draw, x.type.shape)) if x.type.ndim else None
+
+
 def _reshape(draw, x, values, depth):
     shapes = [s for s in (*SHAPES, (6,), (1, 3)) if int(np.prod(s)) == x.type.size]
     return reshape(x, shape=draw(st.sampled_from(shapes))) if shapes else None
@@ -183,7 +199,7 @@ def _concatenate(draw, x, values, depth):
 
 SIMPLE = [
     _unary, _binary, _product, _select, _cast, _index, _index, _write, _write, _reshape,
-    _transpose, _flip, _broadcast, _reduce, _concatenate,
+    _transpose, _flip, _broadcast, _reduce, _concatenate, _write_to_a_view, _write_to_a_view,
 ]  # fmt: skip
 
 

@@ -67,6 +67,16 @@ def promoted(ufunc: np.ufunc, arguments) -> list:
     return [broadcast_to(cast_to(a, dtype), shape) for a, dtype in pairs]
 
 
+def _unknown(ufunc: np.ufunc) -> errors.NotSupported:
+    name, line = ufunc.__name__, line_text(user_line())
+    if getattr(np, name, None) is ufunc:
+        return errors.NotSupported(f"np.{name} is not supported on traced values, at {line}.")
+    return errors.NotSupported(
+        f"{name}, a compiled ufunc that is not NumPy's, is not supported on traced values, at "
+        f"{line}: write it with NumPy's functions."
+    )
+
+
 def apply_ufunc(ufunc: np.ufunc, *arguments):
     """ufunc(*arguments) on traced values."""
     special = SPECIAL.get(ufunc)
@@ -77,9 +87,7 @@ def apply_ufunc(ufunc: np.ufunc, *arguments):
     if op is None and composed is None:
         if any(enter(ufunc) for enter in ENTERING):
             return apply_ufunc(ufunc, *arguments)
-        raise errors.NotSupported(
-            f"np.{ufunc.__name__} is not supported on traced values, at {line_text(user_line())}."
-        )
+        raise _unknown(ufunc)
     if ufunc in _OF_NEGATIVES:
         answer = _beyond_range(ufunc, *arguments)
         if answer is not None:

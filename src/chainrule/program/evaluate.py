@@ -200,6 +200,7 @@ class Memory:
         self.made = {v for e in program.equations for v in e.outputs}
         self.in_place: set[int] = set()
         self.copied: set[int] = set()
+        self._parent: dict[Var, Var] = {}  # of views
         self._repeated: set = set()  # broadcasts, and views of them: elements share memory
         self._uses = uses
         self._aliases: dict[object, list[tuple[Var, int, Var]]] = {}
@@ -222,6 +223,7 @@ class Memory:
             self.root[out] = root
             if equation.op.name == "broadcast" or first in self._repeated:
                 self._repeated.add(out)
+            self._parent[out] = first
             self._aliases.setdefault(root, []).append((out, number, first))
             return
         if equation.op.in_place is not None and self._may_overwrite(number, equation):
@@ -245,6 +247,9 @@ class Memory:
         if any(self.root.get(v) is root for v in equation.inputs[1:] if not v.is_literal):
             return False
         later = [a for a in self._aliases.get(root, ()) if self._uses.get(a[0], -1) > number]
+        above = self._views_above(target)
+        if any(var in above for var, _, _ in later):
+            return False  # a copy of that view would be what the target views
         if any(made_by is var for var, _, made_by in later):
             return False  # the memory's first owner itself is read later
         for var, maker, parent in later:
@@ -258,6 +263,15 @@ class Memory:
                 self.root[var] = self.root[parent]
                 self._aliases[self.root[parent]].append((var, maker, parent))
         return True
+
+
+    def _views_above(self, var: Var) -> set[Var]:
+        """The variables that a view is made from, one by one."""
+        found = set()
+        while var in self._parent:
+            var = self._parent[var]
+            found.add(var)
+        return found
 
 
 def light_broadcasts(program: Program, memory: Memory) -> dict[Equation, tuple[int, ...] | None]:
