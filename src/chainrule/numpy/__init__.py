@@ -38,6 +38,7 @@ from chainrule.numpy import (
     reductions,
     reordering,
     scimath,
+    scipy_filters,
     scipy_linalg_functions,
     scipy_linalg_matrices,
     scipy_special,
