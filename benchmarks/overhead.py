@@ -15,6 +15,7 @@ import argparse
 import json
 import platform
 import time
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -79,7 +80,7 @@ def network_parameters():
     sizes = (64, 128, 64, 10)
     return [
         (rng.normal(0.0, np.sqrt(2.0 / n), (n, m)), np.zeros(m))
-        for n, m in zip(sizes[:-1], sizes[1:], strict=True)
+        for n, m in pairwise(sizes)
     ]
 
 

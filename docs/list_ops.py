@@ -14,7 +14,8 @@ import chainrule  # noqa: F401  (registers every operation)
 from chainrule.program.op import REGISTRY, Op
 
 PAGE = Path(__file__).parent / "ops.md"
-START, END = "<!-- table of operations: python docs/list_ops.py --write -->", "<!-- end of table -->"
+START = "<!-- table of operations: python docs/list_ops.py --write -->"
+END = "<!-- end of table -->"
 
 
 def params_of(op: Op) -> str:
@@ -31,8 +32,8 @@ def table() -> str:
     for name in sorted(REGISTRY):
         op = REGISTRY[name]
         kind = type(op.derivative).__name__
-        meaning = op.doc or f"NumPy's or SciPy's `{name}`, elementwise"
-        lines.append(f"| `{name}` | {params_of(op)} | {kind} | {meaning.replace('|', chr(92) + '|')} |")
+        meaning = (op.doc or f"NumPy's or SciPy's `{name}`, elementwise").replace("|", "\\|")
+        lines.append(f"| `{name}` | {params_of(op)} | {kind} | {meaning} |")
     return "\n".join(lines)
 
 

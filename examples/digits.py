@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from itertools import pairwise
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -30,7 +31,7 @@ def initial_parameters(rng: np.random.Generator) -> list[dict[str, np.ndarray]]:
     """He's initialisation: weights of variance 2 / inputs, biases zero."""
     return [
         {"weight": rng.normal(0.0, np.sqrt(2.0 / n), (n, m)), "bias": np.zeros(m)}
-        for n, m in zip(SIZES[:-1], SIZES[1:], strict=True)
+        for n, m in pairwise(SIZES)
     ]
 
 

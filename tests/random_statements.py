@@ -193,7 +193,10 @@ def rebind(draw, scope, new):
 def write_item(draw, scope, new):
     x = name_of(draw, scope, at_least_1d=True)
     sign = draw(st.sampled_from(("=", "+=", "-=", "*=")))
-    return f"{x}[{key_text(draw, np.shape(scope[x]))}] {sign} {expression(draw, scope)}"
+    key, value = key_text(draw, np.shape(scope[x])), expression(draw, scope)
+    if "np.array" in key:  # with a mask NumPy reads a value that overlaps while it writes
+        value = f"1 * ({value})"
+    return f"{x}[{key}] {sign} {value}"
 
 
 def augment(draw, scope, new):

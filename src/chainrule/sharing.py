@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -123,7 +123,8 @@ def _overlap(first, second) -> bool:
     if type(first) is Traced:
         return not _elements(first).isdisjoint(_elements(second))
     try:
-        return np.shares_memory(first, second, max_work=10_000)
+        work: Any = 10_000  # the stubs know only the two named limits
+        return np.shares_memory(first, second, max_work=work)
     except np.exceptions.TooHardError:
         return True
 

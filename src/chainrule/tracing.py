@@ -32,8 +32,8 @@ from chainrule.program.trace import (
     current,
     inline,
     operand,
-    refuse_subclass,
     raise_leaked,
+    refuse_subclass,
 )
 from chainrule.program.tree import Node, flatten, is_leaf, node_of, unflatten
 from chainrule.program.types import Type, is_supported, supported_names, type_of
@@ -155,7 +155,8 @@ def _explained(error: Exception, builder: Builder) -> Exception:
     reasons = (error.__cause__, error.__context__)
     if builder.refused is not None and any(r is builder.refused for r in reasons):
         return builder.refused
-    if not isinstance(error, ValueError) or not builder.arrays.frozen or "read-only" not in str(error):
+    frozen = isinstance(error, ValueError) and builder.arrays.frozen
+    if not frozen or "read-only" not in str(error):
         return refusal(error) or error
     where = error.__traceback__
     while where is not None and where.tb_next is not None:
@@ -243,7 +244,9 @@ def _as_traced(value) -> Traced:
 class Clones:
     """Traced stand-ins for the caller's arguments, and what the function did to them."""
 
-    def __init__(self, builder: Builder, active, types, names: tuple[str, ...], weak=None, rows=None):
+    def __init__(
+        self, builder: Builder, active, types, names: tuple[str, ...], weak=None, rows=None
+    ):
         self.builder, self.active, self.types, self.names = builder, active, types, names
         self.weak, self.rows = weak, rows
         self.leaves: list = []  # the caller's leaves, in flattening order
@@ -310,7 +313,7 @@ class Clones:
         return made
 
     def _note_layout(self, value, made: Traced, row: int | None) -> None:
-        """The memory layout of an argument, which decides what is a view of it (C order if none)."""
+        """The memory layout of an argument, which decides what is a view of it (default: C)."""
         if row is not None or type(value) is Traced or not value.flags.c_contiguous:
             self.builder.strides[made._var] = layout.strides_without(value, row)
 

@@ -73,6 +73,16 @@ def test_functions_that_convert_and_check():
     check_same(lambda x: _written(np.require(x, None, "W")), V)
 
 
+def test_the_shape_of_a_kaiser_window_may_be_traced():
+    for count in (0, 1, 2, 7):
+        check_same(lambda beta, n=count: np.kaiser(n, beta), np.float64(6.2), exact=False)
+    check_same(lambda beta: np.kaiser(5, beta), np.int64(3), exact=False)
+    step = 2.0**-13
+    expected = (np.kaiser(7, 6.2 + step) - np.kaiser(7, 6.2 - step)) / (2 * step)
+    _, slope = cr.jvp(lambda beta: np.kaiser(7, beta), (6.2,), (1.0,))
+    np.testing.assert_allclose(slope, expected, rtol=1e-7)
+
+
 def _written(x):
     x[0] = 9.0
     return x

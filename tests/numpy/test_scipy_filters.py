@@ -40,7 +40,7 @@ def test_correlation_and_convolution(mode):
     for f in (ndimage.correlate1d, ndimage.convolve1d):
         name = f.__name__
         for origin in (0, 1, -1):
-            call = lambda x, w, n=name, o=origin: getattr(ndimage, n)(  # noqa: E731
+            call = lambda x, w, n=name, o=origin: getattr(ndimage, n)(
                 x, w, 0, None, mode, 0.7, o)  # fmt: skip
             check(call, M, w, batched=False)
             check_same(call, M, w[:3], exact=False)

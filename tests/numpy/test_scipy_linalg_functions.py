@@ -64,8 +64,10 @@ CALLS = {
     "solve_sylvester": (lambda a, b, q: L.solve_sylvester(a, b, q), A, SPD[:2, :2], TALL[:3]),
     "solve_lyapunov": (lambda a, q: L.solve_lyapunov(a, q), A, B),
     "solve_discrete_lyapunov": (lambda a, q: L.solve_discrete_lyapunov(a, q), A / 5, B),
-    "solve_continuous_are": (lambda a, b: L.solve_continuous_are(a, b, SPD, OTHER[:2, :2]), A, TALL[:3]),
-    "solve_discrete_are": (lambda a, b: L.solve_discrete_are(a, b, SPD, OTHER[:2, :2]), A, TALL[:3]),
+    "solve_continuous_are": (
+        lambda a, b: L.solve_continuous_are(a, b, SPD, OTHER[:2, :2]), A, TALL[:3]),
+    "solve_discrete_are": (
+        lambda a, b: L.solve_discrete_are(a, b, SPD, OTHER[:2, :2]), A, TALL[:3]),
     "block_diag": (lambda a, b: L.block_diag(a, b, 2.0), A, V),
     "toeplitz": (lambda c, r: L.toeplitz(c, r), V, np.arange(4.0)),
     "toeplitz of one": (lambda c: L.toeplitz(c), V),

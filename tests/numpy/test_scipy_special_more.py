@@ -41,7 +41,8 @@ def test_airy_of_complex_numbers_and_pairs_of_them():
 
 @pytest.mark.parametrize(
     "name, parameters",
-    [("legendre", ()), ("chebyt", ()), ("hermite", ()), ("jacobi", (0.5, 1.5)), ("gegenbauer", (2,))],
+    [("legendre", ()), ("chebyt", ()), ("hermite", ()), ("jacobi", (0.5, 1.5)),
+     ("gegenbauer", (2,))],
 )  # fmt: skip
 def test_orthogonal_polynomials_of_a_plain_degree(name, parameters):
     function = getattr(scipy_special, f"eval_{name}")

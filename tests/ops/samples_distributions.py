@@ -3,7 +3,6 @@
 Where mpmath is slow, second derivatives are tested on rows without it.
 """
 
-import numpy as np
 from mpmath import inf, mp, mpf
 
 from tests.ops.table import given, log_uniform, samples, uniform

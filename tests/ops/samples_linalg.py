@@ -103,6 +103,7 @@ for _name in ("sqrtm_derivative", "logm_derivative"):
     samples(_name, normal(3, 3), regular(3, 3, shift=6.0), dtypes="dD")  # value: test_linalg.py
     samples(_name, normal(3, 3), regular(3, 3, shift=6.0), normal(3, 3))
 samples("recurrence", given([-0.5, 0.2, 0.1]), normal(6), dtypes="fdFD",
-        reference=lambda c, x: scipy.signal.lfilter([1.0], [1.0, *c], x).astype(x.dtype))  # fmt: skip
+        reference=lambda c, x: scipy.signal.lfilter([1.0], [1.0, *c], x).astype(x.dtype)
+        )  # fmt: skip
 samples("recurrence", uniform(-0.4, 0.4, 2), normal(2, 3, 5))
 samples("recurrence", uniform(-0.4, 0.4, 3, 2), normal(3, 5))

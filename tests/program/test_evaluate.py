@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from chainrule.ops.elementwise import add, negative
 from chainrule.ops.index import index, index_add, index_set
-from chainrule.ops.shape import broadcast, reshape
+from chainrule.ops.shape import broadcast, reshape, transpose
 from chainrule.program.evaluate import Plan, evaluate
 from chainrule.program.trace import Builder, as_operand
 from chainrule.program.types import array_type
@@ -96,6 +96,19 @@ class CountingNumpy:
     def array(self, *args, **kwargs):
         self.copies += 1
         return np.array(*args, **kwargs)
+
+
+def test_writing_to_a_view_of_a_view_leaves_the_first_view_alone():
+    # the first view is copied, so the second one views the copy: it may not be overwritten
+    def build(x):
+        first = transpose(negative(x), axes=(1, 0))
+        second = reshape(first, shape=(4,))
+        return [add(index_set(second, 9.0, at=(0,)), 0.0), add(first, 0.0)]
+
+    program = traced_program([array_type((2, 2), F64)], build)
+    written, first = evaluate(program, [np.arange(4.0).reshape(2, 2)])
+    assert np.array_equal(written, [9.0, -2.0, -1.0, -3.0])
+    assert np.array_equal(first, [[0.0, -2.0], [-1.0, -3.0]])
 
 
 def test_a_chain_of_updates_makes_one_copy(monkeypatch):

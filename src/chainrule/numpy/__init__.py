@@ -49,6 +49,7 @@ from chainrule.numpy import (
     shaping,
     sorting,
     statistics,
+    tapers,
     ufunc_methods,
     ufuncs,
     undispatched,

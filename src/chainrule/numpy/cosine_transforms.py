@@ -15,6 +15,7 @@ Source    Makhoul, IEEE Trans. ASSP 28 (1980) 27; Martucci, IEEE Trans. SP 42 (1
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def _cosine_4(x: Traced) -> Traced:
     return 2 * (found * _turned(n, lambda k: (k + 0.5) / n, x.dtype)).real
 
 
-def _alternating(x: Traced) -> Traced:
+def _alternating(x: Traced) -> Any:
     return x * (1 - 2 * (np.arange(x.shape[-1]) % 2)).astype(x.dtype)
 
 
@@ -76,8 +77,9 @@ _SINE = {
 }
 _INVERSE_TYPE = {1: 1, 2: 3, 3: 2, 4: 4}
 # Where `orthogonalize` multiplies what goes in, and divides what comes out, by sqrt(2).
-_ENTERING = {"cosine": {1: (0, -1), 3: (0,)}, "sine": {3: (-1,)}}
-_LEAVING = {"cosine": {1: (0, -1), 2: (0,)}, "sine": {2: (-1,)}}
+_Places = dict[str, dict[int, tuple[int, ...]]]
+_ENTERING: _Places = {"cosine": {1: (0, -1), 3: (0,)}, "sine": {3: (-1,)}}
+_LEAVING: _Places = {"cosine": {1: (0, -1), 2: (0,)}, "sine": {2: (-1,)}}
 
 
 def _weights(n: int, places, factor: float, dtype) -> np.ndarray:
@@ -87,15 +89,16 @@ def _weights(n: int, places, factor: float, dtype) -> np.ndarray:
 
 
 def transform(
-    x: Traced, kind: str, type: int, n, axis: int, norm, orthogonalize, inverse: bool
-) -> Traced:
+    x: Any, kind: str, type: int, n, axis: int, norm, orthogonalize, inverse: bool
+) -> Any:
     """The cosine or sine transform (`kind`) of a real or complex array along an axis."""
     if x.dtype.kind == "c":
         parts = [
             transform(part, kind, type, n, axis, norm, orthogonalize, inverse)
             for part in (x.real, x.imag)
         ]
-        return parts[0] + 1j * parts[1]
+        real, imaginary = parts
+        return real + 1j * imaginary
     if norm not in (None, "backward", "forward", "ortho"):
         raise ValueError(
             f'Invalid norm value {norm!r}, should be "backward", "ortho" or "forward"'

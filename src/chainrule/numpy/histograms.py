@@ -65,7 +65,10 @@ def histogramdd(sample, bins=10, range=None, density=None, weights=None):
     places, inside = _joint_places(columns, edges, counts)
     total = int(np.prod(counts))
     places = select(inside, places, np.int64(total))  # one more bin, for what lies outside
-    ones = filled(places.shape, 1, _FLOAT64) if weights is None else cast_to(array(weights), _FLOAT64)
+    if weights is None:
+        ones = filled(places.shape, 1, _FLOAT64)
+    else:
+        ones = cast_to(array(weights), _FLOAT64)
     if shape_of(ones) != places.shape:
         raise errors.ShapeError("The weights and list don't have the same length.")
     sums = index_add(filled((total + 1,), 0, _FLOAT64), ones, places, at=())[:-1]

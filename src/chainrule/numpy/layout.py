@@ -289,7 +289,7 @@ def _of_input(builder: Builder, var: Operand) -> Strides:
 def strides_without(value, axis: int | None) -> Strides:
     """The strides of one row of an array along an axis; of the whole array where it is None."""
     known = strides_of(value) if type(value) is Traced else _of_array(value)
-    if axis is None or known is None and axis == 0:
+    if axis is None or (known is None and axis == 0):
         return known
     shape = value.shape
     strides = c_strides(shape) if known is None else known

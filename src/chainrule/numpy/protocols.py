@@ -19,6 +19,14 @@ FUNCTIONS: dict[Callable, Callable] = {}
 _WRITTEN_IN_NUMPY = ("numpy.polynomial.polynomial",)
 
 
+_KEEP = "return the value from the traced function, and store what the call gives."
+_SHOW = "print(x) and f'{x}' show a traced value."
+_INSTEAD = {
+    "save": _KEEP, "savez": _KEEP, "savez_compressed": _KEEP, "savetxt": _KEEP,
+    "array2string": _SHOW, "array_repr": _SHOW, "array_str": _SHOW,
+}  # fmt: skip
+
+
 def implements(*functions: Callable):
     """Register the decorated function as the meaning of these NumPy functions on traced values."""
 
@@ -39,7 +47,8 @@ def array_function(self, func, types, args, kwargs):
         implementation = func._implementation
     if implementation is None:
         raise errors.NotSupported(
-            f"{full_name(func)} is not supported on traced values, at {line_text(user_line())}."
+            f"{full_name(func)} is not supported on traced values, at {line_text(user_line())}: "
+            + _INSTEAD.get(func.__name__, "write it with other functions of NumPy.")
         )
     if kwargs:
         refuse_unknown(func, implementation, kwargs)

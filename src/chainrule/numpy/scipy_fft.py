@@ -88,7 +88,7 @@ class Backend:
         if found is None:
             raise errors.NotSupported(
                 f"scipy.fft.{method.__name__} is not supported on traced values, "
-                f"at {line_text(user_line())}."
+                f"at {line_text(user_line())}: write it with other transforms."
             )
         return found(*args, **kwargs)
 

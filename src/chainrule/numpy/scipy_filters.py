@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import operator
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -53,13 +54,12 @@ _PADDING = {
 }  # fmt: skip
 
 
-def _padded(x: Traced, widths, mode: str, cval: float) -> Traced:
+def _padded(x: Traced, widths, mode: str, cval: float) -> Any:
     if mode not in _PADDING:
         raise RuntimeError(f"boundary mode not supported: {mode}, at {line_text(user_line())}")
-    kind = _PADDING[mode]
-    return np.pad(x, widths, kind, constant_values=cval) if kind == "constant" else np.pad(
-        x, widths, kind
-    )  # fmt: skip
+    kind: Any = _PADDING[mode]
+    options: Any = {"constant_values": cval} if kind == "constant" else {}
+    return np.pad(x, widths, kind, **options)
 
 
 def _along(x: Traced, weights, before: int, after: int, mode: str, cval: float) -> Traced:
@@ -141,7 +141,8 @@ def correlate(
     total = None
     for place in itertools.product(*map(range, weights.shape)):
         start = dict(zip(axes, place, strict=True))
-        part = wide[tuple(slice(start.get(a, 0), start.get(a, 0) + n) for a, n in enumerate(x.shape))]
+        firsts = [start.get(a, 0) for a in range(x.ndim)]
+        part = wide[tuple(slice(i, i + n) for i, n in zip(firsts, x.shape, strict=True))]
         total = weights[place] * part if total is None else total + weights[place] * part
     return cast_to(total, dtype)
 

@@ -8,6 +8,7 @@ eigenvalues are complex, qr is full). Options about speed (overwrite_a, driver, 
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -33,10 +34,10 @@ def _checked(a, check_finite: bool) -> Traced:
     return checked_finite(a) if check_finite else a
 
 
-def _refuse(what: str, instead: str = "") -> None:
+def _refuse(what: str, instead: str) -> None:
     raise errors.NotSupported(
-        f"scipy.linalg.{what} is not supported on traced values, at {line_text(user_line())}"
-        + (f": {instead}" if instead else ".")
+        f"scipy.linalg.{what} is not supported on traced values, at {line_text(user_line())}: "
+        + instead
     )
 
 
@@ -160,6 +161,8 @@ def svdvals(a, overwrite_a=False, check_finite=True):
     return np.linalg.svdvals(_checked(a, check_finite))
 
 
+_OF_SOLVED = "use those of np.linalg.solve(b, a)."
+
 # --- eigenvalues --------------------------------------------------------------------------------
 
 
@@ -179,9 +182,10 @@ def eigh(
     if b is not None:
         a, back = _standard_form(hermitian_from(a, lower=lower), _checked(b, check_finite), lower)
         uplo = "L"
+    triangle: Any = uplo
     if eigvals_only:
-        return np.linalg.eigvalsh(a, uplo)[..., part]
-    values, vectors = np.linalg.eigh(a, uplo)
+        return np.linalg.eigvalsh(a, triangle)[..., part]
+    values, vectors = np.linalg.eigh(a, triangle)
     vectors = vectors[..., part]
     return values[..., part], vectors if b is None else back(vectors)
 
@@ -213,7 +217,7 @@ def eig(
 ):  # fmt: skip
     """scipy.linalg.eig: (complex eigenvalues, right eigenvectors), or the eigenvalues alone."""
     if b is not None or left or homogeneous_eigvals:
-        _refuse("eig(b=...), (left=True) or (homogeneous_eigvals=True)")
+        _refuse("eig(b=...), (left=True) or (homogeneous_eigvals=True)", _OF_SOLVED)
     a = matrices(_checked(a, check_finite), square=True)
     values, vectors = np.linalg.eig(a)
     values = cast_to(values, np.result_type(values.dtype, np.complex64))
@@ -224,7 +228,7 @@ def eig(
 def eigvals(a, b=None, overwrite_a=False, check_finite=True, homogeneous_eigvals=False):
     """scipy.linalg.eigvals: complex."""
     if b is not None or homogeneous_eigvals:
-        _refuse("eigvals(b=...) or (homogeneous_eigvals=True)")
+        _refuse("eigvals(b=...) or (homogeneous_eigvals=True)", _OF_SOLVED)
     return spectral.eigvals(matrices(_checked(a, check_finite), square=True))
 
 
@@ -318,9 +322,9 @@ def logm(A, disp=None):
 
 
 def _uniform(*values) -> list[Traced]:
-    values = [matrices(v) for v in values]
-    dtype = result_dtype(*values)
-    return [cast_to(v, dtype) for v in values]
+    ready = [matrices(v) for v in values]
+    dtype = result_dtype(*ready)
+    return [cast_to(v, dtype) for v in ready]
 
 
 @_linalg

@@ -5,6 +5,8 @@ Replaced in SciPy's modules while a trace is open (see undispatched.py).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from chainrule import errors
@@ -13,12 +15,12 @@ from chainrule.numpy.promotion import cast_to, result_dtype
 from chainrule.numpy.shaping import array, ravel
 from chainrule.numpy.undispatched import replaces
 from chainrule.program.text import line_text
-from chainrule.program.trace import Traced, user_line
+from chainrule.program.trace import user_line
 
 _linalg = replaces("scipy.linalg")
 
 
-def _vector(x, name: str) -> Traced:
+def _vector(x, name: str) -> Any:
     x = array(x)
     if x.ndim > 1:
         raise errors.NotSupported(
@@ -28,7 +30,7 @@ def _vector(x, name: str) -> Traced:
     return np.atleast_1d(x)
 
 
-def _joined(*parts) -> Traced:
+def _joined(*parts) -> Any:
     dtype = result_dtype(*parts)
     return np.concatenate([cast_to(part, dtype) for part in parts])
 

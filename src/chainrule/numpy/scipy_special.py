@@ -60,7 +60,8 @@ def enter_ufunc(ufunc: np.ufunc) -> bool:
     op = UFUNCS.get(name.removeprefix("_"))  # zeta of two arguments is the ufunc _zeta
     if op is None:
         raise errors.NotSupported(
-            f"scipy.special.{name} is not supported on traced values, at {line_text(user_line())}."
+            f"scipy.special.{name} is not supported on traced values, at {line_text(user_line())}: "
+            "write it with those that are, dir(cr.special)."
         )
     OPS[ufunc] = op
     return True

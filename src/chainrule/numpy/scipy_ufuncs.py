@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from chainrule import errors
-from chainrule.numpy.promotion import broadcast_to, cast_to, promoted_kind, resolve, uniform
+from chainrule.numpy.promotion import cast_to, promoted_kind, resolve, uniform
 from chainrule.numpy.shaping import array
 from chainrule.ops.special import bessel_relatives as bessel
 from chainrule.ops.special import integral_functions as integrals

@@ -114,7 +114,7 @@ _OF_NEGATIVES = {
 
 
 def _beyond_range(ufunc, x, y):
-    """A comparison of integers with a Python int that their dtype cannot hold: one answer for all."""
+    """A comparison of integers with a Python int beyond their dtype: one answer for all."""
     for number, other in ((python_int(x), y), (python_int(y), x)):
         dtype = dtype_of(other)
         if number is None or dtype.kind not in "iu" or _is_weak(other):

@@ -136,7 +136,7 @@ def _add_transpose(ct, x, value, *arrays, at):
 
 
 def _write_batch(op):
-    """A scalar literal stays one; any other value has the shape of the part that it is written to."""
+    """A scalar literal stays one; any other value has the shape of the part it is written to."""
 
     def rule(size, inputs, batched, *, at):
         x, value, *arrays = inputs

@@ -33,7 +33,8 @@ def _thread_functions() -> tuple[Callable, Callable] | None:
             for form in ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_",
                          "scipy_openblas_{}_num_threads", "openblas_{}_num_threads"):  # fmt: skip
                 try:
-                    return getattr(library, form.format("get")), getattr(library, form.format("set"))
+                    get, set_ = (getattr(library, form.format(verb)) for verb in ("get", "set"))
+                    return get, set_
                 except AttributeError:
                     continue
     return None

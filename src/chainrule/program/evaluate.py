@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.program.displacement import affected_outputs
 from chainrule.program.cost import subprograms
+from chainrule.program.displacement import affected_outputs
 from chainrule.program.liveness import last_uses
 from chainrule.program.program import Equation, Program, Var
 from chainrule.program.trace import add_line
@@ -25,7 +25,9 @@ class Plan:
     The inputs numbered in `donated` belong to the program: it may overwrite their arrays.
     """
 
-    __slots__ = ("_inputs", "_outputs", "_steps", "_template", "program", "uses_blas", "with_quotient")
+    __slots__ = (
+        "_inputs", "_outputs", "_steps", "_template", "program", "uses_blas", "with_quotient",
+    )  # fmt: skip
 
     def __init__(self, program: Program, donated: tuple[int, ...] = ()):
         assert not program.captured, "only closed programs are planned"
@@ -263,7 +265,6 @@ class Memory:
                 self.root[var] = self.root[parent]
                 self._aliases[self.root[parent]].append((var, maker, parent))
         return True
-
 
     def _views_above(self, var: Var) -> set[Var]:
         """The variables that a view is made from, one by one."""

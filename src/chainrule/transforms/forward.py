@@ -201,7 +201,7 @@ def scalar_of(p):
 
 
 def product(p, t):
-    """p * t for a partial derivative p: plain where a factor is a known number, else strong zero."""
+    """p * t for a partial derivative p: plain where p or t is a known number, else `scale`."""
     if p is None:
         return None
     number = scalar_of(p)

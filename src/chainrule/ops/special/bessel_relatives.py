@@ -21,7 +21,7 @@ from chainrule.ops.special.scipy_functions import (
     scipy_elementwise,
     scipy_special,
 )
-from chainrule.program.op import Edge, Op
+from chainrule.program.op import Op
 
 inf = math.inf
 _NO_ORDER = "no closed form is known; the derivative by the argument is supported."
@@ -136,7 +136,11 @@ def _airy(z, *, part):
 airy: Op = elementwise_family(
     "airy",
     _airy,
-    (lambda z, out, *, part: airy(z, part=part + 1) if part in (0, 2) else z * airy(z, part=part - 1),),
+    (
+        lambda z, out, *, part: (
+            airy(z, part=part + 1) if part in (0, 2) else z * airy(z, part=part - 1)
+        ),
+    ),
     takes="inexact",
     ulps=1024,
     flops=20,

@@ -135,7 +135,7 @@ def _half(x):
 
 
 def _t_by_df(v, t, out):
-    """-sign(t) / 4 d/da I_x(v/2, 1/2) - t f(t) / (2 v), with x = v / (v + t^2), from its small side."""
+    """-sign(t) / 4 d/da I_x(v/2, 1/2) - t f(t) / (2 v), x = v / (v + t^2), from its small side."""
     square, half = t * t, _half(v)
     near = less(square, v)
     small = select(near, square, v) / (v + square)

@@ -17,7 +17,7 @@ from chainrule.ops.select import constant_like, select
 from chainrule.ops.special.exponential_integrals import exp_moment
 from chainrule.ops.special.gamma_functions import gamma, polygamma_difference, psi
 from chainrule.ops.special.scipy_functions import scipy_elementwise
-from chainrule.program.op import Constant, Edge
+from chainrule.program.op import Constant, Edge, Op
 
 LN10 = math.log(10.0)
 _DEGREE = math.pi / 180.0
@@ -79,7 +79,7 @@ powm1 = scipy_elementwise(
     (lambda x, y, out: y * x ** (y - 1.0), lambda x, y, out: (1.0 + out) * log(x)),
     ulps=8,
 )
-sindg = scipy_elementwise("sindg", (lambda x, out: _DEGREE * cosdg(x),))
-cosdg = scipy_elementwise("cosdg", (lambda x, out: -_DEGREE * sindg(x),))
+sindg: Op = scipy_elementwise("sindg", (lambda x, out: _DEGREE * cosdg(x),))
+cosdg: Op = scipy_elementwise("cosdg", (lambda x, out: -_DEGREE * sindg(x),))
 tandg = scipy_elementwise("tandg", (lambda x, out: _DEGREE * (1.0 + out * out),), ulps=16)
 cotdg = scipy_elementwise("cotdg", (lambda x, out: -_DEGREE * (1.0 + out * out),), ulps=16)

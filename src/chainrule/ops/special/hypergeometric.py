@@ -1,4 +1,4 @@
-"""Hypergeometric functions and elliptic integrals: hyp0f1 hyp1f1 hyp2f1 hyperu, ellipk & co, spence.
+"""Hypergeometric functions and elliptic integrals: hyp0f1 hyp1f1 hyp2f1 hyperu ellipk spence.
 
 Value     SciPy's, for real arguments.
 Slope     by the argument: d/dz F(a, b; c; z) = a b / c F(a + 1, b + 1; c + 1; z) and its like; by

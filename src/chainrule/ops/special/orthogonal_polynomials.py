@@ -41,7 +41,7 @@ def _halved(x):
 
 
 def _lowered(kind: str, n: int, parameters) -> tuple:
-    """The slope as factor * Q(inner(x)), with Q of degree n - 1: (factor, inner, kind, parameters)"""
+    """The slope as factor * Q(inner(x)), Q of degree n - 1: (factor, inner, kind, parameters)"""
     if kind == "jacobi":
         a, b = parameters
         return 0.5 * (n + a + b + 1.0), None, "jacobi", (a + 1.0, b + 1.0)
