@@ -112,7 +112,7 @@ def transform(
     return np.moveaxis(_scaled(x, kind, type, norm or "backward", orthogonalize, inverse), -1, axis)
 
 
-def _scaled(x: Traced, kind: str, type: int, norm: str, orthogonalize: bool, inverse: bool):
+def _scaled(x: Any, kind: str, type: int, norm: str, orthogonalize: bool, inverse: bool):
     n = x.shape[-1]
     period = 2 * (n + {"cosine": -1, "sine": 1}[kind] * (type == 1))
     if orthogonalize and type in _ENTERING[kind]:
