@@ -43,8 +43,9 @@ class Case:
     def __repr__(self) -> str:
         return f"# layouts {self.layouts}\n{self.source}"
 
-    def function(self):
-        scope: dict = {"np": np}
+    def function(self, run=None):
+        """The function; `run(block)` runs its blocks, by default plainly."""
+        scope: dict = {"np": np, "run": run or (lambda block: block())}
         exec(self.source, scope)
         return scope["f"]
 
@@ -53,12 +54,16 @@ class Case:
 
 
 @st.composite
-def cases(draw, steps: int = 14):
+def cases(draw, steps: int = 14, blocks: bool = False):
+    """With `blocks`, some statements stand in inner functions, which a parameter `run` runs."""
     layouts = (draw(st.sampled_from(LAYOUTS)), draw(st.sampled_from(LAYOUTS)))
     case = Case([], layouts)
     a, b = case.arguments()
     scope = {"np": np, "a": a, "b": b}
     for number in range(draw(st.integers(3, steps))):
+        if blocks and draw(st.integers(0, 3)) == 0:
+            case.lines += block(draw, scope, number)
+            continue
         line = draw(st.sampled_from(STATEMENTS))(draw, scope, f"v{number}")
         if line and accepted(line, scope):
             case.lines.append(line)
@@ -66,6 +71,17 @@ def cases(draw, steps: int = 14):
     terms = [f"{k + 1} * np.sum(np.sin({name}))" for k, name in enumerate(names)]
     case.lines.append(f"return {' + '.join(terms)}")
     return case
+
+
+def block(draw, scope: dict, number: int) -> list[str]:
+    """An inner function that writes to arrays of the outer one, and the call that runs it."""
+    inner, lines = dict(scope), []
+    for k in range(draw(st.integers(1, 4))):
+        line = draw(st.sampled_from(IN_BLOCKS))(draw, inner, f"w{number}_{k}")
+        if line and accepted(line, inner):
+            lines.append(f"    {line}")
+    name = f"block{number}"
+    return [f"def {name}():", *lines, f"run({name})"] if lines else []
 
 
 def accepted(line: str, scope: dict) -> bool:
@@ -227,6 +243,16 @@ def over_rows(draw, scope, new):
     x = name_of(draw, scope, at_least_1d=True)
     return f"for {new} in {x}: {new} *= 0.5"
 
+
+def augment_elements(draw, scope, new):
+    sign = draw(st.sampled_from(("=", "+=", "-=", "*=")))
+    x = name_of(draw, scope, at_least_1d=True)
+    return f"{x}[...] {sign} {expression(draw, scope)}"
+
+
+IN_BLOCKS = [
+    take_view, take_slice, compute, write_item, write_item, augment_elements, write_out, add_at,
+]  # fmt: skip
 
 STATEMENTS = [
     take_view, take_view, take_slice, take_slice, take_rows, alias, compute, rebind, over_rows,

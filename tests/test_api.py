@@ -335,6 +335,15 @@ def test_a_linear_map_is_evaluated_many_times():
         assert_same(push(v), 2.0 * np.cos(X) * v)
 
 
+def test_a_pullback_belongs_to_the_point_where_it_was_made():
+    w, x = np.array([2.0, 3.0]), np.array([1.0, 2.0])
+    _, pull = cr.vjp(lambda x: w * x * x, x)
+    _, push = cr.linearize(lambda x: w * x * x, x)
+    w[:] = x[:] = 100.0
+    assert_same(pull(np.ones(2))[0], np.array([4.0, 12.0]))
+    assert_same(push(np.ones(2)), np.array([4.0, 12.0]))
+
+
 def test_stop_gradient_is_a_constant_to_every_derivative():
     f = lambda x: x * cr.stop_gradient(x * x)
     assert cr.grad(f)(3.0) == 9.0

@@ -516,6 +516,24 @@ def test_an_index_read_at_run_time_names_the_line():
     assert line_of(f) in text
 
 
+def first_loop(x, rows):
+    return cr.scan(lambda c, i: (c + np.take(X, i) * x, None), 0.0, rows)[0]
+
+
+def second_loop(x, rows):
+    return cr.scan(lambda c, i: (c + np.take(X, i) * x, None), 0.0, rows)[0]
+
+
+def test_an_error_inside_a_loop_names_the_line_of_its_own_function():
+    # two loops of equal structure share nothing that names a line
+    for derivative in (cr.grad, lambda f: lambda *a: cr.vjp(f, *a)):
+        derivative(first_loop)(1.0, np.array([1]))
+        with pytest.raises(IndexError) as caught:
+            derivative(second_loop)(1.0, np.array([7]))
+        line = second_loop.__code__.co_firstlineno + 1
+        assert f"test_errors.py:{line}" in caught.value.__notes__[0]
+
+
 # --- the classes ---------------------------------------------------------------------------------
 
 

@@ -28,7 +28,7 @@ def derived(kind: str, program: Program, *options):
     """The derived program of a kind (see `_MAKERS`), planned; the latest few hundred are kept."""
     if names_wanted():
         return _MAKERS[kind](program, *options)
-    key = (kind, program.key, _place(program), *options)  # the traced program itself may go
+    key = (kind, program.key, program.place, *options)  # the traced program itself may go
     with _lock:
         found = _cache.get(key)
         if found is not None:
@@ -43,15 +43,6 @@ def derived(kind: str, program: Program, *options):
         if len(_cache) > _KEPT:
             _cache.popitem(last=False)
     return made
-
-
-def _place(program: Program) -> tuple:
-    """Where the program begins and ends in the user's code: equal structures from other places are
-    kept apart, so that an error names the right line."""
-    if not program.equations:
-        return ()
-    ends = (program.equations[0].line, program.equations[-1].line)
-    return tuple([(id(at[0]), at[1]) if isinstance(at, tuple) else at for at in ends])
 
 
 def _check(program: Program, made) -> None:

@@ -231,7 +231,7 @@ def _captured_effect(builder: Builder, host, cell, number: int) -> Effect:
         owner, attribute = place
         return Effect(1, lambda values: setattr(owner, attribute, values[0]), number)
     if type(host) is Traced:
-        return Effect(1, lambda values: assign(host, _as_traced(values[0])), number)
+        return Effect(1, _cell_writer(host), number)
     raise errors.MutationError(f"{builder.name} writes to a captured array; pass it as argument.")
 
 
@@ -352,6 +352,8 @@ class Clones:
             group = self.builder.aliases.setdefault(id(first), [first])
             group.append(made)
             self.builder.aliases[id(made)] = group
+            for cell in group:
+                layout.strides_of(cell)  # worked out before a write to another of the group
 
     def holders(self) -> list[Holder]:
         """The caller's arrays, each once, and which of them the function wrote."""
@@ -445,6 +447,7 @@ def _python_number(value):
 def _cell_writer(host):
     def write(values: list) -> None:
         if type(host) is Traced:
+            layout.strides_of(host)  # worked out before its variable changes
             assign(host, _as_traced(values[0]))
         else:
             np.copyto(host, values[0])

@@ -100,9 +100,7 @@ def transform(
         real, imaginary = parts
         return real + 1j * imaginary
     if norm not in (None, "backward", "forward", "ortho"):
-        raise ValueError(
-            f'Invalid norm value {norm!r}, should be "backward", "ortho" or "forward"'
-        )
+        raise ValueError(f'Invalid norm value {norm!r}, should be "backward", "ortho" or "forward"')
     if type not in _COSINE:
         raise ValueError("invalid type: must be 1, 2, 3 or 4")
     x = x if n is None else resized(x, n, range(x.ndim)[axis])

@@ -86,6 +86,7 @@ def set_item(x: Traced, key, value) -> None:
 
 def add_at(x: Traced, key, value) -> None:
     """np.add.at(x, key, value): repeated indices add up."""
+    strides_of(x)  # worked out before the variable of x changes
     target, key, _ = _normal_key(x, key)
     if any(_is_array(k) for k in key):
         plan = _AdvancedPlan(target, key)

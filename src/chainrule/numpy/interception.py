@@ -15,10 +15,12 @@ are not reached.
 from __future__ import annotations
 
 import functools
+import operator
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 
 import numpy as np
 
@@ -26,14 +28,15 @@ from chainrule import errors
 from chainrule.numpy import layout
 from chainrule.numpy.promotion import cast_to
 from chainrule.numpy.scipy_fft import traced_backend
-from chainrule.numpy.undispatched import bindings, dispatching
+from chainrule.numpy.undispatched import bindings, dispatching, module_classes
 from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, concrete_value, user_line
 from chainrule.program.types import is_supported
 
 _lock = threading.Lock()
 _users = 0
-_replaced: list[tuple[dict, str, object]] = []
+_replaced: list[tuple[dict, dict]] = []
+_changed: list[ModuleType] = []
 
 
 @contextmanager
@@ -58,33 +61,46 @@ def dispatching_asarray() -> Iterator[None]:
 
 
 def _replace() -> None:
-    for names, name, original, replacement in _replacements(len(sys.modules)):
-        if names.get(name) is original:
-            names[name] = replacement
-            _replaced.append((names, name, original))
+    for names, originals, replacements in _replacements(len(sys.modules)):
+        if not all(map(operator.is_, map(names.get, originals), originals.values())):
+            kept = [name for name, value in originals.items() if names.get(name) is value]
+            originals = {name: originals[name] for name in kept}  # somebody put others there
+            replacements = {name: replacements[name] for name in kept}
+        names.update(replacements)
+        _replaced.append((names, originals))
+    for module, kind in module_classes(len(sys.modules)):
+        module.__class__ = kind
+        _changed.append(module)
 
 
 def _restore() -> None:
-    for names, name, original in _replaced:
-        names[name] = original
+    for names, originals in _replaced:
+        names.update(originals)
     _replaced.clear()
+    for module in _changed:
+        module.__class__ = ModuleType
+    _changed.clear()
 
 
 @functools.lru_cache(maxsize=1)
-def _replacements(_loaded: int) -> list[tuple[dict, str, object, object]]:
-    """What to put where: a module's names, the name, the original, and its replacement.
+def _replacements(_loaded: int) -> list[tuple[dict, dict, dict]]:
+    """For each module: its names, the originals among them, and what to put in their place.
 
     `_loaded` is the number of loaded modules: when it changes, they are looked through again.
     """
-    own = [
-        (vars(np), name, original, _wrapper(original, convert))
-        for name, convert in _CONVERSIONS.items()
-        if (original := getattr(np, name))
-    ]
-    return own + [
-        (vars(module), name, original, dispatching(original, implementation))
-        for module, name, original, implementation in bindings()
-    ]
+    found: dict[int, tuple[dict, dict, dict]] = {}
+
+    def enter(module: ModuleType, name: str, original, replacement) -> None:
+        names = vars(module)
+        _, originals, replacements = found.setdefault(id(names), (names, {}, {}))
+        originals[name], replacements[name] = original, replacement
+
+    for name, convert in _CONVERSIONS.items():
+        original = getattr(np, name)
+        enter(np, name, original, _wrapper(original, convert))
+    for module, name, original, implementation in bindings():
+        enter(module, name, original, dispatching(original, implementation))
+    return list(found.values())
 
 
 @functools.lru_cache(maxsize=64)

@@ -7,6 +7,8 @@ derivatives: the cotangent lands on the entries that are read.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.linalg import _linalg as numpy_linalg  # for the names of its result tuples
 
@@ -16,6 +18,7 @@ from chainrule.numpy.promotion import broadcast_shape, broadcast_to, cast_to, tr
 from chainrule.numpy.protocols import implements
 from chainrule.numpy.selecting import at_hand
 from chainrule.numpy.shaping import array
+from chainrule.numpy.versions import FROM_2_5
 from chainrule.ops import factorize, pseudo_inverse, spectral
 from chainrule.ops import linalg as ops
 from chainrule.ops.elementwise import real
@@ -174,7 +177,7 @@ def lstsq(a, b, rcond=None):
     return solution, residuals, rank, values
 
 
-def _residuals(a: Traced, b: Traced, solution: Traced, rank: Traced) -> Traced:
+def _residuals(a: Traced, b: Traced, solution: Traced, rank: Traced) -> Any:
     """The squared norms of b - a x, or an empty array where NumPy gives none (deficient rank).
 
     Without values at hand the rank is taken to be full.
@@ -250,7 +253,7 @@ def eigvals(a):
 
 def _is_real(x: Traced, values: Traced, name: str) -> bool:
     """Whether NumPy's result is real: for a real matrix this depends on its values."""
-    if x.dtype.kind == "c":
+    if x.dtype.kind == "c" or FROM_2_5:
         return False
     found = concrete_value(values)
     if found is None:

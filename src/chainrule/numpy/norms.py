@@ -7,6 +7,7 @@ entries (or rows, or singular values) tie for the largest, they share evenly.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def _norm_axes(x: Traced, ord, axis) -> tuple[int, ...]:
     return axes
 
 
-def _vector_norm(x: Traced, ord, axis: int) -> Traced:
+def _vector_norm(x: Traced, ord, axis: int) -> Any:
     if isinstance(ord, str):
         raise ValueError(f"Invalid norm order '{ord}' for vectors")
     if ord == 2:
@@ -76,14 +77,14 @@ def _vector_norm(x: Traced, ord, axis: int) -> Traced:
     return np.sum(size**power, axis=axis) ** (1.0 / power)
 
 
-def _largest(size: Traced, axes) -> Traced:
+def _largest(size: Any, axes) -> Any:
     """The largest of non-negative numbers; 0 of none."""
     if any(size.shape[a] == 0 for a in axes):
         return np.max(size, axis=axes, initial=0)
     return np.max(size, axis=axes)
 
 
-def _matrix_norm(x: Traced, ord, rows: int, columns: int) -> Traced:
+def _matrix_norm(x: Traced, ord, rows: int, columns: int) -> Any:
     if ord in ("fro", "f"):
         return euclidean_norm(x, axes=tuple(sorted((rows, columns))))
     if ord in (1, -1, math.inf, -math.inf):

@@ -185,4 +185,7 @@ def roots(p):
     companion[1:, :-1] = np.eye(n - 1)
     companion[0, :] = -p[1:] / p[0]
     found = np.linalg.eigvals(companion)
+    at_hand = value_needed(found, "roots", "np.linalg.eigvals takes the matrix.")
+    if p.dtype.kind != "c" and not np.any(np.imag(at_hand)):
+        found = np.real(found)
     return np.concatenate((found, filled((zeros,), 0, found.dtype)))

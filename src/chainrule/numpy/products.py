@@ -13,6 +13,7 @@ from chainrule.numpy.protocols import implements
 from chainrule.numpy.reductions import stored, sum_over
 from chainrule.numpy.shaping import array, axis_index, axis_tuple
 from chainrule.numpy.ufuncs import SPECIAL
+from chainrule.numpy.versions import FROM_2_5
 from chainrule.ops.contract import contract
 from chainrule.ops.elementwise import conj
 from chainrule.ops.index import index
@@ -238,9 +239,11 @@ def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
         raise errors.ShapeError("At least one array has zero dimension")
     a = move_axis(a, axis_index(axisa, a.ndim, "axisa"), a.ndim - 1)
     b = move_axis(b, axis_index(axisb, b.ndim, "axisb"), b.ndim - 1)
-    if a.shape[-1] not in (2, 3) or b.shape[-1] not in (2, 3):
+    allowed = (3,) if FROM_2_5 else (2, 3)
+    if a.shape[-1] not in allowed or b.shape[-1] not in allowed:
         raise errors.ShapeError(
-            "incompatible dimensions for cross product\n(dimension must be 2 or 3), "
+            "incompatible dimensions for cross product\n"
+            f"(dimension must be {' or '.join(map(str, allowed))}), "
             f"at {line_text(user_line())}"
         )
     if a.shape[-1] == b.shape[-1] == 2:

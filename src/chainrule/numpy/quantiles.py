@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -91,7 +91,7 @@ def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     count = _valid_count(ordered)
     low = _read(ordered, np.maximum((count - 1) // 2, 0))
     high = _read(ordered, np.minimum(count // 2, ordered.shape[0] - 1))
-    found = np.where(count % 2 == 1, low, (low + high) / 2)
+    found: Any = np.where(count % 2 == 1, low, (low + high) / 2)
     return stored(with_axes_kept(found, x, axes, keepdims), out, np.nanmedian)
 
 

@@ -99,9 +99,7 @@ def _image(input, output) -> tuple[Traced, np.dtype]:
 
 
 @_ndimage
-def correlate1d(
-    input, weights, axis=-1, output=None, mode="reflect", cval=0.0, origin=0
-):
+def correlate1d(input, weights, axis=-1, output=None, mode="reflect", cval=0.0, origin=0):
     """scipy.ndimage.correlate1d"""
     x, dtype = _image(input, output)
     weights = array(weights)
@@ -126,9 +124,7 @@ def _per_axis(value, count: int) -> list:
 
 
 @_ndimage
-def correlate(
-    input, weights, output=None, mode="reflect", cval=0.0, origin=0, *, axes=None
-):
+def correlate(input, weights, output=None, mode="reflect", cval=0.0, origin=0, *, axes=None):
     """scipy.ndimage.correlate"""
     x, dtype = _image(input, output)
     weights = array(weights)
@@ -214,9 +210,7 @@ def gaussian_filter(
 
 
 @_ndimage
-def uniform_filter(
-    input, size=3, output=None, mode="reflect", cval=0.0, origin=0, *, axes=None
-):
+def uniform_filter(input, size=3, output=None, mode="reflect", cval=0.0, origin=0, *, axes=None):
     """scipy.ndimage.uniform_filter"""
     x, dtype = _image(input, output)
     count = x.ndim if axes is None else len(axis_tuple(axes, x.ndim))

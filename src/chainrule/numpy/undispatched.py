@@ -13,12 +13,13 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
-from types import ModuleType
+from types import CodeType, FunctionType, ModuleType
 
 from chainrule.numpy.promotion import contains_traced
 from chainrule.numpy.protocols import refuse_unknown
 
 REPLACED: dict[tuple[str, str], Callable] = {}  # module and attribute -> the traced meaning
+PACKAGES: list[Callable[[], dict]] = []  # each gives modules, and functions of theirs by name
 
 
 def replaces(module: str, *names: str):
@@ -33,21 +34,73 @@ def replaces(module: str, *names: str):
 
 
 def bindings() -> list[tuple[ModuleType, str, Callable, Callable]]:
-    """Where the originals are bound in loaded modules: module, name, original, traced meaning."""
+    """Names to exchange in loaded modules: module, name, original, traced meaning.
+
+    Of NumPy's modules the attributes; of SciPy's those names that a module imported from another
+    and uses in a function of its own.
+    """
     found = []
     scipy = [m for name, m in list(sys.modules.items()) if name.startswith("scipy.") and m]
     for (home, name), implementation in REPLACED.items():
         original = getattr(sys.modules.get(home), name, None)
         if original is None:
             continue
-        found.append((sys.modules[home], name, original, implementation))
+        users = [sys.modules[home]]
         if home.startswith("scipy."):
-            found += [
-                (module, name, original, implementation)
-                for module in scipy
-                if module is not sys.modules[home] and vars(module).get(name) is original
-            ]
+            users = [m for m in scipy if vars(m).get(name) is original and _uses(m, name)]
+        found += [(module, name, original, implementation) for module in users]
     return found
+
+
+def _uses(module: ModuleType, name: str) -> bool:
+    """Whether a function of the module reads this name among the module's."""
+    return any(
+        isinstance(f, FunctionType) and f.__globals__ is vars(module) and _reads(f.__code__, name)
+        for f in _functions_of(module)
+    )
+
+
+def _functions_of(module: ModuleType) -> list:
+    """The functions and methods of a module, without their decorators' wrapping."""
+    found = []
+    for value in vars(module).values():
+        own = [value] if not isinstance(value, type) else list(vars(value).values())
+        found += [getattr(f, "__wrapped__", f) for f in own]
+    return found
+
+
+def _reads(code: CodeType, name: str) -> bool:
+    return name in code.co_names or any(
+        _reads(inner, name) for inner in code.co_consts if isinstance(inner, CodeType)
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def module_classes(_loaded: int) -> list[tuple[ModuleType, type]]:
+    """Loaded modules of many functions, and the class to give them: it exchanges attributes.
+
+    `_loaded` is the number of loaded modules: when it changes, they are looked through again.
+    """
+    found: dict[ModuleType, dict] = {}
+    for package in PACKAGES:
+        found |= package()
+    for (home, name), implementation in REPLACED.items():
+        module = sys.modules.get(home)
+        if home.startswith("scipy.") and type(module) is ModuleType:
+            found.setdefault(module, {})[name] = implementation
+    return [(module, _class_with(functions)) for module, functions in found.items()]
+
+
+def _class_with(functions: dict[str, Callable]) -> type:
+    """A class of modules that gives these functions their traced meaning."""
+
+    class Dispatching(ModuleType):
+        def __getattribute__(self, name):
+            found = ModuleType.__getattribute__(self, name)
+            implementation = functions.get(name)
+            return found if implementation is None else dispatching(found, implementation)
+
+    return Dispatching
 
 
 @functools.lru_cache(maxsize=512)

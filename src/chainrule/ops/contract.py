@@ -8,8 +8,8 @@ Slope     bilinear; the transposes are contractions of the cotangent with the ot
 """
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +45,7 @@ def _plan(x_shape, y_shape, axes, batch):
     count = math.prod(x_shape[a] for a in axes[0])
     if not axes[0]:
         shapes = stack + rows + (1,) * len(columns), stack + (1,) * len(rows) + columns
-        product: Callable = np.multiply
+        product: Any = np.multiply
     elif stack and not rows and not columns:
         shapes = (*stack, count), (*stack, count)
         product = _vectors

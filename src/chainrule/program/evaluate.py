@@ -7,6 +7,7 @@ loop over NumPy calls. Nothing here changes a value: the evaluator judges every 
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from typing import Any
 
@@ -319,16 +320,19 @@ def _light_shape(equation: Equation) -> tuple[int, ...] | None:
 
 _plans: dict[tuple, Plan] = {}
 _PLANS_KEPT = 512
+_lock = threading.Lock()
 
 
 def plan(program: Program, donated: tuple[int, ...] = ()) -> Plan:
     """The plan of a closed program; the latest few hundred are kept."""
-    key = (program, donated)
+    key = (program, program.place, donated)
     found = _plans.get(key)
     if found is None:
-        while len(_plans) >= _PLANS_KEPT:
-            _plans.pop(next(iter(_plans)), None)
-        found = _plans[key] = Plan(program, donated)
+        found = Plan(program, donated)
+        with _lock:
+            _plans[key] = found
+            if len(_plans) > _PLANS_KEPT:
+                del _plans[next(iter(_plans))]
     return found
 
 

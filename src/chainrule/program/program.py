@@ -136,6 +136,15 @@ class Program:
             self._key = _structure(self)
         return self._key
 
+    @property
+    def place(self) -> tuple:
+        """Where the program begins and ends in the user's code, hashable: what is kept for equal
+        programs is kept apart by this, so that an error names the right line."""
+        if not self.equations:
+            return ()
+        ends = (self.equations[0].line, self.equations[-1].line)
+        return tuple([(id(at[0]), at[1]) if isinstance(at, tuple) else at for at in ends])
+
     def __eq__(self, other) -> bool:
         return self is other or (isinstance(other, Program) and self.key == other.key)
 

@@ -96,10 +96,11 @@ def _attributes(value) -> tuple[str, ...]:
 
 def _object_node(value, names: tuple[str, ...]) -> Node:
     present = tuple(n for n in names if hasattr(value, n))
+    attributes = dict(getattr(value, "__dict__", {}))  # as they are now: `value` may change
 
     def make(new: list):
         made = object.__new__(type(value))
-        for name, old in getattr(value, "__dict__", {}).items():
+        for name, old in attributes.items():
             object.__setattr__(made, name, old)
         for name, item in zip(present, new, strict=True):
             object.__setattr__(made, name, item)
