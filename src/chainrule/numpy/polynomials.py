@@ -184,7 +184,7 @@ def roots(p):
     companion = filled((n, n), 0, p.dtype)
     companion[1:, :-1] = np.eye(n - 1)
     companion[0, :] = -p[1:] / p[0]
-    found = np.linalg.eigvals(companion)
+    found: Any = np.linalg.eigvals(companion)
     at_hand = value_needed(found, "roots", "np.linalg.eigvals takes the matrix.")
     if p.dtype.kind != "c" and not np.any(np.imag(at_hand)):
         found = np.real(found)
