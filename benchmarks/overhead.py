@@ -15,6 +15,7 @@ import argparse
 import json
 import platform
 import time
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -187,7 +188,7 @@ def main() -> None:
         folder = Path(__file__).parent / "results"
         folder.mkdir(exist_ok=True)
         machine = {"processor": platform.machine(), "python": platform.python_version(),
-                   "numpy": np.__version__, "autograd": autograd.__version__}  # fmt: skip
+                   "numpy": np.__version__, "autograd": version("autograd")}  # fmt: skip
         text = json.dumps({"machine": machine, "rows": rows}, indent=1)
         (folder / "overhead.json").write_text(text + "\n")
         (folder / "overhead.md").write_text(markdown(rows) + "\n")

@@ -15,6 +15,7 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.derived import derived
+from chainrule.ops.select import stop_gradient as barrier_to_derivatives
 from chainrule.program.garbage import collector_paused
 from chainrule.program.trace import Traced
 from chainrule.program.tree import (
@@ -474,6 +475,4 @@ def stop_gradient(tree):
     >>> grad(lambda x: x * stop_gradient(x))(3.0)
     np.float64(3.0)
     """
-    from chainrule.ops.select import stop_gradient as stop
-
-    return map_leaves(lambda leaf: stop(leaf) if type(leaf) is Traced else leaf, tree)
+    return map_leaves(lambda leaf: barrier_to_derivatives(leaf) if type(leaf) is Traced else leaf, tree)
