@@ -475,4 +475,4 @@ def stop_gradient(tree):
     >>> grad(lambda x: x * stop_gradient(x))(3.0)
     np.float64(3.0)
     """
-    return map_leaves(lambda leaf: barrier_to_derivatives(leaf) if type(leaf) is Traced else leaf, tree)
+    return map_leaves(lambda x: barrier_to_derivatives(x) if type(x) is Traced else x, tree)
