@@ -1,0 +1,1 @@
+"""Native code for programs: simplify, fuse, plan buffers, emit LLVM IR, compile."""

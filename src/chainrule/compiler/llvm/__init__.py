@@ -1,0 +1,1 @@
+"""LLVM IR as text: what each kernel of a compiled program becomes."""

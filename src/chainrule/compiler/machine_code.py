@@ -1,0 +1,83 @@
+"""From LLVM IR to machine code for this processor, and into memory.
+
+One TargetMachine and one MCJIT engine for each object: re-using a TargetMachine after its engine is
+freed crashes, and ORC leaks (llvmlite 0.50). Object code is position independent and holds no
+address of this process, so it can be kept on disk.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import lru_cache
+
+import llvmlite.binding as llvm
+
+_lock = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def _initialised() -> bool:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return True
+
+
+@lru_cache(maxsize=1)
+def host() -> tuple[str, str, str]:
+    """(triple, processor, features) of this machine, as LLVM names them."""
+    _initialised()
+    features = llvm.get_host_cpu_features().flatten()
+    return llvm.get_process_triple(), llvm.get_host_cpu_name(), features + ",-prefer-256-bit"
+
+
+@lru_cache(maxsize=1)
+def vector_bytes() -> int:
+    """The bytes of this processor's widest vector register."""
+    features = set(host()[2].split(","))
+    if "+avx512f" in features and "+avx512vl" in features:
+        return 64
+    return 32 if "+avx2" in features else 16
+
+
+@lru_cache(maxsize=1)
+def vector_registers() -> int:
+    """How many vector registers there are."""
+    triple, _, features = host()
+    wide = "+avx512vl" in features.split(",") or triple.startswith(("aarch64", "arm64"))
+    return 32 if wide else 16
+
+
+def _target_machine(level: int):
+    triple, cpu, features = host()
+    target = llvm.Target.from_triple(triple)
+    return target.create_target_machine(
+        cpu=cpu, features=features, opt=level, reloc="pic", codemodel="jitdefault", jit=True
+    )
+
+
+def object_code(ir: str, level: int = 2) -> bytes:
+    """The object code of a module's text, for this processor. The GIL is released meanwhile."""
+    _initialised()
+    context = llvm.create_context()  # modules compile side by side only in contexts of their own
+    module = llvm.parse_assembly(ir, context)
+    module.triple = host()[0]
+    return _target_machine(level).emit_object(module)
+
+
+class Loaded:
+    """Object code in memory, ready to be called; freed with this object."""
+
+    def __init__(self, code: bytes):
+        _initialised()
+        with _lock:
+            empty = llvm.parse_assembly("", llvm.create_context())
+            self._engine = llvm.create_mcjit_compiler(empty, _target_machine(2))
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+            self._engine.finalize_object()
+
+    def address(self, name: str) -> int:
+        """Where a function is."""
+        found = self._engine.get_function_address(name)
+        if not found:
+            raise KeyError(name)
+        return found
