@@ -18,9 +18,11 @@ from chainrule.api import (
 from chainrule.batching import vmap
 from chainrule.control import checkpoint, cond, fori_loop, scan, while_loop
 from chainrule.custom import custom_derivative
+from chainrule.ops import pooling as _pooling  # registers the operations that `nn` stands on
 from chainrule.program.tree import register
 
 if TYPE_CHECKING:
+    from chainrule import nn
     from chainrule.show.graph import graph
     from chainrule.show.source import source, trace
 
@@ -38,6 +40,7 @@ __all__ = [
     "jvp",
     "linalg",
     "linearize",
+    "nn",
     "numpy",
     "random",
     "register",
@@ -61,6 +64,8 @@ _AT_FIRST_USE = {
 
 
 def __getattr__(name: str):
+    if name == "nn":
+        return import_module("chainrule.nn")
     if name not in _AT_FIRST_USE:
         raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
     found = globals()[name] = getattr(import_module(_AT_FIRST_USE[name]), name)
@@ -68,4 +73,4 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_AT_FIRST_USE})
+    return sorted({*globals(), *_AT_FIRST_USE, "nn"})
