@@ -26,7 +26,7 @@ from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, bind, current, user_line
 from chainrule.program.tree import first_difference, flatten, paths, unflatten
 from chainrule.program.types import Type, type_of
-from chainrule.tracing import Call, is_weak, run, trace_call
+from chainrule.tracing import Call, Effect, is_weak, run, trace_call
 
 
 def cond(predicate, if_true: Callable, if_false: Callable, *args):
@@ -121,10 +121,10 @@ class _Merged:
                     self.place[id(host)] = len(self.hosts)
                     self.hosts.append(host)
         self.operands = self.hosts + calls[0].operands[calls[0].leading :]
-        self.targets: dict[int, object] = {}  # number among the merged inputs -> effect
+        self.targets: dict[int, tuple[Effect, Call]] = {}  # by number among the merged inputs
         for call in calls:
             for effect in call.effects:
-                self.targets.setdefault(self.number(call, effect.target), effect)
+                self.targets.setdefault(self.number(call, effect.target), (effect, call))
 
     def number(self, call: Call, target: int | None) -> int:
         """The merged number of an input of one call."""
@@ -152,8 +152,8 @@ class _Merged:
     def finish(self, outputs: list):
         """Apply the union of the effects; the result, from the outputs of the merged programs."""
         count = self.calls[0].count
-        for effect, value in zip(self.targets.values(), outputs[count:], strict=True):
-            effect.apply([value])  # type: ignore[attr-defined]
+        for (effect, call), value in zip(self.targets.values(), outputs[count:], strict=True):
+            effect.apply([value], call)
         return unflatten(self.calls[0].structure, outputs[:count])
 
 
@@ -312,7 +312,7 @@ class _Loop:
         """Write back the captured values, and give the function's result."""
         extra = len(self.effects)
         for effect, value in zip(self.effects, outputs[self.count :], strict=False):
-            effect.apply([value])
+            effect.apply([value], self.call)
         results = outputs[: self.count] + outputs[self.count + extra :]
         return unflatten(self.call.structure, results)
 

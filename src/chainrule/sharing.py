@@ -20,23 +20,28 @@ from chainrule.program.trace import Traced, View
 
 
 class OwnView:
-    """A result that views an argument of the caller's: how to make it on the caller's own array."""
+    """A result that views an argument of the caller's: how to make it on the caller's own array.
 
-    __slots__ = ("_chain", "_host")
+    `number` is the argument's number among the inputs of the program.
+    """
 
-    def __init__(self, host, chain: list[View]):
-        self._host, self._chain = host, chain
+    __slots__ = ("_chain", "number")
 
-    def made(self, otherwise):
+    def __init__(self, number: int, chain: list[View]):
+        self.number, self._chain = number, chain
+
+    def made(self, host, otherwise):
         """The view of the caller's array; `otherwise` where NumPy would make a copy of it."""
-        value = self._host
+        if isinstance(host, np.ndarray) and not host.ndim:
+            return otherwise
+        value = host
         try:
             for view in self._chain:
                 value = _again(view, value)
         except errors.LeakedValue:  # indexed by a value of the trace that has ended
             return otherwise
         if type(value) is Traced or (
-            isinstance(value, np.ndarray) and np.may_share_memory(value, self._host)
+            isinstance(value, np.ndarray) and np.may_share_memory(value, host)
         ):
             return value
         return otherwise
@@ -54,15 +59,16 @@ def _again(view: View, parent):
     return value
 
 
-def own_view(value, host_of: dict) -> OwnView | None:
-    """How a traced result views an argument; None where it is no view of one."""
+def own_view(value, number_of: dict[int, int]) -> OwnView | None:
+    """How a traced result views an argument; None where it is no view of one.
+
+    `number_of` gives the input numbers of traced arguments, by their identities.
+    """
     if type(value) is not Traced or value._view is None:
         return None
     chain = view_chain(value)
-    host = host_of.get(id(chain[0].parent))
-    if host is None or (isinstance(host, np.ndarray) and not host.ndim):
-        return None
-    return OwnView(host, chain)
+    number = number_of.get(id(chain[0].parent))
+    return None if number is None else OwnView(number, chain)
 
 
 def view_chain(value: Traced) -> list[View]:

@@ -9,6 +9,7 @@ once the transformed program has run. If the function raises, nothing of the cal
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ from chainrule.program.trace import (
     raise_leaked,
     refuse_subclass,
 )
-from chainrule.program.tree import Node, flatten, is_leaf, node_of, unflatten
+from chainrule.program.tree import Node, Place, flatten, is_leaf, node_of, unflatten
 from chainrule.program.types import Type, is_supported, supported_names, type_of
 from chainrule.sharing import Holder, OwnView, own_view, refuse_overlaps
 
@@ -50,8 +51,9 @@ class Call:
         self.structure = structure  # of the function's result
         self.count: int = count  # how many outputs are leaves of the result
         self.effects: list[Effect] = effects
-        self.returned: dict[int, Any] = returned  # results that are arguments of the caller
+        self.returned: dict[int, int] = returned  # results that are the caller's own: input number
         self.name: str = name
+        self.containers: list = []  # the caller's lists, dicts and objects, as effects number them
         self.views: dict[int, OwnView] = {}  # results that are views of arguments
         self.weak: tuple[bool, ...] = ()  # results that are Python numbers
         self.generator_states: tuple[int, ...] = ()  # operands that captured generators hold
@@ -61,58 +63,91 @@ class Call:
         count = len(self.operands)
         return tuple(i - self.leading in wanted for i in range(count))
 
+    def with_arguments(self, operands: list, containers: list) -> Call:
+        """The same call on other arguments of the same structure."""
+        made = copy(self)
+        made.operands, made.containers = operands, containers
+        return made
+
     def finish(self, outputs: list) -> Any:
         """Apply the effects, and give the function's own result, from the program's outputs."""
         self.apply_effects(outputs)
         results = outputs[: self.count]
-        for i, host in self.returned.items():
-            results[i] = host
+        for i, number in self.returned.items():
+            results[i] = self.operands[number]
         for i, own in self.views.items():
-            results[i] = own.made(results[i])
-        return unflatten(self.structure, results)
+            results[i] = own.made(self.operands[own.number], results[i])
+        return unflatten(self.structure, results, self.containers)
 
     def apply_effects(self, outputs: list) -> None:
         """Write back what the function wrote; `outputs` are the program's."""
         start = self.count
         for effect in self.effects:
-            effect.apply(outputs[start : start + effect.count])
+            effect.apply(outputs[start : start + effect.count], self)
             start += effect.count
 
 
 class Change:
     """How a container of the caller's changes: `container[key]` (or `.key`) becomes a tree of this
-    structure, of leaves that may be arrays of the caller's (`hosts`) or Python numbers (`weak`).
+    structure. Its leaves may be the caller's own arrays (`own` gives their input numbers), views of
+    them (`views`), or Python numbers (`weak`). `container` is a number among the call's containers.
 
     With key None a list gets new items; with structure None an entry is removed.
     """
 
-    __slots__ = ("container", "hosts", "key", "structure", "weak")
+    __slots__ = ("container", "key", "own", "structure", "views", "weak")
 
-    def __init__(self, container, key, structure=None, hosts=(), weak=()):
+    def __init__(self, container: int, key, structure=None, own=(), weak=(), views=()):
         self.container, self.key = container, key
-        self.structure, self.hosts, self.weak = structure, hosts, weak
+        self.structure, self.own, self.weak, self.views = structure, own, weak, views
+
+    def apply(self, values: list, call: Call) -> None:
+        container = call.containers[self.container]
+        if self.structure is None:
+            _remove_entry(container, self.key)
+            return
+        final = [
+            call.operands[own] if own is not None else _python_number(value) if is_weak
+            else view.made(call.operands[view.number], value) if view else value
+            for own, view, value, is_weak
+            in zip(self.own, self.views, values, self.weak, strict=True)
+        ]  # fmt: skip
+        new = unflatten(self.structure, final, call.containers)
+        if self.key is None:
+            container[:] = new
+        else:
+            _set_entry(container, self.key, new[0])
 
 
 class Effect:
-    """Something of the caller's to write: `apply(values)` with `count` values of the program.
+    """Something of the caller's to write: `apply(values, call)` with `count` values of the program.
 
-    `target` is the input number of the array that is written, or None where a container changes;
-    `change` then says how, for those who print it.
+    Either a container changes (`change`), or input number `target` is written: an array, or one
+    that its owner replaces by another. The owner is a number among the call's containers, or a
+    captured object, with the name of the attribute.
     """
 
-    __slots__ = ("_write", "change", "count", "target")
+    __slots__ = ("change", "count", "owner", "target")
 
     def __init__(
         self,
         count: int,
-        write: Callable[[list], None],
         target: int | None = None,
+        owner: tuple[Any, str] | None = None,
         change: Change | None = None,
     ):
-        self.count, self._write, self.target, self.change = count, write, target, change
+        self.count, self.target, self.owner, self.change = count, target, owner, change
 
-    def apply(self, values: list) -> None:
-        self._write(values)
+    def apply(self, values: list, call: Call) -> None:
+        if self.change is not None:
+            self.change.apply(values, call)
+        elif self.owner is not None:
+            owner, attribute = self.owner
+            owner = call.containers[owner] if isinstance(owner, int) else owner
+            _set_entry(owner, attribute, values[0])
+        else:
+            assert self.target is not None
+            _write_cell(call.operands[self.target], values[0])
 
 
 def trace_call(
@@ -199,15 +234,17 @@ def _finish(builder: Builder, clones: Clones, out, name: str) -> Call:
     program.name = name if name.isidentifier() else "f"
     give_names(program)
     operands = builder.captured_hosts() + clones.leaves
+    number_of = clones.numbers(len(captured))
     returned = {
-        i: clones.host_of[id(leaf)]
+        i: number_of[id(leaf)]
         for i, leaf in enumerate(leaves)
-        if type(leaf) is Traced and id(leaf) in clones.host_of
+        if type(leaf) is Traced and id(leaf) in number_of
     }
     call = Call(program, operands, len(captured), structure, len(leaves), effects, returned, name)
+    call.containers = [original for original, _, _ in clones.containers]
     call.weak = tuple(map(is_weak, leaves))
     call.views = {
-        i: own for i, leaf in enumerate(leaves) if (own := own_view(leaf, clones.host_of))
+        i: own for i, leaf in enumerate(leaves) if (own := own_view(leaf, number_of))
     }
     owned = {id(cell) for cell, _ in builder.owned.values()}
     call.generator_states = tuple(
@@ -228,10 +265,9 @@ def _captured_holders(builder: Builder, name: str) -> list[Holder]:
 def _captured_effect(builder: Builder, host, cell, number: int) -> Effect:
     place = builder.cells.get(id(cell))
     if place is not None:
-        owner, attribute = place
-        return Effect(1, lambda values: setattr(owner, attribute, values[0]), number)
+        return Effect(1, number, place)
     if type(host) is Traced:
-        return Effect(1, _cell_writer(host), number)
+        return Effect(1, number)
     raise errors.MutationError(f"{builder.name} writes to a captured array; pass it as argument.")
 
 
@@ -251,11 +287,12 @@ class Clones:
         self.weak, self.rows = weak, rows
         self.leaves: list = []  # the caller's leaves, in flattening order
         self.cells: list[tuple[Any, Traced, Any]] = []  # host, traced, its input variable
-        self.host_of: dict[int, Any] = {}  # traced argument -> the caller's own array
+        self.number_of: dict[int, int] = {}  # traced argument that is an array -> leaf number
         self.containers: list[tuple[Any, Any, Node]] = []  # original, clone, the clone's node
         self._clone_of: dict[int, Any] = {}
-        self._original_of: dict[int, Any] = {}
+        self._place_of: dict[int, Place] = {}
         self._first_of: dict[int, Traced] = {}
+        self._numbers: dict[int, int] = {}  # as `numbers` gives them, once they are known
 
     def make(self, args_kwargs: tuple[tuple, dict]):
         args, kwargs = args_kwargs
@@ -280,9 +317,9 @@ class Clones:
         clone = node.make(children)
         if not isinstance(value, tuple):
             new = Node(node.kind, node.keys, children, node.make)
-            self.containers.append((value, clone, new))
             self._clone_of[id(value)] = clone
-            self._original_of[id(clone)] = value
+            self._place_of[id(clone)] = Place(len(self.containers))
+            self.containers.append((value, clone, new))
         return clone
 
     def _shared(self, value):
@@ -346,7 +383,7 @@ class Clones:
         self.cells.append((value, made, made._var))
         if not isinstance(value, np.ndarray) and type(value) is not Traced:
             return
-        self.host_of[id(made)] = value
+        self.number_of[id(made)] = len(self.leaves) - 1
         first = self._first_of.setdefault(id(value), made)
         if first is not made:
             group = self.builder.aliases.setdefault(id(first), [first])
@@ -364,32 +401,36 @@ class Clones:
                 found[id(host)] = Holder(host, what, operand(self.builder, cell) is not var)
         return list(found.values())
 
+    def numbers(self, leading: int) -> dict[int, int]:
+        """The program's input number of each traced argument that is an array."""
+        return {key: leading + number for key, number in self.number_of.items()}
+
     def effects(self, leading: int) -> tuple[list[Effect], list]:
         """What was written: effects, and the operands whose values they take, in order."""
         effects: list[Effect] = []
+        self._numbers = self.numbers(leading)
         written: list = []
         replaced = self._replaced_attributes()
-        for number, (host, cell, var) in enumerate(self.cells):
+        for number, (_, cell, var) in enumerate(self.cells):
             now = operand(self.builder, cell)
             if now is not var:
-                write = replaced.get(id(cell)) or _cell_writer(host)
-                effects.append(Effect(1, write, leading + number))
+                effects.append(Effect(1, leading + number, replaced.get(id(cell))))
                 written.append(now)
-        for original, clone, node in self.containers:
-            self._container_effects(original, clone, node, effects, written)
+        for place, (original, clone, node) in enumerate(self.containers):
+            self._container_effects(place, original, clone, node, effects, written)
         return effects, written
 
-    def _replaced_attributes(self) -> dict[int, Callable[[list], None]]:
-        """For arrays that their owners replace instead of writing to them: how to do so."""
+    def _replaced_attributes(self) -> dict[int, tuple[int, str]]:
+        """For arrays that their owners replace instead of writing to them: owner and attribute."""
         return {
-            id(child): _entry_writer(original, key)
-            for original, _, node in self.containers
+            id(child): (place, key)
+            for place, (original, _, node) in enumerate(self.containers)
             for key, child in zip(node.keys, node.children, strict=True)
             if key in getattr(type(original), "__replaces__", ())
             and type(getattr(original, key)) is not Traced
         }
 
-    def _container_effects(self, original, clone, node: Node, effects, written) -> None:
+    def _container_effects(self, place: int, original, clone, node, effects, written) -> None:
         now = node_of(clone)
         assert now is not None
         before = dict(zip(node.keys, node.children, strict=True))
@@ -398,35 +439,25 @@ class Clones:
                 a is b for a, b in zip(now.children, node.children, strict=True)
             ):
                 return
-            self._write(list(now.children), lambda new: original.__setitem__(slice(None), new),
-                        effects, written, original, None)  # fmt: skip
+            self._write(list(now.children), effects, written, place, None)
             return
         for key, child in zip(now.keys, now.children, strict=True):
             if key in before and before[key] is child:
                 continue
-            self._write([child], _entry_writer(original, key), effects, written, original, key)
+            self._write([child], effects, written, place, key)
         for key in node.keys:
             if key not in now.keys:
-                gone = Change(original, key)
-                effects.append(Effect(0, _entry_remover(original, key), None, gone))
+                effects.append(Effect(0, change=Change(place, key)))
 
-    def _write(self, children: list, write, effects, written, original, place) -> None:
-        leaves, structure = flatten(children, kept=self._original_of)
-        hosts = [self.host_of.get(id(leaf)) if type(leaf) is Traced else None for leaf in leaves]
-        views = [own_view(leaf, self.host_of) for leaf in leaves]
+    def _write(self, children: list, effects, written, place: int, key) -> None:
+        leaves, structure = flatten(children, kept=self._place_of)
+        numbers = self._numbers
+        own = [numbers.get(id(leaf)) if type(leaf) is Traced else None for leaf in leaves]
+        views = [own_view(leaf, numbers) for leaf in leaves]
         weak = [type(leaf) is Traced and leaf.weak for leaf in leaves]
         written += [as_operand(self.builder, leaf) for leaf in leaves]
-
-        def apply(values: list) -> None:
-            final = [
-                host if host is not None else _python_number(value) if is_weak
-                else view.made(value) if view else value
-                for host, view, value, is_weak in zip(hosts, views, values, weak, strict=True)
-            ]  # fmt: skip
-            write(unflatten(structure, final))
-
-        change = Change(original, place, structure, hosts, weak)
-        effects.append(Effect(len(leaves), apply, None, change))
+        change = Change(place, key, structure, own, weak, views)
+        effects.append(Effect(len(leaves), change=change))
 
 
 def is_weak(value, type_: Type | None = None) -> bool:
@@ -444,35 +475,26 @@ def _python_number(value):
     return value if type(value) is Traced else value.item()
 
 
-def _cell_writer(host):
-    def write(values: list) -> None:
-        if type(host) is Traced:
-            layout.strides_of(host)  # worked out before its variable changes
-            assign(host, _as_traced(values[0]))
-        else:
-            np.copyto(host, values[0])
-
-    return write
+def _write_cell(host, value) -> None:
+    if type(host) is Traced:
+        layout.strides_of(host)  # worked out before its variable changes
+        assign(host, _as_traced(value))
+    else:
+        np.copyto(host, value)
 
 
-def _entry_writer(original, key):
-    def write(new: list) -> None:
-        if isinstance(original, dict):
-            original[key] = new[0]
-        else:
-            object.__setattr__(original, key, new[0])
-
-    return write
+def _set_entry(container, key, value) -> None:
+    if isinstance(container, dict):
+        container[key] = value
+    else:
+        object.__setattr__(container, key, value)
 
 
-def _entry_remover(original, key):
-    def remove(_: list) -> None:
-        if isinstance(original, dict):
-            del original[key]
-        else:
-            object.__delattr__(original, key)
-
-    return remove
+def _remove_entry(container, key) -> None:
+    if isinstance(container, dict):
+        del container[key]
+    else:
+        object.__delattr__(container, key)
 
 
 def run(plan: Plan, operands: list) -> list:

@@ -152,6 +152,15 @@ class Static:
         return repr(self.value)
 
 
+class Place:
+    """Stands in a structure for one of the containers given to `unflatten`, by its number."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int):
+        self.number = number
+
+
 def flatten(value, kept: dict[int, Any] | None = None) -> tuple[list, Any]:
     """The leaves of a tree, in order, and its structure (comparable, and for `unflatten`).
 
@@ -198,18 +207,19 @@ class _Structure:
         return f"{self.kind.__name__}({inside})"
 
 
-def unflatten(structure, leaves) -> Any:
-    """A tree of this structure with new leaves."""
+def unflatten(structure, leaves, containers=()) -> Any:
+    """A tree of this structure with new leaves, and with these containers at its `Place`s."""
     source = iter(leaves)
-    return _unflatten(structure, source)
+    return _unflatten(structure, source, containers)
 
 
-def _unflatten(structure, source):
+def _unflatten(structure, source, containers):
     if structure is LEAF:
         return next(source)
     if isinstance(structure, Static):
-        return structure.value
-    return structure.make([_unflatten(child, source) for child in structure.children])
+        value = structure.value
+        return containers[value.number] if type(value) is Place else value
+    return structure.make([_unflatten(child, source, containers) for child in structure.children])
 
 
 def paths(structure, root: str = "") -> list[str]:

@@ -66,18 +66,19 @@ class Ending:
                     self.writer.line(f"{place}[...] = {found[0].text}")
 
     def _write_change(self, change: Change, values: list[Fragment]) -> None:
-        place = self.signature.path_of(change.container)
+        container = self.call.containers[change.container]
+        place = self.signature.path_of(container)
         if place is None:
             self.writer.line("# an object that the function closes over changes too; not shown")
             return
-        entry = self._entry(change)
+        entry = _entry(container, change.key)
         if change.structure is None:
             self.writer.line(f"{place}.pop({quoted(change.key)})")
             return
         texts = []
-        for host, weak, made in zip(change.hosts, change.weak, values, strict=True):
-            if host is not None:
-                texts.append(self._place_of(host))
+        for own, weak, made in zip(change.own, change.weak, values, strict=True):
+            if own is not None:
+                texts.append(self.places[own])
             else:
                 texts.append(_as_python(made) if weak else made.text)
         items = change.structure.children if change.key is not None else None
@@ -87,24 +88,10 @@ class Ending:
             text = structure_text(change.structure, iter(texts))
         self.writer.line(f"{place}{entry} = {text}")
 
-    def _entry(self, change: Change) -> str:
-        if change.key is None:
-            return "[:]"
-        if isinstance(change.container, dict):
-            return f"[{quoted(change.key)}]"
-        return f".{change.key}"
-
-    def _place_of(self, host) -> str:
-        """How an array of the caller's is written."""
-        for operand, place in zip(self.call.operands, self.places, strict=True):
-            if operand is host:
-                return place
-        return "None"
-
     def _return(self) -> None:
         texts = [made.text for made in self.results[: self.call.count]]
-        for i, host in self.call.returned.items():
-            texts[i] = self._place_of(host)
+        for i, number in self.call.returned.items():
+            texts[i] = self.places[number]
         if texts or not isinstance(self.call.structure, Static):
             text = structure_text(self.call.structure, iter(texts), bare=True)
             if len(text) > WIDTH - 12:
@@ -112,6 +99,12 @@ class Ending:
             self.writer.line(f"return {text}")
         elif self.call.structure.value is not None:
             self.writer.line(f"return {structure_text(self.call.structure, iter(texts))}")
+
+
+def _entry(container, key) -> str:
+    if key is None:
+        return "[:]"
+    return f"[{quoted(key)}]" if isinstance(container, dict) else f".{key}"
 
 
 def _as_python(made: Fragment) -> str:
