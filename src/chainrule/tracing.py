@@ -18,6 +18,7 @@ from chainrule import errors
 from chainrule.compiled_code import refusal
 from chainrule.numpy import layout
 from chainrule.numpy.interception import dispatching_asarray
+from chainrule.program.at_hand import AtHand
 from chainrule.program.blas import one_thread
 from chainrule.program.displacement import largest, limit, samples
 from chainrule.program.evaluate import Plan
@@ -29,7 +30,6 @@ from chainrule.program.trace import (
     Builder,
     Traced,
     as_operand,
-    concrete_value,
     current,
     inline,
     operand,
@@ -56,6 +56,7 @@ class Call:
         self.containers: list = []  # the caller's lists, dicts and objects, as effects number them
         self.views: dict[int, OwnView] = {}  # results that are views of arguments
         self.weak: tuple[bool, ...] = ()  # results that are Python numbers
+        self.asked: dict[int, Any] = {}  # the leaves whose values the program depends on
         self.generator_states: tuple[int, ...] = ()  # operands that captured generators hold
 
     def active(self, wanted) -> tuple[bool, ...]:
@@ -159,18 +160,20 @@ def trace_call(
     concrete: bool = True,
     weak: Sequence[bool] | None = None,
     rows: Sequence[int | None] | None = None,
+    numbers: bool = False,
 ) -> Call:
     """Trace `f(*args, **kwargs)`.
 
     `active` holds the numbers of the argument leaves that derivatives will be taken by. With
     `types`, leaf i is traced as an abstract array of that type, without a value at hand, and as a
     Python number where `weak` says so (by default, where it is one of this type); it stands for a
-    row of the leaf along the axis that `rows` gives for it.
+    row of the leaf along the axis that `rows` gives for it. With `numbers`, the values of Python
+    numbers are at hand all the same; `Call.asked` tells which of them the program depends on.
     """
     name = getattr(f, "__name__", None) or type(f).__name__
-    concrete = concrete and _outer_is_concrete()
-    with Builder(name, concrete=concrete) as builder, dispatching_asarray(), collector_paused():
-        clones = Clones(builder, active, types, _parameter_names(f), weak, rows)
+    builder = Builder(name, at_hand=_values_at_hand(concrete, numbers))
+    with builder, dispatching_asarray(), collector_paused():
+        clones = Clones(builder, active, types, _parameter_names(f), weak, rows, numbers)
         new_args, new_kwargs = clones.make((args, kwargs))
         try:
             out = f(*new_args, **new_kwargs)
@@ -204,9 +207,12 @@ def _explained(error: Exception, builder: Builder) -> Exception:
     )
 
 
-def _outer_is_concrete() -> bool:
+def _values_at_hand(concrete: bool, numbers: bool) -> AtHand | None:
+    """What the new trace knows: everything, numbers only, no more than the outer one, or nothing"""
     outer = current()
-    return outer is None or outer.values is not None
+    if numbers or not concrete or outer is None:
+        return AtHand(by_reference=numbers) if numbers or concrete else None
+    return None if outer.at_hand is None else AtHand(outer.at_hand.by_reference)
 
 
 def _parameter_names(f) -> tuple[str, ...]:
@@ -234,7 +240,7 @@ def _finish(builder: Builder, clones: Clones, out, name: str) -> Call:
     program.name = name if name.isidentifier() else "f"
     give_names(program)
     operands = builder.captured_hosts() + clones.leaves
-    number_of = clones.numbers(len(captured))
+    number_of = clones.input_numbers(len(captured))
     returned = {
         i: number_of[id(leaf)]
         for i, leaf in enumerate(leaves)
@@ -246,6 +252,7 @@ def _finish(builder: Builder, clones: Clones, out, name: str) -> Call:
     call.views = {
         i: own for i, leaf in enumerate(leaves) if (own := own_view(leaf, number_of))
     }
+    call.asked = clones.asked()
     owned = {id(cell) for cell, _ in builder.owned.values()}
     call.generator_states = tuple(
         i for i, (_, _, cell) in enumerate(captured) if id(cell) in owned
@@ -281,10 +288,11 @@ class Clones:
     """Traced stand-ins for the caller's arguments, and what the function did to them."""
 
     def __init__(
-        self, builder: Builder, active, types, names: tuple[str, ...], weak=None, rows=None
-    ):
+        self, builder: Builder, active, types, names: tuple[str, ...], weak=None, rows=None,
+        numbers: bool = False,
+    ):  # fmt: skip
         self.builder, self.active, self.types, self.names = builder, active, types, names
-        self.weak, self.rows = weak, rows
+        self.weak, self.rows, self.numbers = weak, rows, numbers
         self.leaves: list = []  # the caller's leaves, in flattening order
         self.cells: list[tuple[Any, Traced, Any]] = []  # host, traced, its input variable
         self.number_of: dict[int, int] = {}  # traced argument that is an array -> leaf number
@@ -292,7 +300,7 @@ class Clones:
         self._clone_of: dict[int, Any] = {}
         self._place_of: dict[int, Place] = {}
         self._first_of: dict[int, Traced] = {}
-        self._numbers: dict[int, int] = {}  # as `numbers` gives them, once they are known
+        self._numbers: dict[int, int] = {}  # as `input_numbers` gives them, once they are known
 
     def make(self, args_kwargs: tuple[tuple, dict]):
         args, kwargs = args_kwargs
@@ -340,6 +348,8 @@ class Clones:
                 self.types[number], _identifier(name), weak=weak, active=active
             )
             made.boxed = isinstance(value, np.ndarray) and not value.ndim
+            if self.numbers and _is_number(value):
+                self.builder.note_number(made, value)
         elif type(value) is Traced:
             made = self._outer_leaf(value, number, name)
         else:
@@ -355,10 +365,10 @@ class Clones:
             self.builder.strides[made._var] = layout.strides_without(value, row)
 
     def _outer_leaf(self, value: Traced, number: int, name) -> Traced:
-        at_hand = concrete_value(value) if self.builder.values is not None else None
         made = self.builder.input(
-            value.type, _identifier(name), at_hand, value.weak, number in self.active
+            value.type, _identifier(name), None, value.weak, number in self.active
         )
+        self.builder.take_from(made, value)
         made.active = made.active or value.active
         made.boxed = value.boxed
         return made
@@ -372,10 +382,10 @@ class Clones:
             refuse_subclass(value)
         weak = type(value) in (int, float, complex)
         type_ = type_of(value)
-        made = self.builder.input(
-            type_, _identifier(name), type_.dtype.type(value) if weak else value, weak,
-            number in self.active,
-        )  # fmt: skip
+        at_hand = type_.dtype.type(value) if weak else value
+        if isinstance(value, np.ndarray) and self.builder.by_reference:
+            at_hand = None  # what it holds may be another thing in the next call
+        made = self.builder.input(type_, _identifier(name), at_hand, weak, number in self.active)
         made.boxed = isinstance(value, np.ndarray) and not value.ndim
         return made
 
@@ -392,6 +402,15 @@ class Clones:
             for cell in group:
                 layout.strides_of(cell)  # worked out before a write to another of the group
 
+    def asked(self) -> dict[int, Any]:
+        """The leaves whose values were asked for, and these values."""
+        at_hand = self.builder.at_hand
+        if at_hand is None or not at_hand.asked:
+            return {}
+        return {
+            n: self.leaves[n] for n, (_, _, var) in enumerate(self.cells) if var in at_hand.asked
+        }
+
     def holders(self) -> list[Holder]:
         """The caller's arrays, each once, and which of them the function wrote."""
         found: dict[int, Holder] = {}
@@ -401,14 +420,14 @@ class Clones:
                 found[id(host)] = Holder(host, what, operand(self.builder, cell) is not var)
         return list(found.values())
 
-    def numbers(self, leading: int) -> dict[int, int]:
+    def input_numbers(self, leading: int) -> dict[int, int]:
         """The program's input number of each traced argument that is an array."""
         return {key: leading + number for key, number in self.number_of.items()}
 
     def effects(self, leading: int) -> tuple[list[Effect], list]:
         """What was written: effects, and the operands whose values they take, in order."""
         effects: list[Effect] = []
-        self._numbers = self.numbers(leading)
+        self._numbers = self.input_numbers(leading)
         written: list = []
         replaced = self._replaced_attributes()
         for number, (_, cell, var) in enumerate(self.cells):
@@ -465,6 +484,14 @@ def is_weak(value, type_: Type | None = None) -> bool:
     if type(value) is Traced:
         return value.weak and (type_ is None or value.type is type_)
     return type(value) in (int, float, complex) and (type_ is None or type_of(value) is type_)
+
+
+def _is_number(value) -> bool:
+    """Whether a leaf is a number whose value a compiled function may go by: a Python number, or
+    a whole number or bool of NumPy."""
+    if type(value) is Traced or isinstance(value, np.ndarray):
+        return False
+    return not isinstance(value, np.generic) or value.dtype.kind in "iub"
 
 
 def _identifier(name: str | None) -> str | None:

@@ -283,7 +283,7 @@ def _of_input(builder: Builder, var: Operand) -> Strides:
     for captured, host, _ in builder.captured:
         if captured is var:
             return strides_of(host) if type(host) is Traced else _of_array(host)
-    return _of_array(builder.values.get(var) if builder.values is not None else None)
+    return _of_array(builder.at_hand.known.get(var) if builder.at_hand is not None else None)
 
 
 def strides_without(value, axis: int | None) -> Strides:

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.program.at_hand import add_line
 from chainrule.program.cost import subprograms
 from chainrule.program.displacement import affected_outputs
 from chainrule.program.liveness import last_uses
 from chainrule.program.program import Equation, Program, Var
-from chainrule.program.trace import add_line
 
 
 class Plan:

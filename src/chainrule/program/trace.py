@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule import errors
+from chainrule.program.at_hand import AtHand
 from chainrule.program.captured import CapturedArrays
 from chainrule.program.names import suggest_name
 from chainrule.program.program import Equation, Literal, Operand, Program, Var, literal
@@ -103,7 +104,7 @@ _PYTHON_SCALARS = {"b": bool, "i": int, "u": int, "f": float, "c": complex}
 class Builder:
     """Collects the equations of one program while a function is traced or a rule is run."""
 
-    def __init__(self, name: str = "f", concrete: bool = False, reuse: bool = False):
+    def __init__(self, name: str = "f", at_hand: AtHand | None = None, reuse: bool = False):
         self.name = name
         self.parent: Builder | None = None
         self.inputs: list[Var] = []
@@ -111,7 +112,7 @@ class Builder:
         self.captured: list[tuple[Var, Any, Traced]] = []  # variable, host value, traced value
         self.line: Any = None  # set by transformations: derived equations inherit their line
         self.lines_from_user = True
-        self.values: dict[Operand, Any] | None = {} if concrete else None
+        self.at_hand = at_hand
         self.open = False
         self.aliases: dict[int, list[Traced]] = {}  # arguments that are one and the same array
         self.cells: dict[int, tuple[Any, str]] = {}  # traced cell -> captured object, attribute
@@ -143,14 +144,14 @@ class Builder:
             held.clear()
         for table in (self.aliases, self.cells, self.owned, self._adopted, self._maker):
             table.clear()
-        self.values = self._memo = None
+        self.at_hand = self._memo = None
 
     def input(self, type: Type, name=None, value=None, weak=False, active=False) -> Traced:
         """A new input of the program; `value` is its value at hand, where there is one."""
         var = Var(type, name)
         self.inputs.append(var)
-        if value is not None and self.values is not None:
-            self.values[var] = value
+        if value is not None and self.at_hand is not None:
+            self.at_hand.known[var] = value
         return Traced(self, var, weak, active and type.inexact)
 
     def capture(self, host) -> Traced:
@@ -205,11 +206,37 @@ class Builder:
         """The value at hand of a variable, computed on demand, or None where there is none."""
         if var.is_literal:
             return var.value
-        if self.values is None:
-            return None
-        if var not in self.values:
-            self._compute(var)
-        return self.values.get(var)
+        return None if self.at_hand is None else self.at_hand.value(self, var)
+
+    def has_value(self, var: Operand) -> bool:
+        """Whether there is a value at hand."""
+        return var.is_literal or (self.at_hand is not None and self.at_hand.has(self, var))
+
+    @property
+    def by_reference(self) -> bool:
+        """Whether the content of arrays may change between runs of the program."""
+        return self.at_hand is not None and self.at_hand.by_reference
+
+    def note_number(self, made: Traced, value) -> None:
+        """Let an input have the value of a number, whose use is noted."""
+        if self.at_hand is not None and not made._var.is_literal:
+            self.at_hand.numbers[made._var] = made.type.dtype.type(value)
+
+    def take_from(self, made: Traced, outer: Traced) -> None:
+        """Let an input have the value of a traced value of an outer trace, where it has one."""
+        if self.at_hand is not None and not made._var.is_literal:
+            self.at_hand.outer[made._var] = _place(outer)
+
+    def source(self, var: Var):
+        """Where an input has its value from: an array, or (builder, variable) of an outer trace."""
+        assert self.at_hand is not None
+        if var in self.at_hand.outer:
+            return self.at_hand.outer[var]
+        for captured, host, _ in self.captured:
+            if captured is var:
+                outer = type(host) is Traced
+                return _place(host) if outer else self.arrays.as_captured(host)
+        return None
 
     def maker(self, var: Operand) -> Equation | None:
         """The equation that made a variable; None for an input."""
@@ -219,35 +246,6 @@ class Builder:
                     self._maker[out] = equation
             self._indexed = len(self.equations)
         return self._maker.get(var)
-
-    def _compute(self, wanted: Var) -> None:
-        self.maker(wanted)
-        self._bind_captured()
-        values, pending = self.values, [wanted]
-        assert values is not None
-        with np.errstate(all="ignore"):
-            while pending:
-                var = pending[-1]
-                equation = self._maker.get(var)
-                if var in values or equation is None:
-                    pending.pop()
-                    continue
-                missing = [x for x in equation.inputs if not x.is_literal and x not in values]
-                if missing:
-                    if any(x not in self._maker for x in missing):
-                        return  # depends on an input without a value at hand
-                    pending.extend(missing)
-                    continue
-                run_equation(equation, values)
-                pending.pop()
-
-    def _bind_captured(self) -> None:
-        for var, host, _ in self.captured:
-            if self.values is not None and var not in self.values:
-                is_outer = type(host) is Traced
-                value = concrete_value(host) if is_outer else self.arrays.as_captured(host)
-                if value is not None:
-                    self.values[var] = value
 
     def captured_hosts(self) -> list:
         """The captured arrays (as they were when captured) and outer traced values, in order."""
@@ -261,27 +259,6 @@ class Builder:
         captured = [var for var, _, _ in self.captured]
         hosts = self.captured_hosts()
         return Program(self.inputs, self.equations, outputs, captured, hosts, self.name)
-
-
-def run_equation(equation: Equation, values: dict) -> None:
-    """Evaluate one equation on NumPy, into `values`."""
-    arguments = [x.value if x.is_literal else values[x] for x in equation.inputs]
-    try:
-        results = equation.op.evaluate(*arguments, **equation.params)
-    except Exception as error:
-        raise add_line(error, equation) from None
-    if len(equation.outputs) == 1:
-        values[equation.outputs[0]] = results
-    else:
-        values.update(zip(equation.outputs, results, strict=True))
-
-
-def add_line(error: Exception, equation: Equation) -> Exception:
-    """The error with a note that names the user's line and the operation."""
-    where = equation.where
-    if where and not any(where in note for note in getattr(error, "__notes__", ())):
-        error.add_note(f"  in {equation.op.name}, at {where}")
-    return error
 
 
 def current() -> Builder | None:
@@ -310,8 +287,21 @@ def is_traced(value) -> bool:
 
 def concrete_value(traced: Traced):
     """The value at hand of a traced value, or None."""
+    builder, var = _place(traced)
+    return builder.value(var)
+
+
+def _place(traced: Traced) -> tuple[Builder, Operand]:
+    """The builder and the variable in which a traced value is now."""
     var = operand(traced.builder, traced) if traced._view is not None else traced._var
-    return traced.builder.value(var)
+    return traced.builder, var
+
+
+def inputs_without_value(traced: Traced) -> list[str]:
+    """The names of the inputs without a value at hand that a traced value depends on."""
+    builder, var = _place(traced)
+    at_hand = AtHand() if builder.at_hand is None else builder.at_hand
+    return at_hand.without(builder, var)
 
 
 def raise_leaked(traced: Traced) -> None:
