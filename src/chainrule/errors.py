@@ -82,6 +82,11 @@ class InvalidProgram(ChainruleError, ValueError):
     """A Program breaks a rule of the language; raised by `Program.validate()`."""
 
 
+class RewriteLoop(ChainruleError, RuntimeError):
+    """Rewrites of `simplify` undo each other without end: a mistake in chainrule, which names them.
+    """
+
+
 class ParseError(ChainruleError, ValueError):
     """Text that is not a printed Program."""
 

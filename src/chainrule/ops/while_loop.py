@@ -207,7 +207,7 @@ def _repeat_evaluate(steps, *inputs, known, moving, known_constants, linear_cons
     return carry[0] if len(carry) == 1 else tuple(carry)
 
 
-def _repeat_as_while(steps, inputs, params):
+def repeat_as_while(steps, inputs, params):
     """The same computation as a while loop: for the derivatives by what does not move."""
     known, moving = params["known"], params["moving"]
     fixed, state, lin_fixed, carry = _repeat_parts(
@@ -259,7 +259,7 @@ def _repeat_forward(equation, inputs, tangents, forward):
     """Differentiate the equivalent while loop."""
     types = [x.type for x in equation.inputs]
     program, captured = closed_program(
-        "repeat", types, lambda *v: _repeat_as_while(v[0], v[1:], equation.params)
+        "repeat", types, lambda *v: repeat_as_while(v[0], v[1:], equation.params)
     )
     assert not captured
     active = tuple(t is not None for t in tangents)
@@ -476,7 +476,7 @@ def _spread(lanes, like):
 def _repeat_batch(equation, size, inputs, mask, batch):
     types = [x.type for x in equation.inputs]
     program, _ = closed_program(
-        "repeat", types, lambda *v: _repeat_as_while(v[0], v[1:], equation.params)
+        "repeat", types, lambda *v: repeat_as_while(v[0], v[1:], equation.params)
     )
     wide, marks = batch(program, size, tuple(mask))
     return inline(wide, inputs), marks

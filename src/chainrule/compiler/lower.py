@@ -1,0 +1,117 @@
+"""Lower: composite operations written out in core ones, for the compiler alone.
+
+softmax, logsumexp, norm, xlogy and the like become the few operations that they are made of, so
+that they are fused with what stands around them. A checkpoint becomes its program behind a barrier:
+what it computes again is not merged with the first run (see `remove_barriers`). A custom function
+becomes its program: its derivative rule has been used by then. `repeat` becomes a while loop.
+
+Each is a function of traced values, as the rules of derivatives are; it gives the operation's value
+to a few units in the last place, and the same special values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from itertools import count
+from typing import Any
+
+from chainrule.compiler.lower_elementwise import ELEMENTWISE
+from chainrule.compiler.lower_reductions import REDUCTIONS
+from chainrule.ops.control import as_tuple
+from chainrule.ops.select import barrier
+from chainrule.ops.while_loop import repeat_as_while
+from chainrule.program.program import Equation, Operand, Program, map_subprograms
+from chainrule.program.trace import Builder, Traced, as_operand, inline
+
+
+def _checkpoint(tokens: Iterator[int], *operands, program: Program):
+    token = next(tokens)
+    behind = [barrier(x, token=token) if type(x) is Traced else x for x in operands]
+    return inline(program, behind)
+
+
+def _custom(tokens, *operands, program: Program, forward, reverse, transposed):
+    return inline(program, list(operands))
+
+
+def _custom_linear(tokens, *operands, fixed, forward, reverse, transposed):
+    return inline(forward if forward is not None else transposed, list(operands))
+
+
+def _repeat(tokens, steps, *inputs, **params):
+    return repeat_as_while(steps, inputs, params)
+
+
+_CONTROL: dict[str, Callable] = {
+    "checkpoint": _checkpoint, "custom": _custom, "custom_linear": _custom_linear,
+    "repeat": _repeat,
+}  # fmt: skip
+LOWERINGS: dict[str, Callable] = {**REDUCTIONS, **ELEMENTWISE}
+
+
+def lower(program: Program, keep: Collection[str] = ()) -> Program:
+    """The program with composite operations written out, sub-programs too, but those in `keep`."""
+    table = {name: rule for name, rule in LOWERINGS.items() if name not in keep}
+    control = {name: rule for name, rule in _CONTROL.items() if name not in keep}
+    return _Lowering(table, control).program(program)
+
+
+class _Lowering:
+    """The sub-programs lowered so far, and the tokens of the barriers."""
+
+    def __init__(self, table: dict[str, Callable], control: dict[str, Callable]):
+        self.table, self.control = table, control
+        self.tokens = count()
+        self.done: dict[int, tuple[Program, Program]] = {}
+
+    def program(self, program: Program) -> Program:
+        found = self.done.get(id(program))
+        if found is None:
+            found = self.done[id(program)] = (program, self._lowered(program))
+        return found[1]
+
+    def _lowered(self, program: Program) -> Program:
+        env: dict[Operand, Operand] = {}
+        with Builder(program.name) as builder:
+            builder.lines_from_user = False
+            for equation in program.equations:
+                self._equation(builder, equation, env)
+            equations = builder.equations
+        if all(a is b for a, b in zip(equations, program.equations, strict=False)):
+            return program
+        return Program(
+            program.inputs, equations, [env.get(o, o) for o in program.outputs], program.captured,
+            program.captured_values, program.name,
+        )  # fmt: skip
+
+    def _equation(self, builder: Builder, equation: Equation, env: dict) -> None:
+        """Record one equation as it is, or what it is made of."""
+        inputs = tuple([env.get(x, x) for x in equation.inputs])
+        params = equation.params
+        if params:
+            params = map_subprograms(equation, self.program)
+            if all(a is b for a, b in zip(params.values(), equation.params.values(), strict=True)):
+                params = equation.params
+        builder.line = equation.line
+        made = self._written_out(builder, equation, inputs, params)
+        if made is None:
+            if inputs != equation.inputs or params is not equation.params:
+                equation = Equation(equation.op, inputs, params, equation.outputs, equation.line)
+            builder.equations.append(equation)
+            return
+        for var, value in zip(equation.outputs, as_tuple(made), strict=True):
+            out = env[var] = as_operand(builder, value)
+            if not out.is_literal and out.name is None:
+                out.name = var.name
+
+    def _written_out(self, builder: Builder, equation: Equation, inputs, params) -> Any:
+        name = equation.op.name
+        rule, control = self.table.get(name), self.control.get(name)
+        if rule is None and control is None:
+            return None
+        values = [x.value if x.is_literal else Traced(builder, x) for x in inputs]
+        if control is not None:
+            return tuple(control(self.tokens, *values, **params))
+        assert rule is not None
+        made = rule(*values, **params)
+        return None if made is NotImplemented else made
