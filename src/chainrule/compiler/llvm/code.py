@@ -297,6 +297,9 @@ class Code:
             if index == 0:
                 return pointer
             return self.emit(POINTER, f"getelementptr i8, {pointer}, i64 {index * size}")
+        if size < 0:
+            index = self.binary("mul", index, constant(I64, size))
+            return self.emit(POINTER, f"getelementptr i8, {pointer}, {index}")
         return self.emit(POINTER, f"getelementptr [{size} x i8], {pointer}, {index}")
 
     # --- indices ----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ partial results a second phase joins pairwise.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -55,6 +56,7 @@ _COMBINE = {
 }  # fmt: skip
 
 
+@lru_cache(maxsize=1024)
 def emit_loop(spec: LoopSpec) -> Kernel:
     """The kernel of a loop spec."""
     spec = normalised(spec)

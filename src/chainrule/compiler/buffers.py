@@ -1,0 +1,210 @@
+"""Which memory every array of a region gets: taken over, in place, or in the arena.
+
+When all steps are known, so is the last step that reads each root. A step that allows it writes
+over an array that dies there; an output is made in the output's own memory, or in that of the
+argument which it updates; what remains gets a place in the arena, shared by roots that do not live
+at the same time (first fit).
+"""
+
+from __future__ import annotations
+
+
+
+from chainrule.compiler.layout import contiguous
+from chainrule.compiler.schedule import Schedule
+from chainrule.compiler.steps import Control, Group, Keep, Ref, Root, Step
+from chainrule.program.program import Operand
+
+_ALIGN = 64
+
+
+class Buffers:
+    """The memory of one schedule: every root gets its `place`; `arena` is the size in bytes.
+
+    `owned` says that the memory of written inputs is the region's own (a loop's carry), so that
+    it may be written before the last step that can fail.
+    """
+
+    def __init__(self, schedule: Schedule, owned: bool):
+        self.schedule, self.owned = schedule, owned
+        self.steps: list[Step] = schedule.steps
+        self.written = schedule.written
+        self.claims: dict[Root, tuple[str, int]] = {}
+        self.targets = {schedule.program.inputs[i]: i for i in self.written.values()}
+        self.outputs = [self._output(k, o) for k, o in enumerate(schedule.program.outputs)]
+        for step in self.steps:
+            step.prepare()
+        self._find_uses()
+        self.last_fallible = max([s.number for s in self.steps if s.fallible()], default=-1)
+        for step in self.steps:
+            for root in dict.fromkeys(step.writes()):
+                self._settle(step, root)
+        self._place_claims()
+        self._finish_outputs()
+        self.arena = self._arrange()
+
+    # --- outputs ----------------------------------------------------------------------------------
+
+    def _output(self, k: int, var: Operand):
+        """The array or number of an output; a claim on the memory it belongs in."""
+        schedule = self.schedule
+        known = schedule.constant(var)
+        if known is not None:
+            return known
+        ref = schedule.array(var)
+        target = ("input", self.written[k]) if k in self.written else ("output", k)
+        if ref.whole and ref.root.place is None and ref.root not in self.claims:
+            self.claims[ref.root] = target
+        return ref
+
+    def _finish_outputs(self) -> None:
+        """Copies, at the end, of the outputs that are not where they belong."""
+        late: list[tuple[object, Ref]] = []
+        for k, (var, value) in enumerate(
+            zip(self.schedule.program.outputs, self.outputs, strict=True)
+        ):
+            place = ("input", self.written[k]) if k in self.written else ("output", k)
+            if isinstance(value, Ref) and value.whole and value.root.final.place == place:
+                continue
+            target = Ref(Root(var.type.nbytes, place), var.type, contiguous(var.type.shape))
+            late.append((self._safe(value, place), target))
+        for source, target in late:
+            self._copy(source, target)
+
+    def _safe(self, value, place):
+        """The value, or a copy of it where an output's copy may be written over it before."""
+        if not isinstance(value, Ref):
+            return value
+        where = value.root.final.place
+        if where is None or where[0] != "input" or where[1] not in self.written.values():
+            return value
+        if where == place and value.contiguous and value.lie.offset == 0:
+            return value
+        target = Ref(Root(value.type.nbytes), value.type, contiguous(value.type.shape))
+        self._copy(value, target)
+        return target
+
+    def _copy(self, source, target: Ref) -> None:
+        number = len(self.steps)
+        self.steps.append(Group(number, None, target.type.shape, copies=[(source, target)]))
+        self.steps[-1].prepare()
+        if isinstance(source, Ref):
+            root = source.root.final
+            self.last_use[root] = number
+        root = target.root
+        self.first_use.setdefault(root, number)
+        self.last_use[root] = number
+
+    # --- lifetimes --------------------------------------------------------------------------------
+
+    def _find_uses(self) -> None:
+        self.last_use: dict[Root, int] = {}
+        self.first_use: dict[Root, int] = {}
+        for step in self.steps:
+            for ref in step.reads():
+                self.last_use[ref.root] = step.number
+            for root in step.writes():
+                self.first_use.setdefault(root, step.number)
+                self.last_use[root] = step.number
+        for value in self.outputs:
+            if isinstance(value, Ref):
+                self.last_use[value.root] = len(self.steps)
+
+    def _settle(self, step: Step, root: Root) -> None:
+        """Give a root that this step makes the memory of one that dies here, where that is right."""
+        if root.place is not None or root.into is not None or self.first_use[root] != step.number:
+            return
+        claim = self.claims.get(root)
+        for source in dict.fromkeys(ref.root.final for ref in step.reads()):
+            if self._can_take(step, root, source, claim):
+                self._take(root, source, claim)
+                return
+        if claim is not None and claim[0] == "input":
+            self._claim_target(step, root, claim)
+
+    def _can_take(self, step: Step, root: Root, source: Root, claim) -> bool:
+        if source is root or source.nbytes != root.nbytes or self._read_after(source, step.number):
+            return False
+        sources = {ref.root for ref in step.reads() if ref.root.final is source}
+        if not all(step.may_share(root, s) for s in sources):
+            return False
+        if source.place is None:
+            return self._claims_agree(claim, self.claims.get(source))
+        if source.place[0] != "input" or source.place[1] not in self.written.values():
+            return False
+        if claim != source.place and not isinstance(step, Keep):
+            return False
+        return self._may_overwrite(root)
+
+    def _claims_agree(self, mine, theirs) -> bool:
+        return theirs is None or mine is None or mine == theirs
+
+    def _may_overwrite(self, root: Root) -> bool:
+        """Whether an argument's memory may be written by the steps that write this root."""
+        if self.owned:
+            return True
+        writers = [s for s in self.steps if root in s.writes()]
+        return all(
+            s.number >= self.last_fallible and not (isinstance(s, Control) and s.fallible())
+            for s in writers
+        )
+
+    def _take(self, root: Root, source: Root, claim) -> None:
+        root.into = source
+        self.last_use[source] = max(self.last_use[source], self.last_use[root])
+        if source.place is None and claim is not None:
+            self.claims[source] = claim
+
+    def _read_after(self, root: Root, number: int) -> bool:
+        return self.last_use.get(root, -1) > number
+
+    def _claim_target(self, step: Step, root: Root, claim) -> None:
+        """An argument's memory for a root that updates it, if nobody reads it from here on."""
+        target = self._input_root(claim[1])
+        if target is None:
+            return
+        reads_it = any(ref.root.final is target for ref in step.reads())
+        if reads_it or self._read_after(target, step.number) or not self._may_overwrite(root):
+            return
+        root.into = target
+        self.last_use[target] = max(self.last_use.get(target, -1), self.last_use[root])
+
+    def _input_root(self, number: int) -> Root | None:
+        ref = self.schedule.refs.get(self.schedule.program.inputs[number])
+        return ref.root if ref is not None and ref.whole else None
+
+    def _place_claims(self) -> None:
+        """Outputs are made in their own memory."""
+        for root, claim in self.claims.items():
+            if root.into is None and root.place is None and claim[0] == "output":
+                root.place = claim
+
+    # --- the arena --------------------------------------------------------------------------------
+
+    def _arrange(self) -> int:
+        """Offsets for the roots that have no memory yet; the size of the arena."""
+        roots = [r for r in self.first_use if r.into is None and r.place is None]
+        roots.sort(key=lambda r: (self.first_use[r], -r.nbytes))
+        living: list[tuple[int, int, int]] = []  # offset, end, last use
+        size = 0
+        for root in roots:
+            now = self.first_use[root]
+            living = [entry for entry in living if entry[2] >= now]
+            offset = _first_fit(living, root.nbytes)
+            root.place = ("arena", offset)
+            end = offset + -(-max(root.nbytes, 1) // _ALIGN) * _ALIGN
+            living.append((offset, end, self.last_use[root]))
+            size = max(size, end)
+        return size
+
+
+def _first_fit(living: list[tuple[int, int, int]], nbytes: int) -> int:
+    """The lowest offset at which so many bytes are free."""
+    offset = 0
+    for start, end, _ in sorted(living):
+        if start - offset >= nbytes:
+            return offset
+        offset = max(offset, end)
+    return offset
+
+

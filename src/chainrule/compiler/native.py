@@ -1,0 +1,166 @@
+"""A compiled program: built once, run on arrays of exactly its input types.
+
+Where the native code reports a failure (an index out of range, a singular matrix, an exception on
+the evaluator) the call is made again on the evaluator, which raises the error or gives the result.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import threading
+import weakref
+
+import numpy as np
+
+from chainrule.compiler import externals
+from chainrule.compiler.layout import contiguous
+from chainrule.compiler.machine_code import Loaded, object_code
+from chainrule.compiler.region import Module, Region, Writer
+from chainrule.compiler.steps import Host, Ref
+from chainrule.compiler.threads import runtime_pointers
+from chainrule.program.displacement import affected_outputs
+from chainrule.program.evaluate import Plan, plan
+from chainrule.program.liveness import remove_dead
+from chainrule.program.program import Program
+
+_MAIN = ctypes.CFUNCTYPE(
+    ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
+)
+_HOST = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
+_tokens = itertools.count(1)
+_alive: weakref.WeakValueDictionary[int, Native] = weakref.WeakValueDictionary()
+
+
+class Native:
+    """A program as native code.
+
+    `run(values)` takes one C-contiguous array or scalar per input, of exactly its type, and gives
+    the outputs; None for those that `written` maps to an input whose memory they update in place.
+    """
+
+    def __init__(self, program: Program, written: dict[int, int], ir: str, region: Region,
+                 module: Module):  # fmt: skip
+        self.program, self.written, self.ir, self.region = program, written, ir, region
+        self.sites = module.sites
+        self.arena_bytes = region.arena
+        self.loaded = Loaded(object_code(ir))
+        self.address = self.loaded.address("main")
+        self._main = _MAIN(self.address)
+        self._token = next(_tokens)
+        self._arenas = threading.local()
+        _alive[self._token] = self
+        parallel, pool = runtime_pointers()
+        slots = [parallel, pool, _host_address(), self._token]
+        slots += [externals.address(name) for name in module.externals]
+        self._runtime = (ctypes.c_void_p * len(slots))(*slots)
+        self.runtime = ctypes.addressof(self._runtime)
+
+    def _arena(self) -> int:
+        """The start of memory that belongs to this thread's calls."""
+        found = getattr(self._arenas, "memory", None)
+        if found is None:
+            found = self._arenas.memory = np.empty(self.arena_bytes + 64, np.uint8)
+        return -(-found.ctypes.data // 64) * 64
+
+    def run(self, values: list) -> list:
+        """The outputs of one call."""
+        arrays = [np.asarray(v) for v in values]
+        outputs: list = [
+            None if k in self.written else np.empty(t.shape, t.dtype)
+            for k, t in enumerate(self.program.out_types)
+        ]
+        inputs = (ctypes.c_void_p * (len(arrays) + 1))(*[a.ctypes.data for a in arrays])
+        places = (ctypes.c_void_p * (len(outputs) + 1))(
+            *[None if o is None else o.ctypes.data for o in outputs]
+        )
+        failed = self._main(
+            ctypes.addressof(inputs), ctypes.addressof(places), self._arena(), self.runtime
+        )
+        if failed:
+            return self.run_again(arrays)
+        return [o[()] if o is not None and not o.ndim else o for o in outputs]
+
+    def run_again(self, arrays: list) -> list:
+        """The call on the evaluator, with the outputs written where they belong."""
+        outputs = plan(self.program).run(arrays)
+        for k, i in self.written.items():
+            np.copyto(arrays[i], outputs[k])
+            outputs[k] = None
+        return outputs
+
+
+class Evaluated:
+    """A program that stays on the evaluator as a whole, behind the same interface."""
+
+    def __init__(self, program: Program, written: dict[int, int], reason: str):
+        from chainrule.tracing import run
+
+        self.program, self.written, self.reason = program, written, reason
+        self._plan, self._run = Plan(program), run
+
+    def run(self, values: list) -> list:
+        outputs = self._run(self._plan, list(values))
+        for k, i in self.written.items():
+            np.copyto(values[i], outputs[k])
+            outputs[k] = None
+        return outputs
+
+
+def build(program: Program, written: dict[int, int], check: str | None = None):
+    """The native form of a closed program; `written` maps outputs to the inputs they update."""
+    if affected_outputs(program):
+        return Evaluated(program, written, "limits at equal eigenvalues")
+    prepared = remove_dead(program)
+    layouts = [(t.nbytes, contiguous(t.shape)) for t in prepared.in_types]
+    region = Region(prepared, layouts, written, False)
+    module = Module()
+    ir = Writer(module).main(region)
+    return Native(program, written, ir, region, module)
+
+
+# --- equations on the evaluator -------------------------------------------------------------------
+
+
+def _host(token: int, site: int, table: int) -> int:
+    try:
+        native = _alive[token]
+        _run_site(native.sites[site], table)
+        return 0
+    except BaseException:  # reported to the compiled code; the call is made again and raises it
+        return 1
+
+
+def _run_site(step: Host, table: int) -> None:
+    equation = step.equation
+    assert equation is not None
+    refs = [*step.reads(), *step.outputs]
+    pointers = (ctypes.c_void_p * len(refs)).from_address(table)
+    arrays = iter([_array(r, p) for r, p in zip(refs, pointers, strict=True)])
+    inputs = [next(arrays) if isinstance(x, Ref) else x for x in step.inputs]
+    with np.errstate(all="ignore"):
+        found = equation.op.evaluate(*[_scalar(x) for x in inputs], **equation.params)
+    results = found if len(equation.outputs) > 1 else (found,)
+    for out, value in zip(arrays, results, strict=True):
+        np.copyto(out, value)
+
+
+def _array(ref: Ref, pointer: int | None) -> np.ndarray:
+    type_ = ref.type
+    if not type_.size:
+        return np.empty(type_.shape, type_.dtype)
+    memory = (ctypes.c_char * type_.nbytes).from_address(pointer)
+    return np.frombuffer(memory, type_.dtype).reshape(type_.shape)
+
+
+def _scalar(x):
+    return x[()] if isinstance(x, np.ndarray) and not x.ndim else x
+
+
+_callback = _HOST(_host)
+
+
+def _host_address() -> int:
+    address = ctypes.cast(_callback, ctypes.c_void_p).value
+    assert address is not None
+    return address

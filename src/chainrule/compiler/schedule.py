@@ -1,0 +1,513 @@
+"""From equations to steps: which operations become one loop kernel, what is a view, what is stored.
+
+Equations come in the order of `order.ordered`. An elementwise operation joins the latest kernel
+over its shape that runs after everything it needs; its value stays in registers unless something
+outside of the kernel reads it. A reduction joins the kernel that makes its operand. Views cost
+nothing. The rest is a step of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.compiler.emitters import EMITTERS
+from chainrule.compiler.kernel import Kernel, Place, Site, contiguous_place
+from chainrule.compiler.layout import STATIC_VIEWS, Lie, contiguous, sliced, viewed
+from chainrule.compiler.llvm.elementwise import Operation, is_native
+from chainrule.compiler.order import ordered
+from chainrule.compiler.steps import (
+    Control,
+    Group,
+    Host,
+    Keep,
+    Native,
+    Operandlike,
+    Point,
+    Pointer,
+    Ref,
+    Root,
+    Step,
+    Write,
+    new_root,
+)
+from chainrule.program.program import Equation, Operand, Program, Var
+from chainrule.program.types import Type, array_type
+
+_MOST_NODES = 128  # in one kernel; straight-line scalar code may be longer
+_MOST_SCALARS = 600
+_SMALL = 2048  # elements: kernels over so little are joined even if they share nothing
+_REDUCTIONS = {"sum": "sum", "prod": "prod", "max": "max", "min": "min", "all": "all", "any": "any"}
+
+
+class Schedule:
+    """The steps of one program, being made; `layouts` are how its inputs lie, or constants."""
+
+    def __init__(self, program: Program, layouts: list, written: dict[int, int], make_region):
+        self.program, self.written = program, written
+        self.make_region: Callable = make_region
+        self.steps: list[Step] = []
+        self.refs: dict[Var, Ref] = {}
+        self.constants: dict[Operand, np.generic] = {}
+        self.group_of: dict[Var, Group] = {}  # values that are in registers only
+        self.by_domain: dict[tuple[int, ...], list[Group]] = {}
+        self.rewritten = _rewritten(program)
+        for i, (var, layout) in enumerate(zip(program.inputs, layouts, strict=True)):
+            if isinstance(layout, np.generic):
+                self.constants[var] = layout
+            else:
+                self.refs[var] = Ref(Root(layout[0], ("input", i)), var.type, layout[1])
+        for equation in ordered(program, written):
+            self._add(equation)
+
+    def _append(self, step: Step) -> Any:
+        self.steps.append(step)
+        return step
+
+    @property
+    def next(self) -> int:
+        return len(self.steps)
+
+    # --- operands ---------------------------------------------------------------------------------
+
+    def constant(self, x: Operand) -> np.generic | None:
+        """The number that an operand is everywhere, where it is one."""
+        return x.value if x.is_literal else self.constants.get(x)
+
+    def array(self, x: Operand) -> Ref:
+        """The array of an operand, stored if it is not yet."""
+        if not x.is_literal and x in self.refs:
+            return self.refs[x]
+        known = self.constant(x)
+        if known is not None:
+            return self._filled(x, known)
+        assert not x.is_literal
+        group = self.group_of.pop(x)
+        group.stores[x] = self.refs[x] = new_root(x.type, group.number)
+        return self.refs[x]
+
+    def _filled(self, x: Operand, value: np.generic) -> Ref:
+        ref = new_root(x.type, self.next)
+        self._append(Group(self.next, None, x.type.shape, copies=[(value, ref)]))
+        if not x.is_literal:
+            self.refs[x] = ref
+        return ref
+
+    def contiguous(self, x: Operand) -> Ref:
+        """The array of an operand, copied if it does not lie in C order."""
+        ref = self.array(x)
+        return ref if ref.contiguous else self.copied(ref)
+
+    def copied(self, source: Operandlike, type_: Type | None = None) -> Ref:
+        """A copy in memory of its own."""
+        type_ = source.type if isinstance(source, Ref) else type_
+        assert type_ is not None
+        target = new_root(type_, self.next)
+        self._append(Group(self.next, None, type_.shape, copies=[(source, target)]))
+        return target
+
+    def operandlike(self, x: Operand) -> Operandlike:
+        """The array of an operand, or the number that it is."""
+        known = self.constant(x)
+        return self.array(x) if known is None else known
+
+    # --- equations --------------------------------------------------------------------------------
+
+    def _add(self, equation: Equation) -> None:
+        name = equation.op.name
+        if name in STATIC_VIEWS and self._add_view(equation):
+            return
+        if equation.op.elementwise and self._is_native(equation):
+            self._add_elementwise(equation)
+        elif name in _REDUCTIONS and self._can_reduce(equation):
+            self._add_reduction(equation)
+        elif name in _SPECIAL:
+            _SPECIAL[name](self, equation)
+        else:
+            self.add_operation(equation)
+
+    def _add_view(self, equation: Equation) -> bool:
+        source, out = equation.inputs[0], equation.outputs[0]
+        known = self.constant(source)
+        if known is not None and len(equation.inputs) == 1:
+            self.constants[out] = known
+            return True
+        if len(equation.inputs) > 1:
+            return False
+        if equation.op.elementwise and not source.is_literal and source in self.group_of:
+            return False  # stop_gradient of a value in registers
+        ref = self.array(source)
+        lie = viewed(equation, ref.lie)
+        if lie is None:
+            ref = self.copied(ref)
+            lie = viewed(equation, ref.lie)
+            assert lie is not None
+        self.refs[out] = ref.at(lie, out.type)
+        if equation.op.name == "index" and self._read_before_write(source, out):
+            self.refs[out] = self.copied(self.refs[out])
+        return True
+
+    def _read_before_write(self, source: Operand, out: Var) -> bool:
+        """Whether a part is copied at once, so that a later write need not copy the whole."""
+        return source in self.rewritten and 2 * out.type.nbytes <= source.type.nbytes
+
+    def _is_native(self, equation: Equation) -> bool:
+        out = equation.outputs[0]
+        return is_native(
+            Operation(
+                equation.op.name, tuple(equation.params.values()),
+                tuple([x.type.dtype for x in equation.inputs]), out.type.dtype,
+            )
+        )  # fmt: skip
+
+    # --- loop kernels -----------------------------------------------------------------------------
+
+    def _add_elementwise(self, equation: Equation) -> None:
+        out = equation.outputs[0]
+        first, own = self._earliest(equation.inputs, out.type.shape)
+        group = self._group_for(out.type.shape, first, own, equation)
+        for x in equation.inputs:
+            self._use(group, x)
+        group.nodes.append(equation)
+        group.made.add(out)
+        self.group_of[out] = group
+
+    def _earliest(self, operands, domain) -> tuple[int, set[Group]]:
+        """The first step that could compute from these, and the groups that hold some of them."""
+        first, own = 0, set()
+        for x in operands:
+            if self.constant(x) is not None:
+                continue
+            group = self._holder(x)
+            if group is not None and group.domain == domain:
+                first = max(first, group.number)
+                own.add(group)
+            elif group is not None:
+                first = max(first, group.number + 1)
+            else:
+                first = max(first, self._ready(self.refs[x]) + 1)
+        return first, own
+
+    def _holder(self, x: Operand) -> Group | None:
+        """The kernel in which an operand is a value in registers (it may be stored besides)."""
+        if x.is_literal:
+            return None
+        group = self.group_of.get(x)
+        if group is not None:
+            return group
+        ref = self.refs.get(x)
+        if ref is not None and isinstance(ref.base, Root) and ref.root.made >= 0:
+            step = self.steps[ref.root.made]
+            if isinstance(step, Group) and x in step.made:
+                return step
+        return None
+
+    def _ready(self, ref: Ref) -> int:
+        made = ref.root.made
+        return made if isinstance(ref.base, Root) else max(made, ref.base.made)
+
+    def _group_for(self, domain, first: int, own: set[Group], equation: Equation) -> Group:
+        groups = self.by_domain.setdefault(domain, [])
+        size = math.prod(domain)
+        limit = _MOST_NODES if domain else _MOST_SCALARS
+        for group in reversed(groups):
+            if group.number < first:
+                break
+            if len(group.nodes) >= limit:
+                continue
+            if group in own or size <= _SMALL or self._shares(group, equation.inputs):
+                return group
+        group = self._append(Group(self.next, equation.line, domain))
+        groups.append(group)
+        return group
+
+    def _shares(self, group: Group, operands) -> bool:
+        return any(not x.is_literal and x in group.arrays for x in operands)
+
+    def _use(self, group: Group, x: Operand) -> None:
+        """Make an operand known to a group that reads it."""
+        if x.is_literal or x in group.made or x in group.arrays:
+            return
+        known = self.constant(x)
+        group.arrays[x] = self.array(x) if known is None else known
+
+    def _can_reduce(self, equation: Equation) -> bool:
+        (x,) = equation.inputs
+        if x.type.dtype.kind == "c" or x.is_literal:
+            return False
+        return x.type.size > 0 and self.constant(x) is None
+
+    def _add_reduction(self, equation: Equation) -> None:
+        (x,), out = equation.inputs, equation.outputs[0]
+        assert not x.is_literal
+        axes, domain = equation.params["axes"], x.type.shape
+        group = self._reducing_group(equation, x, axes, domain)
+        self._use(group, x)
+        group.axes = axes
+        ref = self.refs[out] = new_root(out.type, group.number)
+        group.reductions.append((_REDUCTIONS[equation.op.name], x, ref))
+
+    def _reducing_group(self, equation, x: Var, axes, domain) -> Group:
+        first, _ = self._earliest([x], domain)
+        holder = self._holder(x)
+        groups = self.by_domain.setdefault(domain, [])
+        candidates = [holder] if holder is not None and holder.domain == domain else []
+        candidates += [g for g in reversed(groups[-4:]) if g.number >= first]
+        for group in candidates:
+            if group.axes in (None, axes) and len(group.reductions) < 8:
+                if group is holder or self._shares(group, [x]) or x.type.size <= _SMALL:
+                    return group
+        group = self._append(Group(self.next, equation.line, domain))
+        groups.append(group)
+        return group
+
+    # --- operations with kernels of their own, or none --------------------------------------------
+
+    def add_operation(self, equation: Equation) -> None:
+        """A step of an operation's own kernel; on the evaluator where it has none."""
+        inputs = [self.operandlike(x) for x in equation.inputs]
+        for attempt in (lambda ref: ref, self._straight):
+            inputs = [attempt(x) if isinstance(x, Ref) else x for x in inputs]
+            site = _site(equation, inputs)
+            emitter = EMITTERS.get(equation.op.name)
+            kernel = emitter(site) if emitter is not None else None
+            if kernel is not None:
+                self._add_native(equation, site, kernel, inputs)
+                return
+        self.add_host(equation)
+
+    def _straight(self, ref: Ref) -> Ref:
+        return ref if ref.contiguous else self.copied(ref)
+
+    def _add_native(self, equation, site: Site, kernel: Kernel, inputs) -> None:
+        outputs = [new_root(v.type, self.next) for v in equation.outputs]
+        arrays = [x for x in inputs if isinstance(x, Ref)]
+        self._append(Native(self.next, equation.line, site, kernel, arrays, outputs))
+        self.refs.update(zip(equation.outputs, outputs, strict=True))
+
+    def add_host(self, equation: Equation) -> None:
+        """A step on the evaluator."""
+        inputs: list[Operandlike] = []
+        for x in equation.inputs:
+            known = self.constant(x)
+            if known is None or (x.type.ndim and not x.is_literal):
+                inputs.append(self.contiguous(x))
+            else:
+                inputs.append(known)
+        outputs = [new_root(v.type, self.next) for v in equation.outputs]
+        self._append(Host(self.next, equation.line, equation, inputs, outputs))
+        self.refs.update(zip(equation.outputs, outputs, strict=True))
+
+    # --- reading and writing parts ----------------------------------------------------------------
+
+    def _add_index(self, equation: Equation) -> None:
+        source, *indices = equation.inputs
+        out = equation.outputs[0]
+        if any(i.type.ndim for i in indices) or self.constant(source) is not None:
+            self.add_operation(equation)
+            return
+        ref = self._pointed(equation, self.array(source), indices, out.type)
+        if self._read_before_write(source, out):
+            ref = self.copied(ref)
+        self.refs[out] = ref
+
+    def _pointed(self, equation: Equation, ref: Ref, indices, type_: Type) -> Ref:
+        """The part of an array at index scalars and static entries."""
+        at = equation.params["at"]
+        if not indices:
+            return ref.at(sliced(ref.lie, at), type_)
+        found = [self.operandlike(i) for i in indices]
+        pointer = Pointer(ref.root, self.next)
+        self._append(
+            Point(self.next, equation.line, ref, found, [i.type for i in indices], pointer)
+        )
+        return Ref(pointer, type_, sliced(ref.lie, at, len(indices)))
+
+    def _add_write(self, equation: Equation) -> None:
+        source, value, *indices = equation.inputs
+        if any(i.type.ndim for i in indices):
+            self.add_operation(equation)
+            return
+        out = equation.outputs[0]
+        adds = equation.op.name == "index_add"
+        if adds and not _adds_natively(out.type.dtype):
+            self.add_operation(equation)
+            return
+        given = self.operandlike(value)
+        target = self._kept(equation, self.operandlike(source), out)
+        shape = _part_shape(out.type, len(indices), equation.params["at"])
+        part = self._pointed(equation, target, indices, out.type.with_shape(shape))
+        self._append(Write(self.next, equation.line, adds, given, part))
+        target.root.made = self.steps[-1].number
+        self.refs[out] = target
+
+    def _kept(self, equation: Equation, source: Operandlike, out: Var) -> Ref:
+        """An array with the source's content, to be written to."""
+        if not isinstance(source, Ref) or not source.whole:
+            return self.copied(source, out.type)
+        target = new_root(out.type, self.next)
+        self._append(Keep(self.next, equation.line, source, target))
+        return target
+
+    def _add_concatenate(self, equation: Equation) -> None:
+        axis, out = equation.params["axis"], equation.outputs[0]
+        self._assemble(equation, out, _along(equation.inputs, axis))
+
+    def _add_pad(self, equation: Equation) -> None:
+        (x,), out = equation.inputs, equation.outputs[0]
+        widths = equation.params["widths"]
+        at = tuple((a, a + n, 1) for n, (a, _) in zip(x.type.shape, widths, strict=True))
+        self._assemble(equation, out, [(x, at)], fill=out.type.dtype.type(0))
+
+    def _assemble(self, equation, out: Var, parts, fill: np.generic | None = None) -> None:
+        """An array made of parts written to their places."""
+        given = [(self.operandlike(x), x.type, at) for x, at in parts]
+        if out.type.dtype.kind == "c":
+            self.add_host(equation)
+            return
+        target = new_root(out.type, self.next)
+        if fill is not None:
+            self._append(
+                Group(self.next, equation.line, out.type.shape, copies=[(fill, target)])
+            )
+        for value, type_, at in given:
+            part = target.at(sliced(target.lie, at), type_)
+            self._append(Write(self.next, equation.line, False, value, part))
+        target.root.made = self.next - 1
+        self.refs[out] = target
+
+    # --- control flow -----------------------------------------------------------------------------
+
+    def carried(self, x: Operand, type_: Type, line) -> Ref:
+        """Memory that holds an operand's value, to be written over."""
+        source = self.operandlike(x)
+        if isinstance(source, Ref) and source.whole:
+            target = new_root(type_, self.next)
+            self._append(Keep(self.next, line, source, target))
+            return target
+        return self.copied(source, type_)
+
+    def _add_scan(self, equation: Equation) -> None:
+        params, body = equation.params, equation.params["body"]
+        n, count = params["constants"], params["carries"]
+        fixed = [self.operandlike(x) for x in equation.inputs[:n]]
+        xs = [self.array(x) for x in equation.inputs[n + count :]]
+        carry = [
+            self.carried(x, v.type, equation.line)
+            for x, v in zip(equation.inputs[n : n + count], equation.outputs, strict=False)
+        ]
+        ys = [new_root(v.type, self.next) for v in equation.outputs[count:]]
+        rows = [(-1, Lie(0, x.lie.strides[1:])) for x in xs]
+        layouts = [*map(layout_of, fixed), *map(layout_of, carry), *rows]
+        region = self.make_region(body, layouts, {k: n + k for k in range(count)}, True)
+        self._control("scan", equation, [*fixed, *xs], [*carry, *ys], [region])
+
+    def _add_while(self, equation: Equation) -> None:
+        params = equation.params
+        n = params["constants"]
+        fixed = [self.operandlike(x) for x in equation.inputs[:n]]
+        carry = [
+            self.carried(x, v.type, equation.line)
+            for x, v in zip(equation.inputs[n:], equation.outputs, strict=True)
+        ]
+        layouts = [*map(layout_of, fixed), *map(layout_of, carry)]
+        written = {k: n + k for k in range(len(carry))}
+        body = self.make_region(params["body"], layouts, written, True)
+        test = self.make_region(params["test"], layouts, {}, False)
+        flag = new_root(params["test"].out_types[0], self.next)
+        self._control("while", equation, fixed, carry, [test, body], flag)
+
+    def _add_cond(self, equation: Equation) -> None:
+        predicate, *rest = equation.inputs
+        operands = [self.operandlike(x) for x in rest]
+        known = self.constant(predicate)
+        chosen = self.array(predicate) if known is None else known
+        regions = [
+            self.make_region(b, list(map(layout_of, operands)), {}, False)
+            for b in equation.params["branches"]
+        ]
+        outputs = [new_root(v.type, self.next) for v in equation.outputs]
+        self._control("cond", equation, [chosen, *operands], outputs, regions)
+
+    def _control(self, kind, equation, operands, outputs, regions, flag: Ref | None = None) -> None:
+        size = max([r.arena for r in regions], default=0)
+        scratch = Ref(
+            Root(size, None, self.next), _bytes(size), contiguous((size,))
+        ) if size else None  # fmt: skip
+        step = Control(
+            self.next, equation.line, kind, equation, operands, outputs, regions, scratch, flag
+        )
+        self._append(step)
+        for ref in outputs:
+            ref.root.made = step.number
+        self.refs.update(zip(equation.outputs, outputs, strict=True))
+
+
+_SPECIAL: dict[str, Callable[[Schedule, Equation], None]] = {
+    "index": Schedule._add_index,
+    "index_set": Schedule._add_write,
+    "index_add": Schedule._add_write,
+    "concatenate": Schedule._add_concatenate,
+    "pad": Schedule._add_pad,
+    "scan": Schedule._add_scan,
+    "while": Schedule._add_while,
+    "cond": Schedule._add_cond,
+}
+
+
+def _bytes(size: int) -> Type:
+    return array_type((size,), np.dtype(np.uint8))
+
+
+def layout_of(x: Operandlike):
+    """What a region is told of an input: its bytes and how it lies, or the number that it is."""
+    if isinstance(x, Ref):
+        return x.root.nbytes if x.whole else -1, x.lie._replace(offset=0)
+    return x
+
+
+def _site(equation: Equation, inputs: list[Operandlike]) -> Site:
+    places = tuple(
+        [
+            x.place() if isinstance(x, Ref) else Place(o.type, (0,) * o.type.ndim, x)
+            for x, o in zip(inputs, equation.inputs, strict=True)
+        ]
+    )
+    outputs = tuple([contiguous_place(v.type) for v in equation.outputs])
+    return Site(equation.op.name, equation.params, places, outputs)
+
+
+def _part_shape(type_: Type, skipped: int, at) -> tuple[int, ...]:
+    return tuple(len(range(*e)) for e in at if not isinstance(e, int))
+
+
+def _along(operands, axis: int):
+    """The operands of a concatenation with the entries where each belongs."""
+    start, out = 0, []
+    for x in operands:
+        n = x.type.shape[axis]
+        at = tuple(
+            (start, start + n, 1) if a == axis else (0, m, 1) for a, m in enumerate(x.type.shape)
+        )
+        out.append((x, at))
+        start += n
+    return out
+
+
+def _adds_natively(dtype: np.dtype) -> bool:
+    return dtype.kind != "c"
+
+
+def _rewritten(program: Program) -> set[Operand]:
+    """The arrays that are written to, and those whose memory they view or go on from."""
+    writes = ("index_set", "index_add")
+    found: set[Operand] = set()
+    for equation in reversed(program.equations):
+        name = equation.op.name
+        follows = name in STATIC_VIEWS and equation.outputs[0] in found
+        if name in writes or follows:
+            found.add(equation.inputs[0])
+    return found
