@@ -16,6 +16,7 @@ from chainrule.api import (
     vjp,
 )
 from chainrule.batching import vmap
+from chainrule.compiled import compile
 from chainrule.control import checkpoint, cond, fori_loop, scan, while_loop
 from chainrule.custom import custom_derivative
 from chainrule.ops import pooling as _pooling  # registers the operations that `nn` stands on
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "checkpoint",
+    "compile",
     "cond",
     "custom_derivative",
     "errors",

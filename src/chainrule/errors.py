@@ -78,6 +78,10 @@ class MutationError(ChainruleError, ValueError):
     """A write that cannot be honoured: it would be lost, or seen in the wrong place."""
 
 
+class NotANumber(ChainruleError, FloatingPointError):
+    """An operation of a function compiled with check="nan" made a nan of operands without one."""
+
+
 class InvalidProgram(ChainruleError, ValueError):
     """A Program breaks a rule of the language; raised by `Program.validate()`."""
 

@@ -56,6 +56,7 @@ class Call:
         self.containers: list = []  # the caller's lists, dicts and objects, as effects number them
         self.views: dict[int, OwnView] = {}  # results that are views of arguments
         self.weak: tuple[bool, ...] = ()  # results that are Python numbers
+        self.owners: dict[int, tuple[Any, str]] = {}  # captured operands that are attributes
         self.asked: dict[int, Any] = {}  # the leaves whose values the program depends on
         self.generator_states: tuple[int, ...] = ()  # operands that captured generators hold
 
@@ -146,7 +147,7 @@ class Effect:
             owner, attribute = self.owner
             owner = call.containers[owner] if isinstance(owner, int) else owner
             _set_entry(owner, attribute, values[0])
-        else:
+        elif values[0] is not None:  # a program that updates in place has written it already
             assert self.target is not None
             _write_cell(call.operands[self.target], values[0])
 
@@ -253,6 +254,11 @@ def _finish(builder: Builder, clones: Clones, out, name: str) -> Call:
         i: own for i, leaf in enumerate(leaves) if (own := own_view(leaf, number_of))
     }
     call.asked = clones.asked()
+    call.owners = {
+        i: builder.cells[id(cell)]
+        for i, (_, _, cell) in enumerate(captured)
+        if id(cell) in builder.cells
+    }
     owned = {id(cell) for cell, _ in builder.owned.values()}
     call.generator_states = tuple(
         i for i, (_, _, cell) in enumerate(captured) if id(cell) in owned

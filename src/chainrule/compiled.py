@@ -1,0 +1,101 @@
+"""compile: a function that is traced once for each signature, and then runs as one program.
+
+A call takes its arguments apart, finds the trace made for their signature, runs its program, and
+finishes as the traced call would have: arguments are written to, objects changed, and what the
+function returns is put together again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import update_wrapper
+from types import MethodType
+
+from chainrule.compiled_trace import CompiledTrace
+from chainrule.program.garbage import collector_paused
+from chainrule.program.trace import current
+from chainrule.program.tree import node_of
+from chainrule.signature import Arguments
+from chainrule.tracing import trace_call
+
+KEPT = 64  # traces for each compiled function; the one that was used last longest ago goes
+
+
+def compile(f: Callable | None = None, *, check: str | None = None):
+    """The same function, as native code for the types, shapes and structure of its arguments.
+
+    ...
+    """
+    if check not in (None, "nan"):
+        raise ValueError(f"check is None or 'nan', got {check!r}.")
+    if f is None:
+        return lambda g: compile(g, check=check)
+    if not callable(f):
+        raise TypeError(f"compile takes a function, got {f!r}.")
+    return Compiled(f, check)
+
+
+class Compiled:
+    """A compiled function. Made by `compile`; called as the function is."""
+
+    __name__: str
+    __wrapped__: Callable
+
+    def __init__(self, f: Callable, check: str | None):
+        update_wrapper(self, f)
+        self._check = check
+        self._f: Callable = f
+        self._bound: tuple = ()
+        if isinstance(f, MethodType) and node_of(f.__self__) is not None:
+            self._f, self._bound = f.__func__, (f.__self__,)  # what it writes to self is an effect
+        self._traces: dict[tuple, list[CompiledTrace]] = {}
+        self._lock = threading.RLock()
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<compiled {getattr(self._f, '__qualname__', self._f)}>"
+
+    def __call__(self, *args, **kwargs):
+        args = self._bound + args
+        if current() is not None:
+            return self._f(*args, **kwargs)
+        arguments = Arguments(args, kwargs)
+        trace = self._trace_for(arguments)
+        if trace is None:
+            with self._lock:
+                trace = self._trace_for(arguments) or self._traced(args, kwargs, arguments)
+        return trace.run(arguments)
+
+    def _trace_for(self, arguments: Arguments) -> CompiledTrace | None:
+        for trace in self._traces.get(arguments.key, ()):
+            if trace.holds(arguments):
+                trace.note_use()
+                return trace
+        return None
+
+    @collector_paused()
+    def _traced(self, args, kwargs, arguments: Arguments) -> CompiledTrace:
+        call = trace_call(
+            self._f, args, kwargs, types=arguments.types(), concrete=False, numbers=True
+        )
+        made = CompiledTrace(call, self._check)
+        self._make_room()
+        self._traces[arguments.key] = [*self._traces.get(arguments.key, ()), made]
+        return made
+
+    def _make_room(self) -> None:
+        """Forget the trace whose last use is longest ago, where there are too many."""
+        if sum(map(len, self._traces.values())) < KEPT:
+            return
+        key, old = min(
+            ((k, t) for k, traces in self._traces.items() for t in traces),
+            key=lambda item: item[1].used,
+        )
+        left = [t for t in self._traces[key] if t is not old]
+        if left:
+            self._traces[key] = left
+        else:
+            del self._traces[key]

@@ -1,0 +1,145 @@
+"""One trace of a compiled function: what it depends on, and running it on new arguments."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule import errors
+from chainrule.backends import build
+from chainrule.ops.control import with_outputs
+from chainrule.program.program import Program
+from chainrule.sharing import Holder, refuse_overlaps
+from chainrule.signature import Arguments
+from chainrule.tracing import Call
+
+_clock = itertools.count()
+
+
+class CompiledTrace:
+    """One trace of a compiled function, and its program, built."""
+
+    def __init__(self, call: Call, check: str | None):
+        self.note_use()
+        self._call = call
+        self._captured = call.operands[: call.leading]
+        self._asked = list(call.asked.items())
+        self._written = written_arrays(call)
+        refuse_read_only(call, self._written)
+        self._convert = conversions(call)
+        self._wanted, program, in_place = _native_part(call)
+        self._native = build(program, in_place, check)
+        self._count = len(call.program.outputs)
+        call.operands, call.containers = [], []  # the first caller's own are not kept alive
+
+    def note_use(self) -> None:
+        """Note that this trace was used last."""
+        self.used = next(_clock)
+
+    def holds(self, arguments: Arguments) -> bool:
+        """Whether the program is right for these arguments, which are of its signature."""
+        leaves = arguments.leaves
+        return all(_same_number(leaves[n], value) for n, value in self._asked)
+
+    def run(self, arguments: Arguments) -> Any:
+        """What the function returns for these arguments; its effects are applied."""
+        operands = [*self._captured, *arguments.leaves]
+        for number, (owner, attribute) in self._call.owners.items():
+            operands[number] = getattr(owner, attribute)
+        call = self._call.with_arguments(operands, arguments.containers)
+        if self._written:
+            refuse_overlaps(call.name, _holders(call, self._written))
+        values = operands.copy()
+        for number, convert in self._convert:
+            values[number] = convert(values[number])
+        outputs = [None] * self._count
+        for number, value in zip(self._wanted, self._native.run(values), strict=True):
+            outputs[number] = value
+        return call.finish(outputs)
+
+
+def _native_part(call: Call) -> tuple[list[int], Program, dict[int, int]]:
+    """Which outputs must be computed, the program that does, and which update an input in place.
+
+    A result that is the caller's own array is not computed.
+    """
+    program = call.program
+    wanted = [i for i in range(len(program.outputs)) if i not in call.returned]
+    place = {number: i for i, number in enumerate(wanted)}
+    updated = _updated_in_place(call)
+    in_place = {place[output]: number for output, number in updated.items()}
+    return wanted, with_outputs(program, [program.outputs[i] for i in wanted]), in_place
+
+
+def _updated_in_place(call: Call) -> dict[int, int]:
+    """The outputs that are the new content of an argument, where a program may write there."""
+    found: dict[int, int] = {}
+    times = Counter(id(x) for x in call.operands)
+    start = call.count
+    for effect in call.effects:
+        number = effect.target
+        if number is not None and effect.owner is None and number >= call.leading:
+            host = call.operands[number]
+            if host.flags.carray and host.dtype.isnative and times[id(host)] == 1:
+                found[start] = number
+        start += effect.count
+    return found
+
+
+def written_arrays(call: Call) -> list[int]:
+    """The numbers of the arguments that are arrays and that the function writes to."""
+    return [
+        e.target
+        for e in call.effects
+        if e.target is not None and e.target >= call.leading and e.owner is None
+    ]
+
+
+def refuse_read_only(call: Call, written: list[int]) -> None:
+    """Raise for a write to an argument that may not be written, as NumPy does."""
+    for number in written:
+        if not call.operands[number].flags.writeable:
+            name = call.program.inputs[number].name
+            raise errors.MutationError(
+                f"assignment destination is read-only: {call.name} writes to its argument "
+                f"{name or number - call.leading!r}."
+            )
+
+
+def conversions(call: Call) -> list[tuple[int, Callable]]:
+    """The inputs that must be converted for the program, by number, and how."""
+    return [
+        (i, convert)
+        for i, (host, var) in enumerate(zip(call.operands, call.program.inputs, strict=True))
+        if (convert := _conversion(host, var.type.dtype)) is not None
+    ]
+
+
+def _conversion(host, dtype: np.dtype) -> Callable | None:
+    if not isinstance(host, np.ndarray):
+        return None if isinstance(host, np.generic) and host.dtype == dtype else dtype.type
+    flags = host.flags
+    if flags.c_contiguous and flags.aligned and host.dtype.isnative:
+        return None
+    return lambda value: np.array(value, dtype, order="C")
+
+
+def _holders(call: Call, written: list[int]) -> list[Holder]:
+    found: dict[int, Holder] = {}
+    for i, (host, var) in enumerate(zip(call.operands, call.program.inputs, strict=True)):
+        if isinstance(host, np.ndarray) and id(host) not in found:
+            argument = f"argument {var.name!r}" if var.name else "an argument"
+            what = argument if i >= call.leading else f"an array that {call.name} closes over"
+            found[id(host)] = Holder(host, what, i in written)
+    return list(found.values())
+
+
+def _same_number(now, then) -> bool:
+    """Whether two numbers of one type are the same, to the sign of zero; a nan is the same."""
+    if now == then:
+        return bool(now) or repr(now) == repr(then)
+    return now != now and then != then
