@@ -38,7 +38,8 @@ _ELEMENTS = {
     "L": "i64", "q": "i64", "Q": "i64", "e": "half", "f": "float", "d": "double",
 }  # fmt: skip
 _BITS = {
-    "i1": 1, "i8": 8, "i16": 16, "i32": 32, "i64": 64, "half": 16, "float": 32, "double": 64,
+    "i1": 1, "i8": 8, "i16": 16, "i32": 32, "i64": 64, "i128": 128, "half": 16, "float": 32,
+    "double": 64,
 }  # fmt: skip
 
 

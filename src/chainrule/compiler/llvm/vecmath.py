@@ -14,6 +14,8 @@ from chainrule.compiler.llvm import (
     vecmath_exponential,
     vecmath_logarithm,
     vecmath_logistic,
+    vecmath_power,
+    vecmath_trigonometric,
 )
 from chainrule.compiler.llvm.code import Code, Value
 from chainrule.compiler.llvm.vecmath_lanes import Lanes
@@ -36,6 +38,17 @@ _FUNCTIONS: dict[str, Callable[..., Lanes]] = {
     "log1p": vecmath_logarithm.log1p,
     "tanh": vecmath_logistic.tanh,
     "expit": vecmath_logistic.expit,
+    "power": vecmath_power.power,
+    "sin": vecmath_trigonometric.sin,
+    "cos": vecmath_trigonometric.cos,
+    "tan": vecmath_trigonometric.tan,
+    "sinc": vecmath_trigonometric.sinc,
+    "exp2": vecmath_power.exp2,
+    "exp10": vecmath_power.exp10,
+    "log2": vecmath_power.log2,
+    "log10": vecmath_power.log10,
+    "sqrt": vecmath_power.sqrt,
+    "hypot": vecmath_power.hypot,
 }
 
 MATH: dict[str, Callable[..., Value]] = {

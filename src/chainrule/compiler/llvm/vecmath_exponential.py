@@ -59,7 +59,7 @@ class Reduced(NamedTuple):
     low: Lanes
 
 
-def _split(x: Lanes, per_unit: float, shift: int = 0) -> tuple[Lanes, Lanes]:
+def split_exponent(x: Lanes, per_unit: float, shift: int = 0) -> tuple[Lanes, Lanes]:
     """n = rint(x * per_unit), as floats and as integers with n + shift + twice the bias below."""
     form = x.format
     magic = form.round_magic + 2 * form.bias + shift
@@ -69,7 +69,7 @@ def _split(x: Lanes, per_unit: float, shift: int = 0) -> tuple[Lanes, Lanes]:
 
 def reduce_exponential(x: Lanes, shift: int = 0) -> Reduced:
     """The parts of 2^shift e^x for x within the limits."""
-    whole, exponent = _split(x, _LOG2_E, shift)
+    whole, exponent = split_exponent(x, _LOG2_E, shift)
     high, low = _LN2[x.format.bits]
     return Reduced(whole, exponent, fma(whole, -high, x), whole * -low)
 

@@ -298,6 +298,13 @@ class Arithmetic:
             rest = fma(x.low, y.high, rest)
         return fast_two_sum(high, rest)
 
+    def times(self, x: Pair, y: Lanes) -> Pair:
+        """x * y for one float y; the low part is lost where the product overflows."""
+        if not self.precise:
+            return Pair(x.high * y)
+        high, low = two_product(x.high, y)
+        return Pair(high, low if x.low is None else fma(x.low, y, low))
+
     def quotient(self, x: Pair, y: Pair) -> Pair:
         """x / y."""
         if not self.precise:

@@ -35,7 +35,10 @@ _ARTANH = (
     0.0909088765457678, 0.07693553204674551, 0.06624881827500874, 0.06627283180817861,
 )  # fmt: skip
 # log 2: the high part times an exponent is exact
-_LN2 = {32: (0.693145751953125, 1.428606765330187e-06), 64: (0.6931471805598903, 5.497923018708371e-14)}
+_LN2 = {
+    32: (0.693145751953125, 1.428606765330187e-06),
+    64: (0.6931471805598903, 5.497923018708371e-14),
+}
 
 
 class Decomposed(NamedTuple):
@@ -107,22 +110,25 @@ def log(x: Lanes) -> Lanes:
     return log_edges(x, 0.0, logarithm(parts))
 
 
-def decompose_one_plus(x: Lanes) -> Decomposed:
-    """The parts of 1 + x for x > -1: the fraction 2^-e x + (2^-e - 1) is rounded but once."""
+def decompose_one_plus(x: Lanes, low: Lanes | None = None, exact: bool = False) -> Decomposed:
+    """The parts of 1 + x (+ low, then exact) for x > -1, the fraction as 2^-e x + (2^-e - 1)."""
     _, mantissa, bias, _ = x.format
     parts = decompose(1.0 + x)
     # 2^(2 - e), as 2^-e is subnormal for the largest x
     down = ((x.like(0.0).bits() + (2 * bias + 2) - parts.biased) << mantissa).floats()
     quarter, shift = x * 0.25, fma(down, 0.25, -1.0)
     fraction = fma(quarter, down, shift)
-    # The sum is exact but for e = 1, where it may lose a bit: an ulp of the result at x near 0.4.
-    lost = quarter * down - (fraction - shift) if x.narrow else None
+    lost = None
+    if exact:  # the sum rarely rounds (at e = 1), which costs an ulp of the result at x near 0.4
+        lost = quarter * down - (fraction - shift)
+    if low is not None:
+        lost = fma(low * 0.25, down, lost)
     return Decomposed(parts.whole, parts.biased, fraction, lost)
 
 
 def log1p(x: Lanes) -> Lanes:
     """log(1 + x)."""
-    parts = decompose_one_plus(x)
+    parts = decompose_one_plus(x, exact=x.narrow)
     value = logarithm(parts)
     tiny = abs(x) < 2.0 ** -(x.format.mantissa + 3)  # also keeps the sign of 0
     return log_edges(x, -1.0, tiny.choose(x, value))

@@ -1,0 +1,110 @@
+"""sin, cos, tan and sinc over lanes, for every float. float32 is computed in float64.
+
+Maths     with x = k pi/2 + r: sin r = r + r z s(z) and cos r = 1 - z/2 + z^2 c(z), z = r^2, are
+          both computed and chosen by k. The low part of r enters to first order.
+          sinc: x = k/2 + f exactly; sin(pi x) by r = pi f in a pair.
+Source    FreeBSD's msun (fdlibm), k_sin.c and k_cos.c; the polynomials:
+          benchmarks/vector_math_coefficients.py.
+"""
+
+from __future__ import annotations
+
+import math
+
+from chainrule.compiler.llvm.vecmath_angles import Angle, reduce_angle
+from chainrule.compiler.llvm.vecmath_lanes import Arithmetic, Lanes, Pair, fma, polynomial
+from chainrule.compiler.llvm.vecmath_pairs import in_double
+
+# (sin(r) - r) / r^3 and (cos(r) - 1 + r^2 / 2) / r^4 by r^2, for results of 32 and 64 bits
+_SINE = {
+    32: (-0.16666667, 0.008333329, -0.00019839335, 2.7183048e-06),
+    64: (
+        -0.16666666666666632, 0.008333333333322413, -0.00019841269829807802,
+        2.7557313691891292e-06, -2.505075810880838e-08, 1.5896795190537075e-10,
+    ),
+}  # fmt: skip
+_COSINE = {
+    32: (0.041666668, -0.0013888883, 2.479952e-05, -2.7210172e-07),
+    64: (
+        0.0416666666666666, -0.0013888888888874125, 2.4801587289482272e-05,
+        -2.755731435235087e-07, 2.0875723274654536e-09, -1.1359647827745044e-11,
+    ),
+}  # fmt: skip
+_PI = (3.141592653589793, 1.2246467991473532e-16)
+
+
+def _sine(r: Pair, z: Lanes) -> Lanes:
+    """sin r for |r| <= pi/4 and z = r^2."""
+    x = r.high
+    if r.low is None:
+        return fma(x * z, polynomial(z, _SINE[32]), x)
+    low = fma(z * -0.5, r.low, r.low)
+    return x + fma(x * z, polynomial(z, _SINE[64]), low)
+
+
+def _cosine(r: Pair, z: Lanes) -> Lanes:
+    """cos r for |r| <= pi/4 and z = r^2."""
+    if r.low is None:
+        return fma(z * z, polynomial(z, _COSINE[32]), fma(z, -0.5, 1.0))
+    half = z * 0.5
+    most = 1.0 - half
+    rest = fma(z * z, polynomial(z, _COSINE[64]), -(r.high * r.low))
+    return most + (((1.0 - most) - half) + rest)
+
+
+def _both(angle: Angle) -> tuple[Lanes, Lanes]:
+    """(sin, cos) of the angle."""
+    z = angle.rest.high * angle.rest.high
+    sine, cosine = _sine(angle.rest, z), _cosine(angle.rest, z)
+    odd = (angle.quadrant << 63).compare("slt", 0)
+    return (
+        _turned(odd.choose(cosine, sine), angle.quadrant),
+        _turned(odd.choose(sine, cosine), angle.quadrant + 1),
+    )
+
+
+def _turned(value: Lanes, quadrant: Lanes) -> Lanes:
+    """The value with its sign changed in quadrants 2 and 3."""
+    sign = (quadrant & 2) << 62
+    return (value.bits() ^ sign).floats()
+
+
+@in_double
+def sin(x: Lanes, arithmetic: Arithmetic) -> Lanes:
+    """The sine."""
+    return x.equals(0.0).choose(x, _both(reduce_angle(x, arithmetic))[0])
+
+
+@in_double
+def cos(x: Lanes, arithmetic: Arithmetic) -> Lanes:
+    """The cosine."""
+    return _both(reduce_angle(x, arithmetic))[1]
+
+
+@in_double
+def tan(x: Lanes, arithmetic: Arithmetic) -> Lanes:
+    """The tangent."""
+    sine, cosine = _both(reduce_angle(x, arithmetic))
+    return x.equals(0.0).choose(x, sine / cosine)
+
+
+@in_double
+def sinc(x: Lanes, arithmetic: Arithmetic) -> Lanes:
+    """sin(pi x) / (pi x), and 1 at 0; nan for inf."""
+    # Beyond 2^52 floats are integers, where the sine is 0; above 2^53 so are their halves.
+    within = x.at_most(2.0**53).at_least(-(2.0**53))
+    doubled = within + within
+    whole = doubled.rounded("rint")
+    fraction = (doubled - whole) * 0.5
+    pi = arithmetic.constant(x, *_PI)
+    quarter = whole * 0.25
+    modulo_four = (quarter - quarter.rounded("floor")) * 4.0
+    quadrant = (modulo_four + x.format.round_magic).bits()
+    sine = _both(Angle(arithmetic.times(pi, fraction), quadrant))[0]
+    value = arithmetic.quotient(Pair(sine), arithmetic.times(pi, within)).value
+    far = abs(x) >= 2.0**52
+    # a zero of the sign of sin(pi x) / x, as on either side of it
+    value = far.choose(0.0, value)
+    value = abs(x).equals(math.inf).choose(math.nan, value)
+    small = abs(x) < 2.0**-30  # 1 - (pi x)^2 / 6 rounds to 1; x may be 0 or subnormal
+    return small.choose(1.0, value)
