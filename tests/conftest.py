@@ -7,12 +7,17 @@ seeds NumPy's global state, so no result depends on which tests ran before or on
 `./test --hypothesis-profile=explore` draws new cases, many more of them: a search, not a check.
 """
 
+import os
+
 from hypothesis import HealthCheck, settings
 
 from chainrule import derived
 
 # Every program that is traced for a derivative, and every one derived from it, is validated.
 derived.checking = True
+
+# Compiled code is neither taken from the user's cache nor left there.
+os.environ["CHAINRULE_CACHE"] = ""
 
 # Neither a deadline nor the too_slow check: both depend on how busy the machine is.
 settings.register_profile(

@@ -8,8 +8,6 @@ at the same time (first fit).
 
 from __future__ import annotations
 
-
-
 from chainrule.compiler.layout import contiguous
 from chainrule.compiler.schedule import Schedule
 from chainrule.compiler.steps import Control, Group, Keep, Ref, Root, Step
@@ -111,7 +109,7 @@ class Buffers:
                 self.last_use[value.root] = len(self.steps)
 
     def _settle(self, step: Step, root: Root) -> None:
-        """Give a root that this step makes the memory of one that dies here, where that is right."""
+        """Give a root that this step makes the memory of one that dies here, if that is right."""
         if root.place is not None or root.into is not None or self.first_use[root] != step.number:
             return
         claim = self.claims.get(root)

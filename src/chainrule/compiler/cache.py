@@ -7,11 +7,12 @@ and written anew; code from it is never loaded. The folder must belong to the us
 everybody else, or nothing is read from it or written to it.
 
     CHAINRULE_CACHE         the folder (default: chainrule in the user's cache folder); empty: none
-    CHAINRULE_CACHE_BYTES   how large it may grow (default 1 GiB); the entries used least recently go
+    CHAINRULE_CACHE_BYTES   how large it may grow (default 1 GiB); what was used least recently goes
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -88,10 +89,8 @@ def _read(path: Path, key: bytes) -> bytes | None:
     code = content[head:]
     if content[:head] != _MAGIC + key + hashlib.sha256(code).digest():
         return None
-    try:
+    with contextlib.suppress(OSError):
         os.utime(path)  # used now: the oldest go first
-    except OSError:
-        pass
     return code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from chainrule.compiler.kernel import c_strides
@@ -96,7 +97,7 @@ def _reshape(have: Shape, lie: Lie, *, shape) -> Lie | None:
                 size *= group[-1][0]
             if want == size and rest and rest[0] == 1 and not source:
                 taken.append(rest.pop(0))
-        if any(a[1] != b[0] * b[1] for a, b in zip(group, group[1:], strict=False)):
+        if any(a[1] != b[0] * b[1] for a, b in pairwise(group)):
             return None
         step = group[-1][1]
         inner = []

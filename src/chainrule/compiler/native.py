@@ -14,8 +14,10 @@ import weakref
 import numpy as np
 
 from chainrule.compiler import externals
+from chainrule.compiler.cache import cached_object_code
 from chainrule.compiler.layout import contiguous
-from chainrule.compiler.machine_code import Loaded, object_code
+from chainrule.compiler.lower import lower
+from chainrule.compiler.machine_code import Loaded
 from chainrule.compiler.region import Module, Region, Writer
 from chainrule.compiler.steps import Host, Ref
 from chainrule.compiler.threads import runtime_pointers
@@ -23,6 +25,7 @@ from chainrule.program.displacement import affected_outputs
 from chainrule.program.evaluate import Plan, plan
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program
+from chainrule.transforms.simplify import remove_barriers, simplify
 
 _MAIN = ctypes.CFUNCTYPE(
     ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
@@ -44,7 +47,7 @@ class Native:
         self.program, self.written, self.ir, self.region = program, written, ir, region
         self.sites = module.sites
         self.arena_bytes = region.arena
-        self.loaded = Loaded(object_code(ir))
+        self.loaded = Loaded(cached_object_code(ir))
         self.address = self.loaded.address("main")
         self._main = _MAIN(self.address)
         self._token = next(_tokens)
@@ -107,11 +110,16 @@ class Evaluated:
         return outputs
 
 
+def prepare(program: Program) -> Program:
+    """The program as it is compiled: composite operations written out, and simplified."""
+    return remove_barriers(simplify(lower(simplify(remove_dead(program)))))
+
+
 def build(program: Program, written: dict[int, int], check: str | None = None):
     """The native form of a closed program; `written` maps outputs to the inputs they update."""
     if affected_outputs(program):
         return Evaluated(program, written, "limits at equal eigenvalues")
-    prepared = remove_dead(program)
+    prepared = prepare(program)
     layouts = [(t.nbytes, contiguous(t.shape)) for t in prepared.in_types]
     region = Region(prepared, layouts, written, False)
     module = Module()

@@ -102,5 +102,5 @@ class _Ordering:
 
 
 def ordered(program: Program, written: dict[int, int]) -> list[Equation]:
-    """The equations that the outputs need, in the order of their kernels; `written` as in native."""
+    """The equations in the order of their kernels; `written` as in `native.build`."""
     return _Ordering(program, written).ordered()

@@ -88,7 +88,7 @@ class Ref:
         return Ref(self.base, type_, lie)
 
     def stream(self, axes: int) -> Stream:
-        """As a loop kernel over a domain of so many axes meets it; a scalar is the same all over."""
+        """As a loop kernel over so many axes meets it; a scalar is the same all over."""
         return Stream(self.type.dtype, self.lie.strides if self.type.ndim == axes else (0,) * axes)
 
     def place(self) -> Place:
