@@ -1,0 +1,117 @@
+"""Native convolutions against the evaluator, task by task, for all kinds of options."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import chainrule  # noqa: F401  (registers every operation)
+from chainrule.compiler.llvm import conv_geometry, conv_layout
+from chainrule.compiler.llvm.conv import emit_convolution
+from chainrule.ops.windows import convolution
+from tests.compiler.running import run_kernel, site_of
+
+rng = np.random.default_rng(3)
+
+
+def check(x, w, one_by_one=True, **params):
+    expected = convolution(x, w, **params)
+    (found,) = run_kernel(emit_convolution, "convolution", x, w, one_by_one=one_by_one, **params)
+    assert found.dtype == expected.dtype
+    close(found, expected, np.prod(w.shape[:-1]))
+
+
+def close(found, expected, terms):
+    scale = np.max(np.abs(expected), initial=1e-30)
+    bound = 4 * np.sqrt(terms) * np.finfo(expected.dtype).eps * scale
+    np.testing.assert_allclose(found, expected, rtol=0, atol=bound)
+
+
+def options(spatial, strides=1, padding=0, x_dilation=1, w_dilation=1, groups=1):
+    return dict(
+        strides=(strides,) * spatial, padding=((padding, padding),) * spatial,
+        x_dilation=(x_dilation,) * spatial, w_dilation=(w_dilation,) * spatial, groups=groups,
+    )  # fmt: skip
+
+
+def arrays(x, w, dtype="f"):
+    return rng.normal(size=x).astype(dtype), rng.normal(size=w).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", "fd")
+@pytest.mark.parametrize("channels", [(3, 16), (16, 12), (5, 3), (1, 1), (4, 40), (2, 25)])
+def test_channels_of_every_width(dtype, channels):
+    inner, outer = channels
+    check(*arrays((2, 7, 9, inner), (3, 3, inner, outer), dtype), **options(2, padding=1))
+
+
+@pytest.mark.parametrize(
+    ("strides", "holes", "dilation"),
+    [(1, 2, 1), (2, 1, 1), (2, 3, 1), (1, 1, 2), (1, 2, 2), (3, 2, 1), (2, 4, 3), (1, 6, 4)],
+)
+@pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((2, 1), (1, 3)), ((-1, 2), (2, -1))])
+def test_strides_holes_and_padding(strides, holes, dilation, padding):
+    params = options(2, strides, 0, holes, dilation) | {"padding": padding}
+    check(*arrays((2, 8, 7, 3), (3, 2, 3, 9)), **params)
+
+
+def test_options_that_differ_between_axes():
+    params = dict(strides=(2, 1), padding=((1, 0), (-1, 2)), x_dilation=(1, 3), w_dilation=(2, 1))
+    check(*arrays((3, 9, 6, 4), (2, 4, 2, 6)), groups=2, **params)
+
+
+@pytest.mark.parametrize("groups", [2, 4, 8])
+def test_groups(groups):
+    check(*arrays((2, 6, 5, 8), (3, 2, 8 // groups, 16)), **options(2, 1, 1, groups=groups))
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 4, 5, 6, 7, 8, 13, 16, 17, 33])
+def test_rows_of_every_length(columns):
+    check(*arrays((1, 7, columns, 2), (1, 1, 2, 16)), **options(2))
+    check(*arrays((1, 5, columns + 2, 2), (1, 3, 2, 24)), **options(2))
+
+
+@pytest.mark.parametrize("padding", [0, 2, -1])
+def test_one_axis(padding):
+    check(*arrays((3, 20, 3), (4, 3, 10)), **options(1, 2, padding))
+    check(*arrays((3, 20, 3), (4, 3, 10)), **options(1, 1, padding, 2))
+
+
+def test_a_window_that_meets_nothing_but_padding():
+    check(*arrays((1, 2, 2, 1), (2, 2, 1, 3)), **options(2, 1, 4))
+    check(*arrays((1, 2, 2, 1), (1, 1, 1, 3)), **options(2, 3, 0, 2))
+    check(*arrays((1, 3, 3, 2), (1, 1, 2, 3)), **options(2, 1, 0, 3))
+
+
+@pytest.mark.parametrize("axes", list(itertools.permutations(range(4)))[::5])
+def test_operands_of_any_strides(axes):
+    x, w = arrays((6, 6, 6, 6), (3, 3, 6, 6))
+    w = w[::-1, ::-1].transpose(0, 1, 3, 2)
+    check(x.transpose(axes)[:, ::2, ::-1], w, **options(2, 1, 1))
+    check(x[:, 1:, :, 1:4], w[:, :, :3], **options(2, 1, 0))
+
+
+def test_strips_in_the_scratch_memory(monkeypatch):
+    monkeypatch.setattr(conv_layout, "STACK_BYTES", 100)
+    check(*arrays((2, 5, 5, 3), (3, 3, 3, 8)), **options(2, 1, 1))
+    check(*arrays((2, 5, 5, 3), (3, 3, 3, 8)), **options(2, 1, 1), one_by_one=False)
+
+
+def test_many_bands_of_rows(monkeypatch):
+    monkeypatch.setattr(conv_layout, "STRIP_BYTES", 1000)
+    check(*arrays((1, 40, 9, 4), (3, 3, 4, 16)), **options(2, 2, 1))
+    check(*arrays((1, 20, 9, 4), (3, 3, 4, 16)), **options(2, 1, 1, 2))
+
+
+def test_registers_of_other_processors(monkeypatch):
+    for lanes_bytes, registers in ((16, 32), (64, 32), (16, 16)):
+        monkeypatch.setattr(conv_geometry, "vector_bytes", lambda n=lanes_bytes: n)
+        monkeypatch.setattr(conv_geometry, "vector_registers", lambda n=registers: n)
+        check(*arrays((2, 7, 9, 3), (3, 3, 3, 20)), **options(2, 1, 1))
+
+
+def test_three_axes_and_whole_numbers_are_left_to_the_evaluator():
+    x, w = arrays((1, 4, 4, 4, 1), (2, 2, 2, 1, 1))
+    assert emit_convolution(site_of("convolution", x, w, **options(3))) is None
+    x, w = x[0].astype(int), w[0].astype(int)
+    assert emit_convolution(site_of("convolution", x, w, **options(2))) is None
