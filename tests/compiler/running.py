@@ -31,7 +31,7 @@ class Runner:
     def __init__(self, kernel: Kernel, site: Site, externals: tuple[int, ...] = ()):
         self.kernel, self.site, self.externals = kernel, site, externals
         texts = [
-            p.text.replace("define internal", "define").replace("@@", f"@phase{i}", 1)
+            p.text.replace("define internal", "define").replace("@@", f"@phase{i}")
             for i, p in enumerate(kernel.phases)
         ]
         self.loaded = Loaded(object_code("\n".join(texts)))

@@ -1,0 +1,429 @@
+"""Products of matrices as native kernels: C = A B, whatever the strides, with an epilogue.
+
+`emit_product` puts the parts together: the plan of blocking (gemm_plan), strips of B packed
+(gemm_packing), the inner loops (gemm_strip). A task is a range of row blocks and of strips of one
+or more matrices of the batch, and packs what it needs on its own stack.
+"""
+
+from __future__ import annotations
+
+from chainrule.compiler.kernel import HEAD as KERNEL_HEAD
+from chainrule.compiler.kernel import Kernel, Phase
+from chainrule.compiler.llvm.code import (
+    I64,
+    POINTER,
+    Code,
+    Index,
+    Value,
+    as_index,
+    element_type,
+    lanes_of,
+)
+from chainrule.compiler.llvm.gemm_packing import (
+    Strips,
+    block_function,
+    copy_function,
+    gather_function,
+    transpose_function,
+)
+from chainrule.compiler.llvm.gemm_plan import K_UNIT, Columns, Plan, ProductSpec, plan_of
+from chainrule.compiler.llvm.gemm_strip import Store, Tile, strip_function
+
+A_LINE = 16  # elements between the lines of packed A, beyond their length: apart in the cache
+
+
+def emit_product(spec: ProductSpec, store: Store | None = None) -> Kernel:
+    """The kernel of one product.
+
+    `store(code, pointers, row, column, value)`, where given, gets every finished vector of C in
+    place of the plain store: neighbouring columns of one row. `pointers` are those of `%args`;
+    rows are numbered through the batch: entry * m + row.
+    """
+    assert not (store and spec.accumulate), "an epilogue adds to what it reads itself"
+    spec = _natural(spec)
+    if spec.m * spec.n * spec.matrices == 0:
+        return Kernel((Phase(f"{KERNEL_HEAD} nounwind {{\n  ret void\n}}\n"),))
+    if store is None and spec.c[1] != 1:
+        if spec.c[0] == 1:
+            return emit_product(spec.transposed())
+        return _Product(spec, _scattered(spec), True).kernel()
+    return _Product(spec, store, store is not None).kernel()
+
+
+def _natural(spec: ProductSpec) -> ProductSpec:
+    """The spec with the strides along axes of length one those that suit best."""
+    a, b, c = spec.a, spec.b, spec.c
+    if spec.n == 1:
+        b, c = (b[0], 1), (c[0], 1)
+    if spec.k == 1:
+        a, b = (a[0], 1), (max(spec.n, 1), b[1])
+    if spec.m == 1:
+        a, c = (max(spec.k, 1), a[1]), (max(spec.n, 1), c[1])
+    return spec._replace(a=a, b=b, c=c)
+
+
+def _scattered(spec: ProductSpec) -> Store:
+    """A plain store for a C with strided columns: element by element."""
+    size = spec.dtype.itemsize
+
+    def store(code: Code, pointers, row: Index, column: Index, value: Value) -> None:
+        base = code.offset(pointers[spec.arguments[2]], spec.offsets[2])
+        if spec.batch:
+            entry = code.emit(I64, f"udiv i64 {as_index(row).text}, {spec.m}")
+            base = code.offset(base, _entry_offset(code, spec.batch, spec.c_batch, entry), size)
+            row = code.emit(I64, f"urem i64 {as_index(row).text}, {spec.m}")
+        base = code.offset(base, code.index_mul(row, spec.c[0]), size)
+        for lane in range(lanes_of(value.type)):
+            place = code.index_mul(code.index_add(column, lane), spec.c[1])
+            at = code.offset(base, place, size)
+            item = code.extract(value, lane)
+            if spec.accumulate:
+                item = code.fadd(code.load(at, value.type.strip("<>").split(" ")[-1]), item)
+            code.store(item, at)
+
+    return store
+
+
+def _entry_offset(code: Code, batch, strides, entry: Index) -> Index:
+    """The offset, in elements, of one entry of the batch."""
+    if all(s == 0 for s in strides):
+        return 0
+    total: Index = 0
+    rest = entry
+    for n, stride in zip(reversed(batch), reversed(strides), strict=True):
+        place, rest = _remainder(code, rest, n), _quotient(code, rest, n)
+        total = code.index_add(total, code.index_mul(place, stride))
+    return total
+
+
+def _quotient(code: Code, x: Index, n: int) -> Index:
+    if isinstance(x, int):
+        return x // n
+    return x if n == 1 else code.emit(I64, f"udiv i64 {x.text}, {n}")
+
+
+def _remainder(code: Code, x: Index, n: int) -> Index:
+    if isinstance(x, int):
+        return x % n
+    return 0 if n == 1 else code.emit(I64, f"urem i64 {x.text}, {n}")
+
+
+def _minimum(code: Code, x: Index, y: Index) -> Index:
+    if isinstance(x, int) and isinstance(y, int):
+        return min(x, y)
+    return code.intrinsic("smin", as_index(x), as_index(y))
+
+
+def _difference(code: Code, x: Index, y: Index) -> Index:
+    if y == 0:
+        return x
+    if isinstance(x, int) and isinstance(y, int):
+        return x - y
+    return code.emit(I64, f"sub nsw i64 {as_index(x).text}, {as_index(y).text}")
+
+
+class _Span:
+    """A balanced cut of `count` things into `groups`: group i begins at i * count // groups."""
+
+    def __init__(self, code: Code, count: int, groups: int, group: Index):
+        self.start = self.at(code, count, groups, group)
+        self.stop: Index = count
+        if groups > 1:
+            self.stop = self.at(code, count, groups, code.index_add(group, 1))
+
+    @staticmethod
+    def at(code: Code, count: int, groups: int, group: Index) -> Index:
+        return _quotient(code, code.index_mul(group, count), groups)
+
+
+class _Product:
+    """One product being written."""
+
+    def __init__(self, spec: ProductSpec, store: Store | None, buffered: bool):
+        self.spec, self.store = spec, store
+        self.plan: Plan = plan_of(spec, buffered)
+        self.size = spec.dtype.itemsize
+        self.element = element_type(spec.dtype)
+        self.functions: dict[str, str] = {}
+        self.k_start: Index = 0
+        self.depth: Index = spec.k
+        self.code = Code()
+
+    # --- sizes ------------------------------------------------------------------------------------
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row of a full packed strip."""
+        return self.plan.width * self.size
+
+    @property
+    def c_row(self) -> int:
+        """Elements from one row of sums to the next."""
+        if self.plan.partial:
+            return self.plan.group_strips * self.plan.width
+        return self.spec.c[0]
+
+    @property
+    def packed_a(self) -> tuple[int, int]:
+        """The strides of packed A."""
+        if self.spec.a[0] == 1:
+            return 1, self.plan.pass_blocks * self.plan.rows + A_LINE
+        return self.plan.k_most + A_LINE, 1
+
+    # --- the kernel -------------------------------------------------------------------------------
+
+    def kernel(self) -> Kernel:
+        """The kernel, of one phase."""
+        plan, code = self.plan, self.code
+        tasks = plan.batch_groups * plan.row_groups * plan.column_groups
+        args = Value("%args", POINTER)
+        self.pointers = [
+            code.offset(code.load(code.offset(args, i, 8), POINTER), offset)
+            for i, offset in zip(self.spec.arguments, self.spec.offsets, strict=True)
+        ]
+        self._buffers()
+        with code.loop(Value("%lo", I64), Value("%hi", I64)) as loop:
+            task: Index = loop.index
+            columns = _remainder(code, task, plan.column_groups)
+            rest = _quotient(code, task, plan.column_groups)
+            rows = _remainder(code, rest, plan.row_groups)
+            entries = _quotient(code, rest, plan.row_groups)
+            if plan.batch_groups == 1:
+                entries = 0
+            self.strips = _Span(code, plan.all_strips, plan.column_groups, columns)
+            self.blocks = _Span(code, plan.blocks, plan.row_groups, rows)
+            span = _Span(code, self.spec.matrices, plan.batch_groups, entries)
+            with self._each(span.start, span.stop) as entry:
+                self._matrix(entry)
+        code.line("ret void")
+        text = code.function(KERNEL_HEAD)
+        return Kernel((Phase("\n".join([*self.functions.values(), text]), tasks),))
+
+    def _each(self, start: Index, stop: Index, step: int = 1):
+        """A loop, or nothing around where there is one round."""
+        return _each(self.code, start, stop, step)
+
+    def _buffers(self) -> None:
+        plan, code = self.plan, self.code
+        strip = plan.k_most * self.row_bytes
+        self.packed_b_at = self.packed_a_at = self.partial_at = Value("null", POINTER)
+        if plan.pack_b:
+            self.packed_b_at = code.alloca(plan.group_strips * strip)
+        if plan.pack_a:
+            lines = plan.k_most if self.spec.a[0] == 1 else plan.pass_blocks * plan.rows
+            self.packed_a_at = code.alloca(lines * max(self.packed_a) * self.size)
+        if plan.partial:
+            self.partial_at = code.alloca(plan.group_blocks * plan.rows * self.c_row * self.size)
+
+    def _matrix(self, entry: Index) -> None:
+        """One entry of the batch: all blocks of k."""
+        code, spec, plan = self.code, self.spec, self.plan
+        strides = spec.a_batch, spec.b_batch, spec.c_batch
+        self.a, self.b, self.c = (
+            code.offset(pointer, _entry_offset(code, spec.batch, s, entry), self.size)
+            for pointer, s in zip(self.pointers, strides, strict=True)
+        )
+        self.first_row = code.index_mul(entry, spec.m)
+        with self._each(0, plan.k_blocks) as block:
+            units = -(-spec.k // K_UNIT)
+            if plan.k_blocks > 1:
+                span = _Span(code, units, plan.k_blocks, block)
+                self.k_start = code.index_mul(span.start, K_UNIT)
+                stop = _minimum(code, code.index_mul(span.stop, K_UNIT), spec.k)
+                self.depth = _difference(code, stop, self.k_start)
+            self.k_block = block
+            self._k_block()
+
+    def _k_block(self) -> None:
+        """One block of k: B packed, then pass after pass over the row blocks."""
+        code, plan = self.code, self.plan
+        if plan.pack_b:
+            self._pack_b()
+        if plan.group_blocks <= plan.pass_blocks:
+            self._pass(self.blocks.start, self.blocks.stop)
+        else:
+            with self._each(self.blocks.start, self.blocks.stop, plan.pass_blocks) as start:
+                stop = _minimum(code, code.index_add(start, plan.pass_blocks), self.blocks.stop)
+                self._pass(start, stop)
+
+    # --- packing ----------------------------------------------------------------------------------
+
+    def _pack_b(self) -> None:
+        """The strips of this task, one behind the other."""
+        code, plan, spec = self.code, self.plan, self.spec
+        source = code.offset(self.b, code.index_mul(self.k_start, spec.b[0]), self.size)
+        if plan.strips:
+            full = _minimum(code, self.strips.stop, plan.strips)
+            count = _difference(code, full, self.strips.start)
+            self._call_pack("pack", plan.strip, source, self.strips.start, 0, count)
+        if plan.tail:
+            with self._has_tail():
+                place = _difference(code, plan.strips, self.strips.start)
+                self._call_pack("pack_tail", plan.tail, source, plan.strips, place, 1)
+
+    def _call_pack(self, name, columns, source: Value, strip: Index, place: Index, count: Index):
+        code, plan, spec = self.code, self.plan, self.spec
+        name = f"@@.{name}"
+        shape = Strips(self.element, self.size, plan.lanes, columns)
+        if name not in self.functions:
+            if plan.pack_b == "copy":
+                text = copy_function(name, shape, spec.b[0])
+            elif plan.pack_b == "transpose":
+                short = spec.k if spec.k < plan.lanes else None
+                text = transpose_function(name, shape, spec.b[1], short)
+            else:
+                text = gather_function(name, shape, *spec.b)
+            self.functions[name] = text
+        step = plan.width * spec.b[1] * self.size
+        strip_bytes = plan.k_most * self.row_bytes
+        source = code.offset(source, code.index_mul(strip, step))
+        target = code.offset(self.packed_b_at, code.index_mul(place, strip_bytes))
+        code.line(
+            f"call void {name}({source}, {target}, {as_index(count)}, {as_index(self.depth)}, "
+            f"i64 {step}, i64 {strip_bytes})"
+        )
+
+    def _pack_a(self, start: Index, stop: Index, source: Value) -> Value:
+        """The rows of these row blocks; the address of the first."""
+        code, spec = self.code, self.spec
+        rows = _difference(code, self._row(stop), self._row(start))
+        along_rows = spec.a[0] == 1
+        line, step = (spec.a[1], 1) if along_rows else spec.a
+        lines, length = (self.depth, rows) if along_rows else (rows, self.depth)
+        if "@@.pack_a" not in self.functions:
+            self.functions["@@.pack_a"] = block_function(
+                "@@.pack_a", self.element, self.size, self.plan.lanes, line, step,
+                max(self.packed_a),
+            )  # fmt: skip
+        target = self.packed_a_at
+        code.line(
+            f"call void @@.pack_a({source}, {target}, {as_index(lines)}, {as_index(length)})"
+        )
+        return target
+
+    # --- the loops over strips --------------------------------------------------------------------
+
+    def _row(self, block: Index) -> Index:
+        """The first row of a row block."""
+        plan, code = self.plan, self.code
+        if plan.larger == plan.blocks:
+            return code.index_mul(block, plan.rows)
+        return code.index_add(
+            code.index_mul(block, plan.rows - 1), _minimum(code, block, plan.larger)
+        )
+
+    def _pass(self, start: Index, stop: Index) -> None:
+        """All strips of the task for the row blocks from start to stop."""
+        code, plan, spec = self.code, self.plan, self.spec
+        row = self._row(start)
+        place = code.index_mul(row, spec.a[0])
+        place = code.index_add(place, code.index_mul(self.k_start, spec.a[1]))
+        a = code.offset(self.a, place, self.size)
+        if plan.pack_a:
+            a = self._pack_a(start, stop, a)
+        larger = _minimum(code, stop, plan.larger)
+        larger_count = _difference(code, larger, start)
+        if plan.larger < plan.blocks:
+            larger_count = code.intrinsic("smax", as_index(larger_count), Value("0", I64))
+        smaller_count = _difference(code, _difference(code, stop, start), larger_count)
+        if plan.strips:
+            full = _minimum(code, self.strips.stop, plan.strips)
+            with self._each(self.strips.start, full) as strip:
+                self._strip("strip", plan.strip, a, row, larger_count, smaller_count, strip)
+        if plan.tail:
+            with self._has_tail():
+                self._strip("tail", plan.tail, a, row, larger_count, smaller_count, plan.strips)
+
+    def _has_tail(self):
+        """What is written inside is done by tasks that have the last strip."""
+        if self.plan.column_groups == 1:
+            return _nothing()
+        stop = self.strips.stop
+        return self.code.if_(
+            self.code.compare("eq", as_index(stop), Value(str(self.plan.all_strips), I64))
+        )
+
+    def _strip(self, name, columns, a, row: Index, larger, smaller, strip: Index) -> None:
+        """One strip: its row blocks of the larger size, then those of the smaller."""
+        code, plan, spec = self.code, self.plan, self.spec
+        column = code.index_mul(strip, plan.width)
+        local = _difference(code, strip, self.strips.start)
+        if plan.pack_b:
+            b = code.offset(self.packed_b_at, code.index_mul(local, plan.k_most * self.row_bytes))
+        else:
+            place = code.index_mul(self.k_start, spec.b[0])
+            b = code.offset(self.b, code.index_add(place, column), self.size)
+        if plan.partial:
+            below = _difference(code, row, self._row(self.blocks.start))
+            base, left = self.partial_at, code.index_mul(local, plan.width)
+        else:
+            below, base, left = row, self.c, column
+        c = code.offset(base, code.index_add(code.index_mul(below, self.c_row), left), self.size)
+        a_stride = (self.packed_a if plan.pack_a else spec.a)[0]
+        self._call_strip(f"{name}_large", plan.rows, columns, (a, b, c), larger, row, column)
+        if plan.larger < plan.blocks:
+            done = code.index_mul(larger, plan.rows)
+            a = code.offset(a, code.index_mul(done, a_stride), self.size)
+            c = code.offset(c, code.index_mul(done, self.c_row), self.size)
+            row = code.index_add(row, done)
+            self._call_strip(
+                f"{name}_small", plan.rows - 1, columns, (a, b, c), smaller, row, column
+            )
+
+    def _call_strip(
+        self, name: str, rows: int, columns: tuple[Columns, ...], addresses, count, row, column
+    ) -> None:
+        code, plan, spec = self.code, self.plan, self.spec
+        name = f"@@.{name}"
+        if name not in self.functions:
+            self.functions[name] = strip_function(
+                name, spec, plan.lanes, self._tile(rows, columns), self.store
+            )
+        first, last = "true", "true"
+        if plan.k_blocks > 1:
+            block = as_index(self.k_block)
+            first = code.compare("eq", block, Value("0", I64)).text
+            last = code.compare("eq", block, Value(str(plan.k_blocks - 1), I64)).text
+        a, b, c = addresses
+        row = code.index_add(self.first_row, row)
+        code.line(
+            f"call void {name}(ptr %args, {a}, {b}, {c}, {as_index(count)}, "
+            f"{as_index(self.depth)}, {as_index(row)}, {as_index(column)}, i1 {first}, i1 {last})"
+        )
+
+    def _tile(self, rows: int, columns: tuple[Columns, ...]) -> Tile:
+        plan, spec = self.plan, self.spec
+        several = plan.k_blocks > 1
+        adds = "either" if several else "never"
+        if spec.accumulate and not self.store:
+            adds = "always"
+        ends = "memory" if not self.store else "either" if several else "store"
+        a = self.packed_a if plan.pack_a else spec.a
+        b = len(columns) * plan.lanes if plan.pack_b else spec.b[0]
+        k = None if several else spec.k
+        return Tile(rows, columns, bool(plan.pack_b), a, b, self.c_row, k, adds, ends)
+
+
+class _nothing:
+    def __enter__(self):
+        return None
+
+    def __exit__(self, *_):
+        return None
+
+
+class _each:
+    """A loop as a context whose value is the index; no loop where there is one round."""
+
+    def __init__(self, code: Code, start: Index, stop: Index, step: int):
+        self.start, self.loop = start, None
+        once = isinstance(start, int) and isinstance(stop, int) and start + step >= stop > start
+        if not once:
+            self.loop = code.loop(start, stop, step)
+
+    def __enter__(self) -> Index:
+        return self.start if self.loop is None else self.loop.__enter__().index
+
+    def __exit__(self, *error):
+        if self.loop is not None:
+            self.loop.__exit__(*error)

@@ -1,0 +1,252 @@
+"""How a product of matrices is cut up: registers, caches, tasks. Numbers only, no code.
+
+C (m, n) = A (m, k) B (k, n). A register tile is `rows` rows of `vectors` vectors of C; k runs
+innermost. Rows are cut into blocks of two sizes, one apart, so that no block is much smaller than
+the others; columns into strips of `vectors` vectors, of which the last may be narrower. The tile is
+chosen by counting cycles of a processor that does two fma and two loads per cycle and waits four
+cycles for an fma.
+
+Caches as in Goto and van de Geijn, Anatomy of high-performance matrix multiplication (2008): k is
+cut so that a strip of B stays in the first cache; the strips of a task are packed one behind the
+other, where reading B in place would be slow.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from chainrule.compiler.machine_code import vector_bytes, vector_registers
+
+PANEL_BYTES = 16384  # of a strip of B: half of the first cache
+PACKED_BYTES = 262144  # of the packed strips of a task, on the stack
+PARTIAL_BYTES = 131072  # of the partial sums of a task, on the stack
+ROW_BLOCK_BYTES = 131072  # of A, for one pass over the strips: it stays in the second cache
+TASK_WORK = 50_000  # multiply-adds of the smallest task worth handing out
+MOST_TASKS = 32
+K_UNIT = 16  # k is cut at multiples of this
+
+
+class ProductSpec(NamedTuple):
+    """C = A B, for every entry of a batch: sizes, and strides in elements.
+
+    `a`, `b`, `c` are the (row, column) strides; `a_batch`, ... the strides along the batch axes.
+    With `accumulate` the product is added to C. `arguments` says which of the pointers in `%args`
+    are those of A, B and C, and `offsets` how many bytes after it the matrix begins; there are
+    `pointers` of them in all.
+    """
+
+    m: int
+    n: int
+    k: int
+    dtype: np.dtype
+    a: tuple[int, int]
+    b: tuple[int, int]
+    c: tuple[int, int]
+    batch: tuple[int, ...] = ()
+    a_batch: tuple[int, ...] = ()
+    b_batch: tuple[int, ...] = ()
+    c_batch: tuple[int, ...] = ()
+    accumulate: bool = False
+    arguments: tuple[int, int, int] = (0, 1, 2)
+    offsets: tuple[int, int, int] = (0, 0, 0)
+    pointers: int = 3
+
+    @property
+    def matrices(self) -> int:
+        """How many products the batch holds."""
+        count = 1
+        for n in self.batch:
+            count *= n
+        return count
+
+    def transposed(self) -> ProductSpec:
+        """The same product written as C^T = B^T A^T."""
+        return self._replace(
+            m=self.n, n=self.m, a=self.b[::-1], b=self.a[::-1], c=self.c[::-1],
+            a_batch=self.b_batch, b_batch=self.a_batch,
+            arguments=(self.arguments[1], self.arguments[0], self.arguments[2]),
+            offsets=(self.offsets[1], self.offsets[0], self.offsets[2]),
+        )  # fmt: skip
+
+
+class Columns(NamedTuple):
+    """One vector of a strip: it begins `start` columns after the strip, and of its lanes `used`
+    from `first` on are stored. Others repeat columns of the vector before, so that all is loaded.
+    """
+
+    start: int
+    first: int
+    used: int
+
+
+class Plan(NamedTuple):
+    """The blocking of one product."""
+
+    lanes: int
+    rows: int  # of the larger row blocks; the smaller have one less
+    blocks: int  # row blocks in all
+    larger: int  # of them, the first so many have `rows` rows
+    strips: int  # of full width
+    strip: tuple[Columns, ...]
+    tail: tuple[Columns, ...]  # the last strip, where it differs; else empty
+    k_blocks: int
+    k_most: int  # the longest block of k
+    pack_a: bool
+    pack_b: str  # "", "copy", "transpose", "gather"
+    partial: bool  # whether sums of k blocks wait in a buffer of their own
+    pass_blocks: int  # row blocks in one pass over the strips
+    row_groups: int
+    column_groups: int
+    batch_groups: int
+
+    @property
+    def width(self) -> int:
+        """Columns of a full strip."""
+        return len(self.strip) * self.lanes
+
+    @property
+    def all_strips(self) -> int:
+        """Full strips and the last one."""
+        return self.strips + bool(self.tail)
+
+    @property
+    def group_strips(self) -> int:
+        """The most strips that a task has."""
+        return -(-self.all_strips // max(self.column_groups, 1))
+
+    @property
+    def group_blocks(self) -> int:
+        """The most row blocks that a task has."""
+        return -(-self.blocks // max(self.row_groups, 1))
+
+
+def columns_of(lanes: int, n: int, begin: int, vectors: int) -> tuple[Columns, ...]:
+    """The vectors of a strip that begins at column `begin` of n."""
+    out = []
+    for j in range(vectors):
+        left = n - begin - j * lanes
+        if left >= lanes:
+            out.append(Columns(j * lanes, 0, lanes))
+        elif n >= lanes:  # the last n columns again, of which the new ones are stored
+            out.append(Columns(j * lanes - (lanes - left), lanes - left, left))
+        else:
+            out.append(Columns(j * lanes, 0, left))
+    return tuple(out)
+
+
+def tile_cost(m: int, count: int, rows: int, vectors: int) -> float:
+    """Cycles per step of k over all tiles of `count` vectors and m rows."""
+    blocks = -(-m // rows)
+    base, larger = divmod(m, blocks)
+
+    def cycles(r: int, v: int) -> float:
+        return max(r * v / 2, (r + v) / 2, 4.0 / chains_of(r, v)) + 0.02 * (r + v)
+
+    def strip(v: int) -> float:
+        return larger * cycles(base + 1, v) + (blocks - larger) * cycles(base, v)
+
+    strips, rest = divmod(count, vectors)
+    return strips * strip(vectors) + (strip(rest) if rest else 0.0)
+
+
+def chains_of(rows: int, vectors: int) -> int:
+    """Independent sums for each vector of a tile: so many that fma need not wait for each other."""
+    tile, chains = rows * vectors, 1
+    while chains < 4 and tile * chains < 8:
+        if 2 * tile * chains + vectors + 1 > vector_registers():
+            break
+        chains *= 2
+    return chains
+
+
+def register_tile(m: int, count: int) -> tuple[int, int]:
+    """(rows, vectors) of the tile for m rows of `count` vectors."""
+    registers = vector_registers()
+    best = None
+    for vectors in range(1, min(count, 8) + 1):
+        # a vector of B that only one row uses is read from memory by the fma itself
+        rows = min(m, (registers - 1 - vectors) // vectors) if m > 1 else 1
+        if rows < 1:
+            continue
+        cost = tile_cost(m, count, rows, vectors)
+        if best is None or cost < best[0]:
+            best = cost, rows, vectors
+    assert best is not None
+    return best[1:]
+
+
+def lanes_for(dtype: np.dtype) -> int:
+    """Elements of a vector register."""
+    return vector_bytes() // dtype.itemsize
+
+
+def plan_of(spec: ProductSpec, buffered: bool) -> Plan:
+    """The blocking of a product that is not empty; `buffered` where C cannot hold partial sums."""
+    m, n, k, size = spec.m, spec.n, spec.k, spec.dtype.itemsize
+    lanes = lanes_for(spec.dtype)
+    count = -(-n // lanes)
+    rows, vectors = register_tile(m, count)
+    blocks = -(-m // rows)
+    base, larger = divmod(m, blocks)
+    strips = n // (vectors * lanes)
+    left = count - strips * vectors
+    strip = columns_of(lanes, vectors * lanes, 0, vectors)
+    tail = columns_of(lanes, n, strips * vectors * lanes, left) if left else ()
+    k_blocks = k_blocks_of(k, vectors * lanes * size)
+    partial = buffered and k_blocks > 1
+    pack_b = packing_of(spec, blocks)
+    units = -(-k // K_UNIT)
+    k_most = k if k_blocks == 1 else -(-units // k_blocks) * K_UNIT
+    all_strips = strips + bool(tail)
+    row_groups, column_groups, batch_groups = groups_of(
+        spec, blocks, all_strips, vectors * lanes, rows, k_most, partial
+    )
+    pass_blocks = max(1, ROW_BLOCK_BYTES // max(rows * k_most * size, 1))
+    return Plan(
+        lanes, base + 1 if larger else base, blocks, larger or blocks, strips, strip, tail,
+        k_blocks, k_most, packs_a(spec, all_strips // column_groups), pack_b, partial,
+        pass_blocks, row_groups, column_groups, batch_groups,
+    )  # fmt: skip
+
+
+def k_blocks_of(k: int, row_bytes: int) -> int:
+    """In how many blocks k is done."""
+    # longer sums would be no faster, but less accurate
+    most = min(max(PANEL_BYTES // row_bytes // K_UNIT * K_UNIT, 8 * K_UNIT), 256)
+    return max(1, -(-k // most)) if k > 3 * most // 2 else 1
+
+
+def packing_of(spec: ProductSpec, blocks: int) -> str:
+    """How B is brought into strips; empty where it is read in place."""
+    if spec.k == 0:
+        return ""
+    if spec.b[1] != 1 and spec.n > 1:
+        return "transpose" if spec.b[0] == 1 else "gather"
+    in_cache = spec.k * spec.n * spec.dtype.itemsize <= PANEL_BYTES
+    return "" if blocks < 3 or in_cache else "copy"
+
+
+def packs_a(spec: ProductSpec, strips: int) -> bool:
+    """Whether A is copied together before the strips of a task read it."""
+    return strips >= 8 and spec.m * spec.k * spec.dtype.itemsize > 2 * PANEL_BYTES
+
+
+def groups_of(spec, blocks, strips, width, rows, k_most, partial) -> tuple[int, int, int]:
+    """(row groups, column groups, batch groups): their product is the number of tasks."""
+    size = spec.dtype.itemsize
+    each = spec.m * spec.n * max(spec.k, 1)
+    wanted = min(MOST_TASKS, max(1, each * spec.matrices // TASK_WORK))
+    batch_groups = min(spec.matrices, wanted)
+    wanted = -(-wanted // batch_groups)
+    most_strips = max(1, PACKED_BYTES // max(k_most * width * size, 1))
+    column_groups = max(-(-strips // most_strips), min(strips, wanted))
+    if column_groups > wanted // 2:
+        column_groups = max(-(-strips // most_strips), min(strips, max(wanted // 2, 1)))
+    row_groups = min(blocks, max(1, -(-wanted // column_groups)))
+    if partial:
+        columns = -(-strips // column_groups) * width
+        most_blocks = max(1, PARTIAL_BYTES // (columns * size) // rows)
+        row_groups = max(row_groups, -(-blocks // most_blocks))
+    return row_groups, column_groups, batch_groups

@@ -1,0 +1,220 @@
+"""The inner loops: one strip of C, row block after row block, k innermost.
+
+A tile of C stays in registers while k runs: each step loads the vectors of a row of B once and
+multiplies them by one element of A for each row of the tile. Elements of A are broadcast as they
+are read, so A is read in place whichever way it lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import cycle
+from typing import NamedTuple
+
+from chainrule.compiler.llvm.code import (
+    I64,
+    POINTER,
+    Code,
+    Index,
+    Value,
+    constant,
+    element_type,
+    lanes_of,
+    vector,
+)
+from chainrule.compiler.llvm.gemm_packing import partial_load
+from chainrule.compiler.llvm.gemm_plan import Columns, ProductSpec, chains_of
+
+Store = Callable[[Code, Sequence[Value], Index, Index, Value], None]
+
+HEAD = (
+    "(ptr %args, ptr %a, ptr %b, ptr %c, i64 %blocks, i64 %k, i64 %row, i64 %column, "
+    "i1 %first, i1 %last)"
+)
+ARGUMENTS, A, B, C = (Value(f"%{name}", POINTER) for name in ("args", "a", "b", "c"))
+BLOCKS, DEPTH, ROW, COLUMN = (Value(f"%{name}", I64) for name in ("blocks", "k", "row", "column"))
+FIRST, LAST = Value("%first", "i1"), Value("%last", "i1")
+
+UNROLLED = 4  # steps of k in one round
+STRAIGHT = 16  # as many steps of k are written without a loop
+_WHOLE = Value(str(-UNROLLED), I64)
+
+
+class Tile(NamedTuple):
+    """What a strip function is made for.
+
+    Strides are in elements: `a` (row, k), `b` of a row of B (or of its packed strip), `c` of a row
+    of C or of the partial sums. `k` is a number where all blocks of k are equally long. `adds` says
+    whether C, or the partial sum, is added: "never", "always", or "either" (unless %first); `ends`
+    where the sum goes: into "memory", to the "store" of the caller, or "either" (by %last).
+    """
+
+    rows: int
+    columns: tuple[Columns, ...]
+    packed: bool
+    a: tuple[int, int]
+    b: int
+    c: int
+    k: int | None
+    adds: str
+    ends: str
+
+
+def strip_function(
+    name: str, spec: ProductSpec, lanes: int, tile: Tile, store: Store | None
+) -> str:
+    """The function that does `%blocks` row blocks of one strip over `%k` steps."""
+    code = Code()
+    size = spec.dtype.itemsize
+    with code.loop(0, BLOCKS, carried=[A, C, ROW]) as blocks:
+        a, c, row = blocks.carried
+        sums = _products(code, spec, lanes, tile, a)
+        parts = [_stored(code, *both) for both in zip(cycle(tile.columns), sums, strict=False)]
+        _end(code, spec, tile, c, row, _added(code, spec, tile, c, parts), store)
+        blocks.next(
+            code.offset(a, tile.rows * tile.a[0], size),
+            code.offset(c, tile.rows * tile.c, size),
+            code.emit(I64, f"add nsw i64 {row.text}, {tile.rows}"),
+        )
+    code.line("ret void")
+    return code.function(f"define internal void {name}{HEAD}")
+
+
+def _products(code: Code, spec: ProductSpec, lanes: int, tile: Tile, a: Value) -> list[Value]:
+    """The sums over this block of k, row by row."""
+    size, k = spec.dtype.itemsize, tile.k
+    zero = constant(vector(element_type(spec.dtype), lanes), 0)
+    count = tile.rows * len(tile.columns)
+    chains = chains_of(tile.rows, len(tile.columns))
+    sums = [zero] * (count * chains)
+    step_a, step_b = tile.a[1] * size, tile.b * size
+
+    def advance(a: Value, b: Value, sums: list[Value], steps: int) -> list[Value]:
+        sums = list(sums)
+        for step in range(steps):
+            chain = slice(step % chains * count, (step % chains + 1) * count)
+            places = (a, step * step_a), (b, step * step_b)
+            sums[chain] = _step(code, spec, lanes, tile, *places, sums[chain])
+        return sums
+
+    def rounds(a: Value, b: Value, sums: list[Value], start: Index, stop: Index, steps: int):
+        with code.loop(start, stop, steps, carried=[a, b, *sums]) as loop:
+            at, b, *now = loop.carried
+            now = advance(at, b, now, steps)
+            loop.next(code.offset(at, steps * step_a), code.offset(b, steps * step_b), *now)
+        at, b, *now = loop.results
+        return at, b, now
+
+    if k is not None and k <= STRAIGHT:
+        return _folded(code, advance(a, B, sums, k), count)
+    whole: Index = k - k % UNROLLED if k is not None else code.binary("and", DEPTH, _WHOLE)
+    a, b, sums = rounds(a, B, sums, 0, whole, UNROLLED)
+    if k is not None:
+        return _folded(code, advance(a, b, sums, k % UNROLLED), count)
+    sums = _folded(code, sums, count)
+    chains = 1
+    return rounds(a, b, sums, whole, DEPTH, 1)[2]
+
+
+def _folded(code: Code, sums: list[Value], count: int) -> list[Value]:
+    """The chains of partial sums added up, pairwise."""
+    while len(sums) > count:
+        half = len(sums) // 2
+        sums = [code.fadd(x, y) for x, y in zip(sums[:half], sums[half:], strict=True)]
+    return sums
+
+
+def _step(code: Code, spec: ProductSpec, lanes: int, tile: Tile, a, b, sums) -> list[Value]:
+    """One step of k: `a` and `b` are pointers with offsets in bytes."""
+    element, size = element_type(spec.dtype), spec.dtype.itemsize
+    row_of_b = []
+    for j, column in enumerate(tile.columns):
+        start = j * lanes if tile.packed else column.start
+        count = lanes if tile.packed or column.first else column.used
+        at = code.offset(b[0], b[1] + start * size)
+        row_of_b.append(partial_load(code, at, element, count, lanes))
+    out = []
+    width = len(tile.columns)
+    for row in range(tile.rows):
+        item = code.load(code.offset(a[0], a[1] + row * tile.a[0] * size), element)
+        factor = code.splat(item, lanes)
+        for j in range(width):
+            out.append(code.fma(factor, row_of_b[j], sums[row * width + j]))
+    return out
+
+
+def _added(code: Code, spec: ProductSpec, tile: Tile, c: Value, parts: list[Value]):
+    """The sums, with those before added: adding blocks keeps the error of long sums small."""
+    if tile.adds == "never":
+        return parts
+    if tile.adds == "always":
+        return _sums(code, spec, tile, c, parts)
+    number, before = code.fresh("add"), code.block_name
+    code.branch_if(FIRST, f"{number}.done", f"{number}.more")
+    code.start_block(f"{number}.more")
+    sums = _sums(code, spec, tile, c, parts)
+    code.branch(f"{number}.done")
+    code.start_block(f"{number}.done")
+    return [
+        code.emit(x.type, f"phi {x.type} [ {x.text}, %{before} ], [ {y.text}, %{number}.more ]")
+        for x, y in zip(parts, sums, strict=True)
+    ]
+
+
+def _sums(code: Code, spec: ProductSpec, tile: Tile, c: Value, parts: list[Value]):
+    places = _places(code, spec, tile, c)
+    return [
+        code.fadd(code.load(at, x.type), x) for at, x in zip(places, parts, strict=True)
+    ]
+
+
+def _places(code: Code, spec: ProductSpec, tile: Tile, c: Value) -> list[Value]:
+    """Where the parts of the tile are in C, or in the partial sums."""
+    return [
+        code.offset(c, row * tile.c + column.start + column.first, spec.dtype.itemsize)
+        for row in range(tile.rows)
+        for column in tile.columns
+    ]
+
+
+def _end(code: Code, spec: ProductSpec, tile: Tile, c: Value, row: Value, parts, store) -> None:
+    """What becomes of the sums: into memory, or finished and handed to `store`."""
+    if tile.ends == "memory":
+        _save(code, spec, tile, c, parts)
+    elif tile.ends == "store":
+        _finish(code, spec, tile, row, parts, store)
+    else:
+        number = code.fresh("end")
+        code.branch_if(LAST, f"{number}.store", f"{number}.save")
+        code.start_block(f"{number}.store")
+        _finish(code, spec, tile, row, parts, store)
+        code.branch(f"{number}.done")
+        code.start_block(f"{number}.save")
+        _save(code, spec, tile, c, parts)
+        code.branch(f"{number}.done")
+        code.start_block(f"{number}.done")
+
+
+def _save(code: Code, spec: ProductSpec, tile: Tile, c: Value, parts) -> None:
+    for at, value in zip(_places(code, spec, tile, c), parts, strict=True):
+        code.store(value, at)
+
+
+def _finish(code: Code, spec: ProductSpec, tile: Tile, row: Value, parts, store: Store) -> None:
+    pointers = [
+        code.load(code.offset(ARGUMENTS, i, 8), POINTER) for i in range(spec.pointers)
+    ]
+    width = len(tile.columns)
+    for i, value in enumerate(parts):
+        column = tile.columns[i % width]
+        where = code.index_add(COLUMN, column.start + column.first)
+        store(code, pointers, code.index_add(row, i // width), where, value)
+
+
+def _stored(code: Code, column: Columns, value: Value) -> Value:
+    """The lanes of a vector that are stored."""
+    if column.used == lanes_of(value.type):
+        return value
+    if column.used == 1:
+        return code.extract(value, column.first)
+    return code.shuffle(value, value, [*range(column.first, column.first + column.used)])
