@@ -8,6 +8,7 @@ integer's range give its least value.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -35,16 +36,22 @@ class Operation(NamedTuple):
     out: np.dtype
 
 
+_BITS_OF_COMPLEX = {"F": "i64", "D": "i128"}
+
 Rule = Callable[..., Value]  # (code, operation, *values) -> value
 
 
 def register_element(dtype: np.dtype) -> str:
-    """The LLVM element that holds a dtype in registers."""
+    """The LLVM element that holds a dtype in registers; complex numbers are only moved about."""
+    if dtype.kind == "c":
+        return _BITS_OF_COMPLEX[dtype.char]
     return "float" if dtype.char == "e" else element_type(dtype)
 
 
 def memory_element(dtype: np.dtype) -> str:
     """The LLVM element that holds a dtype in memory."""
+    if dtype.kind == "c":
+        return _BITS_OF_COMPLEX[dtype.char]
     return "i8" if dtype.char == "?" else element_type(dtype)
 
 
@@ -416,10 +423,10 @@ RULES: dict[str, tuple[str, Rule]] = {  # name -> dtypes it takes, rule
     "rint": (_FLOATS, _rounding("roundeven")),
     "copysign": (_FLOATS, _copysign),
     "heaviside": (_FLOATS, _heaviside),
-    "select": ("?bhilqBHILQefd", _select),
+    "select": ("?bhilqBHILQefdFD", _select),
     "cast": ("?bhilqBHILQefd", _cast),
-    "stop_gradient": ("?bhilqBHILQefd", _same),
-    "barrier": ("?bhilqBHILQefd", _same),
+    "stop_gradient": ("?bhilqBHILQefdFD", _same),
+    "barrier": ("?bhilqBHILQefdFD", _same),
     "conjugate": ("?bhilqBHILQefd", _same),
     "real": ("?bhilqBHILQefd", _same),
 }
@@ -432,9 +439,7 @@ def is_native(operation: Operation) -> bool:
     taken = RULES.get(operation.name)
     chars = {d.char for d in (*operation.dtypes, operation.out)}
     if taken is not None:
-        if operation.name == "absolute" and operation.dtypes[0].kind == "c":
-            return False
-        return chars <= set(taken[0]) | {"?", "B"} and not chars & set("FD")
+        return chars <= set(taken[0]) | {"?", "B"}
     if operation.name in MATH:
         return chars <= set(_MATH_TAKES)
     return False
@@ -450,6 +455,9 @@ def apply(code: Code, operation: Operation, values: list[Value]) -> Value:
 
 def literal_value(number: np.generic, lanes: int) -> Value:
     """A literal as a constant of `lanes` lanes."""
+    if number.dtype.kind == "c":
+        bits = int.from_bytes(number.tobytes(), sys.byteorder)
+        return constant(vector(register_element(number.dtype), lanes), bits)
     return constant(vector(register_element(number.dtype), lanes), number)
 
 

@@ -238,14 +238,15 @@ class Body:
     def _load(self, i: int, index: Index, lanes: int) -> Value:
         code, stream, pointer = self.code, self.spec.loads[i], self.pointers[i]
         element, size = memory_element(stream.dtype), stream.dtype.itemsize
+        align = stream.dtype.alignment
         step = stream.strides[self.last] if self.last >= 0 else 0
         if step == 1 or lanes == 1:
             place = self._place(pointer, index, step, size)
-            return from_memory(code, code.load(place, vector(element, lanes), size), stream.dtype)
+            return from_memory(code, code.load(place, vector(element, lanes), align), stream.dtype)
         out = Value("poison", vector(element, lanes))
         for lane in range(lanes):
             place = self._place(pointer, code.index_add(index, lane), step, size)
-            out = code.insert(out, code.load(place, element, size), lane)
+            out = code.insert(out, code.load(place, element, align), lane)
         return from_memory(code, out, stream.dtype)
 
     def _place(self, pointer: Value, index: Index, step: int, size: int) -> Value:
@@ -254,16 +255,16 @@ class Body:
         return self.code.offset(pointer, index, step * size) if step else pointer
 
     def _store(self, pointer: Value, stream: Stream, index: Index, value: Value) -> None:
-        code, size = self.code, stream.dtype.itemsize
+        code, size, align = self.code, stream.dtype.itemsize, stream.dtype.alignment
         value = to_memory(code, value, stream.dtype)
         step = stream.strides[self.last] if self.last >= 0 else 0
         lanes = lanes_of(value.type)
         if step == 1 or lanes == 1:
-            code.store(value, self._place(pointer, index, step, size), size)
+            code.store(value, self._place(pointer, index, step, size), align)
             return
         for lane in range(lanes):
             place = self._place(pointer, code.index_add(index, lane), step, size)
-            code.store(code.extract(value, lane), place, size)
+            code.store(code.extract(value, lane), place, align)
 
     def result_pointers(self) -> list[Value]:
         """Where the results of the reductions go."""
