@@ -1,5 +1,7 @@
 """Testing one rewrite by itself: what becomes of a program, and that every bit of it stays."""
 
+import re
+
 import numpy as np
 
 from chainrule.program.parse import parse
@@ -80,14 +82,26 @@ def rewritten(name: str, text: str, also=("dead code",), draw=edges) -> str:
 
 
 def body(text: str) -> str:
-    """The equations of a printed program, without types: "a = negative x; return a"."""
+    """The equations of a printed program, without types: "v1 = negative x; return v1"."""
     inner = lines(text).splitlines()[1:]
-    return "; ".join(line.split(" : ")[0] for line in inner)
+    return numbered("; ".join(line.split(" : ")[0] for line in inner))
+
+
+def numbered(equations: str) -> str:
+    """Equations divided by `;` with v1, v2, ... for the variables that they assign, in order."""
+    names: dict[str, str] = {}
+    out = []
+    for equation in equations.split("; "):
+        left, equals, right = equation.partition(" = ")
+        if equals:
+            names[left] = f"v{len(names) + 1}"
+        out.append(re.sub(r"\b\w+\b(?!=)", lambda m: names.get(m[0], m[0]), equation))
+    return "; ".join(out)
 
 
 def becomes(name: str, text: str, wanted: str, draw=edges, also=("dead code",)) -> None:
     """One rewrite turns the program into these equations, bit for bit the same."""
-    assert body(rewritten(name, text, also, draw)) == wanted
+    assert body(rewritten(name, text, also, draw)) == numbered(wanted)
 
 
 def stays(name: str, text: str) -> None:

@@ -309,7 +309,7 @@ def _folded(equation, graph):
 
 ARITHMETIC = (
     Rewrite("constant folding", "an operation on numbers alone, giving a number -> the number",
-          ("any",), _folded),
+          ("*",), _folded),
     Rewrite("multiply by one", "x * 1 -> x (not complex: inf * 0)", ("multiply",), _times_one),
     Rewrite("divide by one", "x / 1 -> x (not complex)", ("divide",), _over_one),
     Rewrite("add nothing", "x + -0.0 -> x; of whole numbers, x + 0 -> x", ("add",), _plus_nothing),

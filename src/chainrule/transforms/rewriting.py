@@ -38,8 +38,8 @@ class Rewrite:
 
     `apply(equation, graph)` returns the operand that stands for the equation's output (a tuple of
     them, where it has several), or None where the rewrite does not apply. `ops` names the
-    operations that it is tried on; "elementwise" is all those. A rewrite without `apply` belongs
-    to the sweep itself.
+    operations that it is tried on; "elementwise" is all those, "*" every one. A rewrite without
+    `apply` belongs to the sweep itself.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Rules:
         """The rewrites that are tried on an operation, in order."""
         found = self._by_op.get(op)
         if found is None:
-            kinds = {op.name, "any"} | ({"elementwise"} if op.elementwise else set())
+            kinds = {op.name, "*"} | ({"elementwise"} if op.elementwise else set())
             found = tuple([(r, r.apply) for r in self._rewrites if r.apply and kinds & set(r.ops)])
             self._by_op[op] = found
         return found

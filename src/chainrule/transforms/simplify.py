@@ -16,6 +16,8 @@ from collections.abc import Iterable, Sequence
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Operand, Program, map_subprograms
 from chainrule.transforms.rewrites_arithmetic import ARITHMETIC
+from chainrule.transforms.rewrites_contract import CONTRACT
+from chainrule.transforms.rewrites_shape import SHAPE
 from chainrule.transforms.rewriting import Graph, Rewrite, Rules, looping
 
 SWEEPS = 40  # after which rewrites are held to undo each other; programs need two to six
@@ -27,7 +29,7 @@ _OWN = (
     Rewrite("dead code", "an equation whose outputs nobody reads -> nothing"),
 )  # fmt: skip
 
-REWRITES: tuple[Rewrite, ...] = (*_OWN, *ARITHMETIC)
+REWRITES: tuple[Rewrite, ...] = (*_OWN, *ARITHMETIC, *SHAPE, *CONTRACT)
 DEFAULT: tuple[Rewrite, ...] = tuple(r for r in REWRITES if r.changes != "rounding")
 
 
