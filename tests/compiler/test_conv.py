@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import chainrule  # noqa: F401  (registers every operation)
-from chainrule.compiler.llvm import conv_geometry, conv_layout
+from chainrule.compiler.llvm import conv, conv_geometry, conv_layout, conv_weights
 from chainrule.compiler.llvm.conv import emit_convolution
-from chainrule.ops.windows import convolution
+from chainrule.compiler.llvm.conv_weights import emit_convolution_weights
+from chainrule.ops.windows import convolution, convolution_weights
 from tests.compiler.running import run_kernel, site_of
 
 rng = np.random.default_rng(3)
@@ -98,7 +99,7 @@ def test_strips_in_the_scratch_memory(monkeypatch):
 
 
 def test_many_bands_of_rows(monkeypatch):
-    monkeypatch.setattr(conv_layout, "STRIP_BYTES", 1000)
+    monkeypatch.setattr(conv, "STRIP_BYTES", 1000)
     check(*arrays((1, 40, 9, 4), (3, 3, 4, 16)), **options(2, 2, 1))
     check(*arrays((1, 20, 9, 4), (3, 3, 4, 16)), **options(2, 1, 1, 2))
 
@@ -115,3 +116,69 @@ def test_three_axes_and_whole_numbers_are_left_to_the_evaluator():
     assert emit_convolution(site_of("convolution", x, w, **options(3))) is None
     x, w = x[0].astype(int), w[0].astype(int)
     assert emit_convolution(site_of("convolution", x, w, **options(2))) is None
+
+
+# --- the weights' gradient ------------------------------------------------------------------------
+
+
+def check_weights(x, w_shape, one_by_one=True, y_layout=lambda y: y, **params):
+    out = convolution(x, np.zeros(w_shape, x.dtype), **params).shape
+    y = y_layout(rng.normal(size=out).astype(x.dtype))
+    params = params | {"window": w_shape[:-2]}
+    expected = convolution_weights(x, y, **params)
+    (found,) = run_kernel(
+        emit_convolution_weights, "convolution_weights", x, y, one_by_one=one_by_one, **params
+    )
+    close(found, expected, y.size // y.shape[-1])
+
+
+def array(*shape, dtype="f"):
+    return rng.normal(size=shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", "fd")
+@pytest.mark.parametrize("channels", [(3, 16), (16, 12), (5, 3), (1, 1), (4, 40), (2, 25)])
+def test_weights_of_every_width(dtype, channels):
+    inner, outer = channels
+    x = array(2, 7, 9, inner, dtype=dtype)
+    check_weights(x, (3, 3, inner, outer), **options(2, padding=1))
+
+
+@pytest.mark.parametrize(
+    ("strides", "holes", "dilation"),
+    [(1, 2, 1), (2, 1, 1), (2, 3, 1), (1, 1, 2), (1, 2, 2), (3, 2, 1), (2, 4, 3), (1, 6, 4)],
+)
+@pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((2, 1), (1, 3)), ((-1, 2), (2, -1))])
+def test_weights_with_strides_holes_and_padding(strides, holes, dilation, padding):
+    params = options(2, strides, 0, holes, dilation) | {"padding": padding}
+    check_weights(array(2, 8, 7, 3), (3, 2, 3, 9), **params)
+
+
+@pytest.mark.parametrize("groups", [2, 4])
+def test_weights_of_groups(groups):
+    check_weights(array(2, 6, 5, 8), (3, 2, 8 // groups, 16), **options(2, 1, 1, groups=groups))
+
+
+@pytest.mark.parametrize("columns", [1, 3, 8, 9, 14])
+def test_weights_of_one_axis_and_rows_of_every_length(columns):
+    check_weights(array(2, 3, columns, 2), (1, 1, 2, 16), **options(2))
+    check_weights(array(5, columns + 3, 3), (4, 3, 10), **options(1, 1, 0))
+    check_weights(array(5, columns + 3, 3), (4, 3, 10), **options(1, 2, 2, 2))
+
+
+def test_weights_of_operands_of_any_strides():
+    x = array(6, 6, 6, 6)
+    check_weights(x.transpose(3, 1, 0, 2)[:, ::2, ::-1], (2, 2, 6, 8), **options(2, 1, 1))
+    check_weights(x[:, 1:, :, 1:4], (3, 3, 3, 8), **options(2))
+    check_weights(x, (3, 3, 6, 4), **options(2, 1, 1), y_layout=np.asfortranarray)
+
+
+def test_weights_of_few_and_of_many_images(monkeypatch):
+    check_weights(array(1, 3, 3, 2), (3, 3, 2, 5), **options(2))
+    check_weights(array(1, 3, 3, 2), (3, 3, 2, 5), y_layout=np.asfortranarray, **options(2, 1, 1))
+    check_weights(array(37, 3, 3, 2), (3, 3, 2, 50), **options(2, 1, 1))
+    check_weights(array(37, 3, 3, 2), (3, 3, 2, 50), one_by_one=False, **options(2, 1, 1))
+    monkeypatch.setattr(conv_weights, "STRIP_BYTES", 1000)
+    check_weights(array(1, 40, 9, 4), (3, 3, 4, 16), **options(2, 2, 1))
+    monkeypatch.setattr(conv_weights, "SUMS_BYTES", 5000)
+    check_weights(array(9, 9, 9, 4), (3, 3, 4, 16), **options(2, 2, 1))

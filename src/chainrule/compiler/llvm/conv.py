@@ -31,6 +31,8 @@ from chainrule.compiler.llvm.conv_layout import Strip, StripMaker, fill, rows_at
 from chainrule.compiler.llvm.conv_tile import Taps, Tile, TileWriter, store_sums
 from chainrule.compiler.llvm.loops import HI, LO, argument_pointers, smaller
 
+STRIP_BYTES = 40960  # of the strip of a task: beside the weights, in the first two caches
+
 
 class Convolution:
     """The numbers of one site."""
@@ -83,7 +85,7 @@ def emit_convolution(site: Site) -> Kernel | None:
     conv = Convolution(site)
     if 0 in conv.x.shape or not any(p.taps and q.taps for p, q in conv.parts()):
         return None if conv.out.shape[0] else Kernel(())
-    rows = rows_at_a_time(conv.x, conv.axes, conv.size)
+    rows = rows_at_a_time(conv.x, conv.axes, conv.size, STRIP_BYTES)
     maker = StripMaker(conv.x, conv.axes, rows, conv.dtype)
     bands = -(-conv.axes[0].results // rows)
     tasks = conv.x.shape[0] * bands

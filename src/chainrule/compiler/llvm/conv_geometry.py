@@ -158,14 +158,20 @@ class Block(NamedTuple):
         return sum(self.lanes)
 
 
-def blocks_of(channels: int, columns: int, size: int) -> list[Block]:
-    """The blocks in which `channels` are done, for rows of `columns` results."""
+def blocks_of(channels: int, columns: int, size: int, several_rows: bool = True) -> list[Block]:
+    """The blocks in which `channels` are done, for rows of `columns` results.
+
+    `several_rows` says whether a tile may have more than one row.
+    """
     lanes = lane_count(size)
     rest = channels % lanes
     vectors = -(-channels // lanes)
     kept = [lanes] * (channels // lanes) + [rest] * bool(rest)
     wide = [lanes] * (channels // lanes) + [1 << (rest - 1).bit_length()] * bool(rest)
-    each = min(range(1, min(vectors, 4) + 1), key=lambda v: row_cost(columns, vectors, v))
+    each = min(
+        range(1, min(vectors, 4) + 1),
+        key=lambda v: row_cost(columns, vectors, v, several_rows) * (1.0 if v == 2 else 1.03),
+    )  # panels of two vectors fit best into the first cache
     out: list[Block] = []
     for i in range(0, vectors, each):
         block = Block(i * lanes, 1, tuple(wide[i : i + each]), tuple(kept[i : i + each]))
@@ -176,7 +182,7 @@ def blocks_of(channels: int, columns: int, size: int) -> list[Block]:
     return out
 
 
-def row_cost(columns: int, vectors: int, each: int) -> float:
+def row_cost(columns: int, vectors: int, each: int, several_rows: bool) -> float:
     """Cycles for a step over a row of results, in blocks of `each` vectors.
 
     Of a processor with two fma and two loads in a cycle, and four cycles until an fma is done.
@@ -186,7 +192,7 @@ def row_cost(columns: int, vectors: int, each: int) -> float:
         return max(rows * v / 2, (rows + v) / 2, 4.0) + 0.02 * (rows + v)
 
     def block(v: int) -> float:
-        together = rows_together(columns, v)
+        together = rows_together(columns, v) if several_rows else 1
         larger, count, fewer = even_split(columns, most_rows(v) // together)
         total = count * cycles(together * larger, v) + fewer * cycles(together * (larger - 1), v)
         return total / together

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from chainrule.compiler.llvm.code import Code, Index, Value, as_index, constant, vector
 from chainrule.compiler.llvm.conv_geometry import Array, Axis, lane_count
 
-STRIP_BYTES = 40960  # of the strip of a task: beside the weights, in the first two caches
 STACK_BYTES = 131072  # of a strip on the stack; a larger one lies in the scratch memory
 
 
@@ -119,13 +118,13 @@ class StripMaker:
         side, channels = self.axes[1], self.x.shape[3]
         first = min(max(side.low, 0), side.extent)  # x begins here
         last = max(min(side.low + side.n, side.extent), first)
-        skipped = max(-side.low, 0)
+        skipped, strides = max(-side.low, 0), (self.x.strides[2], self.x.strides[3])
         fill(code, target, first * channels, zero, self.size)
         if last > first:
             copy_pixels(
-                code, code.offset(source, skipped * self.x.strides[2], self.size),
-                (self.x.strides[2], self.x.strides[3]), code.offset(target, first * channels, self.size),
-                (last - first, channels), channels, self.element, self.size,
+                code, code.offset(source, skipped * strides[0], self.size), strides,
+                code.offset(target, first * channels, self.size), (last - first, channels),
+                channels, self.element, self.size,
             )  # fmt: skip
         fill(
             code, code.offset(target, last * channels, self.size),
@@ -133,10 +132,13 @@ class StripMaker:
         )  # fmt: skip
 
 
-def rows_at_a_time(x: Array, axes: tuple[Axis, Axis], size: int, least_tasks: int = 16) -> int:
+def rows_at_a_time(
+    x: Array, axes: tuple[Axis, Axis], size: int, strip_bytes: int, least_tasks: int = 16
+) -> int:
     """Result rows of a task: its strip stays near at hand, and there are tasks enough."""
     top, side = axes
     row_bytes = max(side.extent * x.shape[3] * size, 1)
-    fitting = (STRIP_BYTES // row_bytes - top.reach(1)) // top.stride + 1
+    fitting = (strip_bytes // row_bytes - top.reach(1)) // top.stride + 1
     wanted = -(-top.results * x.shape[0] // least_tasks)
-    return max(1, min(top.results, fitting, wanted))
+    rows = max(1, min(top.results, fitting, wanted))
+    return -(-top.results // -(-top.results // rows))  # bands of one size
