@@ -98,12 +98,14 @@ class Buffers:
     def _find_uses(self) -> None:
         self.last_use: dict[Root, int] = {}
         self.first_use: dict[Root, int] = {}
+        self.writers: dict[Root, list[Step]] = {}
         for step in self.steps:
             for ref in step.reads():
                 self.last_use[ref.root] = step.number
             for root in step.writes():
                 self.first_use.setdefault(root, step.number)
                 self.last_use[root] = step.number
+                self.writers.setdefault(root, []).append(step)
         for value in self.outputs:
             if isinstance(value, Ref):
                 self.last_use[value.root] = len(self.steps)
@@ -141,10 +143,9 @@ class Buffers:
         """Whether an argument's memory may be written by the steps that write this root."""
         if self.owned:
             return True
-        writers = [s for s in self.steps if root in s.writes()]
         return all(
             s.number >= self.last_fallible and not (isinstance(s, Control) and s.fallible())
-            for s in writers
+            for s in self.writers[root]
         )
 
     def _take(self, root: Root, source: Root, claim) -> None:

@@ -3,5 +3,8 @@
 from __future__ import annotations
 
 from chainrule.compiler.kernel import Emitter
+from chainrule.compiler.llvm.gemm_contract import emit_contract
 
-EMITTERS: dict[str, Emitter] = {}
+EMITTERS: dict[str, Emitter] = {
+    "contract": emit_contract,
+}

@@ -54,7 +54,7 @@ class Native:
         self._arenas = threading.local()
         _alive[self._token] = self
         parallel, pool = runtime_pointers()
-        slots = [parallel, pool, _host_address(), self._token]
+        slots = [parallel, pool, _host_address(), self._token, None]
         slots += [externals.address(name) for name in module.externals]
         self._runtime = (ctypes.c_void_p * len(slots))(*slots)
         self.runtime = ctypes.addressof(self._runtime)

@@ -1,8 +1,9 @@
 """One program's steps with their memory planned, and the LLVM IR that runs them.
 
-A region is a compiled program, or the body of a loop or branch inside one. It is planned as a
-whole; then its steps are written, one after the other, into the function of the compiled program,
-with pointers to its inputs, its outputs and its part of the arena.
+A region is a compiled program, or the body of a loop or branch inside one. Straight runs of kernel
+calls are data, not code: a list of numbers that one small function walks through (calls.py), so a
+program of a thousand kernels costs the code generator no more than the kernels that differ. Code is
+written only for loops, branches and pointers found at run time.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from chainrule.compiler.buffers import Buffers
-from chainrule.compiler.kernel import Kernel
+from chainrule.compiler.kernel import HEAD, Kernel, Phase
+from chainrule.compiler.llvm.calls import EXTERNALS_START, HOST, Calls, runner_text
 from chainrule.compiler.llvm.code import Code, Index, Value, constant
 from chainrule.compiler.schedule import Schedule
 from chainrule.compiler.steps import (
@@ -32,7 +34,7 @@ from chainrule.compiler.steps import (
 )
 from chainrule.program.program import Program
 
-EXTERNALS_START = 4  # the first slot of the runtime table that holds an external function
+NOWHERE = Value("null", "ptr")
 
 
 class Region:
@@ -51,16 +53,18 @@ class Module:
     """What the steps of a compiled program share: kernels by their text, externals, sites."""
 
     functions: list[str] = field(default_factory=list)
-    names: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
     externals: dict[str, int] = field(default_factory=dict)
     sites: list[Host] = field(default_factory=list)
+    calls: Calls = field(default_factory=Calls)
+    timed: list[Step] = field(default_factory=list)  # by the numbers under which calls are timed
 
-    def kernel(self, text: str) -> str:
-        """The name of a function of this text; equal kernels are one."""
-        found = self.names.get(text)
+    def kernel(self, text: str) -> int:
+        """The number of a kernel of this text; equal kernels are one."""
+        found = self.numbers.get(text)
         if found is None:
-            found = self.names[text] = f"@kernel{len(self.names)}"
-            self.functions.append(text.replace("@@", found))
+            found = self.numbers[text] = len(self.numbers)
+            self.functions.append(text.replace("@@", f"@kernel{found}"))
         return found
 
     def external(self, name: str) -> int:
@@ -74,12 +78,9 @@ class Writer:
     def __init__(self, module: Module):
         self.module, self.code = module, Code()
         self.runtime = Value("%runtime", "ptr")
-        self.table_size = 0  # of the argument table that all calls of kernels share
-        self.status = self.code.alloca(8, 8)
-        self.code.store(constant("i32", 0), self.status)
 
     def main(self, region: Region) -> str:
-        """The text of `main`, with the kernels before it."""
+        """The text of the whole module: kernels, the list of calls, `main`."""
         code, program = self.code, region.program
         inputs = [self._argument("%inputs", i) for i in range(len(program.inputs))]
         outputs = [self._argument("%outputs", k) for k in range(len(program.outputs))]
@@ -87,44 +88,14 @@ class Writer:
         code.line("ret i32 0")
         code.start_block("fail")
         code.line("ret i32 1")
-        size = 8 * max(self.table_size, 1)
-        code._entry.append(f"  %table = alloca [{size} x i8], align 8")
         head = "define i32 @main(ptr %inputs, ptr %outputs, ptr %arena, ptr %runtime)"
-        return "\n".join([*self.module.functions, code.function(head)])
+        module = self.module
+        main = code.function(head)
+        calls = module.calls.text(len(module.functions))
+        return "\n".join([*module.functions, calls, runner_text(module.calls), main])
 
     def _argument(self, table: str, i: int) -> Value:
         return self.code.load(self.code.offset(Value(table, "ptr"), i, 8), "ptr")
-
-    def fill_table(self, pointers: Sequence[Value]) -> None:
-        """The arguments of the next call."""
-        self.table_size = max(self.table_size, len(pointers))
-        for i, pointer in enumerate(pointers):
-            self.code.store(pointer, self.code.offset(Value("%table", "ptr"), i, 8))
-
-    def call(self, kernel: Kernel, pointers: list[Value], scratch: Value | None) -> None:
-        """Run a kernel's phases; leave the function where it fails."""
-        code = self.code
-        arguments = list(pointers)
-        if scratch is not None:
-            arguments.append(scratch)
-        if kernel.can_fail:
-            arguments.append(self.status)
-        arguments += [self._runtime(self.module.external(name)) for name in kernel.externals]
-        self.fill_table(arguments)
-        for phase in kernel.phases:
-            name = self.module.kernel(phase.text)
-            if phase.tasks > 1:
-                run, pool = self._runtime(0), self._runtime(1)
-                code.line(
-                    f"call void {run.text}({pool}, ptr {name}, ptr %table, i64 {phase.tasks})"
-                )
-            else:
-                code.line(f"call void {name}(ptr %table, i64 0, i64 {phase.tasks})")
-        if kernel.can_fail:
-            self.fail_if(code.compare("ne", code.load(self.status, "i32"), constant("i32", 0)))
-
-    def _runtime(self, slot: int) -> Value:
-        return self.code.load(self.code.offset(self.runtime, slot, 8), "ptr")
 
     def fail_if(self, condition: Value) -> None:
         """Leave the function with status 1 where a condition holds."""
@@ -132,92 +103,157 @@ class Writer:
         self.code.branch_if(condition, "fail", goes_on)
         self.code.start_block(goes_on)
 
-    def host(self, step: Host, pointers: list[Value]) -> None:
-        """Run an equation on the evaluator."""
-        site = len(self.module.sites)
-        self.module.sites.append(step)
-        self.fill_table(pointers)
-        run, token = self._runtime(2), self._runtime(3)
-        status = self.code.emit("i32", f"call i32 {run.text}({token}, i64 {site}, ptr %table)")
-        self.fail_if(self.code.compare("ne", status, constant("i32", 0)))
-
 
 class _Placed:
-    """A region being written, at pointers to its inputs, its outputs and its arena."""
+    """A region being written, at pointers to its inputs, its outputs and its arena.
+
+    `slots` numbers the places that its calls count from: the arena, inputs, outputs, pointers found
+    at run time, external functions. A table on the stack holds them.
+    """
 
     def __init__(self, writer: Writer, region: Region, inputs, outputs, arena: Value):
         self.writer, self.code, self.region = writer, writer.code, region
-        self.memory = {"input": inputs, "output": outputs}
-        self.arena = arena
+        self.module = writer.module
+        self.memory = {"input": inputs, "output": outputs, "arena": [arena]}
         self.pointers: dict[Pointer, Value] = {}
+        self.slots: dict[object, int] = {}
+        self.first_call: int | None = None  # of the run of calls that is being collected
+        self.count = 0
+        points = sum(isinstance(s, Point) for s in region.steps)
+        names = {n for s in region.steps if isinstance(s, Native) for n in s.kernel.externals}  # type: ignore[union-attr]
+        room = 1 + len(inputs) + len(outputs) + points + len(names)
+        self.table = self.code.alloca(8 * room, 8)
 
     def write(self) -> None:
         for step in self.region.steps:
             _WRITERS[type(step)](self, step)
+        self._flush()
 
     # --- addresses --------------------------------------------------------------------------------
 
-    def root(self, root: Root) -> Value:
+    def _slot(self, key: object, pointer: Value) -> int:
+        """The number of a place in the table; stored there when it is first needed."""
+        if key not in self.slots:
+            self.slots[key] = len(self.slots)
+            self.code.store(pointer, self.code.offset(self.table, 8 * self.slots[key]))
+        return self.slots[key]
+
+    def _place(self, root: Root) -> tuple[str, int, int]:
+        """Which memory a root is in: its kind, its number, and the byte where it begins."""
         place = root.final.place
         assert place is not None
-        if place[0] == "arena":
-            return self.code.offset(self.arena, place[1])
-        return self.memory[place[0]][place[1]]
+        return ("arena", 0, place[1]) if place[0] == "arena" else (*place, 0)
+
+    def _of_root(self, root: Root) -> tuple[int, int]:
+        """A root as the calls name it: slot and offset."""
+        kind, number, offset = self._place(root)
+        return self._slot((kind, number), self.memory[kind][number]), offset
+
+    def _of(self, ref: Ref) -> tuple[int, int]:
+        """An array's first element as the calls name it: slot and offset."""
+        inside = ref.lie.offset * ref.type.dtype.itemsize
+        if isinstance(ref.base, Pointer):
+            return self._slot(ref.base, self.pointers[ref.base]), inside
+        slot, offset = self._of_root(ref.base)
+        return slot, offset + inside
 
     def at(self, ref: Ref) -> Value:
         """The address of an array's first element."""
-        base = ref.base
-        start = self.root(base) if isinstance(base, Root) else self.pointers[base]
+        if isinstance(ref.base, Pointer):
+            start = self.pointers[ref.base]
+        else:
+            kind, number, offset = self._place(ref.base)
+            start = self.code.offset(self.memory[kind][number], offset)
         return self.code.offset(start, ref.lie.offset * ref.type.dtype.itemsize)
 
-    def _optional(self, root: Root | None) -> Value | None:
-        return None if root is None else self.root(root)
+    # --- runs of calls ----------------------------------------------------------------------------
 
-    # --- kernels ----------------------------------------------------------------------------------
+    def _call(self, step: Step, kernel: Kernel, places: list, scratch: Root | None) -> None:
+        """Add the calls of a kernel's phases to the run."""
+        arguments = list(places)
+        if scratch is not None:
+            arguments.append(self._of_root(scratch))
+        status = len(arguments) if kernel.can_fail else -1
+        if kernel.can_fail:
+            arguments.append((0, 0))  # the runner puts the status here
+        for name in kernel.externals:
+            slot = self.module.external(name)
+            if ("external", slot) not in self.slots:
+                pointer = self.code.load(self.code.offset(self.writer.runtime, 8 * slot), "ptr")
+                self._slot(("external", slot), pointer)
+            arguments.append((self.slots["external", slot], 0))
+        for phase in kernel.phases:
+            number = self.module.kernel(phase.text)
+            self._add(step, number, phase.tasks, status, arguments)
+
+    def _add(self, step: Step, number: int, tasks: int, status: int, arguments) -> None:
+        self.module.timed.append(step)
+        place = self.module.calls.add(
+            number, tasks, status, len(self.module.timed) - 1, arguments
+        )
+        if self.first_call is None:
+            self.first_call = place
+        self.count += 1
+
+    def _flush(self) -> None:
+        """Write the code that does the calls collected."""
+        if self.first_call is None:
+            return
+        code = self.code
+        status = code.emit(
+            "i32",
+            f"call i32 @do_calls({self.table}, ptr getelementptr (i64, ptr @calls, "
+            f"i64 {self.first_call}), i64 {self.count}, {self.writer.runtime})",
+        )
+        self.writer.fail_if(code.compare("ne", status, constant("i32", 0)))
+        self.first_call, self.count = None, 0
 
     def _group(self, step: Group) -> None:
         assert step.kernel is not None
         if 0 in step.domain and not step.reductions:
             return
-        pointers = [self.at(r) for r in step.arguments]
-        self.writer.call(step.kernel, pointers, self._optional(step.scratch))
+        self._call(step, step.kernel, [self._of(r) for r in step.arguments], step.scratch)
 
     def _native(self, step: Native) -> None:
         assert step.kernel is not None
-        pointers = [self.at(r) for r in [*step.inputs, *step.outputs]]
-        self.writer.call(step.kernel, pointers, self._optional(step.scratch))
+        places = [self._of(r) for r in [*step.inputs, *step.outputs]]
+        self._call(step, step.kernel, places, step.scratch)
 
     def _write(self, step: Write) -> None:
         assert step.kernel is not None and step.part is not None
         if step.part.type.size:
-            self.writer.call(step.kernel, [self.at(r) for r in step.arguments], None)
+            self._call(step, step.kernel, [self._of(r) for r in step.arguments], None)
 
     def _host(self, step: Host) -> None:
-        self.writer.host(step, [self.at(r) for r in [*step.reads(), *step.outputs]])
+        self.module.sites.append(step)
+        site = len(self.module.sites) - 1
+        places = [self._of(r) for r in [*step.reads(), *step.outputs]]
+        self._add(step, HOST, site, -1, places)
 
     def _keep(self, step: Keep) -> None:
         assert step.source is not None and step.target is not None
         if step.needless or not step.target.type.nbytes:
             return
-        target, source = self.at(step.target), self.at(step.source)
-        self.code.line(
-            f"call void @llvm.memcpy.p0.p0.i64({target}, {source}, "
-            f"i64 {step.target.type.nbytes}, i1 false)"
-        )
+        places = [self._of(step.source), self._of(step.target)]
+        self._call(step, _copying(step.target.type.nbytes), places, None)
+
+    # --- pointers found at run time ---------------------------------------------------------------
 
     def _point(self, step: Point) -> None:
         assert step.source is not None and step.pointer is not None
+        self._flush()
         code, source = self.code, step.source
-        pointer = self.root(source.root) if isinstance(source.base, Root) else (
-            self.pointers[source.base]
-        )  # fmt: skip
-        size = source.type.dtype.itemsize
+        if isinstance(source.base, Pointer):
+            pointer = self.pointers[source.base]
+        else:
+            kind, number, start = self._place(source.base)
+            pointer = code.offset(self.memory[kind][number], start)
         offset: Index = 0
         for axis, given in enumerate(step.indices):
             n = source.type.shape[axis]
             place = self._checked(given, step.index_types[axis].dtype, n)
             offset = code.index_add(offset, code.index_mul(place, source.lie.strides[axis]))
-        self.pointers[step.pointer] = code.offset(pointer, offset, size)
+        self.pointers[step.pointer] = code.offset(pointer, offset, source.type.dtype.itemsize)
 
     def _checked(self, given: Operandlike, dtype: np.dtype, n: int) -> Value:
         """An index as an offset from 0; the function is left where it lies outside."""
@@ -237,7 +273,8 @@ class _Placed:
     # --- control flow -----------------------------------------------------------------------------
 
     def _control(self, step: Control) -> None:
-        arena = self.at(step.scratch) if step.scratch is not None else Value("null", "ptr")
+        self._flush()
+        arena = self.at(step.scratch) if step.scratch is not None else NOWHERE
         {"scan": self._scan, "while": self._while, "cond": self._cond}[step.kind](step, arena)
 
     def _inner(self, region: Region, inputs, outputs, arena: Value) -> None:
@@ -245,7 +282,7 @@ class _Placed:
 
     def _pointers(self, operands: Sequence[Operandlike]) -> list[Value]:
         """Addresses of arrays; nothing for a number, which the region knows."""
-        return [self.at(x) if isinstance(x, Ref) else Value("null", "ptr") for x in operands]
+        return [self.at(x) if isinstance(x, Ref) else NOWHERE for x in operands]
 
     def _scan(self, step: Control, arena: Value) -> None:
         assert step.equation is not None
@@ -256,7 +293,7 @@ class _Placed:
         with code.loop(*bounds) as loop:
             inputs = self._pointers(fixed) + [self.at(r) for r in step.outputs[:count]]
             inputs += [self._row(r, loop.index) for r in rows if isinstance(r, Ref)]
-            outputs = [Value("null", "ptr")] * count
+            outputs = [NOWHERE] * count
             outputs += [self._row(r, loop.index) for r in step.outputs[count:]]
             self._inner(step.regions[0], inputs, outputs, arena)
 
@@ -275,8 +312,7 @@ class _Placed:
         holds = code.compare("ne", code.load(flag, "i8"), constant("i8", 0))
         code.branch_if(holds, f"{number}.body", f"{number}.after")
         code.start_block(f"{number}.body")
-        nowhere = [Value("null", "ptr")] * len(step.outputs)
-        self._inner(step.regions[1], inputs, nowhere, arena)
+        self._inner(step.regions[1], inputs, [NOWHERE] * len(step.outputs), arena)
         code.branch(f"{number}.test")
         code.start_block(f"{number}.after")
 
@@ -295,6 +331,16 @@ class _Placed:
             self._inner(region, inputs, outputs, arena)
             code.branch(f"{number}.after")
         code.start_block(f"{number}.after")
+
+
+def _copying(nbytes: int) -> Kernel:
+    """The kernel that copies so many bytes."""
+    code = Code()
+    table = Value("%args", "ptr")
+    source, target = (code.load(code.offset(table, i, 8), "ptr") for i in range(2))
+    code.line(f"call void @llvm.memcpy.p0.p0.i64({target}, {source}, i64 {nbytes}, i1 false)")
+    code.line("ret void")
+    return Kernel((Phase(code.function(HEAD)),))
 
 
 _WRITERS = {

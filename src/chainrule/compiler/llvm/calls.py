@@ -1,0 +1,133 @@
+"""Calls of kernels as data: a list of numbers, and the one function that does them.
+
+A call is `kernel, tasks, status, number, count`, then `count` arguments of two words each: the slot
+of the table that it counts from, and an offset in bytes. `status` is the place of the argument that
+becomes the address of the status, -1 where the kernel cannot fail. `kernel` is `HOST` for an
+equation that runs on the evaluator; `tasks` is its site then. Under `number` the calls and their
+ticks are counted where the runtime table has a profile.
+"""
+
+from __future__ import annotations
+
+from chainrule.compiler.llvm.code import Code, Value, constant
+
+EXTERNALS_START = 5  # the first slot of the runtime table that holds an external function
+PROFILE = 4  # the slot of the profile: for each number, two i64s, calls and ticks; or null
+HOST = -1
+_WORDS = 5  # before the arguments
+
+
+class Calls:
+    """The list of calls of a module."""
+
+    def __init__(self) -> None:
+        self.words: list[int] = []
+        self.most_arguments = 1
+
+    def add(self, kernel: int, tasks: int, status: int, number: int, arguments) -> int:
+        """Append a call; the place where it begins."""
+        place = len(self.words)
+        self.words += [kernel, tasks, status, number, len(arguments)]
+        for slot, offset in arguments:
+            self.words += [slot, offset]
+        self.most_arguments = max(self.most_arguments, len(arguments))
+        return place
+
+    def text(self, kernels: int) -> str:
+        """The list, and the table of the kernels, as constants of the module."""
+        words = ", ".join([f"i64 {w}" for w in self.words or [0]])
+        names = ", ".join([f"ptr @kernel{i}" for i in range(kernels)] or ["ptr null"])
+        return (
+            f"@calls = internal constant [{max(len(self.words), 1)} x i64] [{words}]\n"
+            f"@kernels = internal constant [{max(kernels, 1)} x ptr] [{names}]\n"
+        )
+
+
+def runner_text(calls: Calls) -> str:
+    """`i32 do_calls(ptr table, ptr calls, i64 count, ptr runtime)`: 1 where a call failed."""
+    code = Code()
+    runtime, zero = Value("%runtime", "ptr"), constant("i64", 0)
+    arguments = code.alloca(8 * calls.most_arguments, 8)
+    status = code.alloca(8, 8)
+    code.store(constant("i32", 0), status)
+    profile = code.load(code.offset(runtime, 8 * PROFILE), "ptr")
+    timed = code.compare("ne", profile, Value("null", "ptr"))
+    with code.loop(0, Value("%count", "i64"), carried=[Value("%calls", "ptr")]) as loop:
+        call = loop.carried[0]
+        kernel, tasks, place, number, count = (
+            code.load(code.offset(call, 8 * i), "i64") for i in range(_WORDS)
+        )
+        after = _fill(code, call, count, arguments)
+        with code.if_(code.compare("sge", place, zero)):
+            code.store(status, code.offset(arguments, place, 8))
+        started = _ticks(code, timed)
+        _do(code, kernel, tasks, arguments, runtime, status)
+        _note(code, profile, timed, number, started)
+        failed = code.compare("ne", code.load(status, "i32"), constant("i32", 0))
+        goes_on = code.fresh("goes_on")
+        code.branch_if(failed, "fail", goes_on)
+        code.start_block(goes_on)
+        loop.next(after)
+    code.line("ret i32 0")
+    code.start_block("fail")
+    code.line("ret i32 1")
+    return code.function(
+        "define internal i32 @do_calls(ptr %table, ptr %calls, i64 %count, ptr %runtime)"
+    )
+
+
+def _fill(code: Code, call: Value, count: Value, arguments: Value) -> Value:
+    """The addresses of a call's arguments; the place where the next call begins."""
+    first = code.offset(call, 8 * _WORDS)
+    with code.loop(0, count) as loop:
+        word = code.offset(first, loop.index, 16)
+        slot, offset = code.load(word, "i64"), code.load(code.offset(word, 8), "i64")
+        base = code.load(code.offset(Value("%table", "ptr"), slot, 8), "ptr")
+        code.store(code.offset(base, offset), code.offset(arguments, loop.index, 8))
+    return code.offset(first, count, 16)
+
+
+def _do(code: Code, kernel: Value, tasks: Value, arguments: Value, runtime: Value, status) -> None:
+    names = [code.fresh(n) for n in ("host", "native", "alone", "shared", "done")]
+    host, native, alone, shared, done = names
+    code.branch_if(code.compare("slt", kernel, constant("i64", 0)), host, native)
+    code.start_block(host)
+    run = code.load(code.offset(runtime, 16), "ptr")
+    token = code.load(code.offset(runtime, 24), "i64")
+    result = code.emit("i32", f"call i32 {run.text}({token}, {tasks}, {arguments})")
+    code.store(result, status)
+    code.branch(done)
+    code.start_block(native)
+    function = code.load(code.offset(Value("@kernels", "ptr"), kernel, 8), "ptr")
+    code.branch_if(code.compare("eq", tasks, constant("i64", 1)), alone, shared)
+    code.start_block(alone)
+    code.line(f"call void {function.text}({arguments}, i64 0, i64 1)")
+    code.branch(done)
+    code.start_block(shared)
+    parallel, pool = code.load(runtime, "ptr"), code.load(code.offset(runtime, 8), "ptr")
+    code.line(f"call void {parallel.text}({pool}, {function}, {arguments}, {tasks})")
+    code.branch(done)
+    code.start_block(done)
+
+
+def _ticks(code: Code, timed: Value) -> Value:
+    """The processor's clock where calls are timed; else 0."""
+    yes, no = code.fresh("timed"), code.fresh("untimed")
+    before = code.block_name
+    code.branch_if(timed, yes, no)
+    code.start_block(yes)
+    now = code.emit("i64", "call i64 @llvm.readcyclecounter()")
+    code.branch(no)
+    code.start_block(no)
+    return code.emit("i64", f"phi i64 [ 0, %{before} ], [ {now.text}, %{yes} ]")
+
+
+def _note(code: Code, profile: Value, timed: Value, number: Value, started: Value) -> None:
+    with code.if_(timed):
+        now = code.emit("i64", "call i64 @llvm.readcyclecounter()")
+        entry = code.offset(profile, number, 16)
+        for place, more in (
+            (entry, constant("i64", 1)),
+            (code.offset(entry, 8), code.binary("sub", now, started)),
+        ):
+            code.store(code.binary("add", code.load(place, "i64"), more), place)
