@@ -34,11 +34,6 @@ def _root(z):
     return mp.sqrt(z)
 
 
-def _rest(series: Callable, closed: Callable, small=mpf("1e-6")) -> Callable:
-    """A quotient with a removable singularity at 0: near it, its series."""
-    return lambda z: series(z) if abs(z) < small else closed(z)
-
-
 def _exponential_rest(r):
     """(e^r - 1 - r) / r^2."""
     if abs(r) < 0.01:
@@ -78,19 +73,35 @@ def _power_of_two_rest(r):
 
 
 def _error_function(z):
-    """erf(x) / x by z = x^2."""
-    return 2 / mp.sqrt(mp.pi) if z < mpf("1e-50") else mp.erf(_root(z)) / _root(z)
+    """(erf(x) / x - 2 / sqrt(pi)) / x^2 by z = x^2."""
+    if z < mpf("1e-20"):
+        return -2 / (3 * mp.sqrt(mp.pi))
+    return (mp.erf(_root(z)) / _root(z) - 2 / mp.sqrt(mp.pi)) / z
 
 
-def scaled_erfc(t, middle=mpf("3.75")):
+def _scaled_erfc(t):
     """(1 + 2 x) exp(x^2) erfc(x) by t = (x - 3.75) / (x + 3.75)."""
     if t >= 1:
         return 2 / mp.sqrt(mp.pi)
-    x = middle * (1 + t) / (1 - t)
+    x = mpf("3.75") * (1 + t) / (1 - t)
     if x > 60:
         terms = (mp.fac2(2 * k - 1) * (-1) ** k / (2 * x * x) ** k for k in range(24))
         return (1 + 2 * x) / (x * mp.sqrt(mp.pi)) * sum(terms)
     return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
+
+
+_MIDDLE = _scaled_erfc(mpf(0))
+
+
+def _scaled_erfc_rest(t):
+    """(the same - its value at 0) / t."""
+    t = t if abs(t) > mpf("1e-25") else mpf("1e-25")
+    return (_scaled_erfc(t) - _MIDDLE) / t
+
+
+def _log_erfc(t):
+    """log erfc(1 + t)."""
+    return mp.log(mp.erfc(1 + t))
 
 
 _HALF_LN2 = mp.log(2) / 2 * mpf("1.0001")
@@ -126,6 +137,9 @@ TARGETS = {
     "HYPERBOLIC_TANGENT": Target(
         _odd_rest(mp.tanh, mpf(-1) / 3, mpf(2) / 15), lambda z: z, mpf(0), mpf("1.0"), {32: 6}
     ),
+    "HYPERBOLIC_SINE": Target(
+        _odd_rest(mp.sinh, mpf(1) / 6, mpf(1) / 120), lambda z: z, mpf(0), mpf(1), {64: 6}
+    ),
     "SINE": Target(
         _odd_rest(mp.sin, mpf(-1) / 6, mpf(1) / 120), lambda z: z, mpf(0), _QUARTER_PI,
         {32: 3, 64: 5},
@@ -139,10 +153,15 @@ TARGETS = {
         _odd_rest(mp.asin, mpf(1) / 6, mpf(3) / 40), lambda z: z, mpf(0), mpf("0.25001"),
         {32: 5, 64: 12},
     ),
-    "ERROR": Target(_error_function, lambda z: mpf(1), mpf(0), mpf(1), {32: 6, 64: 12}),
-    "SCALED_ERFC": Target(scaled_erfc, lambda t: mpf(1), mpf(-1), mpf(1), {64: 23}),
+    "ERROR": Target(_error_function, lambda z: z, mpf(0), mpf(1), {32: 5, 64: 12}),
+    "SCALED_ERFC": Target(
+        _scaled_erfc_rest, lambda t: abs(t) + mpf("1e-3"), mpf(-1), mpf(1), {32: 12, 64: 24}
+    ),
+    "LOG_ERFC_NARROW": Target(
+        _log_erfc, lambda t: mp.erfc(1 + t), mpf("-0.001"), mpf("3.0"), {32: 8}
+    ),
     "LOG_ERFC": Target(
-        lambda x: mp.log(mp.erfc(x)), lambda x: mp.erfc(x), mpf("0.999"), mpf("4.0"), {32: 8}
+        _log_erfc, lambda t: mp.erfc(1 + t), mpf("-0.001"), mpf("5.0"), {64: 22}
     ),
 }  # fmt: skip
 

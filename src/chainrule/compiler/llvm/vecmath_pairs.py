@@ -138,10 +138,11 @@ def logarithm_pair(x: Lanes, arithmetic: Arithmetic) -> Pair:
     return whole_logarithm(parts, Pair(parts.fraction), arithmetic)
 
 
-def log1p_pair(x: Pair, arithmetic: Arithmetic) -> Pair:
-    """log(1 + x) for finite x > -1."""
-    if not arithmetic.precise:
-        return Pair(logarithm(decompose_one_plus(x.high)))
-    parts = decompose_one_plus(x.high, x.low, exact=True)
-    assert parts.lost is not None
+def log1p_pair(x: Pair, arithmetic: Arithmetic, extra: Lanes | None = None) -> Pair:
+    """log(1 + x) + extra log(2) for finite x > -1 that is no subnormal."""
+    parts = decompose_one_plus(x.high, x.low, exact=arithmetic.precise)
+    if extra is not None:
+        parts = parts._replace(whole=parts.whole + extra)
+    if parts.lost is None:
+        return Pair(logarithm(parts))
     return whole_logarithm(parts, two_sum(parts.fraction, parts.lost), arithmetic)

@@ -3,8 +3,7 @@
 Maths     |x|^y = e^(y log|x|), the logarithm and the product in pairs of floats: an error of the
           exponent, which may be 745, becomes a relative error of the result.
           log_b x = log(x) log_b(e) in pairs; exp10 by 10^x = 2^n e^(r log 10).
-          cbrt: a fraction in [1, 8), a parabola, two steps of Halley's method, and one of Newton's
-          with the residual y^3 - x in a pair.
+          cbrt(x) = e^(log(x) / 3) in pairs, so cubes have exact roots.
 Edges     power's are C99's, F.9.4.4, which are NumPy's: x^0 = 1^y = 1 with nan too; a negative x
           with a y that is no integer gives nan; zeros and infinities by the parity of y.
 Source    as vecmath_pairs.py; the polynomials: benchmarks/vector_math_coefficients.py.
@@ -59,6 +58,7 @@ _LN10 = {
     64: (2.302585092994046, -2.1707562233822494e-16),
 }
 _LOG2_E = (1.4426950408889634, 2.0355273740931033e-17)
+_THIRD = (0.3333333333333333, 1.850371707708594e-17)
 _LOG10_E = (0.4342944819032518, 1.098319650216765e-17)
 
 
@@ -156,3 +156,13 @@ def hypot(x: Lanes, y: Lanes, arithmetic: Arithmetic) -> Lanes:
         value = fma(larger, larger, smaller * smaller).root()
     either_infinite = x.equals(math.inf) | y.equals(math.inf)
     return either_infinite.choose(math.inf, value)
+
+
+@in_double
+def cbrt(x: Lanes, arithmetic: Arithmetic) -> Lanes:
+    """The cube root."""
+    size = abs(x)
+    third = arithmetic.constant(x, *_THIRD)
+    value = exponential(arithmetic.product(logarithm_pair(size, arithmetic), third), arithmetic)
+    kept = x.equals(0.0) | size.equals(math.inf) | x.is_nan()
+    return kept.choose(x, value.with_sign_of(x))

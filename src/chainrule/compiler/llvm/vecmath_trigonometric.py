@@ -91,8 +91,9 @@ def tan(x: Lanes, arithmetic: Arithmetic) -> Lanes:
 @in_double
 def sinc(x: Lanes, arithmetic: Arithmetic) -> Lanes:
     """sin(pi x) / (pi x), and 1 at 0; nan for inf."""
-    # Beyond 2^52 floats are integers, where the sine is 0; above 2^53 so are their halves.
-    within = x.at_most(2.0**53).at_least(-(2.0**53))
+    # From 2^52 on floats are integers, where the sine is 0; from 2^53 on so are their halves.
+    size = abs(x)
+    within = size.at_most(2.0**53)
     doubled = within + within
     whole = doubled.rounded("rint")
     fraction = (doubled - whole) * 0.5
@@ -102,9 +103,7 @@ def sinc(x: Lanes, arithmetic: Arithmetic) -> Lanes:
     quadrant = (modulo_four + x.format.round_magic).bits()
     sine = _both(Angle(arithmetic.times(pi, fraction), quadrant))[0]
     value = arithmetic.quotient(Pair(sine), arithmetic.times(pi, within)).value
-    far = abs(x) >= 2.0**52
-    # a zero of the sign of sin(pi x) / x, as on either side of it
-    value = far.choose(0.0, value)
-    value = abs(x).equals(math.inf).choose(math.nan, value)
-    small = abs(x) < 2.0**-30  # 1 - (pi x)^2 / 6 rounds to 1; x may be 0 or subnormal
+    value = (size >= 2.0**52).choose(0.0, value + 0.0)  # no zero is negative
+    value = size.equals(math.inf).choose(math.nan, value)
+    small = size < 2.0**-30  # 1 - (pi x)^2 / 6 rounds to 1; x may be 0 or subnormal
     return small.choose(1.0, value)
