@@ -145,15 +145,18 @@ def _in_order(equation: Equation, product: Operand, side: int, lanes, stay, grap
 CONTRACT = (
     Rewrite("product of a transposition",
             "contract(transpose(x), y) -> contract(x, y) over the same axes, if the result's axes "
-            "keep their order", ("contract",), _of_transposed, changes="order of sums"),
+            "keep their order", ("contract",), _of_transposed,
+            reads=("transpose",), changes="order of sums"),
     Rewrite("transposition of a product",
             "transpose(contract(x, y)) -> contract(y, x), where the free axes change sides and "
             "nobody else reads the product", ("transpose",), _transposed_product,
+            reads=("contract",),
             changes="order of sums"),
     Rewrite("product of repeated rows",
             "contract(broadcast(x), y) -> broadcast(contract(x, y)), along free axes of x",
-            ("contract",), _of_repeated, changes="order of sums"),
+            ("contract",), _of_repeated, reads=("broadcast",), changes="order of sums"),
     Rewrite("product matched with repeated lanes",
             "contract(broadcast(x), y) matched over a repeated axis -> the axis is free in y: one "
-            "product for all lanes", ("contract",), _of_repeated_batch, changes="order of sums"),
+            "product for all lanes", ("contract",), _of_repeated_batch,
+            reads=("broadcast",), changes="order of sums"),
 )  # fmt: skip

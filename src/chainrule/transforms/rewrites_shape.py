@@ -329,10 +329,10 @@ def _reduction_of_transposed(equation, graph):
 SHAPE = (
     Rewrite("numbers in place of filled arrays",
             "op(x, broadcast(c)) -> op(x, c) for a number c; op(broadcast(c)) -> broadcast(op(c))",
-            ("elementwise",), _numbers),
+            ("elementwise",), _numbers, reads=("broadcast",)),
     Rewrite("elementwise on repeated entries",
             "op(broadcast(x), broadcast(y)) -> broadcast(op(x, y)), for x and y of one placement",
-            ("elementwise",), _on_repeated),
+            ("elementwise",), _on_repeated, reads=("broadcast",)),
     Rewrite("broadcast of a broadcast", "two broadcasts -> one; to the same shape -> x",
             ("broadcast",), _broadcast),
     Rewrite("reshape of a reshape", "two reshapes -> one; to the same shape -> x; a filled array "
@@ -344,7 +344,7 @@ SHAPE = (
             ("flip",), _flip),
     Rewrite("static part of a part",
             "x[a:b][c:d] -> x[e:f]; x[:] -> x; a part of a broadcast -> a broadcast of a part; "
-            "of a concatenation -> of the array that it lies in; what was just written -> the value",
+            "of a concatenation -> of the array it lies in; what was just written -> the value",
             ("index",), _index),
     Rewrite("whole array written", "x[:] = v -> v; x[:] += v -> x + v",
             ("index_set", "index_add"), _written_all),
@@ -357,9 +357,10 @@ SHAPE = (
             "max, min, prod, all, any over axes of length 1 -> a reshape (a sum makes +0 of -0)",
             ("max", "min", "prod", "all", "any"), _reduction_of_one),
     Rewrite("extreme of repeated entries", "max(broadcast(x)) over repeated axes -> without them",
-            _EXTREMES, _extreme_of_repeated),
+            _EXTREMES, _extreme_of_repeated, reads=("broadcast",)),
     Rewrite("reduction of a transposition", "max(transpose(x)) -> max(x) over the same entries; "
-            "likewise min, all, any", (*_EXTREMES, "all", "any"), _reduction_of_transposed),
+            "likewise min, all, any", (*_EXTREMES, "all", "any"), _reduction_of_transposed,
+            reads=("transpose",)),
     Rewrite("sum of a transposition", "sum(transpose(x)) -> sum(x) over the same entries",
-            ("sum",), _reduction_of_transposed, changes="order of sums"),
+            ("sum",), _reduction_of_transposed, reads=("transpose",), changes="order of sums"),
 )  # fmt: skip

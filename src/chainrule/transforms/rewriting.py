@@ -39,13 +39,15 @@ class Rewrite:
     `apply(equation, graph)` returns the operand that stands for the equation's output (a tuple of
     them, where it has several), or None where the rewrite does not apply. `ops` names the
     operations that it is tried on; "elementwise" is all those, "*" every one. A rewrite without
-    `apply` belongs to the sweep itself.
+    `apply` belongs to the sweep itself. `reads` names the operations of which one must have made
+    one of the operands ("number" for a literal) for the rewrite to apply at all; empty for any.
     """
 
     name: str
     doc: str  # the pattern and its replacement, as the table in docs/simplification.md shows it
     ops: tuple[str, ...] = ()
     apply: Callable[[Equation, Graph], Operand | tuple | None] | None = None
+    reads: tuple[str, ...] = ()
     valid_for: str = "all"  # values: "all", "finite" or "real domain"
     changes: str = "nothing"  # or "order of sums", or "rounding"
     source: str = "ours"
@@ -57,16 +59,25 @@ class Rules:
     def __init__(self, rewrites: Sequence[Rewrite]):
         self.names = {r.name for r in rewrites}
         self._rewrites = list(rewrites)
-        self._by_op: dict[Op, tuple[tuple[Rewrite, Callable], ...]] = {}
+        self._by_op: dict[Op, _Tried] = {}
 
-    def of(self, op: Op) -> tuple[tuple[Rewrite, Callable], ...]:
-        """The rewrites that are tried on an operation, in order."""
+    def of(self, op: Op) -> _Tried:
+        """The rewrites that are tried on an operation, in order, and what they read, all together
+        (None where one of them may read anything)."""
         found = self._by_op.get(op)
         if found is None:
             kinds = {op.name, "*"} | ({"elementwise"} if op.elementwise else set())
-            found = tuple([(r, r.apply) for r in self._rewrites if r.apply and kinds & set(r.ops)])
+            tried = [r for r in self._rewrites if r.apply is not None and kinds & set(r.ops)]
+            reads = frozenset(name for r in tried for name in r.reads)
+            found = (
+                tuple([(r, r.apply, frozenset(r.reads)) for r in tried]),
+                reads if all(r.reads for r in tried) else None,
+            )
             self._by_op[op] = found
         return found
+
+
+_Tried = tuple[tuple[tuple[Rewrite, Callable, frozenset], ...], frozenset | None]
 
 
 class Graph:
@@ -186,18 +197,33 @@ class Graph:
             params = self._simplified(params)
         if inputs != equation.inputs or params is not equation.params:
             equation = Equation(equation.op, inputs, params, equation.outputs, equation.line)
-        for rewrite, apply in self.rules.of(equation.op):
+        if self._rewritten(equation) or (self._made is not None and self._merged(equation)):
+            return
+        self.equations.append(equation)
+        maker = self._maker
+        for var in equation.outputs:
+            maker[var] = equation
+
+    def _rewritten(self, equation: Equation) -> bool:
+        """Whether a rewrite applied to the equation; its outputs have then been replaced."""
+        rules, reads = self.rules.of(equation.op)
+        get = self._maker.get
+        makers = [
+            "number" if x.is_literal else "" if (m := get(x)) is None else m.op.name
+            for x in equation.inputs
+        ]
+        if reads is not None and reads.isdisjoint(makers):
+            return False
+        for rewrite, apply, wanted in rules:
+            if wanted and wanted.isdisjoint(makers):
+                continue
             self._trying = rewrite
             found = apply(equation, self)
             if found is not None:
                 self.fired[rewrite.name] = self.fired.get(rewrite.name, 0) + 1
                 self._replace(equation, found if isinstance(found, tuple) else (found,))
-                return
-        if self._made is None or not self._merged(equation):
-            self.equations.append(equation)
-            maker = self._maker
-            for var in equation.outputs:
-                maker[var] = equation
+                return True
+        return False
 
     def _simplified(self, params: dict[str, Any]) -> dict[str, Any]:
         """The params with their sub-programs simplified; the same dict where nothing changed."""

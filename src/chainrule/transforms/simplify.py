@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from chainrule.program.garbage import collector_paused
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Operand, Program, map_subprograms
 from chainrule.transforms.rewrites_arithmetic import ARITHMETIC
@@ -55,7 +56,8 @@ def simplify(
     if without:
         left_out = {r.name for r in named(without)}
         rewrites = [r for r in rewrites if r.name not in left_out]
-    return _Simplifier(Rules(rewrites)).program(program)
+    with collector_paused():
+        return _Simplifier(Rules(rewrites)).program(program)
 
 
 class _Simplifier:
