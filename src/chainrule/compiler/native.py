@@ -45,7 +45,7 @@ class Native:
     def __init__(self, program: Program, written: dict[int, int], ir: str, region: Region,
                  module: Module):  # fmt: skip
         self.program, self.written, self.ir, self.region = program, written, ir, region
-        self.sites = module.sites
+        self.sites, self.timed = module.sites, module.timed
         self.arena_bytes = region.arena
         self.loaded = Loaded(cached_object_code(ir))
         self.address = self.loaded.address("main")

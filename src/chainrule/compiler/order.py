@@ -32,10 +32,10 @@ class _Ordering:
         self.equations = program.equations
         self.maker = {v: i for i, e in enumerate(self.equations) for v in e.outputs}
         self.anchors = [i for i, e in enumerate(self.equations) if is_anchor(e)]
-        self.out: list[Equation] = []
+        self.out: list[list[Equation]] = []
         self.done: set[int] = set()
 
-    def ordered(self) -> list[Equation]:
+    def ordered(self) -> list[list[Equation]]:
         due = self._outputs_due()
         for output in due.get(-1, ()):
             self._emit(output)
@@ -55,7 +55,8 @@ class _Ordering:
             self.done.add(number)
             needed.append(number)
             pending += self._makers(self.equations[number].inputs)
-        self.out += [self.equations[i] for i in sorted(needed)]
+        if needed:
+            self.out.append([self.equations[i] for i in sorted(needed)])
 
     def _makers(self, operands) -> Iterable[int]:
         return [self.maker[x] for x in operands if not x.is_literal and x in self.maker]
@@ -101,6 +102,9 @@ class _Ordering:
         return last
 
 
-def ordered(program: Program, written: dict[int, int]) -> list[Equation]:
-    """The equations in the order of their kernels; `written` as in `native.build`."""
+def ordered(program: Program, written: dict[int, int]) -> list[list[Equation]]:
+    """The equations in the order of their kernels, in batches that one anchor or output asks for.
+
+    `written` as in `native.build`.
+    """
     return _Ordering(program, written).ordered()

@@ -60,8 +60,11 @@ class Schedule:
                 self.constants[var] = layout
             else:
                 self.refs[var] = Ref(Root(layout[0], ("input", i)), var.type, layout[1])
-        for equation in ordered(program, written):
-            self._add(equation)
+        self.touched: set[Group] = set()  # kernels that the current batch is in
+        for batch in ordered(program, written):
+            self.touched.clear()
+            for equation in batch:
+                self._add(equation)
 
     def _append(self, step: Step) -> Any:
         self.steps.append(step)
@@ -218,11 +221,19 @@ class Schedule:
                 break
             if len(group.nodes) >= limit:
                 continue
-            if group in own or size <= _SMALL or self._shares(group, equation.inputs):
+            if self._fits(group, own, size, equation.inputs):
+                self.touched.add(group)
                 return group
         group = self._append(Group(self.next, equation.line, domain))
         groups.append(group)
+        self.touched.add(group)
         return group
+
+    def _fits(self, group: Group, own: set[Group], size: int, operands) -> bool:
+        """Whether an operation has something in common with a kernel over its shape."""
+        if group in own or group in self.touched or size <= _SMALL:
+            return True
+        return self._shares(group, operands)
 
     def _shares(self, group: Group, operands) -> bool:
         return any(not x.is_literal and x in group.arrays for x in operands)
