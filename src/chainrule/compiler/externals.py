@@ -167,10 +167,10 @@ def _thread_functions() -> dict[str, int] | None:
 def _libraries():
     """The library that SciPy's LAPACK module is linked to: through the module itself, whose handle
     finds the names of what it depends on; on Windows, which has no such search, by its file."""
-    path = str(import_module(_MODULES["lapack"]).__file__)
-    folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(path))))
+    module = str(import_module(_MODULES["lapack"]).__file__)
+    folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(module))))
     bundled = glob.glob(os.path.join(folder, "scipy.libs", "*openblas*"))
-    for path in (path, *bundled):
+    for path in (module, *bundled):
         try:
             yield ctypes.CDLL(path)
         except OSError:

@@ -187,6 +187,12 @@ class Code:
         self._entry.append(f"  {name} = alloca [{size} x i8], align {align}")
         return Value(name, POINTER)
 
+    def constant_in_memory(self, x: Value) -> Value:
+        """The address of a constant on the stack, written once at the entry of the function."""
+        pointer = self.alloca(8, align=8)
+        self._entry.append(f"  store {x}, {pointer}, align 8")
+        return pointer
+
     def function(self, head: str, attributes: str = "nounwind") -> str:
         """The whole function's text: `head` is `define internal void @f(ptr %args, ...)`."""
         return "\n".join([f"{head} {attributes} {{", "entry:", *self._entry, *self.lines, "}", ""])

@@ -54,8 +54,8 @@ class Special(NamedTuple):
 
 _BY_ARGUMENTS = {
     1: "cosdg cosm1 cotdg dawsn ellipe ellipk ellipkm1 entr erf erfc erfcinv erfcx erfi erfinv "
-    "exp1 exp10 expi expit exprel gamma gammaln gammasgn i0 i0e i1 i1e j0 j1 k0 k0e k1 k1e log_expit "
-    "log_ndtr loggamma logit ndtr ndtri psi rgamma sindg spence tandg wrightomega y0 y1",
+    "exp1 exp10 expi expit exprel gamma gammaln gammasgn i0 i0e i1 i1e j0 j1 k0 k0e k1 k1e "
+    "log_expit log_ndtr loggamma logit ndtr ndtri psi rgamma sindg spence tandg wrightomega y0 y1",
     2: "beta betaln binom boxcox boxcox1p chdtr chdtrc chdtri ellipeinc ellipkinc gammainc "
     "gammaincc gammainccinv gammaincinv huber hyp0f1 inv_boxcox inv_boxcox1p iv ive jv jve kl_div "
     "kv kve modstruve owens_t pdtr pdtrc poch powm1 pseudo_huber rel_entr stdtr stdtrit struve "

@@ -1,0 +1,249 @@
+"""Native kernels through LAPACK agree with NumPy's and SciPy's linear algebra."""
+
+import numpy as np
+import pytest
+
+from chainrule.compiler.externals import address
+from chainrule.compiler.llvm.lapack import LINEAR
+from chainrule.program.blas import one_thread
+from chainrule.program.op import REGISTRY
+from tests.compiler.running import Runner, site_of
+
+EMITTERS = {**LINEAR}
+
+
+def kernel_of(name, *arrays, **params):
+    """A runner of the native kernel; None where there is none."""
+    site = site_of(name, *arrays, **params)
+    kernel = EMITTERS[name](site)
+    if kernel is None:
+        return None
+    return Runner(kernel, site, tuple(address(n) for n in kernel.externals))
+
+
+def run(name, *arrays, one_by_one=False, **params):
+    """(outputs, status) of the native kernel."""
+    runner = kernel_of(name, *arrays, **params)
+    return runner.run(*arrays, one_by_one=one_by_one), runner.status
+
+
+def evaluated(name, *arrays, **params):
+    """The outputs of the operation's own evaluation."""
+    with np.errstate(all="ignore"), one_thread():
+        out = REGISTRY[name].evaluate(*arrays, **params)
+    return out if isinstance(out, tuple) else (out,)
+
+
+def assert_close(got, wanted, factor=8.0):
+    """Equal to `factor` roundings of the largest entry for each row of the largest matrix."""
+    for x, y in zip(got, wanted, strict=True):
+        y = np.asarray(y)
+        assert x.shape == y.shape and x.dtype == y.dtype
+        n = max(x.shape[-2:], default=1)
+        size = np.abs(y, where=np.isfinite(y), out=np.zeros(y.shape)).max(initial=0.0)
+        eps = np.finfo(y.dtype).eps if y.dtype.kind in "fc" else 0
+        np.testing.assert_allclose(x, y, rtol=factor * n * eps, atol=factor * n * eps * size)
+
+
+def matrices(dtype, *shape, seed=0, shift=None):
+    """Random matrices, far from singular by a multiple of the identity."""
+    rng = np.random.default_rng(seed)
+    shift = 2 * shape[-1] ** 0.5 if shift is None else shift
+    return (rng.normal(size=shape) + shift * np.eye(*shape[-2:])).astype(dtype)
+
+
+def definite(dtype, *shape, seed=0):
+    """Symmetric positive definite matrices, with nan in the triangle that is not to be read."""
+    x = matrices(dtype, *shape, seed=seed, shift=1.0)
+    return (x @ np.swapaxes(x, -1, -2) + np.eye(shape[-1])).astype(dtype)
+
+
+SHAPES = [(1, 1), (2, 3, 5, 5), (300, 8, 8), (70, 70)]
+by_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
+by_dtype = pytest.mark.parametrize("dtype", "fd")
+
+
+# --- cholesky -------------------------------------------------------------------------------------
+
+
+@by_dtype
+@by_shape
+@pytest.mark.parametrize("upper", [False, True])
+def test_cholesky(dtype, shape, upper):
+    a = definite(dtype, *shape)
+    unread = np.triu if not upper else np.tril
+    a = a + unread(np.full(shape, np.nan, dtype), -1 if upper else 1)
+    got, status = run("cholesky", a, upper=upper)
+    assert status == 0
+    assert_close(got, evaluated("cholesky", a, upper=upper))
+
+
+def test_cholesky_of_an_indefinite_matrix_fails():
+    a = definite("d", 5, 4, 4)
+    a[3, 2, 2] = -1.0
+    assert run("cholesky", a, upper=False)[1] == 1
+
+
+# --- systems --------------------------------------------------------------------------------------
+
+
+@by_dtype
+@by_shape
+@pytest.mark.parametrize(("adjoint", "k"), [(False, 1), (True, 4)])
+def test_solve(dtype, shape, adjoint, k):
+    a, b = matrices(dtype, *shape), matrices(dtype, *shape[:-1], k, seed=1, shift=0.0)
+    got, status = run("solve", a, b, adjoint=adjoint, raises=True)
+    assert status == 0
+    assert_close(got, evaluated("solve", a, b, adjoint=adjoint, raises=True))
+
+
+@by_dtype
+@pytest.mark.parametrize("shape", [(1, 1), (300, 8, 8), (70, 70)], ids=str)
+@pytest.mark.parametrize("lower", [False, True])
+@pytest.mark.parametrize("adjoint", [False, True])
+@pytest.mark.parametrize("unit", [False, True])
+def test_triangular_solve(dtype, shape, lower, adjoint, unit):
+    a, b = matrices(dtype, *shape), matrices(dtype, *shape[:-1], 3, seed=1, shift=0.0)
+    a = np.tril(a) if lower else np.triu(a)
+    a[..., ~np.eye(shape[-1], dtype=bool)] *= 0.25 / shape[-1]  # well conditioned with ones too
+    params = dict(lower=lower, adjoint=adjoint, unit_diagonal=unit, raises=True)
+    got, status = run("triangular_solve", a, b, **params)
+    assert status == 0
+    assert_close(got, evaluated("triangular_solve", a, b, **params))
+
+
+def _layouts(a):
+    """The same matrices lying in memory in several ways."""
+    wide = np.zeros((*a.shape[:-2], 2 * a.shape[-2], 3 * a.shape[-1]), a.dtype)
+    wide[..., ::2, ::3] = a
+    padded = np.zeros((*a.shape[:-1], a.shape[-1] + 3), a.dtype)
+    padded[..., :-3] = a
+    return {
+        "columns": np.swapaxes(np.swapaxes(a, -1, -2).copy(), -1, -2),
+        "sparse": wide[..., ::2, ::3],
+        "padded": padded[..., :-3],
+        "backwards": a[..., ::-1, ::-1].copy()[..., ::-1, ::-1],
+        "stack": np.swapaxes(np.swapaxes(a, 0, 1).copy(), 0, 1),
+    }
+
+
+@pytest.mark.parametrize("layout", ["columns", "sparse", "padded", "backwards", "stack"])
+def test_operands_of_any_strides(layout):
+    a, b = matrices("d", 3, 2, 6, 6), matrices("d", 3, 2, 6, 5, seed=1, shift=0.0)
+    x, y = _layouts(a)[layout], _layouts(b)[layout]
+    assert x.strides != a.strides
+    triangle = dict(lower=True, adjoint=False, unit_diagonal=False, raises=True)
+    for name, params in (
+        ("solve", dict(adjoint=False, raises=True)),
+        ("triangular_solve", triangle),
+    ):
+        assert_close(run(name, x, y, **params)[0], evaluated(name, a, b, **params))
+    for name, params in (("inv", dict(raises=True)), ("det", {}), ("slogdet", {})):
+        assert_close(run(name, x, **params)[0], evaluated(name, a, **params))
+
+
+def test_one_matrix_repeated_over_a_stack():
+    a = np.broadcast_to(matrices("d", 4, 4), (5, 4, 4))
+    b = matrices("d", 5, 4, 2, seed=1)
+    params = dict(adjoint=False, raises=True)
+    assert_close(run("solve", a, b, **params)[0], evaluated("solve", a, b, **params))
+
+
+def test_tasks_run_in_any_order():
+    a, b = matrices("d", 600, 20, 20), matrices("d", 600, 20, 1, seed=1)
+    params = dict(adjoint=False, raises=True)
+    runner = kernel_of("solve", a, b, **params)
+    assert runner.kernel.phases[0].tasks > 1
+    wanted, got = runner.run(a, b), runner.run(a, b, one_by_one=True)
+    assert (wanted[0] == got[0]).all()
+
+
+@by_dtype
+@by_shape
+def test_inv(dtype, shape):
+    a = matrices(dtype, *shape)
+    got, status = run("inv", a, raises=True)
+    assert status == 0
+    assert_close(got, evaluated("inv", a, raises=True))
+
+
+# --- singular matrices ----------------------------------------------------------------------------
+
+
+def _one_singular(dtype):
+    a = matrices(dtype, 4, 3, 3)
+    a[2] = [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [0.0, 1.0, 1.0]]
+    return a
+
+
+def test_singular_systems_fail_where_the_operation_raises():
+    a, b = _one_singular("d"), matrices("d", 4, 3, 2)
+    assert run("solve", a, b, adjoint=False, raises=True)[1] == 1
+    assert run("inv", a, raises=True)[1] == 1
+    params = dict(lower=True, adjoint=False, unit_diagonal=False, raises=True)
+    a[2, 1, 1] = 0.0
+    assert run("triangular_solve", a, b, **params)[1] == 1
+
+
+@by_dtype
+def test_singular_systems_give_inf_or_zero_where_it_does_not(dtype):
+    a, b = _one_singular(dtype), matrices(dtype, 4, 3, 2)
+    b[2, :, 1] = 0.0
+    for name, arrays, params in (
+        ("solve", (a, b), dict(adjoint=False, raises=False)),
+        ("inv", (a,), dict(raises=False)),
+    ):
+        runner = kernel_of(name, *arrays, **params)
+        assert not runner.kernel.can_fail
+        assert_close(runner.run(*arrays), evaluated(name, *arrays, **params))
+    a[2] = np.tril(a[2])
+    a[2, 1, 1] = 0.0
+    params = dict(lower=True, adjoint=True, unit_diagonal=False, raises=False)
+    got, _ = run("triangular_solve", a, b, **params)
+    assert_close(got, evaluated("triangular_solve", a, b, **params))
+    assert np.isinf(got[0][2, :, 0]).all() and (got[0][2, :, 1] == 0).all()
+
+
+def test_singular_matrices_have_determinant_zero():
+    a = _one_singular("d")
+    assert run("det", a)[0][0][2] == 0.0
+    (sign, logarithm), _ = run("slogdet", a)
+    assert sign[2] == 0.0 and logarithm[2] == -np.inf
+
+
+# --- determinants ---------------------------------------------------------------------------------
+
+
+@by_dtype
+@by_shape
+def test_det_and_slogdet(dtype, shape):
+    a = matrices(dtype, *shape, shift=0.5)
+    size = np.linalg.slogdet(a)[1][..., None, None] / shape[-1]
+    scaled = (a * np.exp(-size)).astype(dtype)
+    got, _ = run("det", scaled)
+    assert_close(got, evaluated("det", scaled), factor=64)
+    (sign, logarithm), _ = run("slogdet", a)
+    wanted = evaluated("slogdet", a)
+    assert (sign == wanted[0]).all()
+    assert_close([logarithm], [wanted[1]])
+
+
+def test_det_keeps_in_range_where_a_product_would_not():
+    a = np.diag([1e200, 1e200, -1e-200, 1e-200])
+    assert_close(run("det", a)[0], (np.float64(-1.0),), factor=1e3)  # through the logarithm
+    assert run("det", np.diag([1e200, 1e200]))[0][0] == np.inf
+    assert np.isnan(run("det", np.full((2, 2), np.nan))[0][0])
+
+
+def test_det_is_exact_for_small_whole_numbers():
+    a = np.array([[0.0, 2.0], [1.0, 0.0]])
+    assert run("det", a)[0][0] == -2.0
+
+
+# --- what has no native form ----------------------------------------------------------------------
+
+
+def test_complex_and_empty_matrices_have_no_kernel():
+    assert kernel_of("inv", np.eye(2) + 0j, raises=True) is None
+    assert kernel_of("det", np.zeros((0, 2, 2))) is None
+    assert kernel_of("det", np.zeros((3, 0, 0))) is None
