@@ -7,7 +7,7 @@ inside of a task, do their tasks alone. The results do not depend on any of this
 into tasks depends on shapes alone.
 
 `set_threads(n)` counts the caller; at first it is the environment's CHAINRULE_THREADS, or the
-number of processors that this process may use. Where the system has no pthreads there are no helpers.
+number of processors that this process may use. Where there are no pthreads there are no helpers.
 """
 
 from __future__ import annotations
