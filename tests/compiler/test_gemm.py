@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule.compiler.kernel import contiguous_place
-from chainrule.compiler.llvm.code import Value, lanes_of
+from chainrule.compiler.llvm.code import Value, as_index, lanes_of
 from chainrule.compiler.llvm.gemm import emit_product
 from chainrule.compiler.llvm.gemm_contract import emit_contract
 from chainrule.compiler.llvm.gemm_plan import ProductSpec
@@ -219,7 +219,7 @@ def _biased_rectifier(code, pointers, row, column, value: Value) -> None:
     at = code.offset(pointers[3], column, 8)
     total = code.fadd(value, code.load(at, value.type))
     total = code.intrinsic("maxnum", total, code.like(total, 0))
-    number = code.emit("double", f"sitofp {row} to double")
+    number = code.emit("double", f"sitofp {as_index(row)} to double")
     total = code.fadd(total, code.splat(number, lanes_of(value.type)))
     target = code.offset(pointers[2], code.index_mul(row, _biased_rectifier.width), 8)
     code.store(total, code.offset(target, column, 8))

@@ -19,6 +19,16 @@ from chainrule.compiler.llvm.code import (
     element_type,
     lanes_of,
 )
+from chainrule.compiler.llvm.gemm_loops import (
+    Each,
+    Nothing,
+    Span,
+    difference,
+    entry_offset,
+    minimum,
+    quotient,
+    remainder,
+)
 from chainrule.compiler.llvm.gemm_packing import (
     Strips,
     block_function,
@@ -28,6 +38,7 @@ from chainrule.compiler.llvm.gemm_packing import (
 )
 from chainrule.compiler.llvm.gemm_plan import K_UNIT, Columns, Plan, ProductSpec, plan_of
 from chainrule.compiler.llvm.gemm_strip import Store, Tile, strip_function
+from chainrule.compiler.llvm.gemm_vector import emit_matrix_vector
 
 A_LINE = 16  # elements between the lines of packed A, beyond their length: apart in the cache
 
@@ -43,6 +54,9 @@ def emit_product(spec: ProductSpec, store: Store | None = None) -> Kernel:
     spec = _natural(spec)
     if spec.m * spec.n * spec.matrices == 0:
         return Kernel((Phase(f"{KERNEL_HEAD} nounwind {{\n  ret void\n}}\n"),))
+    of_vector = emit_matrix_vector(spec, store)
+    if of_vector is not None:
+        return of_vector
     if store is None and spec.c[1] != 1:
         if spec.c[0] == 1:
             return emit_product(spec.transposed())
@@ -70,7 +84,7 @@ def _scattered(spec: ProductSpec) -> Store:
         base = code.offset(pointers[spec.arguments[2]], spec.offsets[2])
         if spec.batch:
             entry = code.emit(I64, f"udiv i64 {as_index(row).text}, {spec.m}")
-            base = code.offset(base, _entry_offset(code, spec.batch, spec.c_batch, entry), size)
+            base = code.offset(base, entry_offset(code, spec.batch, spec.c_batch, entry), size)
             row = code.emit(I64, f"urem i64 {as_index(row).text}, {spec.m}")
         base = code.offset(base, code.index_mul(row, spec.c[0]), size)
         for lane in range(lanes_of(value.type)):
@@ -82,58 +96,6 @@ def _scattered(spec: ProductSpec) -> Store:
             code.store(item, at)
 
     return store
-
-
-def _entry_offset(code: Code, batch, strides, entry: Index) -> Index:
-    """The offset, in elements, of one entry of the batch."""
-    if all(s == 0 for s in strides):
-        return 0
-    total: Index = 0
-    rest = entry
-    for n, stride in zip(reversed(batch), reversed(strides), strict=True):
-        place, rest = _remainder(code, rest, n), _quotient(code, rest, n)
-        total = code.index_add(total, code.index_mul(place, stride))
-    return total
-
-
-def _quotient(code: Code, x: Index, n: int) -> Index:
-    if isinstance(x, int):
-        return x // n
-    return x if n == 1 else code.emit(I64, f"udiv i64 {x.text}, {n}")
-
-
-def _remainder(code: Code, x: Index, n: int) -> Index:
-    if isinstance(x, int):
-        return x % n
-    return 0 if n == 1 else code.emit(I64, f"urem i64 {x.text}, {n}")
-
-
-def _minimum(code: Code, x: Index, y: Index) -> Index:
-    if isinstance(x, int) and isinstance(y, int):
-        return min(x, y)
-    return code.intrinsic("smin", as_index(x), as_index(y))
-
-
-def _difference(code: Code, x: Index, y: Index) -> Index:
-    if y == 0:
-        return x
-    if isinstance(x, int) and isinstance(y, int):
-        return x - y
-    return code.emit(I64, f"sub nsw i64 {as_index(x).text}, {as_index(y).text}")
-
-
-class _Span:
-    """A balanced cut of `count` things into `groups`: group i begins at i * count // groups."""
-
-    def __init__(self, code: Code, count: int, groups: int, group: Index):
-        self.start = self.at(code, count, groups, group)
-        self.stop: Index = count
-        if groups > 1:
-            self.stop = self.at(code, count, groups, code.index_add(group, 1))
-
-    @staticmethod
-    def at(code: Code, count: int, groups: int, group: Index) -> Index:
-        return _quotient(code, code.index_mul(group, count), groups)
 
 
 class _Product:
@@ -184,15 +146,15 @@ class _Product:
         self._buffers()
         with code.loop(Value("%lo", I64), Value("%hi", I64)) as loop:
             task: Index = loop.index
-            columns = _remainder(code, task, plan.column_groups)
-            rest = _quotient(code, task, plan.column_groups)
-            rows = _remainder(code, rest, plan.row_groups)
-            entries = _quotient(code, rest, plan.row_groups)
+            columns = remainder(code, task, plan.column_groups)
+            rest = quotient(code, task, plan.column_groups)
+            rows = remainder(code, rest, plan.row_groups)
+            entries = quotient(code, rest, plan.row_groups)
             if plan.batch_groups == 1:
                 entries = 0
-            self.strips = _Span(code, plan.all_strips, plan.column_groups, columns)
-            self.blocks = _Span(code, plan.blocks, plan.row_groups, rows)
-            span = _Span(code, self.spec.matrices, plan.batch_groups, entries)
+            self.strips = Span(code, plan.all_strips, plan.column_groups, columns)
+            self.blocks = Span(code, plan.blocks, plan.row_groups, rows)
+            span = Span(code, self.spec.matrices, plan.batch_groups, entries)
             with self._each(span.start, span.stop) as entry:
                 self._matrix(entry)
         code.line("ret void")
@@ -201,7 +163,7 @@ class _Product:
 
     def _each(self, start: Index, stop: Index, step: int = 1):
         """A loop, or nothing around where there is one round."""
-        return _each(self.code, start, stop, step)
+        return Each(self.code, start, stop, step)
 
     def _buffers(self) -> None:
         plan, code = self.plan, self.code
@@ -220,17 +182,17 @@ class _Product:
         code, spec, plan = self.code, self.spec, self.plan
         strides = spec.a_batch, spec.b_batch, spec.c_batch
         self.a, self.b, self.c = (
-            code.offset(pointer, _entry_offset(code, spec.batch, s, entry), self.size)
+            code.offset(pointer, entry_offset(code, spec.batch, s, entry), self.size)
             for pointer, s in zip(self.pointers, strides, strict=True)
         )
         self.first_row = code.index_mul(entry, spec.m)
         with self._each(0, plan.k_blocks) as block:
             units = -(-spec.k // K_UNIT)
             if plan.k_blocks > 1:
-                span = _Span(code, units, plan.k_blocks, block)
+                span = Span(code, units, plan.k_blocks, block)
                 self.k_start = code.index_mul(span.start, K_UNIT)
-                stop = _minimum(code, code.index_mul(span.stop, K_UNIT), spec.k)
-                self.depth = _difference(code, stop, self.k_start)
+                stop = minimum(code, code.index_mul(span.stop, K_UNIT), spec.k)
+                self.depth = difference(code, stop, self.k_start)
             self.k_block = block
             self._k_block()
 
@@ -243,7 +205,7 @@ class _Product:
             self._pass(self.blocks.start, self.blocks.stop)
         else:
             with self._each(self.blocks.start, self.blocks.stop, plan.pass_blocks) as start:
-                stop = _minimum(code, code.index_add(start, plan.pass_blocks), self.blocks.stop)
+                stop = minimum(code, code.index_add(start, plan.pass_blocks), self.blocks.stop)
                 self._pass(start, stop)
 
     # --- packing ----------------------------------------------------------------------------------
@@ -253,12 +215,12 @@ class _Product:
         code, plan, spec = self.code, self.plan, self.spec
         source = code.offset(self.b, code.index_mul(self.k_start, spec.b[0]), self.size)
         if plan.strips:
-            full = _minimum(code, self.strips.stop, plan.strips)
-            count = _difference(code, full, self.strips.start)
+            full = minimum(code, self.strips.stop, plan.strips)
+            count = difference(code, full, self.strips.start)
             self._call_pack("pack", plan.strip, source, self.strips.start, 0, count)
         if plan.tail:
             with self._has_tail():
-                place = _difference(code, plan.strips, self.strips.start)
+                place = difference(code, plan.strips, self.strips.start)
                 self._call_pack("pack_tail", plan.tail, source, plan.strips, place, 1)
 
     def _call_pack(self, name, columns, source: Value, strip: Index, place: Index, count: Index):
@@ -286,7 +248,7 @@ class _Product:
     def _pack_a(self, start: Index, stop: Index, source: Value) -> Value:
         """The rows of these row blocks; the address of the first."""
         code, spec = self.code, self.spec
-        rows = _difference(code, self._row(stop), self._row(start))
+        rows = difference(code, self._row(stop), self._row(start))
         along_rows = spec.a[0] == 1
         line, step = (spec.a[1], 1) if along_rows else spec.a
         lines, length = (self.depth, rows) if along_rows else (rows, self.depth)
@@ -309,7 +271,7 @@ class _Product:
         if plan.larger == plan.blocks:
             return code.index_mul(block, plan.rows)
         return code.index_add(
-            code.index_mul(block, plan.rows - 1), _minimum(code, block, plan.larger)
+            code.index_mul(block, plan.rows - 1), minimum(code, block, plan.larger)
         )
 
     def _pass(self, start: Index, stop: Index) -> None:
@@ -321,13 +283,13 @@ class _Product:
         a = code.offset(self.a, place, self.size)
         if plan.pack_a:
             a = self._pack_a(start, stop, a)
-        larger = _minimum(code, stop, plan.larger)
-        larger_count = _difference(code, larger, start)
+        larger = minimum(code, stop, plan.larger)
+        larger_count = difference(code, larger, start)
         if plan.larger < plan.blocks:
             larger_count = code.intrinsic("smax", as_index(larger_count), Value("0", I64))
-        smaller_count = _difference(code, _difference(code, stop, start), larger_count)
+        smaller_count = difference(code, difference(code, stop, start), larger_count)
         if plan.strips:
-            full = _minimum(code, self.strips.stop, plan.strips)
+            full = minimum(code, self.strips.stop, plan.strips)
             with self._each(self.strips.start, full) as strip:
                 self._strip("strip", plan.strip, a, row, larger_count, smaller_count, strip)
         if plan.tail:
@@ -337,7 +299,7 @@ class _Product:
     def _has_tail(self):
         """What is written inside is done by tasks that have the last strip."""
         if self.plan.column_groups == 1:
-            return _nothing()
+            return Nothing()
         stop = self.strips.stop
         return self.code.if_(
             self.code.compare("eq", as_index(stop), Value(str(self.plan.all_strips), I64))
@@ -347,14 +309,14 @@ class _Product:
         """One strip: its row blocks of the larger size, then those of the smaller."""
         code, plan, spec = self.code, self.plan, self.spec
         column = code.index_mul(strip, plan.width)
-        local = _difference(code, strip, self.strips.start)
+        local = difference(code, strip, self.strips.start)
         if plan.pack_b:
             b = code.offset(self.packed_b_at, code.index_mul(local, plan.k_most * self.row_bytes))
         else:
             place = code.index_mul(self.k_start, spec.b[0])
             b = code.offset(self.b, code.index_add(place, column), self.size)
         if plan.partial:
-            below = _difference(code, row, self._row(self.blocks.start))
+            below = difference(code, row, self._row(self.blocks.start))
             base, left = self.partial_at, code.index_mul(local, plan.width)
         else:
             below, base, left = row, self.c, column
@@ -402,28 +364,3 @@ class _Product:
         b = len(columns) * plan.lanes if plan.pack_b else spec.b[0]
         k = None if several else spec.k
         return Tile(rows, columns, bool(plan.pack_b), a, b, self.c_row, k, adds, ends)
-
-
-class _nothing:
-    def __enter__(self):
-        return None
-
-    def __exit__(self, *_):
-        return None
-
-
-class _each:
-    """A loop as a context whose value is the index; no loop where there is one round."""
-
-    def __init__(self, code: Code, start: Index, stop: Index, step: int):
-        self.start, self.loop = start, None
-        once = isinstance(start, int) and isinstance(stop, int) and start + step >= stop > start
-        if not once:
-            self.loop = code.loop(start, stop, step)
-
-    def __enter__(self) -> Index:
-        return self.start if self.loop is None else self.loop.__enter__().index
-
-    def __exit__(self, *error):
-        if self.loop is not None:
-            self.loop.__exit__(*error)

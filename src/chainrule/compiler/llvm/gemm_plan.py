@@ -13,18 +13,21 @@ other, where reading B in place would be slow.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from chainrule.compiler.machine_code import vector_bytes, vector_registers
 
-PANEL_BYTES = 16384  # of a strip of B: half of the first cache
+PANEL_BYTES = 25600  # of a strip of B: most of the first cache
 PACKED_BYTES = 262144  # of the packed strips of a task, on the stack
 PARTIAL_BYTES = 131072  # of the partial sums of a task, on the stack
 ROW_BLOCK_BYTES = 131072  # of A, for one pass over the strips: it stays in the second cache
+FEW_STRIPS = 4  # A is not packed for fewer
 TASK_WORK = 50_000  # multiply-adds of the smallest task worth handing out
 MOST_TASKS = 32
+K_MOST = 208  # the longest block of k: longer sums are little faster, and less accurate
 K_UNIT = 16  # k is cut at multiples of this
 
 
@@ -142,7 +145,7 @@ def tile_cost(m: int, count: int, rows: int, vectors: int) -> float:
     base, larger = divmod(m, blocks)
 
     def cycles(r: int, v: int) -> float:
-        return max(r * v / 2, (r + v) / 2, 4.0 / chains_of(r, v)) + 0.02 * (r + v)
+        return max(r * v / 2, (r + v) / 2, 4.0 / chains_of(r, v)) + 0.1 * v + 0.01 * r
 
     def strip(v: int) -> float:
         return larger * cycles(base + 1, v) + (blocks - larger) * cycles(base, v)
@@ -199,23 +202,23 @@ def plan_of(spec: ProductSpec, buffered: bool) -> Plan:
     pack_b = packing_of(spec, blocks)
     units = -(-k // K_UNIT)
     k_most = k if k_blocks == 1 else -(-units // k_blocks) * K_UNIT
-    all_strips = strips + bool(tail)
     row_groups, column_groups, batch_groups = groups_of(
-        spec, blocks, all_strips, vectors * lanes, rows, k_most, partial
+        spec, strips + bool(tail), vectors * lanes, rows, k_most, bool(pack_b), partial
     )
+    each = -(-(strips + bool(tail)) // column_groups)
+    pack_a = each >= FEW_STRIPS and crowded(spec, k_most)
     pass_blocks = max(1, ROW_BLOCK_BYTES // max(rows * k_most * size, 1))
     return Plan(
         lanes, base + 1 if larger else base, blocks, larger or blocks, strips, strip, tail,
-        k_blocks, k_most, packs_a(spec, all_strips // column_groups), pack_b, partial,
+        k_blocks, k_most, pack_a, pack_b, partial,
         pass_blocks, row_groups, column_groups, batch_groups,
     )  # fmt: skip
 
 
 def k_blocks_of(k: int, row_bytes: int) -> int:
     """In how many blocks k is done."""
-    # longer sums would be no faster, but less accurate
-    most = min(max(PANEL_BYTES // row_bytes // K_UNIT * K_UNIT, 8 * K_UNIT), 256)
-    return max(1, -(-k // most)) if k > 3 * most // 2 else 1
+    most = min(max(PANEL_BYTES // row_bytes // K_UNIT * K_UNIT, 8 * K_UNIT), K_MOST)
+    return max(1, -(-k // most))
 
 
 def packing_of(spec: ProductSpec, blocks: int) -> str:
@@ -228,25 +231,50 @@ def packing_of(spec: ProductSpec, blocks: int) -> str:
     return "" if blocks < 3 or in_cache else "copy"
 
 
-def packs_a(spec: ProductSpec, strips: int) -> bool:
-    """Whether A is copied together before the strips of a task read it."""
-    return strips >= 8 and spec.m * spec.k * spec.dtype.itemsize > 2 * PANEL_BYTES
+def crowded(spec: ProductSpec, k_most: int) -> bool:
+    """Whether A, read in place by strip after strip, is slow.
 
-
-def groups_of(spec, blocks, strips, width, rows, k_most, partial) -> tuple[int, int, int]:
-    """(row groups, column groups, batch groups): their product is the number of tasks."""
+    It is where the lines that are used again fall on few sets of the cache: lines of A^T (one for
+    every k) in the first, rows of A in the second; or where nothing in A is contiguous.
+    """
     size = spec.dtype.itemsize
-    each = spec.m * spec.n * max(spec.k, 1)
-    wanted = min(MOST_TASKS, max(1, each * spec.matrices // TASK_WORK))
+    if spec.m == 1 or spec.k <= 1:
+        return False
+    if spec.a[0] == 1:
+        return k_most > 8 * 4096 // math.gcd(spec.a[1] * size, 4096)
+    return spec.a[1] != 1 or (spec.m >= 64 and spec.a[0] * size % 8192 == 0)
+
+
+def tasks_wanted(spec: ProductSpec) -> int:
+    """About how many tasks a product is worth."""
+    work = spec.m * spec.n * max(spec.k, 1) * spec.matrices
+    return max(1, min(work // TASK_WORK, 8 if work < 4e6 else 16 if work < 6.4e7 else 32))
+
+
+def groups_of(spec, strips: int, width: int, rows: int, k_most: int, packs: bool, partial: bool):
+    """(row groups, column groups, batch groups): their product is the number of tasks.
+
+    Of the ways to get enough tasks, the one that packs and reads least: B is packed once for each
+    group of rows, A read, or packed, once for each group of columns.
+    """
+    size, blocks = spec.dtype.itemsize, -(-spec.m // rows)
+    wanted = tasks_wanted(spec)
     batch_groups = min(spec.matrices, wanted)
     wanted = -(-wanted // batch_groups)
     most_strips = max(1, PACKED_BYTES // max(k_most * width * size, 1))
-    column_groups = max(-(-strips // most_strips), min(strips, wanted))
-    if column_groups > wanted // 2:
-        column_groups = max(-(-strips // most_strips), min(strips, max(wanted // 2, 1)))
-    row_groups = min(blocks, max(1, -(-wanted // column_groups)))
-    if partial:
-        columns = -(-strips // column_groups) * width
-        most_blocks = max(1, PARTIAL_BYTES // (columns * size) // rows)
-        row_groups = max(row_groups, -(-blocks // most_blocks))
-    return row_groups, column_groups, batch_groups
+    slow_a, found = crowded(spec, k_most), []
+    for column_groups in range(-(-strips // most_strips), strips + 1):
+        each = -(-strips // column_groups)
+        row_groups = min(blocks, -(-wanted // column_groups))
+        if partial:
+            most_blocks = max(1, PARTIAL_BYTES // (each * width * size) // rows)
+            row_groups = max(row_groups, -(-blocks // most_blocks))
+        most_rows = -(-blocks // row_groups)
+        a_cost = 6 if slow_a and each >= FEW_STRIPS else 20 if slow_a else 1
+        cost = 5 * packs / (most_rows * rows) + a_cost / (each * width)
+        cost += 0.3 * (each * column_groups * most_rows * row_groups / (strips * blocks) - 1)
+        cost += max(0, 1 - row_groups * column_groups / wanted)
+        found.append((cost, row_groups, column_groups))
+        if column_groups >= max(64, wanted):
+            break
+    return (*min(found)[1:], batch_groups)
