@@ -24,6 +24,7 @@ from chainrule.program.types import Type
 from chainrule.transforms.facts import Facts
 
 CHAIN = 64  # rewrites that may follow from one equation
+MANY = 1 << 30
 
 # Operations whose two operands may change places without changing a bit of the result.
 _COMMUTATIVE = {
@@ -67,10 +68,10 @@ class Rules:
         found = self._by_op.get(op)
         if found is None:
             kinds = {op.name, "*"} | ({"elementwise"} if op.elementwise else set())
-            tried = [r for r in self._rewrites if r.apply is not None and kinds & set(r.ops)]
+            tried = [r for r in self._rewrites if kinds & set(r.ops)]
             reads = frozenset(name for r in tried for name in r.reads)
             found = (
-                tuple([(r, r.apply, frozenset(r.reads)) for r in tried]),
+                tuple([(r, r.apply, frozenset(r.reads)) for r in tried if r.apply is not None]),
                 reads if all(r.reads for r in tried) else None,
             )
             self._by_op[op] = found
@@ -125,14 +126,19 @@ class Graph:
         return found if found is not None and found.op.name == name else None
 
     def uses(self, var: Operand) -> int:
-        """How many operands and outputs of the program read a variable, as the sweep began."""
+        """How many operands and outputs of the program read a variable, as the sweep began.
+
+        `MANY` for a variable that a rewrite has just recorded: who will read it is not known yet.
+        """
         if self._uses is None:
             self._uses = self._count()
-        return self._uses.get(var, 0)
+        return self._uses.get(var, MANY)
 
     def _count(self) -> dict[Operand, int]:
         found: dict[Operand, int] = {}
         get = self._env.get
+        for e in self.program.equations:
+            found.update((get(v, v), 0) for v in e.outputs)
         for operands in [*(e.inputs for e in self.program.equations), self.program.outputs]:
             for x in operands:
                 x = get(x, x)

@@ -16,8 +16,10 @@ from collections.abc import Iterable, Sequence
 from chainrule.program.garbage import collector_paused
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Operand, Program, map_subprograms
+from chainrule.transforms.hoist import HOIST
 from chainrule.transforms.rewrites_arithmetic import ARITHMETIC
 from chainrule.transforms.rewrites_contract import CONTRACT
+from chainrule.transforms.rewrites_control import CONTROL
 from chainrule.transforms.rewrites_shape import SHAPE
 from chainrule.transforms.rewriting import Graph, Rewrite, Rules, looping
 
@@ -30,7 +32,7 @@ _OWN = (
     Rewrite("dead code", "an equation whose outputs nobody reads -> nothing"),
 )  # fmt: skip
 
-REWRITES: tuple[Rewrite, ...] = (*_OWN, *ARITHMETIC, *SHAPE, *CONTRACT)
+REWRITES: tuple[Rewrite, ...] = (*_OWN, *ARITHMETIC, *SHAPE, *CONTRACT, *CONTROL, *HOIST)
 DEFAULT: tuple[Rewrite, ...] = tuple(r for r in REWRITES if r.changes != "rounding")
 
 
