@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from chainrule.compiler.kernel import Emitter
+from chainrule.compiler.llvm.conv import emit_convolution
+from chainrule.compiler.llvm.conv_weights import emit_convolution_weights
 from chainrule.compiler.llvm.gemm_contract import emit_contract
+from chainrule.compiler.llvm.lapack import LINEAR
+from chainrule.compiler.llvm.special import NAMES, emit_special
 
 EMITTERS: dict[str, Emitter] = {
+    **dict.fromkeys(NAMES, emit_special),
+    **LINEAR,
     "contract": emit_contract,
+    "convolution": emit_convolution,
+    "convolution_weights": emit_convolution_weights,
 }

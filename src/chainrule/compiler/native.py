@@ -9,15 +9,18 @@ from __future__ import annotations
 import ctypes
 import itertools
 import threading
+import time
 import weakref
+from functools import lru_cache
 
 import numpy as np
 
 from chainrule.compiler import externals
 from chainrule.compiler.cache import cached_object_code
 from chainrule.compiler.layout import contiguous
+from chainrule.compiler.llvm.calls import PROFILE
 from chainrule.compiler.lower import lower
-from chainrule.compiler.machine_code import Loaded
+from chainrule.compiler.machine_code import Loaded, object_code
 from chainrule.compiler.region import Module, Region, Writer
 from chainrule.compiler.steps import Host, Ref
 from chainrule.compiler.threads import runtime_pointers
@@ -46,6 +49,7 @@ class Native:
                  module: Module):  # fmt: skip
         self.program, self.written, self.ir, self.region = program, written, ir, region
         self.sites, self.timed = module.sites, module.timed
+        self.kernel_count = len(module.functions)
         self.arena_bytes = region.arena
         self.loaded = Loaded(cached_object_code(ir))
         self.address = self.loaded.address("main")
@@ -83,6 +87,20 @@ class Native:
         if failed:
             return self.run_again(arrays)
         return [o[()] if o is not None and not o.ndim else o for o in outputs]
+
+    def profiled(self, values: list, runs: int) -> list[tuple[int, float]]:
+        """(calls, seconds) of every call of a kernel, over some runs; they update what runs do."""
+        counts = np.zeros((len(self.timed) + 1, 2), np.int64)
+        started, clock = _ticks(), time.perf_counter()
+        self._runtime[PROFILE] = counts.ctypes.data
+        try:
+            for _ in range(runs):
+                self.run(values)
+        finally:
+            self._runtime[PROFILE] = None
+        elapsed = time.perf_counter() - clock
+        tick = elapsed / max(_ticks() - started, 1)
+        return [(int(calls), float(ticks) * tick) for calls, ticks in counts[:-1]]
 
     def run_again(self, arrays: list) -> list:
         """The call on the evaluator, with the outputs written where they belong."""
@@ -125,6 +143,25 @@ def build(program: Program, written: dict[int, int], check: str | None = None):
     module = Module()
     ir = Writer(module).main(region)
     return Native(program, written, ir, region, module)
+
+
+_TICKS_IR = """
+define i64 @ticks() {
+  %now = call i64 @llvm.readcyclecounter()
+  ret i64 %now
+}
+"""
+
+
+@lru_cache(maxsize=1)
+def _tick_reader():
+    loaded = Loaded(object_code(_TICKS_IR))
+    return loaded, ctypes.CFUNCTYPE(ctypes.c_int64)(loaded.address("ticks"))
+
+
+def _ticks() -> int:
+    """The processor's clock, in the ticks in which kernels are timed."""
+    return _tick_reader()[1]()
 
 
 # --- equations on the evaluator -------------------------------------------------------------------

@@ -65,7 +65,7 @@ class _Ordering:
         """For each anchor, the equations of outputs that can follow it."""
         latest = self._latest_anchor()
         readers = self._last_readers()
-        due: dict[int, list[int]] = {}
+        together: dict[tuple, list[tuple[int, int]]] = {}  # of one shape, after one anchor
         for k, var in enumerate(self.program.outputs):
             if var.is_literal or var not in self.maker:
                 continue
@@ -73,7 +73,11 @@ class _Ordering:
             when = latest[number]
             if k in self.written:
                 when = max(when, readers.get(self.program.inputs[self.written[k]], -1))
-            due.setdefault(when, []).append(number)
+            together.setdefault((latest[number], var.type.shape), []).append((number, when))
+        due: dict[int, list[int]] = {}
+        for outputs in together.values():
+            when = max([w for _, w in outputs])
+            due.setdefault(when, []).extend([number for number, _ in outputs])
         return due
 
     def _latest_anchor(self) -> list[int]:

@@ -55,6 +55,7 @@ class Schedule:
         self.group_of: dict[Var, Group] = {}  # values that are in registers only
         self.by_domain: dict[tuple[int, ...], list[Group]] = {}
         self.rewritten = _rewritten(program)
+        self.updates = {program.outputs[k]: i for k, i in written.items()}
         for i, (var, layout) in enumerate(zip(program.inputs, layouts, strict=True)):
             if isinstance(layout, np.generic):
                 self.constants[var] = layout
@@ -171,12 +172,22 @@ class Schedule:
     def _add_elementwise(self, equation: Equation) -> None:
         out = equation.outputs[0]
         first, own = self._earliest(equation.inputs, out.type.shape)
+        if out in self.updates:
+            first = max(first, self._last_reader(self.program.inputs[self.updates[out]]))
         group = self._group_for(out.type.shape, first, own, equation)
         for x in equation.inputs:
             self._use(group, x)
         group.nodes.append(equation)
         group.made.add(out)
         self.group_of[out] = group
+
+    def _last_reader(self, argument: Var) -> int:
+        """The last step so far that reads an argument which is to be updated in place."""
+        ref = self.refs.get(argument)
+        for step in reversed(self.steps):
+            if ref is not None and any(r.root is ref.root for r in step.reads()):
+                return step.number
+        return 0
 
     def _earliest(self, operands, domain) -> tuple[int, set[Group]]:
         """The first step that could compute from these, and the groups that hold some of them."""
@@ -296,7 +307,9 @@ class Schedule:
     def _add_native(self, equation, site: Site, kernel: Kernel, inputs) -> None:
         outputs = [new_root(v.type, self.next) for v in equation.outputs]
         arrays = [x for x in inputs if isinstance(x, Ref)]
-        self._append(Native(self.next, equation.line, site, kernel, arrays, outputs))
+        step = Native(self.next, equation.line, site, kernel, arrays, outputs)
+        step.flops = _flops(equation)
+        self._append(step)
         self.refs.update(zip(equation.outputs, outputs, strict=True))
 
     def add_host(self, equation: Equation) -> None:
@@ -489,6 +502,14 @@ def _site(equation: Equation, inputs: list[Operandlike]) -> Site:
     )
     outputs = tuple([contiguous_place(v.type) for v in equation.outputs])
     return Site(equation.op.name, equation.params, places, outputs)
+
+
+def _flops(equation: Equation) -> int:
+    """The flops of an operation, predicted from shapes."""
+    ins, outs = [x.type for x in equation.inputs], [v.type for v in equation.outputs]
+    if equation.op.flops is None:
+        return sum(t.size for t in outs)
+    return equation.op.flops(ins, outs, equation.params)
 
 
 def _part_shape(type_: Type, skipped: int, at) -> tuple[int, ...]:

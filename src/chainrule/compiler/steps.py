@@ -243,6 +243,7 @@ class Native(Step):
     inputs: list[Ref] = field(default_factory=list)
     outputs: list[Ref] = field(default_factory=list)
     scratch: Root | None = None
+    flops: int = 0
 
     def prepare(self) -> None:
         assert self.kernel is not None
