@@ -5,11 +5,13 @@ import pytest
 
 from chainrule.compiler.externals import address
 from chainrule.compiler.llvm.lapack import LINEAR
+from chainrule.compiler.llvm.lapack_orthogonal import ORTHOGONAL
+from chainrule.compiler.llvm.lapack_spectral import SPECTRAL
 from chainrule.program.blas import one_thread
 from chainrule.program.op import REGISTRY
 from tests.compiler.running import Runner, site_of
 
-EMITTERS = {**LINEAR}
+EMITTERS = {**LINEAR, **SPECTRAL, **ORTHOGONAL}
 
 
 def kernel_of(name, *arrays, **params):
@@ -238,6 +240,90 @@ def test_det_keeps_in_range_where_a_product_would_not():
 def test_det_is_exact_for_small_whole_numbers():
     a = np.array([[0.0, 2.0], [1.0, 0.0]])
     assert run("det", a)[0][0] == -2.0
+
+
+# --- factors and spectra, signs included ----------------------------------------------------------
+
+RECTANGLES = [(1, 1), (3, 6, 4), (3, 4, 6), (7, 7), (70, 40)]
+by_rectangle = pytest.mark.parametrize("shape", RECTANGLES, ids=str)
+
+
+@by_dtype
+@pytest.mark.parametrize("shape", [(1, 1), (4, 5, 5), (40, 40)], ids=str)
+@pytest.mark.parametrize("lower", [False, True])
+def test_eigh(dtype, shape, lower):
+    a = matrices(dtype, *shape, shift=0.0)  # not symmetric: one triangle counts
+    for name in ("eigh", "eigvalsh"):
+        got, status = run(name, a, lower=lower)
+        assert status == 0
+        assert_close(got, evaluated(name, a, lower=lower), factor=64)
+
+
+@by_dtype
+@by_rectangle
+@pytest.mark.parametrize("full", [False, True])
+def test_svd(dtype, shape, full):
+    a = matrices(dtype, *shape, shift=0.0)
+    got, status = run("svd", a, full_matrices=full)
+    assert status == 0
+    assert_close(got, evaluated("svd", a, full_matrices=full), factor=64)
+    if not full:
+        got, status = run("singular_values", a)
+        assert status == 0
+        assert_close(got, evaluated("singular_values", a))
+
+
+@by_dtype
+@pytest.mark.parametrize("shape", [(1, 1), (4, 5, 5), (40, 40)], ids=str)
+def test_eig(dtype, shape):
+    a = matrices(dtype, *shape, shift=0.0)
+    got, status = run("eig", a)
+    assert status == 0
+    assert got[0].dtype.kind == "c"
+    assert_close(got, evaluated("eig", a), factor=256)
+    assert_close(run("eigvals", a)[0], evaluated("eigvals", a), factor=256)
+
+
+def test_eig_of_a_matrix_that_is_not_finite_fails():
+    a = matrices("d", 3, 4, 4)
+    a[1, 2, 3] = np.inf
+    assert run("eig", a)[1] == run("eigvals", a)[1] == 1
+
+
+def test_svd_of_nan_fails():
+    assert run("svd", np.full((3, 3), np.nan), full_matrices=False)[1] == 1
+    with pytest.raises(np.linalg.LinAlgError):
+        np.linalg.svd(np.full((3, 3), np.nan))
+
+
+@by_dtype
+@by_rectangle
+@pytest.mark.parametrize("complete", [False, True])
+def test_qr(dtype, shape, complete):
+    a = matrices(dtype, *shape, shift=0.0)
+    got, _ = run("qr", a, complete=complete)
+    assert_close(got, evaluated("qr", a, complete=complete), factor=64)
+
+
+@by_dtype
+@by_rectangle
+@pytest.mark.parametrize("rcond", [None, 0.3])
+def test_lstsq_and_pinv(dtype, shape, rcond):
+    a, b = matrices(dtype, *shape, shift=3.0), matrices(dtype, *shape[:-1], 2, seed=1, shift=0.0)
+    got, status = run("lstsq", a, b, rcond=rcond)
+    assert status == 0
+    assert_close(got, evaluated("lstsq", a, b, rcond=rcond), factor=256)
+    rcond = 1e-15 if rcond is None else rcond
+    got, status = run("pinv", a, rcond=rcond)
+    assert status == 0
+    assert_close(got, evaluated("pinv", a, rcond=rcond), factor=256)
+
+
+def test_pinv_of_deficient_rank():
+    a = np.outer([1.0, 2.0, 3.0], [1.0, -1.0])
+    assert_close(run("pinv", a, rcond=1e-10)[0], (np.linalg.pinv(a, rcond=1e-10),))
+    (_, rank, _), _ = run("lstsq", a, np.ones((3, 1)), rcond=1e-10)
+    assert rank.dtype == np.int32 and rank == 1
 
 
 # --- what has no native form ----------------------------------------------------------------------

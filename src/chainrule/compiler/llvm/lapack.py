@@ -10,7 +10,7 @@ Failure   a singular or indefinite matrix sets the status where the operation ra
 from __future__ import annotations
 
 from chainrule.compiler.kernel import Kernel, Place, Site
-from chainrule.compiler.llvm.code import Value, constant
+from chainrule.compiler.llvm.code import Value, constant, element_type
 from chainrule.compiler.llvm.lapack_frame import Frame, Matrix, columns, has_native_form
 from chainrule.compiler.llvm.vecmath import MATH
 
@@ -22,13 +22,17 @@ def emit_cholesky(site: Site) -> Kernel | None:
     if not has_native_form(site):
         return None
     n, upper = site.inputs[0].type.shape[-1], site.params["upper"]
-    frame = Frame(site, ["lapack.potrf"], flops=n**3 // 3)
+    in_place = site.outputs[0].type.dtype.char == "d"
+    frame = Frame(site, ["lapack.dpotrf"], [] if in_place else [n * n], n**3 // 3)
     if frame.missing:
         return None
     with frame.each() as (a, out):
-        frame.copy(a, out, n, n)
-        frame.call("lapack.potrf", "L" if upper else "U", n, out.pointer, n, frame.info)
+        factor = out if in_place else Matrix(frame.rooms[0], n, 1)
+        frame.copy(a, factor, n, n)
+        frame.call("lapack.dpotrf", "L" if upper else "U", n, factor.pointer, n, frame.info)
         frame.fail_if(frame.failed())
+        if not in_place:
+            frame.copy(factor, out, n, n)
         frame.clear_triangle(out, n, n, lower=upper)
     return frame.kernel()
 
@@ -42,16 +46,14 @@ def emit_solve(site: Site) -> Kernel | None:
         return None
     adjoint, raises = site.params["adjoint"], site.params["raises"]
     n, k = site.outputs[0].type.shape[-2:]
-    size = site.outputs[0].type.dtype.itemsize
-    rooms = [n * n * size, 4 * n, n * k * size]
-    frame = Frame(site, ["lapack.gesv"], rooms, 2 * n**3 // 3 + 2 * n * n * k, raises)
+    frame = Frame(site, ["lapack.dgesv"], [n * n, n, n * k], 2 * n**3 // 3 + 2 * n * n * k, raises)
     if frame.missing:
         return None
     with frame.each() as (a, b, out):
         matrix, pivots, right = frame.rooms
         frame.copy(a.transposed if adjoint else a, columns(matrix, n), n, n)
         frame.copy(b, columns(right, n), n, k)
-        frame.call("lapack.gesv", n, k, matrix, n, pivots, right, n, frame.info)
+        frame.call("lapack.dgesv", n, k, matrix, n, pivots, right, n, frame.info)
         frame.copy(columns(right, n), out, n, k)
         if raises:
             frame.fail_if(frame.failed())
@@ -78,16 +80,14 @@ def emit_inv(site: Site) -> Kernel | None:
     if not has_native_form(site):
         return None
     n, raises = site.inputs[0].type.shape[-1], site.params["raises"]
-    size = site.outputs[0].type.dtype.itemsize
-    rooms = [n * n * size, 4 * n, n * n * size]
-    frame = Frame(site, ["lapack.gesv"], rooms, 8 * n**3 // 3, raises)
+    frame = Frame(site, ["lapack.dgesv"], [n * n, n, n * n], 8 * n**3 // 3, raises)
     if frame.missing:
         return None
     with frame.each() as (a, out):
         matrix, pivots, right = frame.rooms
         frame.copy(a, columns(matrix, n), n, n)
         frame.identity(columns(right, n), n)
-        frame.call("lapack.gesv", n, n, matrix, n, pivots, right, n, frame.info)
+        frame.call("lapack.dgesv", n, n, matrix, n, pivots, right, n, frame.info)
         frame.copy(columns(right, n), out, n, n)
         if raises:
             frame.fail_if(frame.failed())
@@ -101,7 +101,7 @@ def emit_inv(site: Site) -> Kernel | None:
 
 
 def emit_triangular_solve(site: Site) -> Kernel | None:
-    """Solutions of triangular systems, worked out where the output lies.
+    """Solutions of triangular systems, worked out where the output lies, in its type as in SciPy.
 
     Its rows are columns for BLAS: with X and B transposed, A X = B is X^T A^T = B^T.
     """
@@ -111,16 +111,16 @@ def emit_triangular_solve(site: Site) -> Kernel | None:
     raises, lower = params["raises"], params["lower"]
     n, k = site.outputs[0].type.shape[-2:]
     in_place = _blas_layout(site.inputs[0], n)
-    size = site.outputs[0].type.dtype.itemsize
-    rooms = [] if in_place else [n * n * size]
+    element = element_type(site.outputs[0].type.dtype)
+    solver = "blas.dtrsm" if element == "double" else "blas.strsm"
     can_fail = raises and not params["unit_diagonal"]
-    frame = Frame(site, ["blas.trsm"], rooms, n * n * k, can_fail)
+    frame = Frame(site, [solver], [] if in_place else [n * n], n * n * k, can_fail)
     if frame.missing:
         return None
     with frame.each() as (a, b, out):
         diagonal = a
         if not in_place:
-            a_copy = Matrix(frame.rooms[0], n, 1)
+            a_copy = Matrix(frame.rooms[0], n, 1, element)
             frame.copy(a, a_copy, n, n)
             a = a_copy
         by_rows = a.column == 1
@@ -129,9 +129,9 @@ def emit_triangular_solve(site: Site) -> Kernel | None:
         frame.copy(b, out, n, k)
         leading = max(a.row if by_rows else a.column, n)
         frame.call(
-            "blas.trsm", "R", "U" if stored_upper else "L", "T" if turned else "N",
-            "U" if params["unit_diagonal"] else "N", k, n, frame.real(1.0), a.pointer, leading,
-            out.pointer, k,
+            solver, "R", "U" if stored_upper else "L", "T" if turned else "N",
+            "U" if params["unit_diagonal"] else "N", k, n, frame.real(1.0, element), a.pointer,
+            leading, out.pointer, k,
         )  # fmt: skip
         if not params["unit_diagonal"]:
             _if_zero_on_diagonal(frame, diagonal, b, out, raises)
@@ -165,15 +165,14 @@ def _factored(site: Site) -> Frame | None:
     if not has_native_form(site):
         return None
     n = site.inputs[0].type.shape[-1]
-    rooms = [n * n * site.inputs[0].type.dtype.itemsize, 4 * n]
-    frame = Frame(site, ["lapack.getrf"], rooms, 2 * n**3 // 3, can_fail=False)
+    frame = Frame(site, ["lapack.dgetrf"], [n * n, n], 2 * n**3 // 3, can_fail=False)
     return None if frame.missing else frame
 
 
 def _factor(frame: Frame, a: Matrix, n: int) -> None:
     matrix, pivots = frame.rooms
     frame.copy(a, columns(matrix, n), n, n)
-    frame.call("lapack.getrf", n, n, matrix, n, pivots, frame.info)
+    frame.call("lapack.dgetrf", n, n, matrix, n, pivots, frame.info)
 
 
 def _sign_of_exchange(frame: Frame, i: Value, x: Value) -> Value:
@@ -231,7 +230,7 @@ def emit_det(site: Site) -> Kernel | None:
         diagonal = columns(frame.rooms[0], n)
         with code.loop(0, n, carried=start) as i:
             product, inside = i.carried
-            d = code.convert("fpext", frame.load(diagonal, i.index, i.index), "double")
+            d = frame.load(diagonal, i.index, i.index)
             product = _sign_of_exchange(frame, i.index, code.fmul(product, d))
             size = code.intrinsic("fabs", product)
             for predicate, bound in (("ogt", _LEAST), ("olt", _LARGEST)):
@@ -240,7 +239,7 @@ def emit_det(site: Site) -> Kernel | None:
                 )
             i.next(product, inside)
         product, inside = i.results
-        frame.store(code.convert("fptrunc", product, frame.element), out, 0)
+        frame.store(product, out, 0)
         with code.if_(code.binary("xor", inside, constant("i1", True))):
             sign, logarithm = _logarithm(frame, n)
             frame.store(code.fmul(sign, MATH["exp"](code, logarithm)), out, 0)

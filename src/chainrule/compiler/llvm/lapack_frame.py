@@ -1,7 +1,7 @@
 """The frame of a kernel that calls LAPACK once for each matrix of a stack.
 
-Matrices in rows are LAPACK's transposed ones. `copy` moves a matrix between any two layouts, in
-tiles of 4 by 4 where it is a transposition.
+Matrices in rows are LAPACK's transposed ones. `copy` moves a matrix between any two layouts and
+types, in tiles of 4 by 4 where it is a transposition. As NumPy does, all is computed in float64.
 
 OpenBLAS's own threads would change bits with their number, and many callers at once would each
 wait for them: so while a kernel runs they are one. The first kernel in sets the number to 1, the
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from chainrule.compiler.llvm.code import (
     POINTER,
     Code,
     Value,
+    bits_of,
     constant,
     element_type,
     vector,
@@ -33,19 +34,26 @@ from chainrule.compiler.llvm.code import (
 
 _TASKS = 32  # at most: each has scratch memory of its own
 _FLOPS_A_TASK = 100_000
+_FLOPS_OF_A_CALL = 1_000  # what a call costs beside its arithmetic
 _THREADS = ("threads.get", "threads.set", "threads.state")
 
 
 class Matrix(NamedTuple):
-    """A matrix in memory: the address of its first element, and its strides in elements."""
+    """A matrix in memory: the address of its first element, its strides in elements, their type."""
 
     pointer: Value
     row: int  # the distance from one row to the next
     column: int
+    element: str = "double"
 
     @property
     def transposed(self) -> Matrix:
-        return Matrix(self.pointer, self.column, self.row)
+        return Matrix(self.pointer, self.column, self.row, self.element)
+
+    @property
+    def size(self) -> int:
+        """The bytes of an element."""
+        return bits_of(self.element) // 8
 
 
 def columns(pointer: Value, rows: int) -> Matrix:
@@ -54,12 +62,14 @@ def columns(pointer: Value, rows: int) -> Matrix:
 
 
 def has_native_form(site: Site) -> bool:
-    """Whether all inputs are arrays of float32, or all of float64, and nothing is empty."""
+    """Whether all inputs are arrays of float32, or all of float64, nothing is empty, and outputs
+    are contiguous."""
     kinds = {p.type.dtype.char for p in site.inputs}
     return (
         len(kinds) == 1
         and kinds <= {"f", "d"}
         and all(p.literal is None and p.type.size for p in (*site.inputs, *site.outputs))
+        and all(p.contiguous for p in site.outputs)
     )
 
 
@@ -74,26 +84,19 @@ class Frame:
         flops: int = 0,
         can_fail: bool = True,
     ):
-        """`functions` are named without their letter of type ("lapack.potrf"); `rooms` are sizes,
-        in bytes, of scratch memory; `flops` are those of one matrix."""
+        """`rooms` are sizes of scratch memory, in units of 8 bytes; `flops` those of one matrix."""
         self.site, self.can_fail = site, can_fail
-        self.dtype = site.inputs[0].type.dtype
-        self.element = element_type(self.dtype)
-        self.size = self.dtype.itemsize
-        self.names = tuple([self._full_name(f) for f in functions])
+        self.names = tuple(functions)
         self.pinned = self.names != () and all(address(n) is not None for n in _THREADS)
         self.externals = self.names + (_THREADS if self.pinned else ())
         self.lead = site.inputs[0].type.shape[:-2]
         self.count = prod(self.lead)
-        self.tasks = max(1, min(self.count, _TASKS, self.count * flops // _FLOPS_A_TASK))
-        self._rooms = [-(-size // 64) * 64 for size in rooms]
+        flops = self.count * (flops + _FLOPS_OF_A_CALL)
+        self.tasks = max(1, min(self.count, _TASKS, flops // _FLOPS_A_TASK))
+        self._rooms = [-(-size // 8) * 64 for size in rooms]
         self._scratch = sum(self._rooms)
         self.code = Code()
         self._known: dict[tuple[str, object], Value] = {}
-
-    def _full_name(self, name: str) -> str:
-        family, _, rest = name.partition(".")
-        return f"{family}.{'s' if self.dtype.char == 'f' else 'd'}{rest}"
 
     @property
     def missing(self) -> bool:
@@ -148,7 +151,9 @@ class Frame:
         lead = len(self.lead)
         offset = self._offset(place.strides[:lead], number)
         row, column = (*place.strides[lead:], 0, 0)[:2]
-        return Matrix(self.code.offset(pointer, offset, place.type.dtype.itemsize), row, column)
+        dtype = place.type.dtype
+        element = element_type(np.dtype(dtype.char.lower()) if dtype.kind == "c" else dtype)
+        return Matrix(self.code.offset(pointer, offset, dtype.itemsize), row, column, element)
 
     def _offset(self, strides: tuple[int, ...], number: Value):
         """Where the item of this number in C order lies, in elements."""
@@ -161,7 +166,8 @@ class Frame:
             sizes[-1] *= size
         if not steps:
             return 0
-        offset, rest = 0, number
+        offset: Value | int = 0
+        rest = number
         for n, stride in zip(reversed(sizes[1:]), reversed(steps[1:]), strict=True):
             at = code.binary("urem", rest, constant(I64, n))
             rest = code.binary("udiv", rest, constant(I64, n))
@@ -178,9 +184,9 @@ class Frame:
         """The address of a character."""
         return self._in_memory("i8", ord(letter))
 
-    def real(self, number: float) -> Value:
-        """The address of a number of the matrices' type."""
-        return self._in_memory(self.element, number)
+    def real(self, number: float, element: str = "double") -> Value:
+        """The address of a real number."""
+        return self._in_memory(element, number)
 
     def _in_memory(self, type_: str, number) -> Value:
         key = type_, number
@@ -189,12 +195,12 @@ class Frame:
         return self._known[key]
 
     def call(self, name: str, *arguments: Value | int | str) -> None:
-        """Call a function by its name without the letter of type; all arguments by address."""
+        """Call a function; all arguments by address."""
         given = [
             self.letter(x) if isinstance(x, str) else self.integer(x) if isinstance(x, int) else x
             for x in arguments
         ]
-        pointer = self._functions[self._full_name(name)]
+        pointer = self._functions[name]
         self.code.line(f"call void {pointer.text}({', '.join(map(str, given))})")
 
     def failed(self) -> Value:
@@ -217,17 +223,23 @@ class Frame:
         """The address of an element."""
         code = self.code
         offset = code.index_add(code.index_mul(i, matrix.row), code.index_mul(j, matrix.column))
-        return code.offset(matrix.pointer, offset, size or self.size)
+        return code.offset(matrix.pointer, offset, size or matrix.size)
 
     def load(self, matrix: Matrix, i, j=0) -> Value:
-        return self.code.load(self.at(matrix, i, j), self.element)
+        """An element, as float64."""
+        x = self.code.load(self.at(matrix, i, j), matrix.element)
+        return self.code.convert("fpext", x, "double")
 
     def store(self, x: Value, matrix: Matrix, i, j=0) -> None:
-        self.code.store(x, self.at(matrix, i, j))
+        """Write a float64 to an element."""
+        self.code.store(self._rounded(x, matrix), self.at(matrix, i, j))
+
+    def _rounded(self, x: Value, matrix: Matrix) -> Value:
+        return self.code.convert("fptrunc", x, matrix.element)
 
     def number(self, x: float) -> Value:
-        """A constant of the matrices' type."""
-        return constant(self.element, x)
+        """A constant."""
+        return constant("double", x)
 
     def fill(self, matrix: Matrix, rows: int, columns_: int, x: float) -> None:
         """Write one number everywhere."""
@@ -262,22 +274,41 @@ class Frame:
             self._copy_each(source, target, (0, rows), (0, columns_))
 
     def _copy_rows(self, source: Matrix, target: Matrix, rows: int, columns_: int) -> None:
-        if columns_ == 1 and rows > 1:
+        if columns_ == 1 and rows > 1:  # a column: a row of the transposed matrices, if they are
             if source.row == target.row == 1:
-                self._move(source.pointer, target.pointer, rows)
+                self._move(source, target, rows)
             else:
                 self._copy_each(source, target, (0, rows), (0, 1))
         elif source.row == target.row == columns_:
-            self._move(source.pointer, target.pointer, rows * columns_)
+            self._move(source, target, rows * columns_)
         else:
             with self.code.loop(0, rows) as i:
-                self._move(self.at(source, i.index), self.at(target, i.index), columns_)
+                there = target._replace(pointer=self.at(target, i.index))
+                self._move(source._replace(pointer=self.at(source, i.index)), there, columns_)
 
-    def _move(self, source: Value, target: Value, count: int) -> None:
-        self.code.line(
-            f"call void @llvm.memcpy.p0.p0.i64({target}, {source}, i64 {count * self.size}, "
-            "i1 false)"
-        )
+    def _move(self, source: Matrix, target: Matrix, count: int) -> None:
+        """Copy elements that lie one behind the other."""
+        code = self.code
+        if source.element == target.element:
+            code.line(
+                f"call void @llvm.memcpy.p0.p0.i64({target.pointer}, {source.pointer}, "
+                f"i64 {count * source.size}, i1 false)"
+            )
+            return
+        whole = count // 4 * 4
+        for start, stop, lanes in ((0, whole, 4), (whole, count, 1)):
+            if start == stop:
+                continue
+            with code.loop(start, stop, lanes) as i:
+                x = code.load(
+                    code.offset(source.pointer, i.index, source.size), vector(source.element, lanes)
+                )
+                to = code.offset(target.pointer, i.index, target.size)
+                code.store(self._converted(x, target.element), to)
+
+    def _converted(self, x: Value, element: str) -> Value:
+        wider = bits_of(element) > bits_of(x.type)
+        return self.code.convert("fpext" if wider else "fptrunc", x, element)
 
     def _copy_each(self, source: Matrix, target: Matrix, rows, columns_) -> None:
         with self.code.loop(*rows) as i, self.code.loop(*columns_) as j:
@@ -294,10 +325,11 @@ class Frame:
             self._copy_each(source, target, (high, rows), (0, columns_))
 
     def _copy_tile(self, source: Matrix, target: Matrix, i: Value, j: Value) -> None:
-        code, type_ = self.code, vector(self.element, 4)
+        code = self.code
         first, to = self.at(source, i, j), self.at(target, i, j)
+        places = [code.offset(first, k * source.row * source.size) for k in range(4)]
         a, b, c, d = [
-            code.load(code.offset(first, k * source.row * self.size), type_) for k in range(4)
+            self._converted(code.load(p, vector(source.element, 4)), target.element) for p in places
         ]
         even, odd = (0, 4, 2, 6), (1, 5, 3, 7)
         pairs = [code.shuffle(x, y, m) for m in (even, odd) for x, y in ((a, b), (c, d))]
@@ -305,7 +337,7 @@ class Frame:
         for k in range(4):
             top, bottom = pairs[2 * (k % 2)], pairs[2 * (k % 2) + 1]
             column = code.shuffle(top, bottom, halves[k // 2])
-            code.store(column, code.offset(to, k * target.column * self.size))
+            code.store(column, code.offset(to, k * target.column * target.size))
 
     # --- OpenBLAS's threads -----------------------------------------------------------------------
 
@@ -352,28 +384,25 @@ class Frame:
 
 @lru_cache(maxsize=1024)
 def workspace(name: str, *arguments: int | str | None) -> tuple[int, int]:
-    """(numbers, integers) of workspace that a LAPACK function asks for, by its full name.
+    """(numbers, integers) of workspace that a LAPACK function of float64 asks for; (1, 1) where it
+    is missing.
 
     The arguments are those of the call: an int or a letter as such, None for an array; "work" and
     "iwork" stand for the workspaces, -1 for their lengths.
     """
-    real = ctypes.c_float if name.partition(".")[2].startswith("s") else ctypes.c_double
-    work, iwork = real(0), ctypes.c_int(1)
-    held = []
+    pointer = address(name)
+    if pointer is None:
+        return 1, 1
+    work, iwork, info = ctypes.c_double(0), ctypes.c_int(1), ctypes.c_int(0)
+    held: list[Any] = []
     for x in arguments:
-        if x == "work":
-            held.append(work)
-        elif x == "iwork":
-            held.append(iwork)
-        elif isinstance(x, int):
-            held.append(ctypes.c_int(x))
+        if x in ("work", "iwork"):
+            held.append(work if x == "work" else iwork)
+        elif isinstance(x, str):
+            held.append(ctypes.c_char(x.encode()))
         else:
-            held.append(ctypes.c_char(x.encode()) if isinstance(x, str) else (real * 2)())
-    info = ctypes.c_int(0)
+            held.append(ctypes.c_double() if x is None else ctypes.c_int(x))
     form = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (len(held) + 1))
-    form(address(name) or 0)(*[ctypes.addressof(x) for x in held], ctypes.addressof(info))
+    form(pointer)(*[ctypes.addressof(x) for x in held], ctypes.addressof(info))
     assert info.value == 0, (name, arguments, info.value)
-    numbers = int(work.value)
-    if real is ctypes.c_float:  # float32 rounds large sizes, perhaps down
-        numbers += numbers >> 20
-    return max(numbers, 1), max(iwork.value, 1)
+    return max(int(work.value), 1), max(iwork.value, 1)
