@@ -40,6 +40,7 @@ from chainrule.program.types import Type, array_type
 _MOST_NODES = 128  # in one kernel; straight-line scalar code may be longer
 _MOST_SCALARS = 600
 _SMALL = 2048  # elements: kernels over so little are joined even if they share nothing
+_LOOKED_AT = 12  # kernels over one shape, the latest ones, that an operation may join
 _REDUCTIONS = {"sum": "sum", "prod": "prod", "max": "max", "min": "min", "all": "all", "any": "any"}
 
 
@@ -55,6 +56,7 @@ class Schedule:
         self.group_of: dict[Var, Group] = {}  # values that are in registers only
         self.by_domain: dict[tuple[int, ...], list[Group]] = {}
         self.rewritten = _rewritten(program)
+        self.read_at: dict[Root, int] = {}  # the last step so far that reads a root
         self.updates = {program.outputs[k]: i for k, i in written.items()}
         for i, (var, layout) in enumerate(zip(program.inputs, layouts, strict=True)):
             if isinstance(layout, np.generic):
@@ -69,7 +71,12 @@ class Schedule:
 
     def _append(self, step: Step) -> Any:
         self.steps.append(step)
+        for ref in step.reads():
+            self._note_read(ref, step)
         return step
+
+    def _note_read(self, ref: Ref, step: Step) -> None:
+        self.read_at[ref.root] = max(self.read_at.get(ref.root, 0), step.number)
 
     @property
     def next(self) -> int:
@@ -184,10 +191,7 @@ class Schedule:
     def _last_reader(self, argument: Var) -> int:
         """The last step so far that reads an argument which is to be updated in place."""
         ref = self.refs.get(argument)
-        for step in reversed(self.steps):
-            if ref is not None and any(r.root is ref.root for r in step.reads()):
-                return step.number
-        return 0
+        return 0 if ref is None else self.read_at.get(ref.root, 0)
 
     def _earliest(self, operands, domain) -> tuple[int, set[Group]]:
         """The first step that could compute from these, and the groups that hold some of them."""
@@ -227,10 +231,9 @@ class Schedule:
         groups = self.by_domain.setdefault(domain, [])
         size = math.prod(domain)
         limit = _MOST_NODES if domain else _MOST_SCALARS
-        for group in reversed(groups):
-            if group.number < first:
-                break
-            if len(group.nodes) >= limit:
+        recent = groups[-_LOOKED_AT:]
+        for group in [*reversed(recent), *(g for g in own if g not in recent)]:
+            if group.number < first or len(group.nodes) >= limit:
                 continue
             if self._fits(group, own, size, equation.inputs):
                 self.touched.add(group)
@@ -254,7 +257,11 @@ class Schedule:
         if x.is_literal or x in group.made or x in group.arrays:
             return
         known = self.constant(x)
-        group.arrays[x] = self.array(x) if known is None else known
+        if known is not None:
+            group.arrays[x] = known
+            return
+        ref = group.arrays[x] = self.array(x)
+        self._note_read(ref, group)
 
     def _can_reduce(self, equation: Equation) -> bool:
         (x,) = equation.inputs
@@ -294,8 +301,7 @@ class Schedule:
         for attempt in (lambda ref: ref, self._straight):
             inputs = [attempt(x) if isinstance(x, Ref) else x for x in inputs]
             site = _site(equation, inputs)
-            emitter = EMITTERS.get(equation.op.name)
-            kernel = emitter(site) if emitter is not None else None
+            kernel = _kernel_of(site)
             if kernel is not None:
                 self._add_native(equation, site, kernel, inputs)
                 return
@@ -502,6 +508,24 @@ def _site(equation: Equation, inputs: list[Operandlike]) -> Site:
     )
     outputs = tuple([contiguous_place(v.type) for v in equation.outputs])
     return Site(equation.op.name, equation.params, places, outputs)
+
+
+def _kernel_of(site: Site) -> Kernel | None:
+    """The kernel of an operation; the latest ones are kept."""
+    if site.op not in EMITTERS:
+        return None
+    literals = tuple([None if p.literal is None else p.literal.tobytes() for p in site.inputs])
+    places = tuple([p._replace(literal=None) for p in site.inputs])
+    key = (site.op, tuple(site.params.items()), places, literals, site.outputs)
+    if key not in _kernels:
+        if len(_kernels) >= _KERNELS_KEPT:
+            _kernels.pop(next(iter(_kernels)))
+        _kernels[key] = EMITTERS[site.op](site)
+    return _kernels[key]
+
+
+_kernels: dict[tuple, Kernel | None] = {}
+_KERNELS_KEPT = 512
 
 
 def _flops(equation: Equation) -> int:
