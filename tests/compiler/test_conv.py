@@ -48,7 +48,7 @@ def test_channels_of_every_width(dtype, channels):
 
 @pytest.mark.parametrize(
     ("strides", "holes", "dilation"),
-    [(1, 2, 1), (2, 1, 1), (2, 3, 1), (1, 1, 2), (1, 2, 2), (3, 2, 1), (2, 4, 3), (1, 6, 4)],
+    [(1, 2, 1), (2, 1, 1), (2, 3, 1), (1, 1, 2), (1, 2, 2), (3, 2, 1), (2, 4, 3), (1, 4, 6)],
 )
 @pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((2, 1), (1, 3)), ((-1, 2), (2, -1))])
 def test_strides_holes_and_padding(strides, holes, dilation, padding):
@@ -146,7 +146,7 @@ def test_weights_of_every_width(dtype, channels):
 
 @pytest.mark.parametrize(
     ("strides", "holes", "dilation"),
-    [(1, 2, 1), (2, 1, 1), (2, 3, 1), (1, 1, 2), (1, 2, 2), (3, 2, 1), (2, 4, 3), (1, 6, 4)],
+    [(1, 2, 1), (2, 1, 1), (2, 3, 1), (1, 1, 2), (1, 2, 2), (3, 2, 1), (2, 4, 3), (1, 4, 6)],
 )
 @pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((2, 1), (1, 3)), ((-1, 2), (2, -1))])
 def test_weights_with_strides_holes_and_padding(strides, holes, dilation, padding):
@@ -182,3 +182,39 @@ def test_weights_of_few_and_of_many_images(monkeypatch):
     check_weights(array(1, 40, 9, 4), (3, 3, 4, 16), **options(2, 2, 1))
     monkeypatch.setattr(conv_weights, "SUMS_BYTES", 5000)
     check_weights(array(9, 9, 9, 4), (3, 3, 4, 16), **options(2, 2, 1))
+
+
+# --- depthwise ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", "fd")
+@pytest.mark.parametrize("channels", [1, 7, 8, 24, 40, 70])
+def test_depthwise_of_every_width(dtype, channels):
+    x, w = arrays((3, 6, 7, channels), (3, 3, 1, channels), dtype)
+    check(x, w, **options(2, 1, 1, groups=channels))
+    check_weights(x, w.shape, **options(2, 1, 1, groups=channels))
+
+
+@pytest.mark.parametrize(
+    ("strides", "holes", "dilation"),
+    [(1, 2, 1), (2, 1, 1), (2, 3, 1), (1, 1, 2), (1, 2, 2), (3, 2, 1), (2, 4, 3), (1, 4, 6)],
+)
+@pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((2, 1), (1, 3)), ((-1, 2), (2, -1))])
+def test_depthwise_with_strides_holes_and_padding(strides, holes, dilation, padding):
+    params = options(2, strides, 0, holes, dilation, 5) | {"padding": padding}
+    x, w = arrays((2, 8, 7, 5), (3, 2, 1, 5))
+    check(x, w, **params)
+    check_weights(x, w.shape, **params)
+
+
+def test_depthwise_of_one_axis_and_any_strides():
+    x, w = arrays((18, 9, 6), (6, 1, 4))
+    x, w = x.transpose(0, 2, 1)[:, ::-1], w.transpose(2, 1, 0)[::-1][:, :, :]
+    check(x[..., :6], w, **options(1, 1, 2, groups=6))
+    check_weights(x[..., :6], (4, 1, 6), y_layout=np.asfortranarray, **options(1, 2, 2, groups=6))
+
+
+def test_far_strides_are_left_to_the_evaluator():
+    x, w = arrays((1, 2, 2, 3), (5, 5, 3, 3))
+    params = options(2, 1, 4, 5)
+    assert emit_convolution(site_of("convolution", x, w, **params)) is None

@@ -76,11 +76,16 @@ def test_channels_of_every_width(channels):
 
 
 @pytest.mark.parametrize("options", WINDOWS[:7])
-@pytest.mark.parametrize("holes", [(1, 2), (2, 2), (3, 4)])
+@pytest.mark.parametrize("holes", [(1, 2), (2, 2), (3, 4), (7, 5)])
 def test_sums_over_holes(options, holes):
     params = dict(zip(("window", "strides", "padding", "w_dilation"), options, strict=True))
     x = rng.normal(size=(2, 5, 6, 9)).astype("f")
     check("window_sum", x, x_dilation=holes, **params)
+
+
+def test_windows_far_apart():
+    check_all(few(2, 13, 15, 4), options=((6, 7), (6, 7), ((0, 0), (0, 0)), (1, 1)))
+    check_all(few(2, 13, 15, 4), options=((7, 8), (6, 7), ((1, 2), (3, 0)), (1, 1)))
 
 
 def test_one_axis():

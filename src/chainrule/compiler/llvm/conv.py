@@ -16,6 +16,7 @@ import numpy as np
 
 from chainrule.compiler.kernel import HEAD, Kernel, Phase, Site
 from chainrule.compiler.llvm.code import I64, Code, Index, Value, constant, element_type, vector
+from chainrule.compiler.llvm.conv_depthwise import emit_depthwise, is_depthwise
 from chainrule.compiler.llvm.conv_geometry import (
     Block,
     Part,
@@ -31,6 +32,7 @@ from chainrule.compiler.llvm.conv_layout import Strip, StripMaker, fill, rows_at
 from chainrule.compiler.llvm.conv_tile import Taps, Tile, TileWriter, store_sums
 from chainrule.compiler.llvm.loops import HI, LO, argument_pointers, smaller
 
+MOST_PARTS = 16  # each has code of its own
 STRIP_BYTES = 40960  # of the strip of a task: beside the weights, in the first two caches
 
 
@@ -82,7 +84,11 @@ def emit_convolution(site: Site) -> Kernel | None:
     """The kernel of `convolution`, of one or two spatial axes, in float32 or float64."""
     if not is_native(site):
         return None
+    if is_depthwise(site, site.outputs[0].type.shape[-1]) and site.inputs[0].type.size:
+        return emit_depthwise(site)
     conv = Convolution(site)
+    if len(conv.parts()) > MOST_PARTS:
+        return None
     if 0 in conv.x.shape or not any(p.taps and q.taps for p, q in conv.parts()):
         return None if conv.out.shape[0] else Kernel(())
     rows = rows_at_a_time(conv.x, conv.axes, conv.size, STRIP_BYTES)

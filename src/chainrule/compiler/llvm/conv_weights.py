@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from chainrule.compiler.kernel import HEAD, Kernel, Phase, Site, c_strides
 from chainrule.compiler.llvm.code import I64, Code, Index, Value, constant, element_type, vector
-from chainrule.compiler.llvm.conv import is_native
+from chainrule.compiler.llvm.conv import MOST_PARTS, is_native
+from chainrule.compiler.llvm.conv_depthwise import emit_depthwise_weights, is_depthwise
 from chainrule.compiler.llvm.conv_geometry import (
     Array,
     Block,
@@ -78,7 +79,11 @@ def emit_convolution_weights(site: Site) -> Kernel | None:
     """The kernel of `convolution_weights`, of one or two spatial axes, float32 or float64."""
     if not is_native(site) or not (site.inputs[0].type.size and site.inputs[1].type.size):
         return None
+    if is_depthwise(site, site.outputs[0].type.shape[-1]):
+        return emit_depthwise_weights(site)
     weights = Weights(site)
+    if len(weights.axes[0].parts) * len(weights.axes[1].parts) > MOST_PARTS:
+        return None
     if not any(p.taps for p in weights.axes[0].parts) or not weights.strips.on_stack:
         return None
     if not any(q.taps for q in weights.axes[1].parts):

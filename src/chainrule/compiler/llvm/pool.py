@@ -1,9 +1,7 @@
 """Pooling as native code: window_sum and window_max, and what the derivative of the latter needs.
 
 The largest entry and whether any is nan are found side by side, since the processor's maximum
-drops a nan. `window_share` looks at a window twice, for the ties and for the shares; where windows
-do not overlap a share is written at once, otherwise it is added to what is there, by the one task
-that has these channels of the image.
+drops a nan.
 """
 
 from __future__ import annotations
@@ -12,9 +10,9 @@ import math
 
 import numpy as np
 
-from chainrule.compiler.kernel import HEAD, Kernel, Phase, Site
+from chainrule.compiler.kernel import HEAD, Kernel, Phase, Site, contiguous_place
 from chainrule.compiler.llvm.code import Code, Value, constant, vector, with_element
-from chainrule.compiler.llvm.conv_geometry import array_of
+from chainrule.compiler.llvm.conv_geometry import Array, array_of
 from chainrule.compiler.llvm.conv_layout import fill
 from chainrule.compiler.llvm.loops import HI, LO, argument_pointers
 from chainrule.compiler.llvm.pool_windows import (
@@ -25,6 +23,7 @@ from chainrule.compiler.llvm.pool_windows import (
     store_lanes,
     window_phases,
 )
+from chainrule.ops.windows import transposed_padding
 
 
 def is_native(site: Site) -> bool:
@@ -146,41 +145,53 @@ def _pick(window: Window, arrays: list[Operand], lanes) -> None:
 
 
 def emit_window_share(site: Site) -> Kernel | None:
-    """The kernel of `window_share`."""
+    """The kernel of `window_share`.
+
+    Windows that overlap: first the share of each window, then for each entry of x the sum of those
+    of its windows where it ties, so that nothing is written twice.
+    """
     if not is_native(site):
         return None
     x, out, given = map(array_of, site.inputs)
-    pool = OneBand(site, site.inputs[0], site.inputs[1])
-    total = array_of(site.outputs[0])
-    phases = window_phases(pool, [x, out, given, total], [0, 3], _share)
-    if not pool.covers:
-        phases.insert(0, Phase(_cleared(total, pool), x.shape[0]))
-    return Kernel(tuple(phases))
+    total, pool = array_of(site.outputs[0]), Pool(site, site.inputs[0], site.inputs[1])
+    if _apart(pool):
+        phases = window_phases(pool, [x, out, given, total], [0, 3], _share)
+        if not _covers(pool):
+            phases.insert(0, Phase(_cleared(total, pool), x.shape[0]))
+        return Kernel(tuple(phases))
+    shares = array_of(contiguous_place(site.inputs[1].type))
+    back = Pool(_transposed(site), site.inputs[1], site.inputs[0])
+    phases = window_phases(pool, [x, out, given, total, shares], [0], _share_of_window)
+    phases += window_phases(back, [x, out, given, total, shares], [1, 4], _sum_of_shares)
+    return Kernel(tuple(phases), scratch=site.inputs[1].type.nbytes)
 
 
-class OneBand(Pool):
-    """Windows that may overlap: the rows of an image are one task's."""
-
-    def bands(self) -> tuple[int, int]:
-        """One."""
-        return (super().bands() if self.apart else (1, self.axes[0].results))
-
-    @property
-    def apart(self) -> bool:
-        """Whether no two windows see one entry."""
-        return all(a.stride > (a.taps - 1) * a.dilation for a in self.axes)
-
-    @property
-    def covers(self) -> bool:
-        """Whether every entry is seen by just one window."""
-        return all(
-            a.inside and a.low == 0 and a.stride == a.taps and a.dilation == 1
-            and a.n == a.results * a.stride
-            for a in self.axes
-        )  # fmt: skip
+def _apart(pool: Pool) -> bool:
+    """Whether no two windows see one entry."""
+    return all(a.stride > (a.taps - 1) * a.dilation for a in pool.axes)
 
 
-def _cleared(total, pool: Pool) -> str:
+def _covers(pool: Pool) -> bool:
+    """Whether every entry is seen by just one window."""
+    return all(
+        a.inside and a.low == 0 and a.stride == a.taps and a.dilation == 1
+        and a.n == a.results * a.stride
+        for a in pool.axes
+    )  # fmt: skip
+
+
+def _transposed(site: Site) -> Site:
+    """The site whose windows are, at each entry of x, the windows that see it."""
+    params, spatial = site.params, site.inputs[0].type.shape[1:-1]
+    ones = (1,) * len(spatial)
+    back = transposed_padding(
+        spatial, params["window"], params["strides"], params["padding"], ones, params["w_dilation"]
+    )
+    changed = dict(strides=ones, padding=back, x_dilation=params["strides"])
+    return site._replace(params=params | changed)
+
+
+def _cleared(total: Array, pool: Pool) -> str:
     """Writes zeros; a task does an image."""
     code = Code()
     target = argument_pointers(code, 4)[3]
@@ -191,9 +202,9 @@ def _cleared(total, pool: Pool) -> str:
     return code.function(HEAD)
 
 
-def _share(window: Window, arrays: list[Operand], lanes) -> None:
-    code, pool = window.code, window.pool
-    assert isinstance(pool, OneBand)
+def _window_shares(window: Window, arrays: list[Operand], lanes) -> tuple[list, list]:
+    """The largest entries of a window, and what each of those that tie receives."""
+    code = window.code
     outs = load_lanes(code, arrays[1], lanes, window.type)
 
     def count(at, counts):
@@ -202,18 +213,42 @@ def _share(window: Window, arrays: list[Operand], lanes) -> None:
 
     counts = window.taps(arrays, _zeros(window, lanes), count)
     given = load_lanes(code, arrays[2], lanes, window.type)
-    shares = _shares(window, given, counts, outs)
+    return outs, _shares(window, given, counts, outs)
+
+
+def _where_tied(code: Code, xs, outs, shares) -> list[Value]:
+    """The shares where x equals out, or out is nan; else zeros."""
+    return [
+        code.select(code.compare("ueq", x, out), share, constant(x.type, 0))
+        for x, out, share in zip(xs, outs, shares, strict=True)
+    ]
+
+
+def _share(window: Window, arrays: list[Operand], lanes) -> None:
+    code = window.code
+    outs, shares = _window_shares(window, arrays, lanes)
 
     def give(at, nothing):
         xs = load_lanes(code, at[0], lanes, window.type)
-        parts = []
-        for x, out, share in zip(xs, outs, shares, strict=True):
-            tied = code.compare("ueq", x, out)  # true where out is nan, too
-            parts.append(code.select(tied, share, constant(x.type, 0)))
-        if not pool.apart:
-            there = load_lanes(code, at[1], lanes, window.type)
-            parts = [code.fadd(t, p) for t, p in zip(there, parts, strict=True)]
-        store_lanes(code, parts, at[1], lanes, window.type[1])
+        store_lanes(code, _where_tied(code, xs, outs, shares), at[1], lanes, window.type[1])
         return nothing
 
     window.taps(arrays, [], give)
+
+
+def _share_of_window(window: Window, arrays: list[Operand], lanes) -> None:
+    _, shares = _window_shares(window, arrays, lanes)
+    store_lanes(window.code, shares, arrays[4], lanes, window.type[1])
+
+
+def _sum_of_shares(window: Window, arrays: list[Operand], lanes) -> None:
+    code = window.code
+    xs = load_lanes(code, arrays[0], lanes, window.type)
+
+    def add(at, sums):
+        outs, shares = (load_lanes(code, o, lanes, window.type) for o in at)
+        parts = _where_tied(code, xs, outs, shares)
+        return [code.fadd(s, p) for s, p in zip(sums, parts, strict=True)]
+
+    sums = window.taps(arrays, _zeros(window, lanes), add)
+    store_lanes(code, sums, arrays[3], lanes, window.type[1])

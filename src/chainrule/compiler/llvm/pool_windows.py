@@ -1,8 +1,9 @@
-"""Loops over the windows of a pooling operation: images, channels, rows, columns, then taps.
+"""Loops over windows, channel by channel: images, channels, rows, columns, then taps.
 
 A task is an image, some rows of its results, and a block of channels in a few vectors. Columns
 whose window lies in the image have their taps written out; the others, at the borders, ask which
-taps do. Nothing is copied. With x_dilation the results fall into parts, as in conv_geometry.py.
+taps do. Nothing is copied. With x_dilation the results fall into parts, as in conv_geometry.py;
+where there would be many, each result asks instead which entries its window meets.
 """
 
 from __future__ import annotations
@@ -35,17 +36,29 @@ from chainrule.compiler.llvm.loops import HI, LO, argument_pointers, smaller, ta
 
 VECTORS = 4  # of channels in a block
 WRITTEN_OUT = 16  # taps that are written out one after the other
+MOST_PARTS = 4  # along an axis
 
 
 class Pool:
     """The numbers of one site; `x` and `out` say where the windows are and where the results."""
 
-    def __init__(self, site: Site, x: Place, out: Place):
+    def __init__(self, site: Site, x: Place, out: Place, window=None):
         self.x, self.out = array_of(x), array_of(out)
         self.element, self.size = element_type(x.type.dtype), x.type.dtype.itemsize
-        self.options = options_of(site, site.params["window"])
+        self.options = options_of(site, site.params["window"] if window is None else window)
         self.axes = axes_of(self.options, self.x, self.out)
+        self.asking = (self._is_asking(0), self._is_asking(1))
         self.taps = math.prod(self.options.window)
+
+    def _is_asking(self, a: int) -> bool:
+        """Whether results along an axis ask what they meet: entries in a row."""
+        return len(self.axes[a].parts) > MOST_PARTS and self.options.w_dilation[a] == 1
+
+    def parts(self, a: int) -> tuple[Part, ...]:
+        """The parts along an axis; one where results ask, its taps the entries of x."""
+        if not self.asking[a]:
+            return self.axes[a].parts
+        return (Part(0, self.out.shape[a + 1], 0, self.x.shape[a + 1], 0),)
 
     def blocks(self) -> list[tuple[int, int, tuple[int, ...]]]:
         """(first, how many, lanes of their vectors): blocks of channels, by their width."""
@@ -62,7 +75,7 @@ class Pool:
 
     def bands(self) -> tuple[int, int]:
         """(how many, rows in each): into how many bands the results of an image are cut."""
-        rows = self.axes[0].results
+        rows = self.parts(0)[0].results
         work = math.prod(self.out.shape) * (self.taps + 2) // lane_count(self.size)
         wanted = -(-task_count(8 * work) // self.x.shape[0])
         each = -(-rows // min(rows, wanted))
@@ -114,12 +127,15 @@ def store_lanes(code: Code, values, operand: Operand, lanes: tuple[int, ...], si
 Pixel = Callable[["Window", list[Operand], tuple[int, ...]], None]
 
 
-def window_phases(pool: Pool, arrays: list[Array], seen: list[int], pixel: Pixel) -> list[Phase]:
+def window_phases(
+    pool: Pool, arrays: list[Array], seen: list[int], pixel: Pixel, kernels: tuple[int, ...] = ()
+) -> list[Phase]:
     """A phase for each width of blocks of channels, whose tasks call `pixel` at every result.
 
-    `arrays` are those of the arguments, in order; `seen` numbers those that windows look at, the
-    others lie as the results do. `pixel(window, operands, lanes)` writes what is done at a result:
-    operands as the result has them, and as `window.taps` gives them tap by tap.
+    `arrays` are those of the arguments, in order; `seen` numbers those that windows look at, and
+    `kernels` those that lie over the window itself; the others lie as the results do.
+    `pixel(window, operands, lanes)` writes what is done at a result: operands as the result has
+    them, and as `window.taps` gives them tap by tap.
     """
     phases = []
     bands, rows = pool.bands()
@@ -135,10 +151,11 @@ def window_phases(pool: Pool, arrays: list[Array], seen: list[int], pixel: Pixel
                 for o in places
             ]
             start = code.index_mul(band, rows)
-            stop = smaller(code, code.index_add(start, rows), pool.axes[0].results)
-            for p in pool.axes[0].parts:
-                for q in pool.axes[1].parts:
-                    _part(code, pool, here, seen, (start, stop), (p, q), lanes, pixel)
+            stop = smaller(code, code.index_add(start, rows), pool.parts(0)[0].results)
+            for p in pool.parts(0):
+                for q in pool.parts(1):
+                    window = Window(code, pool, (p, q), seen, kernels)
+                    _part(window, here, (start, stop), lanes, pixel)
         code.line("ret void")
         phases.append(Phase(code.function(HEAD), pool.x.shape[0] * bands * number))
     return phases
@@ -154,12 +171,12 @@ def _divided(code: Code, index: Index, by: int) -> tuple[Index, Index]:
     )
 
 
-def _part(code, pool: Pool, here, seen, rows, parts: tuple[Part, Part], lanes, pixel) -> None:
-    p, q = parts
-    begin, end = interior(pool.axes[1], q)
+def _part(window: Window, here: list[Operand], rows, lanes, pixel: Pixel) -> None:
+    """The results of one part in some rows."""
+    code, pool, (p, q) = window.code, window.pool, window.parts
+    begin, end = (0, 0) if pool.asking[1] else interior(pool.axes[1], q)
     start, stop = rows
     with code.loop(start, smaller(code, stop, p.results)) as row:
-        window = Window(code, pool, parts, seen)
         at_row = window.at(here, 0, row.index)
         for first, last, inside in ((0, begin, False), (begin, end, True), (end, q.results, False)):
             if last > first:
@@ -181,8 +198,9 @@ def interior(axis: Axis, part: Part) -> tuple[int, int]:
 class Window:
     """The taps of a window at one result."""
 
-    def __init__(self, code: Code, pool: Pool, parts: tuple[Part, Part], seen: list[int]):
-        self.code, self.pool, self.parts, self.seen = code, pool, parts, seen
+    def __init__(self, code: Code, pool: Pool, parts: tuple[Part, Part], seen, kernels=()):
+        self.code, self.pool, self.parts = code, pool, parts
+        self.seen, self.kernels = seen, kernels
         self.type = pool.element, pool.size
         self.rows: tuple[Index, Index] = (0, 0)
         self.columns: tuple[Index, Index] = (0, 0)
@@ -195,18 +213,26 @@ class Window:
             code.index_mul(index, geometry.stride), part.shift - geometry.low
         )
         place = code.index_add(code.index_mul(index, geometry.step), part.first)
+        if pool.asking[axis]:
+            begin, place = 0, index
         if axis == 0:
-            self.rows = self.bounds(0, index, geometry.inside)
+            self.rows = self.bounds(0, index, geometry.inside and not pool.asking[0])
         return [
-            o.moved(code, axis + 1, begin if i in self.seen else place, pool.size)
+            o.moved(code, axis + 1, self._entry(i, begin, part.tap, place), pool.size)
             for i, o in enumerate(arrays)
         ]
+
+    def _entry(self, i: int, seen: Index, tap: Index, result: Index) -> Index:
+        """Of three indices the one that fits array number i."""
+        return seen if i in self.seen else tap if i in self.kernels else result
 
     def bounds(self, axis: int, index: Value, inside: bool) -> tuple[Index, Index]:
         """Which taps lie in x along an axis: the first, and behind the last."""
         code, part, geometry = self.code, self.parts[axis], self.pool.axes[axis]
         if inside or not part.taps:
             return 0, part.taps
+        if self.pool.asking[axis]:
+            return self._met(axis, index)
         before = code.index_add(
             code.index_mul(index, -geometry.stride), geometry.low - part.shift
         )  # so many entries of the window lie before x
@@ -216,6 +242,22 @@ class Window:
         )
         return code.intrinsic("smax", low, constant(I64, 0)), smaller(code, high, part.taps)
 
+    def _met(self, axis: int, index: Value) -> tuple[Index, Index]:
+        """The entries of x that a window meets where x has holes: the first, and behind the last.
+
+        Entry i lies at low + x_dilation * i, the window from strides * index on.
+        """
+        code, options = self.code, self.pool.options
+        begin = code.index_add(
+            code.index_mul(index, options.strides[axis]), -options.low[axis]
+        )
+        holes, window = options.x_dilation[axis], options.window[axis]
+        low = self._ceiling(begin, holes)
+        high = self._ceiling(code.index_add(begin, window), holes)
+        return code.intrinsic("smax", low, constant(I64, 0)), smaller(
+            code, high, self.pool.x.shape[axis + 1]
+        )
+
     def _ceiling(self, index: Index, by: int) -> Value:
         """index / by rounded up, where positive; else anything not positive."""
         if by == 1:
@@ -224,27 +266,39 @@ class Window:
         return code.binary("sdiv", as_index(code.index_add(index, by - 1)), constant(I64, by))
 
     def taps(self, arrays: list[Operand], carried: list[Value], body) -> list[Value]:
-        """Do `body(arrays at the tap, carried) -> carried` at every tap that lies in x."""
-        looked_at = [arrays[i] for i in self.seen]
+        """Do `body(arrays at the tap, carried) -> carried` at every tap that lies in x.
+
+        The arrays are those that are seen, then those that lie over the window.
+        """
+        looked_at = [arrays[i] for i in (*self.seen, *self.kernels)]
         return self._along(0, looked_at, carried, body)
 
     def _along(self, axis: int, arrays, carried, body) -> list[Value]:
         if axis == 2:
             return body(arrays, carried)
-        code, step = self.code, self.pool.axes[axis].dilation
+        code = self.code
         start, stop = (self.rows, self.columns)[axis]
         if isinstance(start, int) and isinstance(stop, int) and self._few():
             for i in range(start, stop):
-                moved = [o.moved(code, axis + 1, i * step, self.pool.size) for o in arrays]
+                moved = self._at_tap(arrays, axis, i)
                 carried = self._along(axis + 1, moved, carried, body)
             return carried
         if start == stop:
             return carried
         with code.loop(start, stop, carried=carried) as loop:
-            place = code.index_mul(loop.index, step)
-            moved = [o.moved(code, axis + 1, place, self.pool.size) for o in arrays]
+            moved = self._at_tap(arrays, axis, loop.index)
             loop.next(*self._along(axis + 1, moved, list(loop.carried), body))
         return list(loop.results)
+
+    def _at_tap(self, arrays: list[Operand], axis: int, tap: Index) -> list[Operand]:
+        """The arrays that are looked at, further by a number of taps."""
+        code, geometry = self.code, self.pool.axes[axis]
+        step = 1 if self.pool.asking[axis] else geometry.dilation
+        steps = [step] * len(self.seen) + [geometry.tap_step] * len(self.kernels)
+        return [
+            o.moved(code, axis + 1, code.index_mul(tap, by), self.pool.size)
+            for o, by in zip(arrays, steps, strict=True)
+        ]
 
     def _few(self) -> bool:
         return self.parts[0].taps * self.parts[1].taps <= WRITTEN_OUT
