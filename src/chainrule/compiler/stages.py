@@ -117,10 +117,10 @@ def _stages(program: Program, rewrites: Sequence[Rewrite]):
         yield f"lower: {name}", lower(program, keep=set(LOWERINGS) - set(present[: i + 1])), False
     program = lower(program)
     yield "lower: control flow", program, False
+    rewrites = sorted(rewrites, key=lambda r: r.changes != "nothing")  # those held to bits first
     for i, rewrite in enumerate(rewrites):
         program = simplify(program, rewrites[: i + 1])
-        exact = all(r.changes == "nothing" for r in rewrites[: i + 1])
-        yield f"simplify: {rewrite.name}", program, exact
+        yield f"simplify: {rewrite.name}", program, rewrite.changes == "nothing"
     yield "remove barriers", remove_barriers(program), True
 
 
