@@ -1,5 +1,8 @@
 """Native kernels through LAPACK agree with NumPy's and SciPy's linear algebra."""
 
+import ctypes
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -60,7 +63,7 @@ def definite(dtype, *shape, seed=0):
     return (x @ np.swapaxes(x, -1, -2) + np.eye(shape[-1])).astype(dtype)
 
 
-SHAPES = [(1, 1), (2, 3, 5, 5), (300, 8, 8), (70, 70)]
+SHAPES = [(1, 1), (2, 3, 5, 5), (50, 8, 8), (70, 70)]
 by_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 by_dtype = pytest.mark.parametrize("dtype", "fd")
 
@@ -100,7 +103,7 @@ def test_solve(dtype, shape, adjoint, k):
 
 
 @by_dtype
-@pytest.mark.parametrize("shape", [(1, 1), (300, 8, 8), (70, 70)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 1), (5, 8, 8), (30, 30)], ids=str)
 @pytest.mark.parametrize("lower", [False, True])
 @pytest.mark.parametrize("adjoint", [False, True])
 @pytest.mark.parametrize("unit", [False, True])
@@ -324,6 +327,41 @@ def test_pinv_of_deficient_rank():
     assert_close(run("pinv", a, rcond=1e-10)[0], (np.linalg.pinv(a, rcond=1e-10),))
     (_, rank, _), _ = run("lstsq", a, np.ones((3, 1)), rcond=1e-10)
     assert rank.dtype == np.int32 and rank == 1
+
+
+# --- threads --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_threads():
+    """SciPy's BLAS set to two threads; gives the function that says how many they are."""
+    if address("threads.get") is None:
+        pytest.skip("SciPy's BLAS is not OpenBLAS")
+    get = ctypes.CFUNCTYPE(ctypes.c_int)(address("threads.get"))
+    set_ = ctypes.CFUNCTYPE(None, ctypes.c_int)(address("threads.set"))
+    before = get()
+    set_(2)
+    yield get
+    set_(before)
+
+
+def test_many_callers_leave_the_number_of_threads_as_it_was(two_threads):
+    arrays = [definite("d", 40, 30, 30, seed=i) for i in range(4)]
+    runners = [kernel_of("cholesky", a, upper=False) for a in arrays]
+    wanted = [evaluated("cholesky", a, upper=False) for a in arrays]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            for got, y in zip(pool.map(Runner.run, runners, arrays), wanted, strict=True):
+                assert_close(got, y)
+    assert two_threads() == 2
+
+
+def test_results_do_not_depend_on_the_threads_of_the_library(two_threads):
+    a, b = matrices("d", 300, 300), matrices("d", 300, 300, seed=1)
+    runner = kernel_of("solve", a, b, adjoint=False, raises=True)
+    (got,) = runner.run(a, b)
+    ctypes.CFUNCTYPE(None, ctypes.c_int)(address("threads.set"))(1)
+    assert (got == runner.run(a, b)[0]).all()
 
 
 # --- what has no native form ----------------------------------------------------------------------
