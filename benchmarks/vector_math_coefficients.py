@@ -104,6 +104,18 @@ def _log_erfc(t):
     return mp.log(mp.erfc(1 + t))
 
 
+def _erfinv_middle(v):
+    """erfinv(x) / x by v = w - 2.5, w = -log(1 - x^2)."""
+    w = max(v + mpf("2.5"), mpf("1e-30"))
+    x = mp.sqrt(-mp.expm1(-w))
+    return mp.erfinv(x) / x
+
+
+def _erfinv_tail(v):
+    """erfinv(x) by v = sqrt(w) - 4, w = -log(1 - x^2)."""
+    return mp.erfinv(mp.sqrt(-mp.expm1(-((v + 4) ** 2))))
+
+
 _HALF_LN2 = mp.log(2) / 2 * mpf("1.0001")
 _QUARTER_PI = (mp.pi / 4 * mpf("1.0001")) ** 2
 
@@ -153,9 +165,19 @@ TARGETS = {
         _odd_rest(mp.asin, mpf(1) / 6, mpf(3) / 40), lambda z: z, mpf(0), mpf("0.25001"),
         {32: 5, 64: 12},
     ),
-    "ERROR": Target(_error_function, lambda z: z, mpf(0), mpf(1), {32: 5, 64: 12}),
+    "ERROR": Target(_error_function, lambda z: z, mpf(0), mpf(1), {64: 12}),
+    "ERROR_NARROW": Target(
+        lambda z: _error_function(z) + mpf("0.375"), lambda z: z, mpf(0), mpf(1), {32: 5}
+    ),
     "SCALED_ERFC": Target(
         _scaled_erfc_rest, lambda t: abs(t) + mpf("1e-3"), mpf(-1), mpf(1), {32: 12, 64: 24}
+    ),
+    "INVERSE_ERROR": Target(
+        _erfinv_middle, lambda v: 1 / _erfinv_middle(v), mpf("-2.5"), mpf("2.51"), {64: 11}
+    ),
+    "INVERSE_ERROR_TAIL": Target(
+        _erfinv_tail, lambda v: 1 / _erfinv_tail(v), mp.sqrt(5) - mpf("4.01"), mpf("2.1"),
+        {64: 11},
     ),
     "LOG_ERFC_NARROW": Target(
         _log_erfc, lambda t: mp.erfc(1 + t), mpf("-0.001"), mpf("3.0"), {32: 8}

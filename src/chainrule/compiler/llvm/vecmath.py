@@ -15,9 +15,11 @@ from chainrule.compiler.llvm import (
     vecmath_error,
     vecmath_exponential,
     vecmath_hyperbolic,
+    vecmath_inverse_error,
     vecmath_logarithm,
     vecmath_logistic,
     vecmath_power,
+    vecmath_quotients,
     vecmath_sums,
     vecmath_trigonometric,
 )
@@ -67,6 +69,7 @@ _FUNCTIONS: dict[str, Callable[..., Lanes]] = {
     "erfc": vecmath_error.erfc,
     "ndtr": vecmath_error.ndtr,
     "log_ndtr": vecmath_error.log_ndtr,
+    "erfinv": vecmath_inverse_error.erfinv,
     "log_expit": vecmath_sums.log_expit,
     "logaddexp": vecmath_sums.logaddexp,
     "logaddexp2": vecmath_sums.logaddexp2,
@@ -74,6 +77,9 @@ _FUNCTIONS: dict[str, Callable[..., Lanes]] = {
     "xlog1py": vecmath_sums.xlog1py,
     "entr": vecmath_sums.entr,
     "rel_entr": vecmath_sums.rel_entr,
+    "fmod": vecmath_quotients.fmod,
+    "remainder": vecmath_quotients.remainder,
+    "floor_divide": vecmath_quotients.floor_divide,
 }
 
 MATH: dict[str, Callable[..., Value]] = {

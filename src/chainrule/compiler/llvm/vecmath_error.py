@@ -23,6 +23,7 @@ from chainrule.compiler.llvm.vecmath_lanes import (
     Arithmetic,
     Lanes,
     Pair,
+    choose_pair,
     fast_two_sum,
     fma,
     low_of,
@@ -36,9 +37,9 @@ from chainrule.compiler.llvm.vecmath_pairs import (
     within_limits,
 )
 
-# (erf(x) / x - 2 / sqrt(pi)) / x^2 by x^2
+# (erf(x) / x - 2 / sqrt(pi)) / x^2 by x^2; of 32 bits with 3/8 added
 _ERROR = {
-    32: (-0.37612632, 0.1128363, -0.026855484, 0.005191292, -0.00080350344, 7.933119e-05),
+    32: (-0.0011263072, 0.1128363, -0.026855484, 0.005191292, -0.00080350344, 7.933119e-05),
     64: (
         -0.37612638903183754, 0.11283791670955122, -0.026866170645130045, 0.005223977625425289,
         -0.0008548327022055852, 0.0001205533290773064, -1.4925647699560005e-05,
@@ -89,13 +90,18 @@ _ROOT_HALF = (0.7071067811865476, -4.833646656726457e-17)
 # --- erf ------------------------------------------------------------------------------------------
 
 
+def error_over_argument_less_one(square: Lanes) -> Lanes:
+    """erf(x) / x - 1 by x^2 <= 1. It is small, and so is its rounding beside x in erf(x)."""
+    bits = square.format.bits
+    rest = fma(square, polynomial(square, _ERROR[bits]), _TWO_OVER_ROOT_PI_LESS_ONE)
+    # float32: the largest coefficient apart and exact, so that no term is rounded at its size
+    return fma(square, -0.375, rest) if bits == 32 else rest
+
+
 def erf(x: Lanes) -> Lanes:
     """The error function."""
-    bits, size = x.format.bits, abs(x)
-    square = x * x
-    # x + x (2 / sqrt(pi) - 1 + ...): the second term, and its rounding, is small
-    series = fma(square, polynomial(square, _ERROR[bits]), _TWO_OVER_ROOT_PI_LESS_ONE)
-    near = fma(size, series, size)
+    size, square = abs(x), x * x
+    near = fma(size, error_over_argument_less_one(square), size)
     far = 1.0 - _erfc_beyond_one(size.at_most(4.0 if x.narrow else 6.0))
     return (size < 1.0).choose(near, far).with_sign_of(x)
 
@@ -123,16 +129,16 @@ def _mills(a: Pair, arithmetic: Arithmetic) -> Pair:
     return arithmetic.quotient(scaled_value, arithmetic.sum(one, a.times_power(2.0)))
 
 
-def _tail(a: Pair, square: Pair, arithmetic: Arithmetic, shift: int) -> tuple[Pair, Lanes]:
-    """2^shift erfc(a) for a >= 0 and square = a^2: a pair to be scaled, and the exponent."""
-    power, exponent = scaled_exponential(within_limits(-square), arithmetic, shift)
-    return arithmetic.product(power, _mills(a, arithmetic)), exponent
+def tail_of_erfc(a: Pair, arithmetic: Arithmetic) -> tuple[Pair, Pair, Lanes]:
+    """(erfc(a), e^(-a^2)), both to be scaled by the third, an exponent, for a >= 0."""
+    square = arithmetic.product(a, a)
+    power, exponent = scaled_exponential(within_limits(-square), arithmetic)
+    return arithmetic.product(power, _mills(a, arithmetic)), power, exponent
 
 
 def _one_minus_erf(x: Pair) -> Pair:
     """1 - erf(x) for |x| <= 3/4: there h / (1 + 2 x) has lost an ulp or two."""
-    square = x.high * x.high
-    series = fma(square, polynomial(square, _ERROR[64]), _TWO_OVER_ROOT_PI_LESS_ONE)
+    series = error_over_argument_less_one(x.high * x.high)
     total = fast_two_sum(x.high.like(1.0), -x.high)
     low = fma(-low_of(x), 1.0 + series, low_of(total))
     return fast_two_sum(total.high, fma(-x.high, series, low))
@@ -141,8 +147,8 @@ def _one_minus_erf(x: Pair) -> Pair:
 @in_double
 def erfc(x: Lanes, arithmetic: Arithmetic) -> Lanes:
     """1 - erf(x), to its last bits in the tail."""
-    size = Pair(abs(x).at_most(28.0))
-    tail = scaled(*_tail(size, arithmetic.product(size, size), arithmetic, 0))
+    found, _, exponent = tail_of_erfc(Pair(abs(x).at_most(28.0)), arithmetic)
+    tail = scaled(found, exponent)
     far = (x < 0.0).choose(2.0 - tail, tail)
     if not arithmetic.precise:
         return far
@@ -158,8 +164,9 @@ def _normal_parts(size: Lanes, arithmetic: Arithmetic) -> tuple[Pair, Pair]:
 @in_double
 def ndtr(x: Lanes, arithmetic: Arithmetic) -> Lanes:
     """The normal distribution function."""
-    parts = _normal_parts(abs(x).at_most(40.0), arithmetic)
-    tail = scaled(*_tail(*parts, arithmetic, -1))
+    a, half_square = _normal_parts(abs(x).at_most(40.0), arithmetic)
+    power, exponent = scaled_exponential(within_limits(-half_square), arithmetic, shift=-1)
+    tail = scaled(arithmetic.product(power, _mills(a, arithmetic)), exponent)
     far = (x > 0.0).choose(1.0 - tail, tail)
     if not arithmetic.precise:
         return far
@@ -178,24 +185,16 @@ def log_ndtr(x: Lanes, arithmetic: Arithmetic) -> Lanes:
     one, other = powers_of_two(exponent)
     tail = arithmetic.product(power, mills).times_power(one).times_power(other)
     minus_one = arithmetic.sum(Pair(x.like(-1.0)), mills)
-    argument = _choose(left, minus_one, -tail)
+    argument = choose_pair(left, minus_one, -tail)
     if arithmetic.precise:
         near = _one_minus_erf(arithmetic.times(arithmetic.constant(x, *_ROOT_HALF), x))
         middle = abs(x) < 1.0
-        argument = _choose(middle, -near.times_power(0.5), argument)
+        argument = choose_pair(middle, -near.times_power(0.5), argument)
         left = left & middle.negated()
     logarithm = log1p_pair(argument, arithmetic)
     exact_square = arithmetic.times(Pair(x * 0.5), x)
-    total = arithmetic.sum(_choose(left, -exact_square, Pair(x.like(0.0))), logarithm)
+    total = arithmetic.sum(choose_pair(left, -exact_square, Pair(x.like(0.0))), logarithm)
     small = abs(argument.high) < 2.0**-60
     value = small.choose(argument.high, total.value)
     overflows = left & exact_square.high.equals(math.inf)
     return overflows.choose(-math.inf, value)
-
-
-def _choose(condition: Lanes, x: Pair, y: Pair) -> Pair:
-    """x where the condition holds, else y."""
-    high = condition.choose(x.high, y.high)
-    if x.low is None and y.low is None:
-        return Pair(high)
-    return Pair(high, condition.choose(low_of(x), low_of(y)))

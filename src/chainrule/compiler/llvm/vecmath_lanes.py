@@ -241,6 +241,14 @@ def low_of(x: Pair) -> Lanes:
     return x.high.like(0.0) if x.low is None else x.low
 
 
+def choose_pair(condition: Lanes, x: Pair, y: Pair) -> Pair:
+    """x where the condition holds, else y."""
+    high = condition.choose(x.high, y.high)
+    if x.low is None and y.low is None:
+        return Pair(high)
+    return Pair(high, condition.choose(low_of(x), low_of(y)))
+
+
 def two_sum(x: Lanes, y: Lanes) -> Pair:
     """x + y, exactly, whichever is larger."""
     total = x + y
@@ -252,6 +260,11 @@ def fast_two_sum(x: Lanes, y: Lanes) -> Pair:
     """x + y, exactly, where x is 0 or no smaller than y in magnitude."""
     total = x + y
     return Pair(total, y - (total - x))
+
+
+def normalised(x: Pair) -> Pair:
+    """The same sum, its low part below an ulp of the high one, given |low| <= |high|."""
+    return x if x.low is None else fast_two_sum(x.high, x.low)
 
 
 def two_product(x: Lanes, y: Lanes) -> Pair:

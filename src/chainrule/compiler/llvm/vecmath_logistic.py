@@ -32,7 +32,11 @@ def tanh(x: Lanes) -> Lanes:
     if not x.narrow:
         p = expm1((size + size).at_most(50.0))
         near = size < 0.5
-        quotient = near.choose(p, 2.0) / (p + 2.0)
+        above, below = near.choose(p, 2.0), fast_two_sum(p.like(2.0), p)
+        inverse = 1.0 / below.high
+        quotient = above * inverse
+        residual = fma(-quotient, low_of(below), fma(-quotient, below.high, above))
+        quotient = fma(residual, inverse, quotient)
         return near.choose(quotient, 1.0 - quotient).with_sign_of(x)
     square = x * x
     near = fma(size * square, polynomial(square, _TANH), size)

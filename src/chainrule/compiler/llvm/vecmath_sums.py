@@ -3,7 +3,7 @@
 Maths     log_expit(x) = min(x, 0) - log(1 + e^-|x|);
           logaddexp(x, y) = max(x, y) + log(1 + e^-|x - y|), both to the base 2 in logaddexp2;
           exponential, logarithm and sum in pairs: where max(x, y) and the logarithm cancel, the
-          error is 2^-60 of them rather than an ulp.
+          error is about 2^-60 of them rather than an ulp.
           rel_entr(x, y) = x log(x / y), of the quotient of the fractions and the difference of the
           exponents, which neither overflow nor cancel.
 Edges     SciPy's: a factor 0 gives 0, whatever the logarithm (but nan).

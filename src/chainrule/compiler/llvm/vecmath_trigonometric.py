@@ -12,7 +12,15 @@ from __future__ import annotations
 import math
 
 from chainrule.compiler.llvm.vecmath_angles import Angle, reduce_angle
-from chainrule.compiler.llvm.vecmath_lanes import Arithmetic, Lanes, Pair, fma, polynomial
+from chainrule.compiler.llvm.vecmath_lanes import (
+    Arithmetic,
+    Lanes,
+    Pair,
+    choose_pair,
+    fma,
+    normalised,
+    polynomial,
+)
 from chainrule.compiler.llvm.vecmath_pairs import in_double
 
 # (sin(r) - r) / r^3 and (cos(r) - 1 + r^2 / 2) / r^4 by r^2, for results of 32 and 64 bits
@@ -33,34 +41,31 @@ _COSINE = {
 _PI = (3.141592653589793, 1.2246467991473532e-16)
 
 
-def _sine(r: Pair, z: Lanes) -> Lanes:
-    """sin r for |r| <= pi/4 and z = r^2."""
+def _sine(r: Pair, z: Lanes) -> Pair:
+    """sin r for |r| <= pi/4 and z = r^2, as an unrounded sum."""
     x = r.high
     if r.low is None:
-        return fma(x * z, polynomial(z, _SINE[32]), x)
+        return Pair(fma(x * z, polynomial(z, _SINE[32]), x))
     low = fma(z * -0.5, r.low, r.low)
-    return x + fma(x * z, polynomial(z, _SINE[64]), low)
+    return Pair(x, fma(x * z, polynomial(z, _SINE[64]), low))
 
 
-def _cosine(r: Pair, z: Lanes) -> Lanes:
-    """cos r for |r| <= pi/4 and z = r^2."""
+def _cosine(r: Pair, z: Lanes) -> Pair:
+    """cos r for |r| <= pi/4 and z = r^2, as an unrounded sum."""
     if r.low is None:
-        return fma(z * z, polynomial(z, _COSINE[32]), fma(z, -0.5, 1.0))
+        return Pair(fma(z * z, polynomial(z, _COSINE[32]), fma(z, -0.5, 1.0)))
     half = z * 0.5
     most = 1.0 - half
     rest = fma(z * z, polynomial(z, _COSINE[64]), -(r.high * r.low))
-    return most + (((1.0 - most) - half) + rest)
+    return Pair(most, ((1.0 - most) - half) + rest)
 
 
-def _both(angle: Angle) -> tuple[Lanes, Lanes]:
-    """(sin, cos) of the angle."""
+def _both(angle: Angle) -> tuple[Pair, Pair]:
+    """(sin r, cos r), in odd quadrants (cos r, sin r), as unrounded sums; without signs."""
     z = angle.rest.high * angle.rest.high
     sine, cosine = _sine(angle.rest, z), _cosine(angle.rest, z)
     odd = (angle.quadrant << 63).compare("slt", 0)
-    return (
-        _turned(odd.choose(cosine, sine), angle.quadrant),
-        _turned(odd.choose(sine, cosine), angle.quadrant + 1),
-    )
+    return choose_pair(odd, cosine, sine), choose_pair(odd, sine, cosine)
 
 
 def _turned(value: Lanes, quadrant: Lanes) -> Lanes:
@@ -72,20 +77,27 @@ def _turned(value: Lanes, quadrant: Lanes) -> Lanes:
 @in_double
 def sin(x: Lanes, arithmetic: Arithmetic) -> Lanes:
     """The sine."""
-    return x.equals(0.0).choose(x, _both(reduce_angle(x, arithmetic))[0])
+    angle = reduce_angle(x, arithmetic)
+    sine, _ = _both(angle)
+    return x.equals(0.0).choose(x, _turned(sine.value, angle.quadrant))
 
 
 @in_double
 def cos(x: Lanes, arithmetic: Arithmetic) -> Lanes:
     """The cosine."""
-    return _both(reduce_angle(x, arithmetic))[1]
+    angle = reduce_angle(x, arithmetic)
+    _, cosine = _both(angle)
+    return _turned(cosine.value, angle.quadrant + 1)
 
 
 @in_double
 def tan(x: Lanes, arithmetic: Arithmetic) -> Lanes:
-    """The tangent."""
-    sine, cosine = _both(reduce_angle(x, arithmetic))
-    return x.equals(0.0).choose(x, sine / cosine)
+    """The tangent: in odd quadrants -cos r / sin r."""
+    angle = reduce_angle(x, arithmetic)
+    sine, cosine = _both(angle)
+    value = arithmetic.quotient(normalised(sine), normalised(cosine)).value
+    sign = angle.quadrant << 63
+    return x.equals(0.0).choose(x, (value.bits() ^ sign).floats())
 
 
 @in_double
@@ -101,8 +113,9 @@ def sinc(x: Lanes, arithmetic: Arithmetic) -> Lanes:
     quarter = whole * 0.25
     modulo_four = (quarter - quarter.rounded("floor")) * 4.0
     quadrant = (modulo_four + x.format.round_magic).bits()
-    sine = _both(Angle(arithmetic.times(pi, fraction), quadrant))[0]
-    value = arithmetic.quotient(Pair(sine), arithmetic.times(pi, within)).value
+    sine, _ = _both(Angle(arithmetic.times(pi, fraction), quadrant))
+    value = arithmetic.quotient(sine, arithmetic.times(pi, within)).value
+    value = _turned(value, quadrant)
     value = (size >= 2.0**52).choose(0.0, value + 0.0)  # no zero is negative
     value = size.equals(math.inf).choose(math.nan, value)
     small = size < 2.0**-30  # 1 - (pi x)^2 / 6 rounds to 1; x may be 0 or subnormal
