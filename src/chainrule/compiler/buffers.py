@@ -148,6 +148,7 @@ class Buffers:
         return all(
             s.number >= self.last_fallible and not (isinstance(s, Control) and s.fallible())
             for s in self.writers[root]
+            if not isinstance(s, Keep)  # which has nothing to write then
         )
 
     def _take(self, root: Root, source: Root, claim) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -113,7 +114,7 @@ def _same(have: Shape, lie: Lie, **_) -> Lie:
     return lie
 
 
-_VIEWS = {
+_VIEWS: dict[str, Callable[..., Lie | None]] = {
     "broadcast": _broadcast, "transpose": _transpose, "flip": _flip, "index": _index,
     "reshape": _reshape, "stop_gradient": _same, "barrier": _same,
 }  # fmt: skip

@@ -192,10 +192,10 @@ def _run_site(step: Host, table: int) -> None:
 
 def _array(ref: Ref, pointer: int | None) -> np.ndarray:
     type_ = ref.type
-    if not type_.size:
+    if not type_.size or pointer is None:
         return np.empty(type_.shape, type_.dtype)
-    memory = (ctypes.c_char * type_.nbytes).from_address(pointer)
-    return np.frombuffer(memory, type_.dtype).reshape(type_.shape)
+    memory = (ctypes.c_uint8 * type_.nbytes).from_address(pointer)
+    return np.ndarray(type_.shape, type_.dtype, memory)
 
 
 def _scalar(x):

@@ -8,7 +8,7 @@ written only for loops, branches and pointers found at run time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -343,7 +343,7 @@ def _copying(nbytes: int) -> Kernel:
     return Kernel((Phase(code.function(HEAD)),))
 
 
-_WRITERS = {
+_WRITERS: dict[type[Step], Callable] = {
     Group: _Placed._group,
     Native: _Placed._native,
     Write: _Placed._write,

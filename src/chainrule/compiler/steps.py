@@ -341,7 +341,7 @@ class Write(Step):
         dtype = self.part.type.dtype
         loads = [self.value] if isinstance(self.value, Ref) else []
         value: Operand = 0 if loads else number(self.value)  # type: ignore[arg-type]
-        nodes = []
+        nodes: list[Node] = []
         if self.adds:
             loads.append(self.part)
             operation = Operation("add", (), (dtype, dtype), dtype)

@@ -320,7 +320,8 @@ def elementwise_function(code: Code, spec: LoopSpec) -> int:
         return _one_axis(code, body, lanes, tasks)
     rows = -(-spec.domain[0] // tasks)
     tasks = -(-spec.domain[0] // rows)
-    start, stop = 0, spec.domain[0]
+    start: Index = 0
+    stop: Index = spec.domain[0]
     if tasks > 1:
         start = code.index_mul(LO, rows)
         stop = smaller(code, code.index_mul(HI, rows), stop)

@@ -418,20 +418,24 @@ class _Reducing:
             self._segment(code, body_of(loop.index), self.kept, (start, stop))
         if axis == self.last and self.domain[axis] != end:
             with code.if_(code.compare("eq", HI, constant("i64", segments))):
-                body = body_of(segments)
-                values = self._rest(code, body, body.invariants(), end, self.domain[axis] - end)
-                joined = [
-                    _joined(code, r, v) for r, v in zip(self.spec.reductions, values, strict=True)
-                ]
-                self._write(code, body, joined, 0)
+                self._segment(code, body_of(segments), self.kept, None)
         code.line("ret void")
 
     def _segment(self, code: Code, body: Body, axes: list[int], bounds) -> None:
-        if not axes:
+        """One segment of every result; without bounds, what is left behind the last vector."""
+        if axes:
+            with code.loop(0, self.domain[axes[0]]) as loop:
+                self._segment(code, body.at(axes[0], loop.index), axes[1:], bounds)
+        elif bounds is not None:
             self._columns(code, body, bounds)
-            return
-        with code.loop(0, self.domain[axes[0]]) as loop:
-            self._segment(code, body.at(axes[0], loop.index), axes[1:], bounds)
+        else:
+            n = self.domain[self.last]
+            whole = n - n % self.lanes
+            values = self._rest(code, body, body.invariants(), whole, n - whole)
+            joined = [
+                _joined(code, r, v) for r, v in zip(self.spec.reductions, values, strict=True)
+            ]
+            self._write(code, body, joined, 0)
 
     def _join_segments(self, code: Code, parts: int, scratch: _Scratch) -> None:
         """The second phase: partial results joined pairwise, then written where they belong."""

@@ -1,0 +1,166 @@
+"""What becomes one kernel, what costs nothing, and what is updated in place."""
+
+import numpy as np
+
+import chainrule as cr
+from chainrule.compiler.native import build
+from chainrule.compiler.steps import Control, Host, Keep
+from chainrule.tracing import trace_call
+
+
+def compiled(f, *args, written=None):
+    """The native form of a function's program; `written` as in `build`, or from its effects."""
+    call = trace_call(f, args, {})
+    if written is None:
+        written = {call.count + k: e.target for k, e in enumerate(call.effects)}
+    return build(call.program, written), [np.array(x) for x in call.operands]
+
+
+def kinds(native) -> list[str]:
+    return [type(s).__name__ for s in native.region.steps]
+
+
+def test_chain_of_elementwise_operations_is_one_kernel():
+    native, values = compiled(lambda x: np.maximum(x * 2.0 + 1.0, 0.0) - x, np.arange(10.0))
+    assert kinds(native) == ["Group"] and native.arena_bytes == 0
+    wanted = np.maximum(values[0] * 2 + 1, 0) - values[0]
+    np.testing.assert_array_equal(native.run(values)[0], wanted)
+
+
+def test_reduction_joins_the_kernel_of_its_operand():
+    native, values = compiled(lambda x: np.sum(x * x), np.arange(10.0))
+    assert kinds(native) == ["Group"] and native.arena_bytes == 0
+    assert native.run(values)[0] == 285.0
+
+
+def test_views_cost_nothing():
+    def f(x):
+        return x.T[::-1, 1:].reshape(-1)[::2] + 1.0
+
+    native, values = compiled(f, np.arange(12.0).reshape(3, 4)[:, :])
+    assert kinds(native).count("Group") <= 2  # one copy: the reshape of a transposed array
+    np.testing.assert_array_equal(native.run(values)[0], f(values[0]))
+
+
+def test_two_outputs_over_one_shape_are_one_kernel():
+    native, values = compiled(lambda x: (x + 1.0, x * 2.0), np.arange(5.0))
+    assert kinds(native) == ["Group"]
+    found = native.run(values)
+    np.testing.assert_array_equal(found[0], values[0] + 1)
+    np.testing.assert_array_equal(found[1], values[0] * 2)
+
+
+def adam(w, m, v, g):
+    m *= 0.9
+    m += 0.1 * g
+    v *= 0.99
+    v += 0.01 * g * g
+    w -= 0.1 * m / (np.sqrt(v) + 1e-8)
+
+
+def test_parameter_update_is_one_kernel_that_works_in_place():
+    arrays = [np.arange(1.0, 6.0) * k for k in (1, 2, 3, 4)]
+    native, values = compiled(adam, *arrays)
+    assert kinds(native) == ["Group"] and native.arena_bytes == 0
+    native.run(values)
+    adam(*arrays)
+    for found, wanted in zip(values, arrays, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-15)
+
+
+def test_update_waits_for_the_last_reader_of_the_old_value():
+    def step(w, x):
+        gradient = x.T @ x
+        back = x @ w
+        w -= gradient
+        return back
+
+    w, x = np.ones((6, 6)), np.arange(24.0).reshape(4, 6)
+    native, values = compiled(step, w, x)
+    assert "copy" not in "".join(kinds(native)) and kinds(native).count("Group") == 1
+    back = native.run(values)[0]
+    np.testing.assert_allclose(back, x @ w)
+    np.testing.assert_allclose(values[0], w - x.T @ x)
+
+
+def test_swapped_arguments_are_swapped():
+    def swap(a, b):
+        old = a.copy()
+        a[...] = b
+        b[...] = old
+
+    native, values = compiled(swap, np.arange(3.0), np.arange(3.0, 6.0))
+    native.run(values)
+    assert values[0].tolist() == [3, 4, 5] and values[1].tolist() == [0, 1, 2]
+
+
+def test_failing_call_leaves_its_arguments_as_they_were():
+    def f(x, i):
+        x[0] = 7.0
+        return x[i]
+
+    native, values = compiled(f, np.zeros(3), 1)
+    native.run(values)
+    assert values[0][0] == 7.0
+    values = [np.zeros(3), np.int64(5)]
+    try:
+        native.run(values)
+        raise AssertionError("no IndexError")
+    except IndexError as error:
+        assert "test_schedule.py" in "".join(error.__notes__)
+    assert values[0][0] == 0.0
+
+
+def test_loop_writes_its_carry_in_place():
+    def f(x):
+        def body(i, x):
+            x = x.copy()
+            x[i] = 2.0 * x[i - 1]
+            return x
+
+        return cr.fori_loop(1, 50, body, x)
+
+    native, values = compiled(f, np.ones(50))
+    (control,) = [s for s in native.region.steps if isinstance(s, Control)]
+    inner = control.regions[-1].steps
+    assert all(s.needless for s in inner if isinstance(s, Keep))
+    assert not any(isinstance(s, Host) for s in inner)
+    np.testing.assert_array_equal(native.run(values)[0], 2.0 ** np.arange(50))
+
+
+def test_read_before_a_write_does_not_copy_the_whole_array():
+    def f(x, i):
+        old = x[i]
+        x[i] = 0.0
+        return old
+
+    native, values = compiled(f, np.arange(100.0), 3)
+    assert native.arena_bytes <= 64 * 8
+    assert native.run(values)[0] == 3.0 and values[0][3] == 0.0
+
+
+def test_operation_without_native_form_runs_on_the_evaluator_inside_a_loop():
+    def f(x):
+        return cr.scan(lambda c, row: (c + np.fft.fft(row).real.sum(), c), 0.0, x)[0]
+
+    native, values = compiled(f, np.arange(12.0).reshape(3, 4))
+    assert native.sites
+    np.testing.assert_allclose(native.run(values)[0], f(values[0]))
+
+
+def test_temporary_memory_is_shared_by_what_does_not_live_together():
+    def f(x):
+        for _ in range(20):
+            x = np.tanh(x @ x)
+        return x
+
+    native, _ = compiled(f, np.eye(32))
+    assert native.arena_bytes <= 4 * 32 * 32 * 8
+
+
+def test_zero_length_arrays():
+    native, values = compiled(lambda x: (x * 2.0, np.sum(x), np.concatenate([x, x])), np.zeros(0))
+    found = native.run(values)
+    assert found[0].shape == (0,) and found[1] == 0.0 and found[2].shape == (0,)
+
+
