@@ -13,11 +13,14 @@ from functools import update_wrapper
 from types import MethodType
 
 from chainrule.compiled_trace import CompiledTrace
+from chainrule.guards import Guards
+from chainrule.host_random import randomness_noticed
 from chainrule.program.garbage import collector_paused
 from chainrule.program.trace import current
 from chainrule.program.tree import node_of
+from chainrule.reach import code_that_runs
 from chainrule.signature import Arguments
-from chainrule.tracing import trace_call
+from chainrule.tracing import Call, trace_call
 
 KEPT = 64  # traces for each compiled function; the one that was used last longest ago goes
 
@@ -78,13 +81,27 @@ class Compiled:
 
     @collector_paused()
     def _traced(self, args, kwargs, arguments: Arguments) -> CompiledTrace:
-        call = trace_call(
-            self._f, args, kwargs, types=arguments.types(), concrete=False, numbers=True
-        )
-        made = CompiledTrace(call, self._check)
+        roots = [*arguments.objects, *map(type, arguments.containers)]
+        guards = Guards(self._f, roots)
+        with randomness_noticed(self.__name__, guards.generators), code_that_runs() as ran:
+            call = self._call_of(args, kwargs, arguments, guards)
+        guards.settle(call, ran)
+        for old in self._traces.get(arguments.key, ()):
+            if old.proves_same(call, arguments):
+                old.guards.clear_suspects()
+                return old
+        made = CompiledTrace(call, guards, self._check)
         self._make_room()
         self._traces[arguments.key] = [*self._traces.get(arguments.key, ()), made]
         return made
+
+    def _call_of(self, args, kwargs, arguments: Arguments, guards: Guards) -> Call:
+        types = arguments.types()
+        try:
+            return trace_call(self._f, args, kwargs, types=types, concrete=False, compiled=True)
+        except BaseException:
+            guards.restore()
+            raise
 
     def _make_room(self) -> None:
         """Forget the trace whose last use is longest ago, where there are too many."""

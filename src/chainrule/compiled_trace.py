@@ -11,6 +11,7 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.backends import build
+from chainrule.guards import Guards, same
 from chainrule.ops.control import with_outputs
 from chainrule.program.program import Program
 from chainrule.sharing import Holder, refuse_overlaps
@@ -23,8 +24,9 @@ _clock = itertools.count()
 class CompiledTrace:
     """One trace of a compiled function, and its program, built."""
 
-    def __init__(self, call: Call, check: str | None):
+    def __init__(self, call: Call, guards: Guards, check: str | None):
         self.note_use()
+        self.guards = guards
         self._call = call
         self._captured = call.operands[: call.leading]
         self._asked = list(call.asked.items())
@@ -43,7 +45,21 @@ class CompiledTrace:
     def holds(self, arguments: Arguments) -> bool:
         """Whether the program is right for these arguments, which are of its signature."""
         leaves = arguments.leaves
-        return all(_same_number(leaves[n], value) for n, value in self._asked)
+        return all(same(leaves[n], value) for n, value in self._asked) and self.guards.hold()
+
+    def proves_same(self, call: Call, arguments: Arguments) -> bool:
+        """Whether a new trace, made since the content of arrays had changed that the program reads
+        itself, is the same as this one: then that content does not matter to the trace."""
+        leaves = arguments.leaves
+        if not all(same(leaves[n], value) for n, value in self._asked):
+            return False
+        if not self.guards.only_suspects_changed() or call.program.key != self._call.program.key:
+            return False
+        new = call.operands[: call.leading]
+        return all(
+            a is b or (a.shape == b.shape and a.tobytes() == b.tobytes())
+            for a, b in zip(self._captured, new, strict=True)
+        )
 
     def run(self, arguments: Arguments) -> Any:
         """What the function returns for these arguments; its effects are applied."""
@@ -136,10 +152,3 @@ def _holders(call: Call, written: list[int]) -> list[Holder]:
             what = argument if i >= call.leading else f"an array that {call.name} closes over"
             found[id(host)] = Holder(host, what, i in written)
     return list(found.values())
-
-
-def _same_number(now, then) -> bool:
-    """Whether two numbers of one type are the same, to the sign of zero; a nan is the same."""
-    if now == then:
-        return bool(now) or repr(now) == repr(then)
-    return now != now and then != then

@@ -24,11 +24,12 @@ _PLAIN = (bool, str, type(None), bytes)
 class Arguments:
     """The arguments of one call, taken apart: `key` is their signature, hashable."""
 
-    __slots__ = ("_seen", "containers", "key", "leaves")
+    __slots__ = ("_seen", "containers", "key", "leaves", "objects")
 
     def __init__(self, args: tuple, kwargs: dict):
         self.leaves: list = []
         self.containers: list = []  # lists, dicts and objects, each once, inner ones first
+        self.objects: list = []  # what is neither data nor a container
         self._seen: dict[int, int] = {}
         parts: list[Any] = [len(args)]
         for value in args:
@@ -77,6 +78,7 @@ class Arguments:
             for leaf in Arguments((value,), {}).leaves:
                 self.leaves.append(leaf)
         elif node is None:
+            self.objects.append(value)
             parts.append(ByValue(value))
         else:
             parts += (node.kind, node.keys)

@@ -161,20 +161,21 @@ def trace_call(
     concrete: bool = True,
     weak: Sequence[bool] | None = None,
     rows: Sequence[int | None] | None = None,
-    numbers: bool = False,
+    compiled: bool = False,
 ) -> Call:
     """Trace `f(*args, **kwargs)`.
 
     `active` holds the numbers of the argument leaves that derivatives will be taken by. With
     `types`, leaf i is traced as an abstract array of that type, without a value at hand, and as a
     Python number where `weak` says so (by default, where it is one of this type); it stands for a
-    row of the leaf along the axis that `rows` gives for it. With `numbers`, the values of Python
-    numbers are at hand all the same; `Call.asked` tells which of them the program depends on.
+    row of the leaf along the axis that `rows` gives for it. For a `compiled` function, the values
+    of Python numbers are at hand all the same, and `Call.asked` tells which of them the program
+    depends on; and the caller's containers that it returns are the caller's own.
     """
     name = getattr(f, "__name__", None) or type(f).__name__
-    builder = Builder(name, at_hand=_values_at_hand(concrete, numbers))
+    builder = Builder(name, at_hand=_values_at_hand(concrete, compiled))
     with builder, dispatching_asarray(), collector_paused():
-        clones = Clones(builder, active, types, _parameter_names(f), weak, rows, numbers)
+        clones = Clones(builder, active, types, _parameter_names(f), weak, rows, compiled)
         new_args, new_kwargs = clones.make((args, kwargs))
         try:
             out = f(*new_args, **new_kwargs)
@@ -226,7 +227,7 @@ def _parameter_names(f) -> tuple[str, ...]:
 
 
 def _finish(builder: Builder, clones: Clones, out, name: str) -> Call:
-    leaves, structure = flatten(out)
+    leaves, structure = flatten(out, clones.own_containers() if clones.numbers else None)
     results = [as_operand(builder, leaf) for leaf in leaves]
     captured = list(builder.captured)
     effects, written = clones.effects(len(captured))
@@ -425,6 +426,10 @@ class Clones:
                 what = f"argument {var.name!r}" if var.name else "an argument"
                 found[id(host)] = Holder(host, what, operand(self.builder, cell) is not var)
         return list(found.values())
+
+    def own_containers(self) -> dict[int, Place]:
+        """What stands for each clone of a container of the caller's, in a structure."""
+        return self._place_of
 
     def input_numbers(self, leading: int) -> dict[int, int]:
         """The program's input number of each traced argument that is an array."""

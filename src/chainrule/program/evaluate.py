@@ -216,6 +216,8 @@ class Memory:
             self._visit(number, equation)
 
     def _visit(self, number: int, equation: Equation) -> None:
+        if not equation.outputs:  # a branch without results
+            return
         first: Any = equation.inputs[0] if equation.inputs else None
         out = equation.outputs[0]
         if is_view(equation):
