@@ -1,42 +1,40 @@
-"""Running a program under watch: the first operation that makes a nan is named, with its line."""
+"""Running a program under watch: the first operation that makes a nan or an infinity is named."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from chainrule import errors
-from chainrule.program.at_hand import run_equation
-from chainrule.program.program import Equation, Operand, Program
+from chainrule.program.program import Equation, Program
+from chainrule.program.walk import walk
 
 
 def run_checked(program: Program, values: list) -> list:
-    """The outputs of a closed program, equation by equation.
+    """The outputs of a closed program, equation by equation, into its loops and branches.
 
-    Raises `NotANumber` at the first operation whose result holds a nan though no operand does.
+    Raises `NotANumber` at the first operation that makes a nan or an infinity of finite numbers.
     """
-    known: dict[Operand, object] = dict(zip(program.inputs, values, strict=True))
-    with np.errstate(all="ignore"):
-        for equation in program.equations:
-            run_equation(equation, known)
-            if any(_has_nan(known[v]) for v in equation.outputs):
-                _refuse(equation, known)
-    found = [o.value if o.is_literal else known[o] for o in program.outputs]
-    return [np.array(x)[()] for x in found]
+    return [np.array(x)[()] for x in walk(program, values, _checked)]
 
 
-def _has_nan(value) -> bool:
-    return np.asarray(value).dtype.kind in "fc" and bool(np.isnan(value).any())
+def _checked(equation: Equation, inputs: list, made: list) -> list:
+    """The results, after a look at them."""
+    if not all(map(_is_finite, made)) and all(map(_is_finite, inputs)):
+        shown = ", ".join(_shown(x) for x in inputs)
+        raise errors.NotANumber(
+            f"{equation.op.name} made {_what(made)} of finite numbers, at "
+            f"{equation.where or 'unknown'}: its operands are {shown}."
+        )
+    return made
 
 
-def _refuse(equation: Equation, known: dict) -> None:
-    operands = [x.value if x.is_literal else known[x] for x in equation.inputs]
-    if any(map(_has_nan, operands)):
-        return
-    shown = ", ".join(_shown(x) for x in operands)
-    raise errors.NotANumber(
-        f"{equation.op.name} made a nan of operands without one, at {equation.where or 'unknown'}: "
-        f"its operands are {shown}."
-    )
+def _is_finite(value) -> bool:
+    return np.asarray(value).dtype.kind not in "fc" or bool(np.isfinite(value).all())
+
+
+def _what(made: list) -> str:
+    some_nan = any(np.asarray(x).dtype.kind in "fc" and np.isnan(x).any() for x in made)
+    return "a nan" if some_nan else "an infinity"
 
 
 def _shown(value) -> str:

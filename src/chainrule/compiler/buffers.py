@@ -20,10 +20,10 @@ class Buffers:
     """The memory of one schedule: every root gets its `place`; `arena` is the size in bytes.
 
     `owned` says that the memory of written inputs is the region's own (a loop's carry), so that
-    it may be written before the last step that can fail.
+    it may be written before the last step that can fail. In a `watched` region every step can.
     """
 
-    def __init__(self, schedule: Schedule, owned: bool):
+    def __init__(self, schedule: Schedule, owned: bool, watched: bool = False):
         self.schedule, self.owned = schedule, owned
         self.steps: list[Step] = schedule.steps
         self.written = schedule.written
@@ -33,7 +33,8 @@ class Buffers:
         for step in self.steps:
             step.prepare()
         self._find_uses()
-        self.last_fallible = max([s.number for s in self.steps if s.fallible()], default=-1)
+        fallible = [s.number for s in self.steps if watched or s.fallible()]
+        self.last_fallible = max(fallible, default=-1) + watched
         for step in self.steps:
             for root in dict.fromkeys(step.writes()):
                 self._settle(step, root)

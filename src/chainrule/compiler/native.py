@@ -11,10 +11,11 @@ import itertools
 import threading
 import time
 import weakref
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
+from chainrule.checking import run_checked
 from chainrule.compiler import externals
 from chainrule.compiler.cache import cached_object_code
 from chainrule.compiler.layout import contiguous
@@ -28,6 +29,7 @@ from chainrule.program.displacement import affected_outputs
 from chainrule.program.evaluate import Plan, plan
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program
+from chainrule.tracing import run
 from chainrule.transforms.simplify import remove_barriers, simplify
 
 _MAIN = ctypes.CFUNCTYPE(
@@ -46,11 +48,11 @@ class Native:
     """
 
     def __init__(self, program: Program, written: dict[int, int], ir: str, region: Region,
-                 module: Module):  # fmt: skip
+                 module: Module, check: str | None):  # fmt: skip
         self.program, self.written, self.ir, self.region = program, written, ir, region
         self.sites, self.timed = module.sites, module.timed
         self.kernel_count = len(module.functions)
-        self.arena_bytes = region.arena
+        self.arena_bytes, self._check = region.arena, check
         self.loaded = Loaded(cached_object_code(ir))
         self.address = self.loaded.address("main")
         self._main = _MAIN(self.address)
@@ -104,7 +106,8 @@ class Native:
 
     def run_again(self, arrays: list) -> list:
         """The call on the evaluator, with the outputs written where they belong."""
-        outputs = plan(self.program).run(arrays)
+        run = plan(self.program).run if self._check is None else partial(run_checked, self.program)
+        outputs = run(arrays)
         for k, i in self.written.items():
             np.copyto(arrays[i], outputs[k])
             outputs[k] = None
@@ -114,14 +117,16 @@ class Native:
 class Evaluated:
     """A program that stays on the evaluator as a whole, behind the same interface."""
 
-    def __init__(self, program: Program, written: dict[int, int], reason: str):
-        from chainrule.tracing import run
-
-        self.program, self.written, self.reason = program, written, reason
-        self._plan, self._run = Plan(program), run
+    def __init__(self, program: Program, written: dict[int, int], reason: str, check: str | None):
+        self.program, self.written, self.reason, self._check = program, written, reason, check
+        self._plan = Plan(program)
 
     def run(self, values: list) -> list:
-        outputs = self._run(self._plan, list(values))
+        """The outputs of one call."""
+        if self._check is None:
+            outputs = run(self._plan, list(values))
+        else:
+            outputs = run_checked(self.program, list(values))
         for k, i in self.written.items():
             np.copyto(values[i], outputs[k])
             outputs[k] = None
@@ -134,15 +139,19 @@ def prepare(program: Program) -> Program:
 
 
 def build(program: Program, written: dict[int, int], check: str | None = None):
-    """The native form of a closed program; `written` maps outputs to the inputs they update."""
+    """The native form of a closed program; `written` maps outputs to the inputs they update.
+
+    With check "nan" the first operation that makes a nan or an infinity out of finite numbers
+    raises `NotANumber`.
+    """
     if affected_outputs(program):
-        return Evaluated(program, written, "limits at equal eigenvalues")
-    prepared = prepare(program)
+        return Evaluated(program, written, "limits at equal eigenvalues", check)
+    prepared, watched = prepare(program), check is not None
     layouts = [(t.nbytes, contiguous(t.shape)) for t in prepared.in_types]
-    region = Region(prepared, layouts, written, False)
+    region = Region(prepared, layouts, written, False, watched)
     module = Module()
-    ir = Writer(module).main(region)
-    return Native(program, written, ir, region, module)
+    ir = Writer(module, watched).main(region)
+    return Native(program, written, ir, region, module, check)
 
 
 _TICKS_IR = """
@@ -195,7 +204,7 @@ def _array(ref: Ref, pointer: int | None) -> np.ndarray:
     if not type_.size or pointer is None:
         return np.empty(type_.shape, type_.dtype)
     memory = (ctypes.c_uint8 * type_.nbytes).from_address(pointer)
-    return np.ndarray(type_.shape, type_.dtype, memory)
+    return np.frombuffer(memoryview(memory), type_.dtype).reshape(type_.shape)
 
 
 def _scalar(x):

@@ -17,6 +17,7 @@ from chainrule.compiler.buffers import Buffers
 from chainrule.compiler.kernel import HEAD, Kernel, Phase
 from chainrule.compiler.llvm.calls import EXTERNALS_START, HOST, Calls, runner_text
 from chainrule.compiler.llvm.code import Code, Index, Value, constant
+from chainrule.compiler.llvm.reductions import emit_finite_check
 from chainrule.compiler.schedule import Schedule
 from chainrule.compiler.steps import (
     Control,
@@ -38,12 +39,18 @@ NOWHERE = Value("null", "ptr")
 
 
 class Region:
-    """A program's steps, and how much arena they take. `owned` as in `Buffers`."""
+    """A program's steps, and how much arena they take. `owned` as in `Buffers`.
 
-    def __init__(self, program: Program, layouts: list, written: dict[int, int], owned: bool):
+    With `watched`, every step may fail: its results are checked.
+    """
+
+    def __init__(
+        self, program: Program, layouts: list, written: dict[int, int], owned: bool,
+        watched: bool = False,
+    ):  # fmt: skip
         self.program, self.written = program, written
         schedule = Schedule(program, layouts, written, Region)
-        buffers = Buffers(schedule, owned)
+        buffers = Buffers(schedule, owned, watched)
         self.steps: list[Step] = schedule.steps
         self.arena = buffers.arena
 
@@ -73,10 +80,13 @@ class Module:
 
 
 class Writer:
-    """Writes the steps of regions into one function."""
+    """Writes the steps of regions into one function; with `watched`, checks for what is not finite.
 
-    def __init__(self, module: Module):
-        self.module, self.code = module, Code()
+    Checks are calls like any other: a failing one ends the run.
+    """
+
+    def __init__(self, module: Module, watched: bool = False):
+        self.module, self.code, self.watched = module, Code(), watched
         self.runtime = Value("%runtime", "ptr")
 
     def main(self, region: Region) -> str:
@@ -213,22 +223,35 @@ class _Placed:
         if 0 in step.domain and not step.reductions:
             return
         self._call(step, step.kernel, [self._of(r) for r in step.arguments], step.scratch)
+        self._watch(step, step.results())
+
+    def _watch(self, step: Step, results: list[Ref]) -> None:
+        """Check the results of a step, where the program is watched."""
+        if not self.writer.watched:
+            return
+        for ref in results:
+            if ref.type.dtype.kind == "f" and ref.type.size:
+                check = emit_finite_check(ref.type.dtype, ref.type.shape, ref.lie.strides)
+                self._call(step, check, [self._of(ref)], None)
 
     def _native(self, step: Native) -> None:
         assert step.kernel is not None
         places = [self._of(r) for r in [*step.inputs, *step.outputs]]
         self._call(step, step.kernel, places, step.scratch)
+        self._watch(step, step.outputs)
 
     def _write(self, step: Write) -> None:
         assert step.kernel is not None and step.part is not None
         if step.part.type.size:
             self._call(step, step.kernel, [self._of(r) for r in step.arguments], None)
+            self._watch(step, [step.part])
 
     def _host(self, step: Host) -> None:
         self.module.sites.append(step)
         site = len(self.module.sites) - 1
         places = [self._of(r) for r in [*step.reads(), *step.outputs]]
         self._add(step, HOST, site, -1, places)
+        self._watch(step, step.outputs)
 
     def _keep(self, step: Keep) -> None:
         assert step.source is not None and step.target is not None

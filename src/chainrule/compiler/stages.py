@@ -16,9 +16,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from chainrule.compiler.lower import LOWERINGS, lower
-from chainrule.program.at_hand import add_line
 from chainrule.program.cost import subprograms
-from chainrule.program.program import Equation, Program
+from chainrule.program.program import Program
+from chainrule.program.walk import walk
 from chainrule.transforms.rewriting import Rewrite
 from chainrule.transforms.simplify import DEFAULT, remove_barriers, simplify
 
@@ -30,64 +30,14 @@ ROUNDING = 4096.0  # units in the last place (of the largest entry) by which rou
 
 def run_in_c_order(program: Program, values: Sequence) -> list:
     """The outputs of a closed program, equation by equation on NumPy, each value in C order."""
-    env = dict(zip(program.inputs, map(_in_c_order, values), strict=True))
-    with np.errstate(all="ignore"):
-        for equation in program.equations:
-            inputs = [x.value if x.is_literal else env[x] for x in equation.inputs]
-            try:
-                made = _CONTROL.get(equation.op.name, _plain)(equation, inputs)
-            except Exception as error:
-                raise add_line(error, equation) from None
-            for var, value in zip(equation.outputs, made, strict=True):
-                env[var] = _in_c_order(value)
-    return [o.value if o.is_literal else env[o] for o in program.outputs]
+    return walk(
+        program, list(map(_in_c_order, values)),
+        lambda equation, inputs, made: list(map(_in_c_order, made)),
+    )  # fmt: skip
 
 
 def _in_c_order(value):
     return np.array(value, order="C")[()]
-
-
-def _plain(equation: Equation, inputs):
-    made = equation.op.evaluate(*inputs, **equation.params)
-    return made if isinstance(made, tuple) else (made,)
-
-
-def _cond(equation, inputs):
-    predicate, *operands = inputs
-    return run_in_c_order(equation.params["branches"][0 if predicate else 1], operands)
-
-
-def _while(equation, inputs):
-    params = equation.params
-    fixed, carry = inputs[: params["constants"]], inputs[params["constants"] :]
-    while run_in_c_order(params["test"], [*fixed, *carry])[0]:
-        carry = run_in_c_order(params["body"], [*fixed, *carry])
-    return carry
-
-
-def _scan(equation, inputs):
-    params = equation.params
-    start, length = params["constants"], params["length"]
-    end = start + params["carries"]
-    fixed, carry, xs = inputs[:start], inputs[start:end], inputs[end:]
-    rows: list = [None] * length
-    for i in range(length - 1, -1, -1) if params["reverse"] else range(length):
-        made = run_in_c_order(params["body"], [*fixed, *carry, *[x[i] for x in xs]])
-        carry, rows[i] = made[: params["carries"]], made[params["carries"] :]
-    types = [v.type for v in equation.outputs[params["carries"] :]]
-    ys = [
-        np.array([row[k] for row in rows], t.dtype).reshape(t.shape) for k, t in enumerate(types)
-    ]
-    return [*carry, *ys]
-
-
-def _program(equation, inputs):
-    return run_in_c_order(equation.params["program"], inputs)
-
-
-_CONTROL = {
-    "cond": _cond, "while": _while, "scan": _scan, "checkpoint": _program, "custom": _program,
-}  # fmt: skip
 
 
 # --- the comparison -------------------------------------------------------------------------------

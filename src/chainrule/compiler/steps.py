@@ -157,12 +157,13 @@ class Group(Step):
         found = [r for r in self.arrays.values() if isinstance(r, Ref)]
         return found + [r for r, _ in self.copies if isinstance(r, Ref)]
 
-    def _results(self) -> list[Ref]:
+    def results(self) -> list[Ref]:
+        """The arrays it makes."""
         stored = [*self.stores.values(), *(r for _, r in self.copies)]
         return stored + [r for _, _, r in self.reductions]
 
     def writes(self) -> list[Root]:
-        return [r.root for r in self._results()] + ([self.scratch] if self.scratch else [])
+        return [r.root for r in self.results()] + ([self.scratch] if self.scratch else [])
 
     def may_share(self, out: Root, source: Root) -> bool:
         """Where every access to the source is at the place that is written at that moment."""
@@ -204,7 +205,7 @@ class _Specifying:
 
     def result(self) -> tuple[LoopSpec, list[Ref]]:
         group, axes = self.group, len(self.group.domain)
-        nodes = []
+        nodes: list[Node] = []
         for equation in group.nodes:
             operands = tuple([self.operand(x) for x in equation.inputs])
             dtypes = tuple([x.type.dtype for x in equation.inputs])

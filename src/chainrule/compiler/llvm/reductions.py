@@ -39,7 +39,9 @@ from chainrule.compiler.llvm.loops import (
     LO,
     Body,
     LoopSpec,
+    Node,
     Reduction,
+    Stream,
     argument_pointers,
     cost_per_element,
     elementwise_function,
@@ -66,6 +68,19 @@ def emit_loop(spec: LoopSpec) -> Kernel:
         code.line("ret void")
         return Kernel((Phase(code.function(HEAD), tasks),))
     return _Reducing(spec).kernel()
+
+
+def emit_finite_check(dtype: np.dtype, shape: tuple[int, ...], strides: tuple[int, ...]) -> Kernel:
+    """The kernel that fails where an array holds a nan or an infinity."""
+    bools = np.dtype(bool)
+    nodes = (
+        Node(Operation("isfinite", (), (dtype,), bools), (0,)),
+        Node(Operation("logical_not", (), (bools,), bools), (1,)),
+    )
+    axes = tuple(range(len(shape)))
+    out = Reduction("any", 2, bools, Stream(bools, (0,) * len(shape)))  # written over the status
+    spec = LoopSpec(shape, (Stream(dtype, strides),), nodes, (), axes, (out,))
+    return _Reducing(normalised(spec)).whole()._replace(can_fail=True)
 
 
 # --- one reduction --------------------------------------------------------------------------------
@@ -186,8 +201,10 @@ class _Reducing:
     def kernel(self) -> Kernel:
         """One phase; two where the reduced length is divided into segments."""
         segments = self._segment_length()
-        if segments is not None:
-            return self._segmented(segments)
+        return self.whole() if segments is None else self._segmented(segments)
+
+    def whole(self) -> Kernel:
+        """One phase, whatever the length."""
         code = Code()
         body = Body(code, self.spec, argument_pointers(code, len(self.spec.streams)))
         tasks = self._tasks_over_kept(code, body)
