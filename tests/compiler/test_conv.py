@@ -39,6 +39,15 @@ def arrays(x, w, dtype="f"):
     return rng.normal(size=x).astype(dtype), rng.normal(size=w).astype(dtype)
 
 
+COMBINATIONS = (  # strides, x_dilation, w_dilation, padding
+    (1, 2, 1, ((0, 0), (0, 0))), (2, 1, 1, ((2, 1), (1, 3))), (2, 1, 1, ((-1, 2), (2, -1))),
+    (2, 3, 1, ((2, 1), (1, 3))), (1, 1, 2, ((-1, 2), (2, -1))), (1, 2, 2, ((2, 1), (1, 3))),
+    (3, 2, 1, ((2, 1), (1, 3))), (2, 4, 3, ((0, 0), (0, 0))), (1, 4, 6, ((2, 1), (1, 3))),
+    (1, 2, 1, ((-1, 2), (2, -1))),
+)  # fmt: skip
+all_options = pytest.mark.parametrize(("strides", "holes", "dilation", "padding"), COMBINATIONS)
+
+
 @pytest.mark.parametrize("dtype", "fd")
 @pytest.mark.parametrize("channels", [(3, 16), (16, 12), (5, 3), (1, 1), (4, 40), (2, 25)])
 def test_channels_of_every_width(dtype, channels):
@@ -46,11 +55,7 @@ def test_channels_of_every_width(dtype, channels):
     check(*arrays((2, 7, 9, inner), (3, 3, inner, outer), dtype), **options(2, padding=1))
 
 
-@pytest.mark.parametrize(
-    ("strides", "holes", "dilation"),
-    [(1, 2, 1), (2, 1, 1), (2, 3, 1), (1, 1, 2), (1, 2, 2), (3, 2, 1), (2, 4, 3), (1, 4, 6)],
-)
-@pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((2, 1), (1, 3)), ((-1, 2), (2, -1))])
+@all_options
 def test_strides_holes_and_padding(strides, holes, dilation, padding):
     params = options(2, strides, 0, holes, dilation) | {"padding": padding}
     check(*arrays((2, 8, 7, 3), (3, 2, 3, 9)), **params)
@@ -144,11 +149,7 @@ def test_weights_of_every_width(dtype, channels):
     check_weights(x, (3, 3, inner, outer), **options(2, padding=1))
 
 
-@pytest.mark.parametrize(
-    ("strides", "holes", "dilation"),
-    [(1, 2, 1), (2, 1, 1), (2, 3, 1), (1, 1, 2), (1, 2, 2), (3, 2, 1), (2, 4, 3), (1, 4, 6)],
-)
-@pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((2, 1), (1, 3)), ((-1, 2), (2, -1))])
+@all_options
 def test_weights_with_strides_holes_and_padding(strides, holes, dilation, padding):
     params = options(2, strides, 0, holes, dilation) | {"padding": padding}
     check_weights(array(2, 8, 7, 3), (3, 2, 3, 9), **params)
@@ -195,11 +196,7 @@ def test_depthwise_of_every_width(dtype, channels):
     check_weights(x, w.shape, **options(2, 1, 1, groups=channels))
 
 
-@pytest.mark.parametrize(
-    ("strides", "holes", "dilation"),
-    [(1, 2, 1), (2, 1, 1), (2, 3, 1), (1, 1, 2), (1, 2, 2), (3, 2, 1), (2, 4, 3), (1, 4, 6)],
-)
-@pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((2, 1), (1, 3)), ((-1, 2), (2, -1))])
+@all_options
 def test_depthwise_with_strides_holes_and_padding(strides, holes, dilation, padding):
     params = options(2, strides, 0, holes, dilation, 5) | {"padding": padding}
     x, w = arrays((2, 8, 7, 5), (3, 2, 1, 5))

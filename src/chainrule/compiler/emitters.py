@@ -7,12 +7,26 @@ from chainrule.compiler.llvm.conv import emit_convolution
 from chainrule.compiler.llvm.conv_weights import emit_convolution_weights
 from chainrule.compiler.llvm.gemm_contract import emit_contract
 from chainrule.compiler.llvm.lapack import LINEAR
+from chainrule.compiler.llvm.lapack_orthogonal import ORTHOGONAL
+from chainrule.compiler.llvm.lapack_spectral import SPECTRAL
+from chainrule.compiler.llvm.pool import (
+    emit_window_max,
+    emit_window_pick,
+    emit_window_share,
+    emit_window_sum,
+)
 from chainrule.compiler.llvm.special import NAMES, emit_special
 
 EMITTERS: dict[str, Emitter] = {
     **dict.fromkeys(NAMES, emit_special),
     **LINEAR,
+    **ORTHOGONAL,
+    **SPECTRAL,
     "contract": emit_contract,
     "convolution": emit_convolution,
     "convolution_weights": emit_convolution_weights,
+    "window_max": emit_window_max,
+    "window_pick": emit_window_pick,
+    "window_share": emit_window_share,
+    "window_sum": emit_window_sum,
 }

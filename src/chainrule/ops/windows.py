@@ -114,7 +114,7 @@ def _convolution(x, w, *, strides, padding, x_dilation, w_dilation, groups):
     columns = _columns(x, window, strides, padding, x_dilation, w_dilation, groups)
     out = np.moveaxis(np.matmul(columns, _in_groups(w, groups)), 0, 1)
     places = out_spatial(x.shape[1:-1], window, strides, padding, x_dilation, w_dilation)
-    return out.reshape(x.shape[0], *places, w.shape[-1])
+    return np.ascontiguousarray(out).reshape(x.shape[0], *places, w.shape[-1])
 
 
 def _convolution_weights(x, y, *, window, strides, padding, x_dilation, w_dilation, groups):

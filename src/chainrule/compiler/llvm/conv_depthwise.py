@@ -1,7 +1,7 @@
 """Depthwise convolution as native code: every channel by itself, a window's products added up.
 
 There is no reuse between channels, so vectors are made of channels, and windows are gone over as in
-pooling. The weights' gradient goes over the results once for each tap of the window,
+pooling. The weights' gradient goes over an image's results once for each tap of the window,
 
     v[k, c] = sum over n, o of x[n, strides * o + k, c] y[n, o, c]
 
@@ -11,6 +11,8 @@ where only the results count whose window has the tap in x: a range of rows and 
 from __future__ import annotations
 
 import math
+
+import numpy as np
 
 from chainrule.compiler.kernel import HEAD, Kernel, Phase, Site
 from chainrule.compiler.llvm.code import Code, Index, Value, constant, vector
@@ -102,14 +104,25 @@ def _sums(pool: Pool, block, each: int, tasks: int) -> str:
         stop = smaller(code, code.index_add(start, each), pool.x.shape[0])
         here = [o.moved(code, 3, channel, pool.size) for o in (x, y)]
         slot = code.offset(code.offset(scratch, chunk, _slot(pool)), channel, pool.size)
-        for i in range(pool.options.window[0]):
-            for j in range(pool.options.window[1]):
-                sums = _tap(code, pool, here, (i, j), (start, stop), lanes)
-                place = (i * pool.options.window[1] + j) * pool.x.shape[3]
-                target = Operand(code.offset(slot, place * pool.size), (0, 0, 0, 1))
+        zeros = [constant(vector(pool.element, n), 0) for n in lanes]
+        for target in _targets(code, pool, slot):
+            store_lanes(code, zeros, target, lanes, pool.size)
+        with code.loop(start, stop) as image:
+            at = [o.moved(code, 0, image.index, pool.size) for o in here]
+            taps = np.ndindex(*pool.options.window)
+            for tap, target in zip(taps, _targets(code, pool, slot), strict=True):
+                before = load_lanes(code, target, lanes, (pool.element, pool.size))
+                found = _tap(code, pool, at, tap, lanes)
+                sums = [code.fadd(a, b) for a, b in zip(before, found, strict=True)]
                 store_lanes(code, sums, target, lanes, pool.size)
     code.line("ret void")
     return code.function(HEAD)
+
+
+def _targets(code: Code, pool: Pool, slot: Value) -> list[Operand]:
+    """Where the sums of each tap are."""
+    step = pool.x.shape[3] * pool.size
+    return [Operand(code.offset(slot, k * step), (0, 0, 0, 1)) for k in range(pool.taps)]
 
 
 def _chunk_and_channel(code: Code, task: Value, number: int, first: int, width: int):
@@ -118,24 +131,20 @@ def _chunk_and_channel(code: Code, task: Value, number: int, first: int, width: 
     return chunk, code.index_add(code.index_mul(block, width), first)
 
 
-def _tap(code: Code, pool: Pool, arrays, tap: tuple[int, int], images, lanes) -> list[Value]:
-    """The sum over images and results of what one tap sees, times the result's y."""
+def _tap(code: Code, pool: Pool, arrays, tap, lanes) -> list[Value]:
+    """The sum over an image's results of what one tap sees, times the result's y."""
     copies = max(1, ACCUMULATORS // len(lanes))
-    types = [vector(pool.element, n) for n in lanes]
-    sums = [constant(t, 0) for t in types] * copies
+    sums = [constant(vector(pool.element, n), 0) for n in lanes] * copies
     for p in pool.axes[0].parts:
         for q in pool.axes[1].parts:
             rows = results_with(pool.axes[0], p, tap[0])
             columns = results_with(pool.axes[1], q, tap[1])
             if rows and columns:
-                with code.loop(images[0], images[1], carried=sums) as image:
-                    at = [o.moved(code, 0, image.index, pool.size) for o in arrays]
-                    with code.loop(rows.start, rows.stop, carried=image.carried) as row:
-                        here = _at(code, pool, at, 0, p, tap[0], row.index)
-                        place = _Columns(code, pool, here, q, tap[1], lanes)
-                        row.next(*place.added(columns, list(row.carried)))
-                    image.next(*row.results)
-                sums = list(image.results)
+                with code.loop(rows.start, rows.stop, carried=sums) as row:
+                    here = _at(code, pool, arrays, 0, p, tap[0], row.index)
+                    place = _Columns(code, pool, here, q, tap[1], lanes)
+                    row.next(*place.added(columns, list(row.carried)))
+                sums = list(row.results)
     return _folded(code, sums, len(lanes))
 
 
