@@ -12,6 +12,15 @@ from __future__ import annotations
 from chainrule.compiler.kernel import Kernel, Place, Site
 from chainrule.compiler.llvm.code import Value, constant, element_type
 from chainrule.compiler.llvm.lapack_frame import Frame, Matrix, columns, has_native_form
+from chainrule.compiler.llvm.lapack_lanes import has_lanes
+from chainrule.compiler.llvm.lapack_small import (
+    small_cholesky,
+    small_det,
+    small_inv,
+    small_slogdet,
+    small_solve,
+    small_triangular_solve,
+)
 from chainrule.compiler.llvm.vecmath import MATH
 
 # --- cholesky -------------------------------------------------------------------------------------
@@ -21,6 +30,8 @@ def emit_cholesky(site: Site) -> Kernel | None:
     """The factors; the output's rows are LAPACK's columns, so its triangle is the other one."""
     if not has_native_form(site):
         return None
+    if has_lanes(site):
+        return small_cholesky(site)
     n, upper = site.inputs[0].type.shape[-1], site.params["upper"]
     in_place = site.outputs[0].type.dtype.char == "d"
     frame = Frame(site, ["lapack.dpotrf"], [] if in_place else [n * n], n**3 // 3)
@@ -44,6 +55,8 @@ def emit_solve(site: Site) -> Kernel | None:
     """Solutions of linear systems."""
     if not has_native_form(site):
         return None
+    if has_lanes(site):
+        return small_solve(site)
     adjoint, raises = site.params["adjoint"], site.params["raises"]
     n, k = site.outputs[0].type.shape[-2:]
     frame = Frame(site, ["lapack.dgesv"], [n * n, n, n * k], 2 * n**3 // 3 + 2 * n * n * k, raises)
@@ -79,6 +92,8 @@ def emit_inv(site: Site) -> Kernel | None:
     """Inverse matrices, as solutions of systems with the identity."""
     if not has_native_form(site):
         return None
+    if has_lanes(site):
+        return small_inv(site)
     n, raises = site.inputs[0].type.shape[-1], site.params["raises"]
     frame = Frame(site, ["lapack.dgesv"], [n * n, n, n * n], 8 * n**3 // 3, raises)
     if frame.missing:
@@ -107,6 +122,8 @@ def emit_triangular_solve(site: Site) -> Kernel | None:
     """
     if not has_native_form(site):
         return None
+    if has_lanes(site):
+        return small_triangular_solve(site)
     params = site.params
     raises, lower = params["raises"], params["lower"]
     n, k = site.outputs[0].type.shape[-2:]
@@ -202,6 +219,8 @@ def _logarithm(frame: Frame, n: int) -> tuple[Value, Value]:
 
 def emit_slogdet(site: Site) -> Kernel | None:
     """Signs and logarithms of the magnitudes of determinants."""
+    if has_native_form(site) and has_lanes(site):
+        return small_slogdet(site)
     frame = _factored(site)
     if frame is None:
         return None
@@ -220,6 +239,8 @@ _LEAST, _LARGEST = 1e-280, 1e280  # between them a product cannot have lost anyt
 def emit_det(site: Site) -> Kernel | None:
     """Determinants: the product of the factored diagonal in float64; where it would leave the range
     on its way, as NumPy's, through the logarithm."""
+    if has_native_form(site) and has_lanes(site):
+        return small_det(site, _LEAST, _LARGEST)
     frame = _factored(site)
     if frame is None:
         return None
