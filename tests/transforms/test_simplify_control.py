@@ -135,6 +135,29 @@ def test_rows_that_are_known_are_not_stacked(row, op):
     unchanged("rows that are known", scan(CXS, "a = add s x : f64[3]; return a, a"))
 
 
+def test_rows_that_repeat_entries_are_repeated_outside():
+    head = "c: f64[3], s: f64[3], x: f64[]) -> f64[3], f64[3]"
+    body = "r = broadcast x shape=(3,) axes=() : f64[3]; a = add s r : f64[3]; return a, r"
+    made = simplified("rows that are known", scan(head, body, "c: f64[3], s: f64[3], xs: f64[4]"))
+    assert len(loop(made).outputs) == 1
+    assert made.equations[0].params == {"shape": (4, 3), "axes": (0,)}
+    head = "c: f64[], s: f64[3], x: f64[3]) -> f64[3], f64[3]"
+    body = "r = broadcast c shape=(3,) axes=() : f64[3]; a = add s r : f64[3]; return a, r"
+    made = simplified("rows that are known",
+                      scan(head, body, "c: f64[], s: f64[3], xs: f64[4,3]"))
+    assert len(loop(made).outputs) == 1
+
+
+def test_scanned_rows_that_repeat_entries_are_repeated_inside():
+    body = "a = add s x : f64[3]; return a, a"
+    text = scan(CXS, body, "c: f64[4], s: f64[3]", given="s s r",
+                before="r = broadcast c shape=(4,3) axes=(0,) : f64[4,3]")
+    made = simplified("rows scanned that repeat entries", text)
+    assert ops(made) == ["scan"]
+    assert ops(loop(made).params["body"]) == ["broadcast", "add"]
+    unchanged("rows scanned that repeat entries", scan(CXS, body))
+
+
 def test_rows_stacked_twice_are_stacked_once():
     types, params = "f64[3], f64[4,3], f64[4,3]", "constants=0 carries=1 length=4 reverse=False"
     text = f"""program f(s: f64[3], xs: f64[4,3]) -> {types}

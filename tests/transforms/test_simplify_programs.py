@@ -51,7 +51,8 @@ def test_derivatives_of_random_programs_keep_every_bit(program):
 def test_derivatives_of_every_operation_keep_every_bit(row):
     for program, values in derived_programs(row):
         after = simplify(program)
-        assert size(after) <= size(program)
+        pads = sum(e.op.name == "pad" for e in after.equations)  # `pad(v + 0)` is one for two
+        assert size(after) <= size(program) + pads
         program.validate()
         after.validate()
         wanted, found = run_in_c_order(program, values), run_in_c_order(after, values)

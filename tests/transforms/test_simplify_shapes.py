@@ -43,6 +43,18 @@ def test_work_is_done_before_entries_are_repeated():
           "a = less x 1.0; b = broadcast a shape=(5,3,4) axes=(1,2); return b", out="bool[5,3,4]")
 
 
+def test_work_is_done_before_entries_are_reshaped():
+    name = "elementwise on reshaped entries"
+    moves(name, "r = reshape x shape=(12,) : f64[12]; s = reshape y shape=(12,) : f64[12]; "
+          "a = add r s : f64[12]; b = multiply a 2.0 : f64[12]",
+          "a = add x y; b = multiply a 2.0; c = reshape b shape=(12,); return c",
+          "x: f64[3,4], y: f64[3,4]", "f64[12]")
+    stays_so(name, "r = reshape x shape=(12,) : f64[12]; s = reshape y shape=(12,) : f64[12]; "
+             "a = add r s : f64[12]", "x: f64[3,4], y: f64[4,3]", "f64[12]")
+    stays_so(name, "r = reshape x shape=(12,) : f64[12]; a = add r y : f64[12]",
+             "x: f64[3,4], y: f64[12]", "f64[12]")
+
+
 def test_other_placements_are_left():
     two = "r = broadcast x shape=(3,3) axes=(0,) : f64[3,3]; "
     two += "s = broadcast x shape=(3,3) axes=(1,) : f64[3,3]; a = add r s : f64[3,3]"
@@ -178,6 +190,36 @@ def test_writes_of_everything_and_of_nothing():
     moves("nothing written", "a = index_set x 2.0 at=((2,2,1),) : f64[4]", "return x", inputs,
           "f64[4]")
     stays_so("nothing written", "a = index_set x 2.0 at=((2,3,1),) : f64[4]", inputs, "f64[4]")
+
+
+ZEROS = "z = broadcast 0.0 shape=(5,4) axes=() : f64[5,4]; "
+
+
+@pytest.mark.parametrize(
+    ("equations", "wanted", "value"),
+    [
+        ("a = index_set z v at=((1,4,1),(0,4,1)) : f64[5,4]",
+         "a = pad v widths=((1,1),(0,0)); return a", "v: f64[3,4]"),
+        ("a = index_add z v at=((1,4,1),(0,4,1)) : f64[5,4]",
+         "a = add v 0.0; b = pad a widths=((1,1),(0,0)); return b", "v: f64[3,4]"),
+        ("a = index_set z v at=(2,(0,3,1)) : f64[5,4]",
+         "a = reshape v shape=(1,3); b = pad a widths=((2,2),(0,1)); return b", "v: f64[3]"),
+    ],
+)  # fmt: skip
+def test_parts_written_into_zeros(equations, wanted, value):
+    moves("written into zeros", ZEROS + equations, wanted, value, "f64[5,4]")
+
+
+@pytest.mark.parametrize(
+    "equations",
+    [
+        ZEROS + "a = index_set z v at=((0,5,2),(0,4,1)) : f64[5,4]",
+        ZEROS.replace("0.0", "-0.0") + "a = index_set z v at=((1,4,1),(0,4,1)) : f64[5,4]",
+        ZEROS.replace("0.0", "1.0") + "a = index_set z v at=((1,4,1),(0,4,1)) : f64[5,4]",
+    ],
+)
+def test_parts_that_are_not_written_into_a_block_of_zeros(equations):
+    stays_so("written into zeros", equations, "v: f64[3,4]", "f64[5,4]")
 
 
 def test_joins():

@@ -72,6 +72,24 @@ def _on_repeated(equation, graph):
     return graph.emit("broadcast", made, **place)
 
 
+def _on_reshaped(equation, graph):
+    """op(reshape(x), reshape(y)) for x and y of one shape: the operation on them, then reshaped."""
+    small = []
+    for x in equation.inputs:
+        maker = None if x.is_literal else graph.made_by(x, "reshape")
+        if maker is None and not x.is_literal:
+            return None
+        small.append(x if maker is None else maker.inputs[0])
+    shapes = {x.type.shape for x in small if not x.is_literal}
+    if len(shapes) != 1 or equation.op.name in _NOT_ENTRY_BY_ENTRY:
+        return None
+    out = equation.outputs[0].type
+    made = graph.record(
+        equation.op, tuple(small), equation.params, (out.with_shape(shapes.pop()),)
+    )
+    return graph.emit("reshape", made, shape=out.shape)
+
+
 # --- broadcast, reshape, transpose, flip ----------------------------------------------------------
 
 
@@ -250,6 +268,27 @@ def _written_all(equation, graph):
     return graph.of_type(value, x.type)
 
 
+def _written_into_zeros(equation, graph):
+    """A static part written, or added, into zeros: the value with zeros around it.
+
+    0 + v is +0 for v = -0, and so is v + 0.
+    """
+    x, value, *arrays = equation.inputs
+    zeros, at = repeated_number(x, graph), equation.params["at"]
+    if arrays or value.is_literal or zeros is None or zeros.value.tobytes().strip(b"\0"):
+        return None
+    entries = [(e, e + 1, 1) if isinstance(e, int) else e for e in at]
+    if any(step != 1 for _, _, step in entries):
+        return None
+    if len(value.type.shape) != len(entries):
+        shape = tuple([entry_length(e) for e in entries])
+        value = graph.emit("reshape", value, shape=shape)
+    if equation.op.name == "index_add":
+        value = graph.emit("add", value, zeros)
+    widths = tuple([(e[0], n - e[1]) for e, n in zip(entries, x.type.shape, strict=True)])
+    return graph.emit("pad", value, widths=widths)
+
+
 def _written_nothing(equation, graph):
     x, _, *arrays = equation.inputs
     lengths = [entry_length(e) for e in equation.params["at"] if not isinstance(e, int)]
@@ -333,6 +372,9 @@ SHAPE = (
     Rewrite("elementwise on repeated entries",
             "op(broadcast(x), broadcast(y)) -> broadcast(op(x, y)), for x and y of one placement",
             ("elementwise",), _on_repeated, reads=("broadcast",)),
+    Rewrite("elementwise on reshaped entries",
+            "op(reshape(x), reshape(y)) -> reshape(op(x, y)), for x and y of one shape",
+            ("elementwise",), _on_reshaped, reads=("reshape",)),
     Rewrite("broadcast of a broadcast", "two broadcasts -> one; to the same shape -> x",
             ("broadcast",), _broadcast),
     Rewrite("reshape of a reshape", "two reshapes -> one; to the same shape -> x; a filled array "
@@ -350,6 +392,8 @@ SHAPE = (
             ("index_set", "index_add"), _written_all),
     Rewrite("nothing written", "an empty part written -> x", ("index_set", "index_add"),
             _written_nothing),
+    Rewrite("written into zeros", "zeros[a:b] = v -> pad(v), zeros[a:b] += v -> pad(v + 0)",
+            ("index_set", "index_add"), _written_into_zeros, reads=("broadcast",)),
     Rewrite("concatenate", "of one array -> x; arrays without entries left out; nested -> one",
             ("concatenate",), _concatenate),
     Rewrite("pad by nothing", "pad(x, 0) -> x", ("pad",), _pad),

@@ -33,7 +33,7 @@ _COMMUTATIVE = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rewrite:
     """One rewrite, and what is known of it.
 

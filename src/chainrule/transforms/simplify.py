@@ -12,6 +12,7 @@ order of additions within a product of matrices to whoever computes it, as the e
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from chainrule.program.garbage import collector_paused
 from chainrule.program.liveness import remove_dead
@@ -20,6 +21,7 @@ from chainrule.transforms.hoist import HOIST
 from chainrule.transforms.rewrites_arithmetic import ARITHMETIC
 from chainrule.transforms.rewrites_contract import CONTRACT
 from chainrule.transforms.rewrites_control import CONTROL
+from chainrule.transforms.rewrites_scan import SCAN
 from chainrule.transforms.rewrites_shape import SHAPE
 from chainrule.transforms.rewriting import Graph, Rewrite, Rules, looping
 
@@ -32,7 +34,7 @@ _OWN = (
     Rewrite("dead code", "an equation whose outputs nobody reads -> nothing"),
 )  # fmt: skip
 
-REWRITES: tuple[Rewrite, ...] = (*_OWN, *ARITHMETIC, *SHAPE, *CONTRACT, *CONTROL, *HOIST)
+REWRITES: tuple[Rewrite, ...] = (*_OWN, *ARITHMETIC, *SHAPE, *CONTRACT, *SCAN, *CONTROL, *HOIST)
 DEFAULT: tuple[Rewrite, ...] = tuple(r for r in REWRITES if r.changes != "rounding")
 
 
@@ -55,11 +57,15 @@ def simplify(
     **Errors** `RewriteLoop`, naming the rewrites, where they do not come to an end.
     **Cost** about ten microseconds an equation.
     """
-    if without:
-        left_out = {r.name for r in named(without)}
-        rewrites = [r for r in rewrites if r.name not in left_out]
+    left_out = set(named(without))
+    rules = _rules(tuple([r for r in rewrites if r not in left_out]))
     with collector_paused():
-        return _Simplifier(Rules(rewrites)).program(program)
+        return _Simplifier(rules).program(program)
+
+
+@lru_cache(maxsize=16)
+def _rules(rewrites: tuple[Rewrite, ...]) -> Rules:
+    return Rules(rewrites)
 
 
 class _Simplifier:
