@@ -28,7 +28,8 @@ from chainrule.compiler.machine_code import Loaded, object_code, vector_bytes
 from chainrule.program.op import REGISTRY
 from chainrule.program.types import array_type
 
-ROUNDS, SECONDS = 12, 0.02  # rounds of so long each
+ROUNDS, SECONDS = 60, 0.003  # rounds of so long each: short ones find quiet moments
+MOST_SECONDS = 3.0  # for a row, where one call takes long
 ACCUMULATORS = 10  # of the loop that measures the ceiling: independent, and within 16 registers
 
 
@@ -97,7 +98,7 @@ def ceiling(dtype: str) -> float:
     loaded = Loaded(object_code(code.function("define void @repeated(ptr %args, i64 %times)")))
     run = function(loaded)
     memory = np.zeros(64, np.uint8)
-    times = 2_000_000
+    times = 200_000
     best = min(timed(lambda: run(memory.ctypes.data, times)) for _ in range(ROUNDS))
     return 2 * ACCUMULATORS * (vector_bytes() // size) * times / best / 1e9
 
@@ -152,7 +153,10 @@ def measure(kind: str, shape_x, shape_y, dtype: str):
         for _ in range(times_theirs):
             multiply(x, y, out=theirs)
 
+    start = time.perf_counter()
     for _ in range(ROUNDS):
+        if time.perf_counter() - start > MOST_SECONDS:
+            break
         best_ours = min(best_ours, timed(lambda: run(address, times_ours)) / times_ours)
         best_theirs = min(best_theirs, timed(numpy_loop) / times_theirs)
     flops = 2 * out_type.size * x.shape[-1]

@@ -7,6 +7,9 @@ or more matrices of the batch, and packs what it needs on its own stack.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import NamedTuple
+
 from chainrule.compiler.kernel import HEAD as KERNEL_HEAD
 from chainrule.compiler.kernel import Kernel, Phase
 from chainrule.compiler.llvm.code import (
@@ -21,7 +24,6 @@ from chainrule.compiler.llvm.code import (
 )
 from chainrule.compiler.llvm.gemm_loops import (
     Each,
-    Nothing,
     Span,
     difference,
     entry_offset,
@@ -40,6 +42,8 @@ from chainrule.compiler.llvm.gemm_plan import K_UNIT, Columns, Plan, ProductSpec
 from chainrule.compiler.llvm.gemm_strip import Store, Tile, strip_function
 from chainrule.compiler.llvm.gemm_vector import emit_matrix_vector
 
+ARGUMENTS = Value("%args", POINTER)
+PACKING_WORK = 16384  # elements of B in the smallest task of packing
 A_LINE = 16  # elements between the lines of packed A, beyond their length: apart in the cache
 
 
@@ -98,6 +102,15 @@ def _scattered(spec: ProductSpec) -> Store:
     return store
 
 
+class _Places(NamedTuple):
+    """Where a strip finds its rows of A, B (packed or as it lies) and C; its first column."""
+
+    a: Value
+    b: Value
+    c: Value
+    column: Index
+
+
 class _Product:
     """One product being written."""
 
@@ -114,9 +127,15 @@ class _Product:
     # --- sizes ------------------------------------------------------------------------------------
 
     @property
-    def row_bytes(self) -> int:
-        """Bytes of one row of a full packed strip."""
-        return self.plan.width * self.size
+    def strip_bytes(self) -> int:
+        """Bytes from one packed strip to the next."""
+        return self.plan.packed_rows(self.spec.k, self.size) * self.plan.width * self.size
+
+    def _row_bytes(self, strip: Index) -> int:
+        """Bytes of one row of a packed strip: the last one, known by number, may be narrower."""
+        plan = self.plan
+        vectors = plan.tail if plan.tail and strip == plan.strips else plan.strip
+        return len(vectors) * plan.lanes * self.size
 
     @property
     def c_row(self) -> int:
@@ -138,11 +157,7 @@ class _Product:
         """The kernel, of one phase."""
         plan, code = self.plan, self.code
         tasks = plan.batch_groups * plan.row_groups * plan.column_groups
-        args = Value("%args", POINTER)
-        self.pointers = [
-            code.offset(code.load(code.offset(args, i, 8), POINTER), offset)
-            for i, offset in zip(self.spec.arguments, self.spec.offsets, strict=True)
-        ]
+        self._load_pointers()
         self._buffers()
         with code.loop(Value("%lo", I64), Value("%hi", I64)) as loop:
             task: Index = loop.index
@@ -158,8 +173,50 @@ class _Product:
             with self._each(span.start, span.stop) as entry:
                 self._matrix(entry)
         code.line("ret void")
-        text = code.function(KERNEL_HEAD)
-        return Kernel((Phase("\n".join([*self.functions.values(), text]), tasks),))
+        phase = self._phase(tasks)
+        if not plan.shared:
+            return Kernel((phase,))
+        scratch = self.spec.scratch + plan.all_strips * self.strip_bytes
+        return Kernel((self._packing_phase(), phase), scratch)
+
+    def _phase(self, tasks: int) -> Phase:
+        """What has been written, as one phase."""
+        text = self.code.function(KERNEL_HEAD)
+        return Phase("\n".join([*self.functions.values(), text]), tasks)
+
+    def _packing_phase(self) -> Phase:
+        """All of B packed into the scratch memory: cut along its contiguous axis where it is long.
+
+        Rows of B are read through from end to end, which narrow strips of it are not.
+        """
+        self.functions, self.code = {}, Code()
+        code, plan, spec = self.code, self.plan, self.spec
+        self._load_pointers()
+        self._buffers()
+        self.b = self.pointers[1]
+        by_rows = plan.pack_b == "copy"
+        count = -(-spec.k // K_UNIT) if by_rows else plan.all_strips
+        tasks = max(1, min(count, spec.k * spec.n // PACKING_WORK, 8))
+        with code.loop(Value("%lo", I64), Value("%hi", I64)) as loop:
+            span = Span(code, count, tasks, loop.index)
+            if by_rows:
+                self.k_start = code.index_mul(span.start, K_UNIT)
+                stop = minimum(code, code.index_mul(span.stop, K_UNIT), spec.k)
+                self.depth = difference(code, stop, self.k_start)
+                self.strips = Span(code, plan.all_strips, 1, 0)
+            else:
+                self.k_start, self.depth, self.strips = 0, spec.k, span
+            self._pack_b(tasks > 1 and not by_rows)
+        code.line("ret void")
+        return self._phase(tasks)
+
+    def _load_pointers(self) -> None:
+        """The addresses of A, B and C."""
+        code, spec = self.code, self.spec
+        self.pointers = [
+            code.offset(code.load(code.offset(ARGUMENTS, i, 8), POINTER), offset)
+            for i, offset in zip(spec.arguments, spec.offsets, strict=True)
+        ]
 
     def _each(self, start: Index, stop: Index, step: int = 1):
         """A loop, or nothing around where there is one round."""
@@ -167,10 +224,12 @@ class _Product:
 
     def _buffers(self) -> None:
         plan, code = self.plan, self.code
-        strip = plan.k_most * self.row_bytes
         self.packed_b_at = self.packed_a_at = self.partial_at = Value("null", POINTER)
-        if plan.pack_b:
-            self.packed_b_at = code.alloca(plan.group_strips * strip)
+        if plan.shared:
+            at = code.load(code.offset(ARGUMENTS, self.spec.pointers, 8), POINTER)
+            self.packed_b_at = code.offset(at, self.spec.scratch)
+        elif plan.pack_b:
+            self.packed_b_at = code.alloca(plan.group_strips * self.strip_bytes)
         if plan.pack_a:
             lines = plan.k_most if self.spec.a[0] == 1 else plan.pass_blocks * plan.rows
             self.packed_a_at = code.alloca(lines * max(self.packed_a) * self.size)
@@ -199,51 +258,57 @@ class _Product:
     def _k_block(self) -> None:
         """One block of k: B packed, then pass after pass over the row blocks."""
         code, plan = self.code, self.plan
-        if plan.pack_b:
+        start, stop = self.blocks.start, self.blocks.stop
+        if plan.pack_b and not plan.shared:
             self._pack_b()
         if plan.group_blocks <= plan.pass_blocks:
-            self._pass(self.blocks.start, self.blocks.stop)
+            self._pass(start, stop)
         else:
-            with self._each(self.blocks.start, self.blocks.stop, plan.pass_blocks) as start:
-                stop = minimum(code, code.index_add(start, plan.pass_blocks), self.blocks.stop)
-                self._pass(start, stop)
+            with self._each(start, stop, plan.pass_blocks) as first:
+                self._pass(first, minimum(code, code.index_add(first, plan.pass_blocks), stop))
 
     # --- packing ----------------------------------------------------------------------------------
 
-    def _pack_b(self) -> None:
-        """The strips of this task, one behind the other."""
+    def _pack_b(self, some_lack_tail: bool = False) -> None:
+        """The strips of this task, over this block of k, one behind the other."""
         code, plan, spec = self.code, self.plan, self.spec
         source = code.offset(self.b, code.index_mul(self.k_start, spec.b[0]), self.size)
+        first: Index = 0 if plan.shared else self.strips.start
         if plan.strips:
             full = minimum(code, self.strips.stop, plan.strips)
             count = difference(code, full, self.strips.start)
-            self._call_pack("pack", plan.strip, source, self.strips.start, 0, count)
+            place = difference(code, self.strips.start, first)
+            self._call_pack("pack", plan.strip, source, self.strips.start, place, count)
         if plan.tail:
-            with self._has_tail():
-                place = difference(code, plan.strips, self.strips.start)
+            with self._has_tail(some_lack_tail or plan.column_groups > 1):
+                place = difference(code, plan.strips, first)
                 self._call_pack("pack_tail", plan.tail, source, plan.strips, place, 1)
 
     def _call_pack(self, name, columns, source: Value, strip: Index, place: Index, count: Index):
         code, plan, spec = self.code, self.plan, self.spec
         name = f"@@.{name}"
-        shape = Strips(self.element, self.size, plan.lanes, columns)
         if name not in self.functions:
-            if plan.pack_b == "copy":
-                text = copy_function(name, shape, spec.b[0])
-            elif plan.pack_b == "transpose":
-                short = spec.k if spec.k < plan.lanes else None
-                text = transpose_function(name, shape, spec.b[1], short)
-            else:
-                text = gather_function(name, shape, *spec.b)
-            self.functions[name] = text
+            self.functions[name] = self._pack_function(name, columns)
         step = plan.width * spec.b[1] * self.size
-        strip_bytes = plan.k_most * self.row_bytes
         source = code.offset(source, code.index_mul(strip, step))
-        target = code.offset(self.packed_b_at, code.index_mul(place, strip_bytes))
+        at = code.index_mul(place, self.strip_bytes)
+        if plan.shared:
+            at = code.index_add(at, code.index_mul(self.k_start, self._row_bytes(strip)))
+        target = code.offset(self.packed_b_at, at)
         code.line(
             f"call void {name}({source}, {target}, {as_index(count)}, {as_index(self.depth)}, "
-            f"i64 {step}, i64 {strip_bytes})"
+            f"i64 {step}, i64 {self.strip_bytes})"
         )
+
+    def _pack_function(self, name: str, columns: tuple[Columns, ...]) -> str:
+        plan, spec = self.plan, self.spec
+        shape = Strips(self.element, self.size, plan.lanes, columns)
+        if plan.pack_b == "copy":
+            return copy_function(name, shape, spec.b[0])
+        if plan.pack_b == "transpose":
+            short = spec.k if spec.k < plan.lanes else None
+            return transpose_function(name, shape, spec.b[1], short)
+        return gather_function(name, shape, *spec.b)
 
     def _pack_a(self, start: Index, stop: Index, source: Value) -> Value:
         """The rows of these row blocks; the address of the first."""
@@ -268,89 +333,105 @@ class _Product:
     def _row(self, block: Index) -> Index:
         """The first row of a row block."""
         plan, code = self.plan, self.code
-        if plan.larger == plan.blocks:
-            return code.index_mul(block, plan.rows)
-        return code.index_add(
-            code.index_mul(block, plan.rows - 1), minimum(code, block, plan.larger)
-        )
+        row = code.index_mul(block, plan.rows)
+        return minimum(code, row, self.spec.m) if plan.rest else row
+
+    def _rows_of_a(self, row: Index) -> Value:
+        """The address of a row of A, at the block of k."""
+        code, spec = self.code, self.spec
+        place = code.index_mul(row, spec.a[0])
+        place = code.index_add(place, code.index_mul(self.k_start, spec.a[1]))
+        return code.offset(self.a, place, self.size)
 
     def _pass(self, start: Index, stop: Index) -> None:
         """All strips of the task for the row blocks from start to stop."""
-        code, plan, spec = self.code, self.plan, self.spec
+        code, plan = self.code, self.plan
         row = self._row(start)
-        place = code.index_mul(row, spec.a[0])
-        place = code.index_add(place, code.index_mul(self.k_start, spec.a[1]))
-        a = code.offset(self.a, place, self.size)
+        a = self._rows_of_a(row)
         if plan.pack_a:
             a = self._pack_a(start, stop, a)
-        larger = minimum(code, stop, plan.larger)
-        larger_count = difference(code, larger, start)
-        if plan.larger < plan.blocks:
-            larger_count = code.intrinsic("smax", as_index(larger_count), Value("0", I64))
-        smaller_count = difference(code, difference(code, stop, start), larger_count)
+        full = difference(code, minimum(code, stop, plan.full), start)
+        rest = difference(code, difference(code, stop, start), full)
+        done = code.index_mul(full, plan.rows)
+        for kind, columns, strip in self._strips():
+            with strip as number:
+                places = self._strip_places(a, row, number)
+                if full != 0:
+                    self._call_strip(kind, plan.rows, columns, places, full, row)
+                if plan.rest:
+                    below = self._below(places, done)
+                    at = code.index_add(row, done)
+                    self._call_strip(f"{kind}_rest", plan.rest, columns, below, rest, at)
+
+    def _strips(self):
+        """(name, vectors, context whose value is the number) of the full strips and of the last."""
+        plan = self.plan
         if plan.strips:
-            full = minimum(code, self.strips.stop, plan.strips)
-            with self._each(self.strips.start, full) as strip:
-                self._strip("strip", plan.strip, a, row, larger_count, smaller_count, strip)
+            full = minimum(self.code, self.strips.stop, plan.strips)
+            yield "strip", plan.strip, self._each(self.strips.start, full)
         if plan.tail:
-            with self._has_tail():
-                self._strip("tail", plan.tail, a, row, larger_count, smaller_count, plan.strips)
+            yield "tail", plan.tail, self._has_tail(plan.column_groups > 1)
 
-    def _has_tail(self):
-        """What is written inside is done by tasks that have the last strip."""
-        if self.plan.column_groups == 1:
-            return Nothing()
-        stop = self.strips.stop
-        return self.code.if_(
-            self.code.compare("eq", as_index(stop), Value(str(self.plan.all_strips), I64))
-        )
+    @contextmanager
+    def _has_tail(self, some_lack: bool):
+        """What is written inside is done by tasks that have the last strip; its number."""
+        code, plan = self.code, self.plan
+        if not some_lack:
+            yield plan.strips
+            return
+        last = Value(str(plan.all_strips), I64)
+        with code.if_(code.compare("eq", as_index(self.strips.stop), last)):
+            yield plan.strips
 
-    def _strip(self, name, columns, a, row: Index, larger, smaller, strip: Index) -> None:
-        """One strip: its row blocks of the larger size, then those of the smaller."""
+    def _strip_places(self, a: Value, row: Index, strip: Index) -> _Places:
+        """Where the rows from `row` on of a strip begin."""
         code, plan, spec = self.code, self.plan, self.spec
         column = code.index_mul(strip, plan.width)
         local = difference(code, strip, self.strips.start)
-        if plan.pack_b:
-            b = code.offset(self.packed_b_at, code.index_mul(local, plan.k_most * self.row_bytes))
+        if not plan.pack_b:
+            place = code.index_add(code.index_mul(self.k_start, spec.b[0]), column)
+            b = code.offset(self.b, place, self.size)
+        elif plan.shared:
+            place = code.index_mul(strip, self.strip_bytes)
+            place = code.index_add(place, code.index_mul(self.k_start, self._row_bytes(strip)))
+            b = code.offset(self.packed_b_at, place)
         else:
-            place = code.index_mul(self.k_start, spec.b[0])
-            b = code.offset(self.b, code.index_add(place, column), self.size)
+            b = code.offset(self.packed_b_at, code.index_mul(local, self.strip_bytes))
         if plan.partial:
             below = difference(code, row, self._row(self.blocks.start))
             base, left = self.partial_at, code.index_mul(local, plan.width)
         else:
             below, base, left = row, self.c, column
         c = code.offset(base, code.index_add(code.index_mul(below, self.c_row), left), self.size)
-        a_stride = (self.packed_a if plan.pack_a else spec.a)[0]
-        self._call_strip(f"{name}_large", plan.rows, columns, (a, b, c), larger, row, column)
-        if plan.larger < plan.blocks:
-            done = code.index_mul(larger, plan.rows)
-            a = code.offset(a, code.index_mul(done, a_stride), self.size)
-            c = code.offset(c, code.index_mul(done, self.c_row), self.size)
-            row = code.index_add(row, done)
-            self._call_strip(
-                f"{name}_small", plan.rows - 1, columns, (a, b, c), smaller, row, column
-            )
+        return _Places(a, b, c, column)
+
+    def _below(self, places: _Places, rows: Index) -> _Places:
+        """So many rows further down."""
+        code, plan = self.code, self.plan
+        a_stride = (self.packed_a if plan.pack_a else self.spec.a)[0]
+        return places._replace(
+            a=code.offset(places.a, code.index_mul(rows, a_stride), self.size),
+            c=code.offset(places.c, code.index_mul(rows, self.c_row), self.size),
+        )
 
     def _call_strip(
-        self, name: str, rows: int, columns: tuple[Columns, ...], addresses, count, row, column
+        self, name: str, rows: int, columns: tuple[Columns, ...], places: _Places, count, row
     ) -> None:
-        code, plan, spec = self.code, self.plan, self.spec
+        code, plan = self.code, self.plan
         name = f"@@.{name}"
         if name not in self.functions:
-            self.functions[name] = strip_function(
-                name, spec, plan.lanes, self._tile(rows, columns), self.store
-            )
+            tile = self._tile(rows, columns)
+            self.functions[name] = strip_function(name, self.spec, plan.lanes, tile, self.store)
         first, last = "true", "true"
         if plan.k_blocks > 1:
             block = as_index(self.k_block)
             first = code.compare("eq", block, Value("0", I64)).text
             last = code.compare("eq", block, Value(str(plan.k_blocks - 1), I64)).text
-        a, b, c = addresses
         row = code.index_add(self.first_row, row)
         code.line(
-            f"call void {name}(ptr %args, {a}, {b}, {c}, {as_index(count)}, "
-            f"{as_index(self.depth)}, {as_index(row)}, {as_index(column)}, i1 {first}, i1 {last})"
+            f"call void {name}(ptr %args, {places.a}, {places.b}, {places.c}, {as_index(count)}, "
+            f"{as_index(self.depth)}, {as_index(row)}, {as_index(places.column)}, "
+            f"i1 {first}, i1 {last})"
         )
 
     def _tile(self, rows: int, columns: tuple[Columns, ...]) -> Tile:

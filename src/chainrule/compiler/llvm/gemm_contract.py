@@ -154,9 +154,13 @@ def _after_copies(site: Site, copies: tuple[bool, bool]) -> Kernel:
     spec = _spec(copied, *map(_joined, _groups(copied)))
     first, second, third = arguments
     kernel = emit_product(
-        spec._replace(arguments=(first, second, third), offsets=(offsets[0], offsets[1], 0))
+        spec._replace(
+            arguments=(first, second, third), offsets=(offsets[0], offsets[1], 0),
+            scratch=scratch,
+        )
     )
-    return kernel._replace(phases=(*phases, *kernel.phases), scratch=scratch)
+    phases += kernel.phases
+    return kernel._replace(phases=tuple(phases), scratch=max(scratch, kernel.scratch))
 
 
 def _copy_phase(type_, strides, argument: int, offset: int) -> Phase:

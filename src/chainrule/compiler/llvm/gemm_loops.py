@@ -61,16 +61,6 @@ class Span:
         return quotient(code, code.index_mul(group, count), groups)
 
 
-class Nothing:
-    """A context around what is written anyway."""
-
-    def __enter__(self):
-        return None
-
-    def __exit__(self, *_):
-        return None
-
-
 class Each:
     """A loop as a context whose value is the index; no loop where there is one round."""
 

@@ -1,10 +1,9 @@
 """How a product of matrices is cut up: registers, caches, tasks. Numbers only, no code.
 
 C (m, n) = A (m, k) B (k, n). A register tile is `rows` rows of `vectors` vectors of C; k runs
-innermost. Rows are cut into blocks of two sizes, one apart, so that no block is much smaller than
-the others; columns into strips of `vectors` vectors, of which the last may be narrower. The tile is
-chosen by counting cycles of a processor that does two fma and two loads per cycle and waits four
-cycles for an fma.
+innermost. Rows are cut into blocks of that many, and a rest; columns into strips of `vectors`
+vectors, of which the last may be narrower. The tile is chosen by counting cycles of a processor
+that does two fma and two loads per cycle and waits four cycles for an fma.
 
 Caches as in Goto and van de Geijn, Anatomy of high-performance matrix multiplication (2008): k is
 cut so that a strip of B stays in the first cache; the strips of a task are packed one behind the
@@ -22,6 +21,7 @@ from chainrule.compiler.machine_code import vector_bytes, vector_registers
 
 PANEL_BYTES = 25600  # of a strip of B: most of the first cache
 PACKED_BYTES = 262144  # of the packed strips of a task, on the stack
+SHARED_BYTES = 4194304  # of B packed as a whole
 PARTIAL_BYTES = 131072  # of the partial sums of a task, on the stack
 ROW_BLOCK_BYTES = 131072  # of A, for one pass over the strips: it stays in the second cache
 FEW_STRIPS = 4  # A is not packed for fewer
@@ -36,8 +36,8 @@ class ProductSpec(NamedTuple):
 
     `a`, `b`, `c` are the (row, column) strides; `a_batch`, ... the strides along the batch axes.
     With `accumulate` the product is added to C. `arguments` says which of the pointers in `%args`
-    are those of A, B and C, and `offsets` how many bytes after it the matrix begins; there are
-    `pointers` of them in all.
+    are those of A, B and C, and `offsets` how many bytes after it the matrix begins. There are
+    `pointers` of them before that of the scratch memory, whose first `scratch` bytes are taken.
     """
 
     m: int
@@ -55,6 +55,7 @@ class ProductSpec(NamedTuple):
     arguments: tuple[int, int, int] = (0, 1, 2)
     offsets: tuple[int, int, int] = (0, 0, 0)
     pointers: int = 3
+    scratch: int = 0
 
     @property
     def matrices(self) -> int:
@@ -88,9 +89,9 @@ class Plan(NamedTuple):
     """The blocking of one product."""
 
     lanes: int
-    rows: int  # of the larger row blocks; the smaller have one less
-    blocks: int  # row blocks in all
-    larger: int  # of them, the first so many have `rows` rows
+    rows: int  # of a row block
+    full: int  # row blocks of so many rows
+    rest: int  # rows of one block more
     strips: int  # of full width
     strip: tuple[Columns, ...]
     tail: tuple[Columns, ...]  # the last strip, where it differs; else empty
@@ -98,11 +99,17 @@ class Plan(NamedTuple):
     k_most: int  # the longest block of k
     pack_a: bool
     pack_b: str  # "", "copy", "transpose", "gather"
+    shared: bool  # whether all of B is packed first, for all tasks
     partial: bool  # whether sums of k blocks wait in a buffer of their own
     pass_blocks: int  # row blocks in one pass over the strips
     row_groups: int
     column_groups: int
     batch_groups: int
+
+    @property
+    def blocks(self) -> int:
+        """Row blocks in all."""
+        return self.full + bool(self.rest)
 
     @property
     def width(self) -> int:
@@ -113,6 +120,14 @@ class Plan(NamedTuple):
     def all_strips(self) -> int:
         """Full strips and the last one."""
         return self.strips + bool(self.tail)
+
+    def packed_rows(self, k: int, size: int) -> int:
+        """Rows from one packed strip to the next, of k or of one block of k.
+
+        Strips are kept apart in the cache, as packing writes to many of them in turn.
+        """
+        rows = k if self.shared else self.k_most
+        return rows + 2 if rows * self.width * size % 512 == 0 else rows
 
     @property
     def group_strips(self) -> int:
@@ -141,14 +156,13 @@ def columns_of(lanes: int, n: int, begin: int, vectors: int) -> tuple[Columns, .
 
 def tile_cost(m: int, count: int, rows: int, vectors: int) -> float:
     """Cycles per step of k over all tiles of `count` vectors and m rows."""
-    blocks = -(-m // rows)
-    base, larger = divmod(m, blocks)
-
     def cycles(r: int, v: int) -> float:
         return max(r * v / 2, (r + v) / 2, 4.0 / chains_of(r, v)) + 0.1 * v + 0.01 * r
 
+    full, rest_rows = divmod(m, rows)
+
     def strip(v: int) -> float:
-        return larger * cycles(base + 1, v) + (blocks - larger) * cycles(base, v)
+        return full * cycles(rows, v) + (cycles(rest_rows, v) if rest_rows else 0.0)
 
     strips, rest = divmod(count, vectors)
     return strips * strip(vectors) + (strip(rest) if rest else 0.0)
@@ -192,7 +206,6 @@ def plan_of(spec: ProductSpec, buffered: bool) -> Plan:
     count = -(-n // lanes)
     rows, vectors = register_tile(m, count)
     blocks = -(-m // rows)
-    base, larger = divmod(m, blocks)
     strips = n // (vectors * lanes)
     left = count - strips * vectors
     strip = columns_of(lanes, vectors * lanes, 0, vectors)
@@ -200,18 +213,20 @@ def plan_of(spec: ProductSpec, buffered: bool) -> Plan:
     k_blocks = k_blocks_of(k, vectors * lanes * size)
     partial = buffered and k_blocks > 1
     pack_b = packing_of(spec, blocks)
+    shared = bool(pack_b) and tasks_wanted(spec) > 1 and shares_b(spec)
     units = -(-k // K_UNIT)
     k_most = k if k_blocks == 1 else -(-units // k_blocks) * K_UNIT
     row_groups, column_groups, batch_groups = groups_of(
-        spec, strips + bool(tail), vectors * lanes, rows, k_most, bool(pack_b), partial
-    )
+        spec, strips + bool(tail), vectors * lanes, rows, k_most, bool(pack_b) and not shared,
+        partial,
+    )  # fmt: skip
     each = -(-(strips + bool(tail)) // column_groups)
     pack_a = each >= FEW_STRIPS and crowded(spec, k_most)
     pass_blocks = max(1, ROW_BLOCK_BYTES // max(rows * k_most * size, 1))
     return Plan(
-        lanes, base + 1 if larger else base, blocks, larger or blocks, strips, strip, tail,
-        k_blocks, k_most, pack_a, pack_b, partial,
-        pass_blocks, row_groups, column_groups, batch_groups,
+        lanes, rows, m // rows, m % rows, strips, strip, tail, k_blocks, k_most, pack_a, pack_b,
+        shared, partial, pass_blocks, row_groups,
+        column_groups, batch_groups,
     )  # fmt: skip
 
 
@@ -229,6 +244,11 @@ def packing_of(spec: ProductSpec, blocks: int) -> str:
         return "transpose" if spec.b[0] == 1 else "gather"
     in_cache = spec.k * spec.n * spec.dtype.itemsize <= PANEL_BYTES
     return "" if blocks < 3 or in_cache else "copy"
+
+
+def shares_b(spec: ProductSpec) -> bool:
+    """Whether B is packed as a whole: it is one for the whole batch, and stays in the cache."""
+    return not any(spec.b_batch) and spec.k * spec.n * spec.dtype.itemsize <= SHARED_BYTES
 
 
 def crowded(spec: ProductSpec, k_most: int) -> bool:
@@ -263,6 +283,7 @@ def groups_of(spec, strips: int, width: int, rows: int, k_most: int, packs: bool
     wanted = -(-wanted // batch_groups)
     most_strips = max(1, PACKED_BYTES // max(k_most * width * size, 1))
     slow_a, found = crowded(spec, k_most), []
+    far_a = spec.m * spec.k * size > 2 * ROW_BLOCK_BYTES
     for column_groups in range(-(-strips // most_strips), strips + 1):
         each = -(-strips // column_groups)
         row_groups = min(blocks, -(-wanted // column_groups))
@@ -270,8 +291,11 @@ def groups_of(spec, strips: int, width: int, rows: int, k_most: int, packs: bool
             most_blocks = max(1, PARTIAL_BYTES // (each * width * size) // rows)
             row_groups = max(row_groups, -(-blocks // most_blocks))
         most_rows = -(-blocks // row_groups)
-        a_cost = 6 if slow_a and each >= FEW_STRIPS else 20 if slow_a else 1
-        cost = 5 * packs / (most_rows * rows) + a_cost / (each * width)
+        a_cost = 6 if each >= FEW_STRIPS else 20
+        if not slow_a:
+            a_cost = 6 if far_a else 1
+        b_cost = 5 if packs else 1
+        cost = b_cost / (most_rows * rows) + a_cost / (each * width)
         cost += 0.3 * (each * column_groups * most_rows * row_groups / (strips * blocks) - 1)
         cost += max(0, 1 - row_groups * column_groups / wanted)
         found.append((cost, row_groups, column_groups))

@@ -39,6 +39,7 @@ from chainrule.compiler.llvm.gemm_plan import (
 )
 from chainrule.compiler.llvm.gemm_strip import Store
 
+ARGUMENTS = Value("%args", POINTER)
 ROWS = 4  # rows of A that are read side by side
 COLUMNS = 8  # columns of A that are added to y at once
 MOST_X = 16384  # elements of an x with gaps, which is copied to the stack
@@ -79,8 +80,9 @@ class _MatrixVector:
         batch_groups = min(spec.matrices, wanted)
         groups = min(units, max(-(-wanted // batch_groups), -(-spec.m // MOST_Y)))
         self.groups = groups
-        args = Value("%args", POINTER)
-        self.pointers = [code.load(code.offset(args, i, 8), POINTER) for i in range(spec.pointers)]
+        self.pointers = [
+            code.load(code.offset(ARGUMENTS, i, 8), POINTER) for i in range(spec.pointers)
+        ]
         self.prepare()
         with code.loop(Value("%lo", I64), Value("%hi", I64)) as loop:
             part = remainder(code, loop.index, groups)
@@ -104,7 +106,7 @@ class _MatrixVector:
         strides = spec.a_batch, spec.b_batch, spec.c_batch
         return (
             code.offset(
-                code.offset(self.pointers[argument], start),
+                code.offset(code.load(code.offset(ARGUMENTS, argument, 8), POINTER), start),
                 entry_offset(code, spec.batch, batch, entry), self.size,
             )
             for argument, start, batch in zip(
