@@ -13,10 +13,9 @@ import chainrule as cr
 from chainrule import backends, errors
 
 
-@pytest.fixture(autouse=True)
-def evaluator(monkeypatch):
-    """What is tested here is the way to the program and back; running it is the backend's."""
-    monkeypatch.setattr(backends, "chosen", "evaluator")
+@pytest.fixture(autouse=True, params=["evaluator", "native"])
+def backend(request, monkeypatch):
+    monkeypatch.setattr(backends, "chosen", request.param)
 
 
 class Counted:

@@ -14,11 +14,10 @@ from tests.random_statements import cases
 from tests.test_random_functions import RUNS, assert_close
 
 
-@pytest.fixture(autouse=True, scope="module")
-def evaluator():
-    """What is tested here is the way to the program and back; running it is the backend's."""
-    before, backends.chosen = backends.chosen, "evaluator"
-    yield
+@pytest.fixture(autouse=True, scope="module", params=["evaluator", "native"])
+def backend(request):
+    before, backends.chosen = backends.chosen, request.param
+    yield request.param
     backends.chosen = before
 
 
@@ -342,17 +341,23 @@ def check_case(f, plain, case) -> None:
             assert_close(changed, like)
 
 
-@settings(max_examples=150)
-@given(cases())
-def test_random_functions_compute_and_change_what_numpy_does(case):
-    check_case(case.function(), case.function(), case)
+EXAMPLES = {"evaluator": 100, "native": 15}  # machine code takes its time
+
+
+def test_random_functions_compute_and_change_what_numpy_does(backend):
+    @settings(max_examples=EXAMPLES[backend])
+    @given(cases())
+    def check(case):
+        check_case(case.function(), case.function(), case)
+
+    check()
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_random_functions_write_from_inside_control_flow(name):
+def test_random_functions_write_from_inside_control_flow(name, backend):
     run, plain = RUNS[name]
 
-    @settings(max_examples=15)
+    @settings(max_examples=EXAMPLES[backend] // 5)
     @given(cases(blocks=True))
     def check(case):
         check_case(case.function(run), case.function(plain), case)

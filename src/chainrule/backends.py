@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
@@ -49,7 +50,7 @@ def _native(program: Program, written: dict[int, int], check: str | None) -> Any
 
 builders: dict[str, Callable[..., Backend]] = {"native": _native, "evaluator": Evaluated}
 
-chosen = "evaluator"
+chosen = "native" if find_spec("llvmlite") else "evaluator"
 
 
 def build(program: Program, written: dict[int, int], check: str | None) -> Backend:

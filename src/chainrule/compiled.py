@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from types import MethodType
+from typing import Any
 
 from chainrule.compiled_trace import CompiledTrace
 from chainrule.guards import Guards
 from chainrule.host_random import randomness_noticed
 from chainrule.program.garbage import collector_paused
 from chainrule.program.trace import current
-from chainrule.program.tree import node_of
 from chainrule.reach import code_that_runs
 from chainrule.signature import Arguments
 from chainrule.tracing import Call, trace_call
@@ -46,12 +46,10 @@ class Compiled:
     __wrapped__: Callable
 
     def __init__(self, f: Callable, check: str | None):
+        self.__name__ = type(f).__name__
         update_wrapper(self, f)
         self._check = check
-        self._f: Callable = f
-        self._bound: tuple = ()
-        if isinstance(f, MethodType) and node_of(f.__self__) is not None:
-            self._f, self._bound = f.__func__, (f.__self__,)  # what it writes to self is an effect
+        self._f, self._bound, self._keywords = _apart(f)
         self._traces: dict[tuple, list[CompiledTrace]] = {}
         self._lock = threading.RLock()
 
@@ -62,9 +60,9 @@ class Compiled:
         return f"<compiled {getattr(self._f, '__qualname__', self._f)}>"
 
     def __call__(self, *args, **kwargs):
-        args = self._bound + args
         if current() is not None:
-            return self._f(*args, **kwargs)
+            return self.__wrapped__(*args, **kwargs)
+        args, kwargs = self._bound + args, self._keywords | kwargs
         arguments = Arguments(args, kwargs)
         trace = self._trace_for(arguments)
         if trace is None:
@@ -116,3 +114,16 @@ class Compiled:
             self._traces[key] = left
         else:
             del self._traces[key]
+
+
+def _apart(f: Callable) -> tuple[Callable, tuple, dict]:
+    """A function and the arguments that are bound to it: they are arguments of each call, so that
+    what is written to them is seen."""
+    inner: Any = f
+    bound: tuple = ()
+    keywords: dict = {}
+    while type(inner) is partial:
+        inner, bound, keywords = inner.func, inner.args + bound, inner.keywords | keywords
+    if type(inner) is MethodType:
+        inner, bound = inner.__func__, (inner.__self__, *bound)
+    return inner, bound, keywords

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from itertools import repeat
 from types import CodeType
 from typing import Any
 
@@ -65,17 +66,16 @@ class Guards:
         return place
 
     def _keep_contents(self, call: Call, arrays: list[np.ndarray]) -> None:
-        captured = call.operands[: call.leading]
-        read = {id(base) for host in captured for base in _bases(host)}
-        known = {id(base) for x in arrays for base in _bases(x)}
-        made = any(known.isdisjoint(map(id, _bases(x))) for x in captured)
+        captured = [x for x in call.operands[: call.leading] if isinstance(x, np.ndarray)]
+        made = any(not any(map(np.may_share_memory, arrays, repeat(x))) for x in captured)
         before = {id(x): content for x, content in self._contents}
         self._contents = []
         for array in arrays:
-            if id(array) not in read:
-                self._contents.append((array, before.get(id(array)) or _content(array)))
-            elif made and array.nbytes <= SMALL:
-                self._suspects.append((array, before.get(id(array)) or _content(array)))
+            is_read = _is_read(array, captured)
+            if is_read and not (made and array.nbytes <= SMALL):
+                continue
+            kept = (array, before.get(id(array)) or _content(array))
+            (self._suspects if is_read else self._contents).append(kept)
 
     def hold(self) -> bool:
         """Whether everything is what it was."""
@@ -137,13 +137,11 @@ class Guards:
                 )
 
 
-def _bases(array) -> list:
-    """An array and the arrays that it is a view of."""
-    found = []
-    while issubclass(type(array), np.ndarray):
-        found.append(array)
-        array = array.base
-    return found
+def _is_read(array: np.ndarray, captured: list[np.ndarray]) -> bool:
+    """Whether the program reads all of an array: itself, or views of it of its size together."""
+    if any(x is array for x in captured):
+        return True
+    return sum(x.size for x in captured if np.may_share_memory(x, array)) >= array.size
 
 
 def _content(array: np.ndarray) -> bytes:

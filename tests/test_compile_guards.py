@@ -1,0 +1,349 @@
+"""What a compiled function reads besides its arguments is seen as it is at each call."""
+
+import copy
+import functools
+import itertools
+import random
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import backends, errors
+
+SCALE = 2.0
+OFFSET = np.array([1.0, 2.0])
+DEFAULT_RNG, OLD_RNG = np.random.default_rng(3), np.random.RandomState(3)
+TABLE = {"weight": np.array([1.0, 2.0]), "powers": [1, 2]}
+
+
+@pytest.fixture(autouse=True)
+def evaluator(monkeypatch):
+    """What is tested here is what the trace depends on; running it is the backend's."""
+    monkeypatch.setattr(backends, "chosen", "evaluator")
+
+
+class Traces:
+    """Counts the traces of the functions that call `note` on it."""
+
+    def __init__(self):
+        self.ticks = itertools.count()
+
+    def note(self):
+        next(self.ticks)
+
+    @property
+    def count(self) -> int:
+        return next(copy.copy(self.ticks))
+
+
+def test_a_captured_array_is_read_at_each_call():
+    w, traces = np.array([1.0, 2.0]), Traces()
+
+    @cr.compile
+    def f(x):
+        traces.note()
+        return np.sum(w * x)
+
+    assert f(np.ones(2)) == 3.0
+    w *= 3.0
+    assert f(np.ones(2)) == 9.0
+    w[0] = 0.0
+    assert f(np.ones(2)) == 6.0
+    assert traces.count == 1
+
+
+def test_a_name_of_an_enclosing_function_that_is_bound_anew_is_seen():
+    w, traces = np.array([1.0, 2.0]), Traces()
+
+    @cr.compile
+    def f(x):
+        traces.note()
+        return w * x
+
+    assert np.array_equal(f(2.0), [2.0, 4.0])
+    w = np.array([5.0, 6.0, 7.0])
+    assert np.array_equal(f(2.0), [10.0, 12.0, 14.0])
+    w = 3.0
+    assert f(2.0) == 6.0
+    w = 4.0
+    assert f(2.0) == 8.0
+    assert traces.count == 4
+
+
+def helper(x):
+    return x * SCALE + OFFSET
+
+
+def test_a_global_of_a_function_that_is_called_is_seen(monkeypatch):
+    f = cr.compile(lambda x: helper(x) * 1.0)
+    assert np.array_equal(f(1.0), [3.0, 4.0])
+    monkeypatch.setitem(globals(), "SCALE", 3.0)
+    assert np.array_equal(f(1.0), [4.0, 5.0])
+    monkeypatch.setitem(globals(), "OFFSET", np.zeros(2))
+    assert np.array_equal(f(1.0), [3.0, 3.0])
+    monkeypatch.setitem(globals(), "helper", np.exp)
+    assert f(1.0) == np.exp(1.0)
+
+
+def test_entries_of_dicts_and_lists_are_seen():
+    def f(x):
+        return sum((x**n for n in TABLE["powers"]), TABLE["weight"] * x)
+
+    g = cr.compile(f)
+    before = dict(TABLE)
+    try:
+        assert np.array_equal(g(3.0), f(3.0))
+        TABLE["powers"].append(3)
+        assert np.array_equal(g(3.0), f(3.0))
+        TABLE["powers"][0] = 0
+        assert np.array_equal(g(3.0), f(3.0))
+        TABLE["weight"] = np.array([7.0, 8.0])
+        assert np.array_equal(g(3.0), f(3.0))
+        TABLE["weight"] += 1.0
+        assert np.array_equal(g(3.0), f(3.0))
+    finally:
+        TABLE.update(before, powers=[1, 2])
+
+
+class Model:
+    """Of a class that is not registered: an object that names lead to."""
+
+    rate = 0.5
+
+    def __init__(self):
+        self.weight, self.depth = np.ones(2), 1
+
+    def __call__(self, x):
+        for _ in range(self.depth):
+            x = x * self.weight * self.rate
+        return x
+
+
+class Slotted:
+    __slots__ = ("weight",)
+
+    def __init__(self, weight):
+        self.weight = weight
+
+
+@pytest.mark.parametrize("way", ["closure", "argument", "method", "default", "partial"])
+def test_attributes_of_objects_are_seen(way, monkeypatch):
+    model = Model()
+    f = {
+        "closure": cr.compile(lambda x: model(x)),
+        "argument": functools.partial(cr.compile(lambda m, x: m(x)), model),
+        "method": cr.compile(model.__call__),
+        "default": cr.compile(lambda x, call=model: call(x)),
+        "partial": cr.compile(functools.partial(lambda m, x: m(x), model)),
+    }[way]
+    assert np.array_equal(f(2.0), [1.0, 1.0])
+    model.weight = np.array([2.0, 3.0])
+    assert np.array_equal(f(2.0), [2.0, 3.0])
+    model.weight *= 2.0
+    assert np.array_equal(f(2.0), [4.0, 6.0])
+    model.depth = 2
+    assert np.array_equal(f(2.0), [8.0, 18.0])
+    monkeypatch.setattr(Model, "rate", 1.0)
+    assert np.array_equal(f(2.0), [32.0, 72.0])
+    other = Model()
+    assert np.array_equal(cr.compile(lambda m, x: m(x))(other, 2.0), [2.0, 2.0])
+
+
+def test_attributes_in_slots_are_seen():
+    held = Slotted(2.0)
+    f = cr.compile(lambda x: x * held.weight)
+    assert f(3.0) == 6.0
+    held.weight = 4.0
+    assert f(3.0) == 12.0
+
+
+def test_content_that_goes_in_by_way_of_numpy_is_seen():
+    w, traces = np.array([1.0, 2.0]), Traces()
+
+    @cr.compile
+    def f(x):
+        traces.note()
+        return (2 * w) @ x
+
+    for scale in (1.0, 4.0, 1.0, 0.25):
+        w *= scale
+        assert f(np.ones(2)) == 2 * np.sum(w)
+    assert traces.count == 2  # the first trace holds again at last
+
+
+def test_the_content_of_large_arrays_is_seen():
+    w = np.ones(20_000)
+    f = cr.compile(lambda x: x * float(np.sum(w)))
+    assert f(2.0) == 40_000.0
+    w[-1] = 0.0
+    assert f(2.0) == 39_998.0
+
+
+def test_content_used_in_both_ways_is_seen_until_it_proves_not_to_matter():
+    w, traces = np.array([1.0, 2.0]), Traces()
+
+    @cr.compile
+    def both(x):
+        traces.note()
+        return (2 * w) @ x + w @ x
+
+    @cr.compile
+    def beside_a_constant(x):
+        traces.note()
+        return np.eye(2) @ x + w
+
+    for scale in (1.0, 3.0, 0.5):
+        w *= scale
+        assert both(np.ones(2)) == 3 * np.sum(w)
+    assert traces.count == 3
+    for scale in (1.0, 3.0, 0.5, 2.0):
+        w *= scale
+        assert np.array_equal(beside_a_constant(np.ones(2)), 1.0 + w)
+    assert traces.count == 3 + 2  # the second trace proved the same as the first
+
+
+def test_a_view_of_a_captured_array_is_read_by_reference():
+    w, traces = np.arange(6.0).reshape(2, 3), Traces()
+
+    @cr.compile
+    def f(x):
+        traces.note()
+        return w[1:] @ x + w.T[:, 0] @ x
+
+    for scale in (1.0, 2.0):
+        w *= scale
+        assert f(np.ones(3)) == np.sum(w)
+    assert traces.count == 1
+
+
+def test_a_default_argument_is_read_by_reference():
+    w = np.ones(2)
+    g = cr.compile(lambda x, w=w: x * w)
+    assert np.array_equal(g(2.0), [2.0, 2.0])
+    w[:] = 3.0
+    assert np.array_equal(g(2.0), [6.0, 6.0])
+
+
+def test_a_derivative_of_a_function_sees_what_that_function_reads():
+    w, scale = np.array([1.0, 2.0]), 2.0
+    f = cr.compile(cr.grad(lambda x: np.sum(w * x) * scale))
+    assert np.array_equal(f(np.ones(2)), [2.0, 4.0])
+    w *= 2.0
+    assert np.array_equal(f(np.ones(2)), [4.0, 8.0])
+    scale = 3.0
+    assert np.array_equal(f(np.ones(2)), [6.0, 12.0])
+    w = np.array([1.0, 1.0])
+    assert np.array_equal(f(np.ones(2)), [3.0, 3.0])
+
+
+def test_the_inner_function_of_a_compiled_one_is_followed():
+    w = 2.0
+    inner = cr.compile(lambda x: x * w)
+    outer = cr.compile(lambda x: inner(x) + 1.0)
+    assert outer(3.0) == 7.0
+    w = 3.0
+    assert outer(3.0) == 10.0
+
+
+def test_zeros_of_both_signs_and_nans_are_told_apart():
+    w, traces = 0.0, Traces()
+
+    @cr.compile
+    def f(x):
+        traces.note()
+        return x * w
+
+    assert not np.signbit(f(2.0))
+    w = -0.0
+    assert np.signbit(f(2.0))
+    w = float("nan")
+    assert np.isnan(f(2.0))
+    w = float("nan")
+    assert np.isnan(f(2.0))
+    assert traces.count == 3
+
+
+# --- what a trace would do only once -------------------------------------------------------------
+
+
+def test_a_number_that_the_function_counts_up_itself_stays_right():
+    count = 0
+
+    def f(x):
+        nonlocal count
+        count += 1
+        return x * count
+
+    g = cr.compile(f)
+    assert [g(1.0), g(1.0), g(1.0)] == [1.0, 2.0, 3.0]
+    assert count == 3
+
+
+def test_a_traced_value_kept_outside_is_refused_and_put_back():
+    model, log, last = Model(), [], 0.0
+    weight = model.weight
+
+    def to_attribute(x):
+        model.weight = model.weight * x
+        return x
+
+    def to_list(x):
+        log.append(x)
+        return x
+
+    def to_name(x):
+        nonlocal last
+        last = x
+        return x
+
+    for f in (to_attribute, to_list, to_name):
+        with pytest.raises(errors.MutationError, match=f"{f.__name__} stores a traced value in "):
+            cr.compile(f)(2.0)
+    assert model.weight is weight
+    assert log == []
+    assert last == 0.0
+
+
+def test_if_the_function_raises_what_it_reached_is_put_back():
+    log = []
+
+    def f(x):
+        log.append(x)
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        cr.compile(f)(2.0)
+    assert log == []
+
+
+def test_a_plain_write_to_a_captured_array_is_refused():
+    scratch = np.zeros(2)
+
+    def f(x):
+        scratch[:] = 3.0
+        return np.sum(scratch * x)
+
+    with pytest.raises(errors.MutationError, match="f writes, by plain NumPy, to an array of"):
+        cr.compile(f)(np.ones(2))
+
+
+# --- random numbers ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        np.random.rand, random.random, lambda: DEFAULT_RNG.normal(), lambda: OLD_RNG.normal(),
+    ],
+)  # fmt: skip
+def test_random_numbers_from_outside_are_warned_of(draw):
+    f = cr.compile(lambda x: x * draw())
+    with pytest.warns(UserWarning, match="draws random numbers from NumPy's or Python's own"):
+        f(1.0)
+
+
+def test_random_numbers_of_chainrule_are_not_warned_of():
+    rng = cr.random.Generator(3)
+    f = cr.compile(lambda x: x * rng.normal())
+    assert f(1.0) != f(1.0)
