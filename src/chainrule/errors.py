@@ -79,7 +79,7 @@ class MutationError(ChainruleError, ValueError):
 
 
 class NotANumber(ChainruleError, FloatingPointError):
-    """An operation of a function compiled with check="nan" made a nan of operands without one."""
+    """An operation of a function compiled with check="nan" made a nan or inf of finite numbers."""
 
 
 class InvalidProgram(ChainruleError, ValueError):
