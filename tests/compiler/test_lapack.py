@@ -63,12 +63,12 @@ def definite(dtype, *shape, seed=0):
     return (x @ np.swapaxes(x, -1, -2) + np.eye(shape[-1])).astype(dtype)
 
 
-SHAPES = [(1, 1), (5, 1, 1), (7, 3, 3), (2, 3, 5, 5), (50, 8, 8), (2, 9, 9), (70, 70)]
+SHAPES = [(1, 1), (5, 1, 1), (2, 9, 9), (7, 3, 3), (2, 3, 5, 5), (70, 70)]
 
 
 def cases(shapes):
-    """Parametrize by dtype and shape: float64 for all, float32 for the last three."""
-    chosen = [("d", x) for x in shapes] + [("f", x) for x in shapes[-3:]]
+    """Parametrize by dtype and shape: float64 for all, float32 for the last two."""
+    chosen = [("d", x) for x in shapes] + [("f", x) for x in shapes[-2:]]
     return pytest.mark.parametrize(("dtype", "shape"), chosen, ids=str)
 
 
@@ -81,8 +81,12 @@ by_dtype = pytest.mark.parametrize("dtype", "fd")
 
 
 @by_shape
-@pytest.mark.parametrize("upper", [False, True])
-def test_cholesky(dtype, shape, upper):
+def test_cholesky(dtype, shape):
+    for upper in (False, True):
+        _check_cholesky(dtype, shape, upper)
+
+
+def _check_cholesky(dtype, shape, upper):
     a = definite(dtype, *shape)
     unread = np.triu if not upper else np.tril
     a = a + unread(np.full(shape, np.nan, dtype), -1 if upper else 1)
@@ -110,15 +114,15 @@ def test_solve(dtype, shape, adjoint, k):
     assert_close(got, evaluated("solve", a, b, adjoint=adjoint, raises=True))
 
 
-@cases([(1, 1), (5, 3, 3), (5, 8, 8), (30, 30)])
-@pytest.mark.parametrize("lower", [False, True])
-@pytest.mark.parametrize("adjoint", [False, True])
-@pytest.mark.parametrize("unit", [False, True])
+@cases([(5, 3, 3), (5, 8, 8), (40, 40)])
+@pytest.mark.parametrize(
+    ("lower", "adjoint", "unit"), [(0, 0, 0), (1, 0, 1), (0, 1, 1), (1, 1, 0), (1, 0, 0)]
+)
 def test_triangular_solve(dtype, shape, lower, adjoint, unit):
     a, b = matrices(dtype, *shape), matrices(dtype, *shape[:-1], 3, seed=1, shift=0.0)
     a = np.tril(a) if lower else np.triu(a)
     a[..., ~np.eye(shape[-1], dtype=bool)] *= 0.25 / shape[-1]  # well conditioned with ones too
-    params = dict(lower=lower, adjoint=adjoint, unit_diagonal=unit, raises=True)
+    params = dict(lower=bool(lower), adjoint=bool(adjoint), unit_diagonal=bool(unit), raises=True)
     got, status = run("triangular_solve", a, b, **params)
     assert status == 0
     assert_close(got, evaluated("triangular_solve", a, b, **params))
@@ -285,7 +289,7 @@ def test_rows_are_exchanged_in_each_matrix_by_itself():
 
 # --- factors and spectra, signs included ----------------------------------------------------------
 
-RECTANGLES = [(1, 1), (3, 6, 4), (3, 4, 6), (7, 7), (70, 40)]
+RECTANGLES = [(1, 1), (70, 40), (3, 6, 4), (3, 4, 6)]
 by_rectangle = cases(RECTANGLES)
 
 
