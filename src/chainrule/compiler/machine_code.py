@@ -67,12 +67,13 @@ def object_code(ir: str, level: int = 2) -> bytes:
 class Loaded:
     """Object code in memory, ready to be called; freed with this object."""
 
-    def __init__(self, code: bytes):
+    def __init__(self, *codes: bytes):
         _initialised()
         with _lock:
             empty = llvm.parse_assembly("", llvm.create_context())
             self._engine = llvm.create_mcjit_compiler(empty, _target_machine(2))
-            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+            for code in codes:
+                self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
             self._engine.finalize_object()
 
     def address(self, name: str) -> int:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import os
 import threading
 import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 
 import numpy as np
@@ -47,20 +49,23 @@ class Native:
     the outputs; None for those that `written` maps to an input whose memory they update in place.
     """
 
-    def __init__(self, program: Program, written: dict[int, int], ir: str, region: Region,
-                 module: Module, check: str | None):  # fmt: skip
-        self.program, self.written, self.ir, self.region = program, written, ir, region
+    def __init__(self, program: Program, written: dict[int, int], texts: list[str],
+                 region: Region, module: Module, check: str | None):  # fmt: skip
+        self.program, self.written, self.texts, self.region = program, written, texts, region
         self.sites, self.timed = module.sites, module.timed
         self.kernel_count = len(module.functions)
         self.arena_bytes, self._check = region.arena, check
-        self.loaded = Loaded(cached_object_code(ir))
+        self.loaded = Loaded(*_compiled(texts))
         self.address = self.loaded.address("main")
         self._main = _MAIN(self.address)
         self._token = next(_tokens)
         self._arenas = threading.local()
         _alive[self._token] = self
         parallel, pool = runtime_pointers()
-        slots = [parallel, pool, _host_address(), self._token, None]
+        kernels = [self.loaded.address(f"kernel{i}") for i in range(self.kernel_count)]
+        self._kernels = (ctypes.c_void_p * (len(kernels) + 1))(*kernels)
+        table = ctypes.addressof(self._kernels)
+        slots = [parallel, pool, _host_address(), self._token, None, table]
         slots += [externals.address(name) for name in module.externals]
         self._runtime = (ctypes.c_void_p * len(slots))(*slots)
         self.runtime = ctypes.addressof(self._runtime)
@@ -150,8 +155,16 @@ def build(program: Program, written: dict[int, int], check: str | None = None):
     layouts = [(t.nbytes, contiguous(t.shape)) for t in prepared.in_types]
     region = Region(prepared, layouts, written, False, watched)
     module = Module()
-    ir = Writer(module, watched).main(region)
-    return Native(program, written, ir, region, module, check)
+    texts = Writer(module, watched).main(region)
+    return Native(program, written, texts, region, module, check)
+
+
+def _compiled(texts: list[str]) -> list[bytes]:
+    """The object code of modules, compiled side by side: LLVM runs without the GIL."""
+    if len(texts) == 1:
+        return [cached_object_code(texts[0])]
+    with ThreadPoolExecutor(min(len(texts), os.cpu_count() or 1)) as pool:
+        return list(pool.map(cached_object_code, texts))
 
 
 _TICKS_IR = """

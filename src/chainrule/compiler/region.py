@@ -71,7 +71,8 @@ class Module:
         found = self.numbers.get(text)
         if found is None:
             found = self.numbers[text] = len(self.numbers)
-            self.functions.append(text.replace("@@", f"@kernel{found}"))
+            named = text.replace(HEAD, HEAD.replace("internal ", ""), 1)
+            self.functions.append(named.replace("@@", f"@kernel{found}"))
         return found
 
     def external(self, name: str) -> int:
@@ -89,8 +90,11 @@ class Writer:
         self.module, self.code, self.watched = module, Code(), watched
         self.runtime = Value("%runtime", "ptr")
 
-    def main(self, region: Region) -> str:
-        """The text of the whole module: kernels, the list of calls, `main`."""
+    def main(self, region: Region) -> list[str]:
+        """The text of the program, in modules that can be compiled side by side.
+
+        The last one holds `main` and the list of calls; kernels are shared out by their length.
+        """
         code, program = self.code, region.program
         inputs = [self._argument("%inputs", i) for i in range(len(program.inputs))]
         outputs = [self._argument("%outputs", k) for k in range(len(program.outputs))]
@@ -100,9 +104,10 @@ class Writer:
         code.line("ret i32 1")
         head = "define i32 @main(ptr %inputs, ptr %outputs, ptr %arena, ptr %runtime)"
         module = self.module
-        main = code.function(head)
-        calls = module.calls.text(len(module.functions))
-        return "\n".join([*module.functions, calls, runner_text(module.calls), main])
+        rest = [module.calls.text(), runner_text(module.calls), code.function(head)]
+        parts = _shared_out(module.functions)
+        texts = ["\n".join(module.functions[i] for i in part) for part in parts]
+        return [*texts[:-1], "\n".join([texts[-1], *rest])]
 
     def _argument(self, table: str, i: int) -> Value:
         return self.code.load(self.code.offset(Value(table, "ptr"), i, 8), "ptr")
@@ -354,6 +359,23 @@ class _Placed:
             self._inner(region, inputs, outputs, arena)
             code.branch(f"{number}.after")
         code.start_block(f"{number}.after")
+
+
+_PART = 40_000  # characters of LLVM IR that are worth a module of their own
+_MOST_PARTS = 4
+
+
+def _shared_out(functions: list[str]) -> list[list[int]]:
+    """The numbers of the functions in parts of about equal length; the last is the shortest."""
+    total = sum(map(len, functions))
+    parts: list[list[int]] = [[] for _ in range(max(1, min(_MOST_PARTS, total // _PART)))]
+    sizes = [0] * len(parts)
+    for i in sorted(range(len(functions)), key=lambda i: -len(functions[i])):
+        smallest = sizes.index(min(sizes))
+        parts[smallest].append(i)
+        sizes[smallest] += len(functions[i])
+    order = sorted(range(len(parts)), key=lambda p: -sizes[p])
+    return [sorted(parts[p]) for p in order]
 
 
 def _copying(nbytes: int) -> Kernel:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from chainrule.compiler.llvm.code import Code, Value, constant
 
-EXTERNALS_START = 5  # the first slot of the runtime table that holds an external function
+EXTERNALS_START = 6  # the first slot of the runtime table that holds an external function
+KERNELS = 5  # the slot of the table of the kernels' addresses
 PROFILE = 4  # the slot of the profile: for each number, two i64s, calls and ticks; or null
 HOST = -1
 _WORDS = 5  # before the arguments
@@ -33,14 +34,10 @@ class Calls:
         self.most_arguments = max(self.most_arguments, len(arguments))
         return place
 
-    def text(self, kernels: int) -> str:
-        """The list, and the table of the kernels, as constants of the module."""
+    def text(self) -> str:
+        """The list as a constant of the module."""
         words = ", ".join([f"i64 {w}" for w in self.words or [0]])
-        names = ", ".join([f"ptr @kernel{i}" for i in range(kernels)] or ["ptr null"])
-        return (
-            f"@calls = internal constant [{max(len(self.words), 1)} x i64] [{words}]\n"
-            f"@kernels = internal constant [{max(kernels, 1)} x ptr] [{names}]\n"
-        )
+        return f"@calls = internal constant [{max(len(self.words), 1)} x i64] [{words}]\n"
 
 
 def runner_text(calls: Calls) -> str:
@@ -98,7 +95,8 @@ def _do(code: Code, kernel: Value, tasks: Value, arguments: Value, runtime: Valu
     code.store(result, status)
     code.branch(done)
     code.start_block(native)
-    function = code.load(code.offset(Value("@kernels", "ptr"), kernel, 8), "ptr")
+    kernels = code.load(code.offset(runtime, 8 * KERNELS), "ptr")
+    function = code.load(code.offset(kernels, kernel, 8), "ptr")
     code.branch_if(code.compare("eq", tasks, constant("i64", 1)), alone, shared)
     code.start_block(alone)
     code.line(f"call void {function.text}({arguments}, i64 0, i64 1)")
