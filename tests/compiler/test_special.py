@@ -6,6 +6,7 @@ import pytest
 from chainrule.compiler.externals import address, letters_of
 from chainrule.compiler.llvm.special import NAMES, SPECIAL, emit_special, special_of
 from chainrule.ops.special.scipy_functions import BY_SCIPY_NAME
+from chainrule.program.op import REGISTRY
 from tests.compiler.running import Runner, site_of
 from tests.ops.running import evaluated
 from tests.ops.table import ROWS
@@ -53,9 +54,26 @@ def test_values_have_the_bits_of_the_evaluator(name):
             assert_same_bits(run(name, *points, **row.params), wanted)
 
 
-def test_every_scipy_operation_is_native_for_float64_but_two():
-    missing = {n for n in BY_SCIPY_NAME if special_of(n, {}, np.dtype("d")) is None}
-    assert missing == {"wofz", "zeta"}  # complex; not exported by SciPy
+@pytest.mark.parametrize("dtype", "df")
+def test_every_scipy_operation_of_real_numbers_is_native(dtype):
+    missing = {n for n in BY_SCIPY_NAME if special_of(n, {}, np.dtype(dtype)) is None}
+    assert missing == {"wofz"}
+
+
+def test_loops_of_ufuncs_run_element_by_element():
+    x = np.random.default_rng(3).uniform(0.5, 9, 700)
+    s = np.full(700, 2.5)
+    assert_same_bits(run("zeta", s, x, one_by_one=True), BY_SCIPY_NAME["zeta"].evaluate(s, x))
+    for n in (1, 2, 3):
+        y = np.concatenate([x, -x, -40 * x, [0.0, -1.0, np.inf, np.nan, -50.0]])
+        with np.errstate(all="ignore"):
+            wanted = REGISTRY["polygamma"].evaluate(y, n=n)
+        far = y < -30  # there the tangent is our own, and the sum may cancel
+        got = run("polygamma", y, n=n)
+        assert_same_bits(got[~far], wanted[~far])
+        scale = np.pi ** (n + 1) * (1 + 1 / np.abs(np.tan(np.pi * y[far]))) ** (n + 1)
+        error = np.abs(got[far] - wanted[far]) / scale
+        assert np.nanmax(error) < 16 * n * np.finfo(float).eps
 
 
 def test_strided_and_repeated_operands_are_read_at_their_places():
@@ -86,6 +104,8 @@ def test_names_without_a_function_have_no_address():
     assert address("special.no_such_function") is None
     assert address("special.bdtr(fff)") is None
     assert address("lapack.dnothing") is None
+    assert address("ufunc._zeta(ddd->d)") is None
+    assert address("ufunc.no_such_function(d->d)") is None
     assert "dlds" in letters_of("bdtr")
     assert special_of("gammaln", {}, np.dtype("D")) is None
     assert special_of("gammaln", {}, np.dtype("e")) is None

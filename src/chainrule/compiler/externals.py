@@ -1,7 +1,7 @@
 """Addresses of functions that compiled code calls: LAPACK, BLAS, SciPy's special functions.
 
 SciPy exports C functions in the `__pyx_capi__` of its Cython modules: capsules, each named by its
-signature. Three families of names stand for them here:
+signature. Names stand for them here:
 
     lapack.dpotrf, blas.dtrsm            real ones with 32-bit integers, everything by pointer
     special.gammaln, special.beta        double (double, ..., int): every argument a double
@@ -9,6 +9,9 @@ signature. Three families of names stand for them here:
                                          d double, f float, l 64-bit integer, D pointer to double,
                                          s the int (any value) that Cython appends to a function
                                          that Python can call, o its optional arguments (null)
+    ufunc._zeta(dd->d)           two pointers in memory: the loop of a ufunc of SciPy for these
+                                 types, void (char **arrays, intp *sizes, intp *steps, void *data),
+                                 and its data: for functions that are exported in no other way
     threads.get, threads.set             int (), void (int): the threads of the BLAS that SciPy
                                          calls; missing where that is not OpenBLAS
     threads.state                        three int32 in memory: a lock, the users and the number
@@ -42,6 +45,8 @@ def address(name: str) -> int | None:
     family, _, rest = name.partition(".")
     if family == "threads":
         return _of_threads(rest)
+    if family == "ufunc":
+        return _loop_of_ufunc(*_split(rest))
     if family == "special":
         bare, letters = _split(rest)
         return _special_functions().get((bare, letters))
@@ -136,6 +141,35 @@ def _letters(signature: str) -> str | None:
             return None
     wanted = "void" if "D" in letters else "float" if "f" in letters else "double"
     return letters if signature.partition("(")[0].strip() == wanted else None
+
+
+# --- loops of ufuncs ------------------------------------------------------------------------------
+
+_loops: list[ctypes.Array] = []  # the pairs that were given away: they stay
+
+
+class _Ufunc(ctypes.Structure):
+    """The beginning of NumPy's PyUFuncObject, behind the head that every object has."""
+
+    _fields_ = (
+        ("nin", ctypes.c_int), ("nout", ctypes.c_int), ("nargs", ctypes.c_int),
+        ("identity", ctypes.c_int), ("functions", ctypes.POINTER(ctypes.c_void_p)),
+        ("data", ctypes.POINTER(ctypes.c_void_p)), ("ntypes", ctypes.c_int),
+    )  # fmt: skip
+
+
+def _loop_of_ufunc(name: str, types: str) -> int | None:
+    ufunc = getattr(import_module("scipy.special._ufuncs"), name, None)
+    if ufunc is None or types not in ufunc.types:
+        return None
+    head = _Ufunc.from_address(id(ufunc) + object.__basicsize__)
+    if (head.nin, head.nout, head.ntypes) != (ufunc.nin, ufunc.nout, ufunc.ntypes):
+        return None  # another layout than the one that is known
+    number = ufunc.types.index(types)
+    data = head.data[number] if head.data else None
+    pair = (ctypes.c_void_p * 2)(head.functions[number], data)
+    _loops.append(pair)
+    return ctypes.addressof(pair)
 
 
 # --- the threads of SciPy's BLAS ------------------------------------------------------------------

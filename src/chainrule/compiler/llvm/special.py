@@ -9,7 +9,9 @@ Threads   the functions need no lock and hold no state.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +28,8 @@ from chainrule.compiler.llvm.code import (
     element_type,
     lanes_of,
 )
+from chainrule.compiler.llvm.vecmath import MATH
+from chainrule.ops.special.gamma_functions import REFLECT_BELOW, cotangent_derivative
 
 _ELEMENTS = {"d": "double", "f": "float", "l": "i64", "s": "i32", "o": POINTER, "D": POINTER}
 
@@ -34,20 +38,27 @@ ELEMENTS_A_TASK = 256
 
 class Special(NamedTuple):
     """A C function and how it is called: the letters of its parameters (see `externals`), the
-    leading arguments that are fixed, which of several results is meant, and what f(-x) / f(x) is
-    where the function is not defined for negative x (0: it is)."""
+    leading arguments that are fixed, and which of several results is meant.
+
+    With letters such as `dd->d` it is the loop of a ufunc. `around(code, function, x)` writes an
+    operation that is not quite the function.
+    """
 
     name: str
     letters: str
     fixed: tuple[float, ...] = ()
     output: int = 0
     keeps_nan: bool = True  # a nan for a count gives nan; otherwise it is cut to a number
-    mirror: int = 0
+    around: Callable[[Code, Callable[[Value], Value], Value], Value] | None = None
+
+    @property
+    def is_loop(self) -> bool:
+        return "->" in self.letters
 
     @property
     def external(self) -> str:
         """Its name in `chainrule.compiler.externals`."""
-        return f"special.{self.name}({self.letters})"
+        return f"{'ufunc' if self.is_loop else 'special'}.{self.name}({self.letters})"
 
 
 # --- which function an operation is ---------------------------------------------------------------
@@ -76,7 +87,7 @@ _SINGLE = {
     "betainc", "betaincc", "betainccinv", "betaincinv", "erfinv", "expit", "fdtr", "fdtrc", "fdtri",
     "log_expit", "logit", "powm1", "stdtr", "stdtrit",
 }  # fmt: skip
-_ONLY_DOUBLE = {"xlogy", "xlog1py"}  # SciPy computes float32 with logf, and exports only doubles
+_LOOPS_OF_FLOATS = {"xlogy", "xlog1py"}  # SciPy uses logf for them, and exports only doubles
 
 _COUNTS = {
     "expn": ("lds", True), "kn": ("lds", True), "yn": ("lds", True),
@@ -96,15 +107,52 @@ def _airy(params: dict[str, Any], dtype: np.dtype) -> Special | None:
 
 
 def _spherical(name: str, even: int) -> Callable[[dict[str, Any], np.dtype], Special | None]:
-    """f(-x) = even (-1)^n f(x)"""
+    """Defined for x >= 0, with f(-x) = even (-1)^n f(x)."""
 
     def find(params: dict[str, Any], dtype: np.dtype) -> Special | None:
-        if dtype.char != "d":  # SciPy computes float32 in float32, and exports only doubles
-            return None
         n = params["n"]
-        return Special(name, "ldso", (n,), mirror=-even if n % 2 else even)
+        around = partial(_mirrored, float(-even if n % 2 else even))
+        if dtype.char == "d":
+            return Special(name, "ldso", (n,), around=around)
+        return Special(f"_{name}", "lf->f", (n,), around=around)
 
     return find
+
+
+def _mirrored(factor: float, code: Code, function: Callable[[Value], Value], x: Value) -> Value:
+    out = function(code.intrinsic("fabs", x))
+    above = code.compare("oge", x, code.like(x, 0.0))
+    return code.select(above, out, code.fmul(out, code.like(out, factor)))
+
+
+def _polygamma(params: dict[str, Any], dtype: np.dtype) -> Special | None:
+    n = params["n"]
+    return Special("_zeta", "dd->d", (n + 1,), around=partial(_reflected_polygamma, n))
+
+
+def _reflected_polygamma(n: int, code: Code, zeta: Callable[[Value], Value], x: Value) -> Value:
+    """(-1)^(n+1) n! zeta(n + 1, x); far to the left through 1 - x and derivatives of the cotangent:
+    the formulas of chainrule.ops.special.gamma_functions."""
+    place = code.alloca(8, align=8)
+    far = code.compare("olt", x, code.like(x, REFLECT_BELOW))
+    right = code.select(far, code.fsub(code.like(x, 1.0), x), x)
+    factor = (-1.0 if n % 2 == 0 else 1.0) * math.factorial(n)
+    value = code.fmul(zeta(right), code.like(x, factor))
+    code.store(value, place)
+    with code.if_(far):
+        turn = code.fmul(code.like(x, math.pi), code.fsub(x, code.intrinsic("roundeven", x)))
+        cotangent = code.fdiv(code.like(x, 1.0), MATH["tan"](code, turn))
+        total = code.like(x, 0.0)
+        for coefficient in reversed(cotangent_derivative(n)):
+            total = code.fadd(code.like(x, coefficient), code.fmul(total, cotangent))
+        mirrored = code.fmul(value, code.like(x, -1.0 if n % 2 else 1.0))
+        rest = code.fmul(code.like(x, math.pi ** (n + 1)), total)
+        code.store(code.fsub(mirrored, rest), place)
+    return code.load(place, "double")
+
+
+def _zeta(params: dict[str, Any], dtype: np.dtype) -> Special | None:
+    return Special("_zeta", "dd->d" if dtype.char == "d" else "ff->f")
 
 
 def _polynomial(params: dict[str, Any], dtype: np.dtype) -> Special | None:
@@ -116,6 +164,8 @@ def _polynomial(params: dict[str, Any], dtype: np.dtype) -> Special | None:
 _WITH_PARAMS: dict[str, Callable[[dict[str, Any], np.dtype], Special | None]] = {
     "airy": _airy,
     "orthogonal_polynomial": _polynomial,
+    "polygamma": _polygamma,
+    "zeta": _zeta,
     "spherical_jn": _spherical("spherical_jn", 1),
     "spherical_yn": _spherical("spherical_yn", -1),
     "spherical_in": _spherical("spherical_in", 1),
@@ -141,8 +191,8 @@ def _find(name: str, params: dict[str, Any], dtype: np.dtype) -> Special | None:
     if name in _RESULTS:
         function, output = _RESULTS[name]
         return Special(function, "dDD", output=output)
-    if dtype.char != "d" and name in _ONLY_DOUBLE:
-        return None
+    if dtype.char != "d" and name in _LOOPS_OF_FLOATS:
+        return Special(name, "ff->f")
     letter = "f" if dtype.char != "d" and name in _SINGLE else "d"
     return Special(name, letter * SPECIAL[name][1] + "s")
 
@@ -163,18 +213,25 @@ def call_special(code: Code, special: Special, pointer: Value, inputs: list[Valu
 
 
 def _call_one(code: Code, special: Special, pointer: Value, inputs: list[Value]) -> Value:
-    if special.mirror:
-        (x,) = inputs
-        plain = special._replace(mirror=0)
-        out = _call_one(code, plain, pointer, [code.intrinsic("fabs", x)])
-        mirrored = code.fmul(out, code.like(out, float(special.mirror)))
-        return code.select(code.compare("oge", x, code.like(x, 0.0)), out, mirrored)
     element = element_of(inputs[0].type)
+    if special.around is None:
+        out = _call_plain(code, special, pointer, inputs)
+    else:
+        (x,) = inputs
+        wide = x if "f" in special.letters else code.convert("fpext", x, "double")
+        plain = partial(_call_plain, code, special, pointer)
+        out = special.around(code, lambda y: plain([y]), wide)
+    return code.convert("fptrunc", out, element)
+
+
+def _call_plain(code: Code, special: Special, pointer: Value, inputs: list[Value]) -> Value:
+    """The function itself, in the type that it computes in."""
     results: list[Value] = []
     arguments: list[Value] = []
     missing: list[Value] = []  # counts that are nan
     given = iter(inputs)
-    for number, letter in enumerate(special.letters):
+    letters, _, _ = special.letters.partition("->")
+    for number, letter in enumerate(letters):
         type_ = _ELEMENTS[letter]
         if number < len(special.fixed):
             arguments.append(constant(type_, special.fixed[number]))
@@ -185,13 +242,34 @@ def _call_one(code: Code, special: Special, pointer: Value, inputs: list[Value])
             arguments.append(Value("null" if letter == "o" else "0", type_))
         else:
             arguments.append(_argument(code, next(given), type_, missing))
-    wide = "float" if "f" in special.letters else "double"
+    wide = "float" if "f" in letters else "double"
+    if special.is_loop:
+        return _call_loop(code, pointer, arguments, wide)
     out = _call(code, pointer, arguments, None if results else wide)
     if results:
         out = code.load(results[special.output], "double")
     for count in missing if special.keeps_nan else ():
         out = code.select(code.compare("uno", count, count), count, out)
-    return out if wide == element else code.convert("fptrunc", out, element)
+    return out
+
+
+def _call_loop(code: Code, pair: Value, arguments: list[Value], result: str) -> Value:
+    """A ufunc's loop over one element. It moves the pointers that it is given, so they are written
+    anew each time."""
+    count = len(arguments) + 1
+    places = [code.alloca(8, align=8) for _ in range(count)]
+    for x, place in zip(arguments, places, strict=False):
+        code.store(x, place)
+    pointers = code.alloca(8 * count, align=8)
+    for i, place in enumerate(places):
+        code.store(place, code.offset(pointers, 8 * i))
+    one = code.constant_in_memory(constant(I64, 1))
+    steps = code.alloca(8 * count, align=8)
+    for i in range(count):
+        code.store(constant(I64, 8), code.offset(steps, 8 * i))
+    function, data = code.load(pair, POINTER), code.load(code.offset(pair, 8), POINTER)
+    code.line(f"call void {function.text}({pointers}, {one}, {steps}, {data})")
+    return code.load(places[-1], result)
 
 
 def _call(code: Code, pointer: Value, arguments: list[Value], result: str | None) -> Value:
@@ -204,7 +282,7 @@ def _call(code: Code, pointer: Value, arguments: list[Value], result: str | None
 
 def _argument(code: Code, x: Value, type_: str, missing: list[Value]) -> Value:
     if type_ != I64:
-        return x if x.type == type_ else code.convert("fpext", x, type_)
+        return code.convert("fpext", x, type_)
     wide = code.convert("fpext", x, "double")
     missing.append(wide)
     return _whole(code, wide)

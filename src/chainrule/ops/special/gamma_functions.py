@@ -29,14 +29,14 @@ BERNOULLI = (  # B_2, B_4, ...
     -174611 / 330,
 )  # fmt: skip
 _ASYMPTOTIC_FROM = 12.0  # where ten Bernoulli terms reach the last bit
-_REFLECT_BELOW = -30.0  # SciPy sums upwards from a negative argument, one term a unit
+REFLECT_BELOW = -30.0  # SciPy sums upwards from a negative argument, one term a unit
 
 
 # --- polygamma ----------------------------------------------------------------------------------
 
 
 @cache
-def _cotangent_derivative(n: int) -> tuple[int, ...]:
+def cotangent_derivative(n: int) -> tuple[int, ...]:
     """Coefficients of the polynomial P with d^n cot(z) / dz^n = P(cot z), lowest power first."""
     coefficients = [0, 1]
     for _ in range(n):
@@ -58,13 +58,13 @@ def polygamma_value(x, n: int):
     """The n-th derivative of digamma (n = 0: digamma itself) for a float64 array."""
     if n == 0:
         return scipy_special().psi(x)
-    far = x < _REFLECT_BELOW
+    far = x < REFLECT_BELOW
     if not np.any(far):
         return _hurwitz(x, n)
     # psi_n(1 - x) - (-1)^n psi_n(x) = (-1)^n pi^(n+1) (d/dz)^n cot(z) at z = pi x
     sign = -1.0 if n % 2 else 1.0
     z = np.pi * (x - np.rint(x))
-    cotangent = np.polynomial.polynomial.polyval(1.0 / np.tan(z), _cotangent_derivative(n))
+    cotangent = np.polynomial.polynomial.polyval(1.0 / np.tan(z), cotangent_derivative(n))
     mirrored = sign * _hurwitz(np.where(far, 1.0 - x, 1.0), n) - np.pi ** (n + 1) * cotangent
     return np.where(far, mirrored, _hurwitz(np.where(far, 1.0, x), n))
 
