@@ -181,6 +181,8 @@ def test_weights_of_few_and_of_many_images(monkeypatch):
     check_weights(array(37, 3, 3, 2), (3, 3, 2, 50), one_by_one=False, **options(2, 1, 1))
     monkeypatch.setattr(conv_weights, "STRIP_BYTES", 1000)
     check_weights(array(1, 40, 9, 4), (3, 3, 4, 16), **options(2, 2, 1))
+    monkeypatch.setattr(conv_weights, "LEAST_RESULTS", 1)
+    check_weights(array(1, 20, 9, 4), (3, 3, 4, 16), **options(2, 1, 1))
     monkeypatch.setattr(conv_weights, "SUMS_BYTES", 5000)
     check_weights(array(9, 9, 9, 4), (3, 3, 4, 16), **options(2, 2, 1))
 
@@ -215,3 +217,9 @@ def test_far_strides_are_left_to_the_evaluator():
     x, w = arrays((1, 2, 2, 3), (5, 5, 3, 3))
     params = options(2, 1, 4, 5)
     assert emit_convolution(site_of("convolution", x, w, **params)) is None
+
+
+def test_weights_of_many_channels_in_few_chunks(monkeypatch):
+    monkeypatch.setattr(conv_weights, "SUMS_BYTES", 100)
+    for outer in (16, 69, 83, 128):
+        check_weights(array(3, 5, 6, 7), (3, 3, 7, outer), **options(2, 1, 1))

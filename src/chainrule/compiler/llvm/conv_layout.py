@@ -12,7 +12,7 @@ from typing import NamedTuple
 from chainrule.compiler.llvm.code import Code, Index, Value, as_index, constant, vector
 from chainrule.compiler.llvm.conv_geometry import Array, Axis, lane_count
 
-STACK_BYTES = 131072  # of a strip on the stack; a larger one lies in the scratch memory
+STACK_BYTES = 196608  # of a strip on the stack; a larger one lies in the scratch memory
 
 
 class Strip(NamedTuple):

@@ -1,9 +1,9 @@
 """The weights' gradient of a convolution as native code: v[k, c, d] = sum of x[o + k, c] y[o, d].
 
-    phase 1   a task for some images, or bands of their rows: for each block of v, held in
-              registers, the sum over all results of the band; blocks are added up in memory that
-              the task has for itself
-    phase 2   the sums of all tasks added, in their order
+    phase 1   zeros where sums are added up: a slot for each chunk of images, or bands of their rows
+    phase 2   a task for a chunk and some channels of y: for each block of v, held in registers, the
+              sum over all results of a band
+    phase 3   the sums of all chunks added, in their order; there is none where one chunk is all
 
 A row of the strip of x holds taps and channels one behind the other, as v does: a block of v is
 some of these numbers by some vectors of d. Where y is not contiguous in d it is copied first.
@@ -28,6 +28,7 @@ from chainrule.compiler.llvm.conv_geometry import (
     options_of,
 )
 from chainrule.compiler.llvm.conv_layout import (
+    STACK_BYTES,
     Strip,
     StripMaker,
     copy_pixels,
@@ -38,7 +39,8 @@ from chainrule.compiler.llvm.loops import HI, LO, argument_pointers, smaller
 
 STRIP_BYTES = 32768  # of the strip of a task: it is read once for every block of v
 MOST_TASKS = 16
-SUMS_BYTES = 1 << 22  # of the sums of all tasks
+SUMS_BYTES = 1 << 22  # of the slots of all chunks
+LEAST_RESULTS = 96  # of a band, so that adding its sums to the slot costs little beside them
 UNROLL = 4
 
 
@@ -61,7 +63,7 @@ class Weights:
         self.merged = self.groups == 1 and side.dilation == 1 and side.tap_step == 1
         self.length = self.inner * (side.taps if self.merged else 1)
         self.blocks = blocks_of(self.outer, self.length, self.size, several_rows=False)
-        rows = rows_at_a_time(self.x, self.axes, self.size, STRIP_BYTES, 1)
+        rows = self._rows()
         self.strips = StripMaker(self.x, self.axes, rows, self.dtype)
         self.merged &= not self.strips.direct or self.x.strides[2] == self.x.shape[3]
         if not self.merged:
@@ -70,9 +72,23 @@ class Weights:
         self.units = self.x.shape[0] * self.bands
         most = max(1, SUMS_BYTES // max(self.total * self.size, 1))
         self.each = -(-self.units // min(self.units, MOST_TASKS, most))
-        self.tasks = -(-self.units // self.each)
+        self.chunks = -(-self.units // self.each)
+        first = self.blocks[0].number if self.groups == 1 else 1
+        self.share = -(-first // max(1, min(first, MOST_TASKS // self.chunks)))
+        self.splits = -(-first // self.share)  # of the first blocks of channels, of one width
         self.slot = -(-self.total * self.size // 64) * 64
         self.copied_y = self.y.strides[3] != 1
+
+    def _rows(self) -> int:
+        """Rows of results in a band."""
+        rows = rows_at_a_time(self.x, self.axes, self.size, STRIP_BYTES, 1)
+        top, side = self.axes
+        if not (rows and side.results):
+            return rows
+        fitting = STACK_BYTES // max(side.extent * self.x.shape[3] * self.size, 1)
+        fitting = (fitting - top.reach(1)) // top.stride + 1
+        enough = min(-(-LEAST_RESULTS // side.results), top.results, max(fitting, 1))
+        return max(rows, enough)
 
 
 def emit_convolution_weights(site: Site) -> Kernel | None:
@@ -93,11 +109,12 @@ def emit_convolution_weights(site: Site) -> Kernel | None:
     if weights.copied_y:
         phases.append(Phase(_copy_of_y(weights), weights.y.shape[0]))
         weights.y = Array(weights.y.shape, c_strides(weights.y.shape))
-    sums = weights.tasks > 1
-    phases.append(Phase(_sums(weights, y_bytes), weights.tasks))
+    sums = weights.chunks > 1
+    phases.append(Phase(_zeros(weights, y_bytes), weights.chunks))
+    phases.append(Phase(_sums(weights, y_bytes), weights.chunks * weights.splits))
     if sums:
         phases.append(Phase(_total(weights, y_bytes), _total_tasks(weights)))
-    return Kernel(tuple(phases), scratch=y_bytes + sums * weights.tasks * weights.slot)
+    return Kernel(tuple(phases), scratch=y_bytes + sums * weights.chunks * weights.slot)
 
 
 def _copy_of_y(weights: Weights) -> str:
@@ -123,19 +140,38 @@ def _copy_of_y(weights: Weights) -> str:
 # --- sums of some images --------------------------------------------------------------------------
 
 
+def _slot(code: Code, weights: Weights, arguments, y_bytes: int, chunk: Value) -> Value:
+    """Where a chunk's sums are."""
+    if weights.chunks == 1:
+        return arguments[2]
+    return code.offset(code.offset(arguments[3], y_bytes), chunk, weights.slot)
+
+
+def _arguments(code: Code, weights: Weights) -> list[Value]:
+    return argument_pointers(code, 3 + (weights.chunks > 1 or weights.copied_y))
+
+
+def _zeros(weights: Weights, y_bytes: int) -> str:
+    code = Code()
+    arguments = _arguments(code, weights)
+    with code.loop(LO, HI) as chunk:
+        slot = _slot(code, weights, arguments, y_bytes, chunk.index)
+        fill(code, slot, weights.total, constant(weights.element, 0), weights.size)
+    code.line("ret void")
+    return code.function(HEAD)
+
+
 def _sums(weights: Weights, y_bytes: int) -> str:
-    """A task: the sum over `each` bands of images."""
+    """A task: the sum over `each` bands of images, for a share of the channels of y."""
     code, size = Code(), weights.size
-    alone = weights.tasks == 1
-    x, y, out, *more = argument_pointers(code, 3 + (not alone or weights.copied_y))
-    y = more[0] if weights.copied_y else y
+    arguments = _arguments(code, weights)
+    x, y = arguments[0], arguments[3 if weights.copied_y else 1]
     memory = weights.strips.memory(code)
     with code.loop(LO, HI) as task:
-        sums = out
-        if not alone:
-            sums = code.offset(code.offset(more[0], y_bytes), task.index, weights.slot)
-        fill(code, sums, weights.total, constant(weights.element, 0), size)
-        start = code.index_mul(task.index, weights.each)
+        chunk = code.binary("udiv", task.index, constant(I64, weights.splits))
+        split = code.binary("urem", task.index, constant(I64, weights.splits))
+        sums = _slot(code, weights, arguments, y_bytes, chunk)
+        start = code.index_mul(chunk, weights.each)
         stop = smaller(code, code.index_add(start, weights.each), weights.units)
         with code.loop(start, stop) as unit:
             image = code.binary("udiv", unit.index, constant(I64, weights.bands))
@@ -150,14 +186,25 @@ def _sums(weights: Weights, y_bytes: int) -> str:
             for p in weights.axes[0].parts:
                 for q in weights.axes[1].parts:
                     if p.taps and q.taps:
-                        _part(code, weights, strip, seen, sums, first, last, p, q)
+                        _part(code, weights, strip, seen, sums, (first, last), split, p, q)
     code.line("ret void")
     return code.function(HEAD)
 
 
-def _part(code, weights: Weights, strip: Strip, y, sums, first, last, p: Part, q: Part) -> None:
-    """The products of one part, rows first to last - 1 of its axis."""
-    (top, side), size = weights.axes, weights.size
+def _numbers(code: Code, weights: Weights, block: Block, split: Value) -> tuple[Index, Index]:
+    """Which of neighbouring blocks of channels are a split's; the last split has the odd ones."""
+    if block is weights.blocks[0] and weights.splits > 1:
+        start = code.index_mul(split, weights.share)
+        return start, smaller(code, code.index_add(start, weights.share), block.number)
+    if weights.splits == 1:
+        return 0, block.number
+    is_last = code.compare("eq", split, constant(I64, weights.splits - 1))
+    return 0, code.select(is_last, constant(I64, block.number), constant(I64, 0))
+
+
+def _part(code, weights: Weights, strip: Strip, y, sums, rows_of, split, p: Part, q: Part) -> None:
+    """The products of one part, rows first to last - 1 of its axis, for a split of the channels."""
+    (top, side), size, (first, last) = weights.axes, weights.size, rows_of
     rows = code.index_add(smaller(code, last, p.results), code.index_mul(first, -1))
     start = code.index_mul(first, top.step * weights.y.strides[1])
     start = code.index_add(start, p.first * weights.y.strides[1] + q.first * weights.y.strides[2])
@@ -168,7 +215,7 @@ def _part(code, weights: Weights, strip: Strip, y, sums, first, last, p: Part, q
     across, length = (1, q.taps * weights.inner) if weights.merged else (q.taps, weights.inner)
     with code.loop(0, weights.groups) as g:
         for block in weights.blocks:
-            with code.loop(0, block.number) as b:
+            with code.loop(*_numbers(code, weights, block, split)) as b:
                 channel = code.index_add(code.index_mul(b.index, block.width), block.first)
                 channel = code.index_add(channel, code.index_mul(g.index, weights.outer))
                 ys = code.offset(y, channel, size)
@@ -270,7 +317,7 @@ def _total_tasks(weights: Weights) -> int:
 
 
 def _total(weights: Weights, y_bytes: int) -> str:
-    """Adds the tasks' sums; a task does 64 runs of elements."""
+    """Adds the chunks' sums; a task does 64 runs of elements."""
     code, lanes = Code(), _run(weights)
     _, _, out, scratch = argument_pointers(code, 4)
     whole = weights.total - weights.total % lanes
@@ -290,6 +337,6 @@ def _add_up(code: Code, weights: Weights, out, sums, place: Index, lanes: int) -
     type_ = vector(weights.element, lanes)
     at = code.offset(sums, place, weights.size)
     total = code.load(at, type_)
-    for task in range(1, weights.tasks):
-        total = code.fadd(total, code.load(code.offset(at, task * weights.slot), type_))
+    for chunk in range(1, weights.chunks):
+        total = code.fadd(total, code.load(code.offset(at, chunk * weights.slot), type_))
     code.store(total, code.offset(out, place, weights.size))
