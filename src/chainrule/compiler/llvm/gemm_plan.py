@@ -21,6 +21,7 @@ from chainrule.compiler.machine_code import vector_bytes, vector_registers
 
 PANEL_BYTES = 25600  # of a strip of B: most of the first cache
 PACKED_BYTES = 262144  # of the packed strips of a task, on the stack
+MANY_ROWS = 192  # so many are cut into several tasks
 SHARED_BYTES = 4194304  # of B packed as a whole
 PARTIAL_BYTES = 131072  # of the partial sums of a task, on the stack
 ROW_BLOCK_BYTES = 131072  # of A, for one pass over the strips: it stays in the second cache
@@ -213,7 +214,7 @@ def plan_of(spec: ProductSpec, buffered: bool) -> Plan:
     k_blocks = k_blocks_of(k, vectors * lanes * size)
     partial = buffered and k_blocks > 1
     pack_b = packing_of(spec, blocks)
-    shared = bool(pack_b) and tasks_wanted(spec) > 1 and shares_b(spec)
+    shared = bool(pack_b) and tasks_wanted(spec) > 1 and shares_b(spec, pack_b)
     units = -(-k // K_UNIT)
     k_most = k if k_blocks == 1 else -(-units // k_blocks) * K_UNIT
     row_groups, column_groups, batch_groups = groups_of(
@@ -246,8 +247,14 @@ def packing_of(spec: ProductSpec, blocks: int) -> str:
     return "" if blocks < 3 or in_cache else "copy"
 
 
-def shares_b(spec: ProductSpec) -> bool:
-    """Whether B is packed as a whole: it is one for the whole batch, and stays in the cache."""
+def shares_b(spec: ProductSpec, packing: str) -> bool:
+    """Whether B is packed as a whole: it is one for the whole batch, and stays in the cache.
+
+    Contiguous rows of B are read best from end to end. Where its columns are contiguous, packing
+    by the tasks themselves is as good, as long as one task does all rows.
+    """
+    if packing != "copy" and spec.m < MANY_ROWS:
+        return False
     return not any(spec.b_batch) and spec.k * spec.n * spec.dtype.itemsize <= SHARED_BYTES
 
 

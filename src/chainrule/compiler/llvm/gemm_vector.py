@@ -42,6 +42,7 @@ from chainrule.compiler.llvm.gemm_strip import Store
 ARGUMENTS = Value("%args", POINTER)
 ROWS = 4  # rows of A that are read side by side
 COLUMNS = 8  # columns of A that are added to y at once
+FEW_COLUMNS = 64  # a task has at least so many
 MOST_X = 16384  # elements of an x with gaps, which is copied to the stack
 MOST_Y = 4096  # elements of y in a task
 
@@ -281,6 +282,67 @@ class _Columns(_MatrixVector):
             units = -(-spec.m // self.unit)
             self.sums = self.code.alloca(-(-units // self.groups) * self.unit * self.size)
 
+    def kernel(self) -> Kernel:
+        """Columns are read from end to end, so the tasks of one product share them out."""
+        spec = self.spec
+        parts = min(tasks_wanted(spec), spec.k // FEW_COLUMNS)
+        if spec.matrices > 1 or parts < 2 or spec.m > MOST_Y:
+            return super().kernel()
+        code, step = self.code, spec.m * self.size
+        self.a, self.x, _ = self._places(0)
+        sums = self._scratch()
+        with code.loop(Value("%lo", I64), Value("%hi", I64)) as loop:
+            span = Span(code, spec.k // COLUMNS, parts, loop.index)
+            y = code.offset(sums, loop.index, step)
+            zero = constant(self.element, 0)
+            self._sweep(spec.m, lambda place, lanes: self._put(y, place, zero, lanes), 1)
+            start, stop = (code.index_mul(at, COLUMNS) for at in (span.start, span.stop))
+            self._range(self.a, self.x, y, spec.m, start, stop)
+            rest = spec.k % COLUMNS
+            if rest:
+                last = code.compare("eq", loop.index, Value(str(parts - 1), I64))
+                with code.if_(last):
+                    self._range(self.a, self.x, y, spec.m, spec.k - rest, spec.k, rest)
+        code.line("ret void")
+        first = Phase(code.function(HEAD), parts)
+        self.code = Code()
+        return Kernel((first, self._total(parts)), spec.scratch + parts * step)
+
+    def _total(self, parts: int) -> Phase:
+        """The phase that adds the sums of the parts."""
+        code, spec = self.code, self.spec
+        self.pointers = [
+            code.load(code.offset(ARGUMENTS, i, 8), POINTER) for i in range(spec.pointers)
+        ]
+        self.entry = 0
+        _, _, self.y = self._places(0)
+        sums = self._scratch()
+
+        def add_up(place: Index, lanes: int) -> None:
+            at = code.offset(sums, place, self.size)
+            work = [
+                code.load(code.offset(at, i * spec.m, self.size), vector(self.element, lanes))
+                for i in range(parts)
+            ]
+            while len(work) > 1:
+                odd = work[len(work) // 2 * 2 :]
+                work = [code.fadd(*pair) for pair in zip(work[::2], work[1::2], strict=False)]
+                work += odd
+            self.finish(place, work[0])
+
+        self._sweep(spec.m, add_up, 1)
+        code.line("ret void")
+        return Phase(code.function(HEAD))
+
+    def _scratch(self) -> Value:
+        """Where the sums of the parts are."""
+        at = self.code.load(self.code.offset(ARGUMENTS, self.spec.pointers, 8), POINTER)
+        return self.code.offset(at, self.spec.scratch)
+
+    def _put(self, y: Value, place: Index, item: Value, lanes: int) -> None:
+        value = self.code.splat(item, lanes)
+        self.code.store(value, self.code.offset(y, place, self.size))
+
     def part(self, start: Index, stop: Index) -> None:
         code, spec = self.code, self.spec
         count = difference(code, stop, start)
@@ -289,24 +351,35 @@ class _Columns(_MatrixVector):
         if y is None:
             y = code.offset(self.y, start, self.size)
         first = spec.k % COLUMNS or COLUMNS
-        self._add(a, self.x, y, count, first, fresh=self.sums is not None or not spec.accumulate)
+        fresh = self.sums is not None or not spec.accumulate
+        self._add(a, self.x, y, count, first, fresh=fresh)
         if spec.k > first:
-            at = code.offset(a, first * spec.a[1], self.size)
-            x = code.offset(self.x, first * spec.b[0], self.size)
-            with code.loop(first, spec.k, COLUMNS, carried=[at, x]) as loop:
-                at, x = loop.carried
-                self._add(at, x, y, count, COLUMNS, fresh=False)
-                loop.next(
-                    code.offset(at, COLUMNS * spec.a[1], self.size),
-                    code.offset(x, COLUMNS * spec.b[0], self.size),
-                )
+            self._range(a, self.x, y, count, first, spec.k)
         if self.sums is not None:
-            def hand_over(place: Index, lanes: int) -> None:
-                at = code.offset(y, place, self.size)
-                value = code.load(at, vector(self.element, lanes))
-                self.finish(code.index_add(start, place), value)
+            self._hand_over(y, start, count)
 
-            self._sweep(count, hand_over, 1)
+    def _hand_over(self, y: Value, start: Index, count: Index) -> None:
+        """The sums on the stack, finished."""
+        code = self.code
+
+        def finish(place: Index, lanes: int) -> None:
+            value = code.load(code.offset(y, place, self.size), vector(self.element, lanes))
+            self.finish(code.index_add(start, place), value)
+
+        self._sweep(count, finish, 1)
+
+    def _range(self, a, x, y: Value, count: Index, start: Index, stop: Index, columns=COLUMNS):
+        """The columns from start to stop of A added to y, so many at a time."""
+        code, spec = self.code, self.spec
+        at = code.offset(a, code.index_mul(start, spec.a[1]), self.size)
+        x = code.offset(x, code.index_mul(start, spec.b[0]), self.size)
+        with code.loop(start, stop, columns, carried=[at, x]) as loop:
+            at, x = loop.carried
+            self._add(at, x, y, count, columns, fresh=False)
+            loop.next(
+                code.offset(at, columns * spec.a[1], self.size),
+                code.offset(x, columns * spec.b[0], self.size),
+            )
 
     def _add(self, a: Value, x: Value, y: Value, count: Index, columns: int, fresh: bool) -> None:
         """Multiples of some columns added to y; `fresh` where y holds nothing yet."""
