@@ -30,25 +30,30 @@ class Facts:
     def bound(self, operand: Operand) -> float | None:
         """A number that no entry's magnitude exceeds, where one is known."""
         known = self._bounds
-        pending = [operand]
+        if operand in known:
+            return known[operand]
+        pending: list[tuple[Operand, Equation]] = []
+        self._enter(operand, pending)
         while pending:
-            x = pending[-1]
-            if x in known:
+            x, equation = pending[-1]
+            count = len(pending)
+            for y in equation.inputs:
+                if y not in known:
+                    self._enter(y, pending)
+            if len(pending) == count:
                 pending.pop()
-                continue
-            equation = None if x.is_literal else self._maker(x)
-            rule = None if equation is None else _RULES.get(equation.op.name)
-            if equation is not None and rule is not None:
-                missing = [y for y in equation.inputs if y not in known]
-                if missing:
-                    pending.extend(missing)
-                    continue
-                found = rule(equation, [known[y] for y in equation.inputs])
-            else:
-                found = _of_leaf(x, equation)
-            known[x] = _within_range(x, found)
-            pending.pop()
+                if x not in known:
+                    bounds = [known[y] for y in equation.inputs]
+                    known[x] = _within_range(x, _RULES[equation.op.name](equation, bounds))
         return known[operand]
+
+    def _enter(self, x: Operand, pending: list) -> None:
+        """Note the bound of an operand that needs no others; else put it on the list."""
+        equation = None if x.is_literal else self._maker(x)
+        if equation is not None and equation.op.name in _RULES:
+            pending.append((x, equation))
+        else:
+            self._bounds[x] = _within_range(x, _of_leaf(x, equation))
 
     def finite(self, operand: Operand) -> bool:
         """Whether no entry can be inf or nan."""

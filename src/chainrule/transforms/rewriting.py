@@ -114,6 +114,12 @@ class Graph:
             program.captured, program.captured_values, program.name,
         )  # fmt: skip
 
+    @property
+    def settled(self) -> bool:
+        """Whether another sweep would find nothing: what a rewrite reads above an equation does not
+        change any more, so only those that asked for uses may apply after dead code is removed."""
+        return self._uses is None
+
     # --- what rewrites read -------------------------------------------------------------------
 
     def maker(self, operand: Operand) -> Equation | None:

@@ -2,7 +2,7 @@
 
     sweep      equations in order, each rewritten, then merged with an equal one above it
     dead code  one pass backwards
-    again      until no rewrite applies
+    again      until no rewrite applies, if some of them ask who reads a result
 
 A sweep is linear in the number of equations and enters sub-programs. `REWRITES` is the table of all
 rewrites; by default those that change nothing in the result are applied, and those that leave the
@@ -25,7 +25,7 @@ from chainrule.transforms.rewrites_scan import SCAN
 from chainrule.transforms.rewrites_shape import SHAPE
 from chainrule.transforms.rewriting import Graph, Rewrite, Rules, looping
 
-SWEEPS = 40  # after which rewrites are held to undo each other; programs need two to six
+SWEEPS = 40  # after which rewrites are held to undo each other; programs need one to six
 
 _OWN = (
     Rewrite("common subexpressions",
@@ -92,6 +92,8 @@ class _Simplifier:
                 made = remove_dead(made)
             if not graph.fired and len(made.equations) == len(program.equations):
                 return program if _same(made, program) else made
+            if graph.settled:
+                return made
             program = made
         raise looping(list(graph.fired))
 
