@@ -10,6 +10,7 @@ from chainrule.compiler.kernel import Site, contiguous_place
 from chainrule.compiler.llvm.elementwise import Operation
 from chainrule.compiler.llvm.loops import LoopSpec, Node, Reduction, Stream, normalised, number
 from chainrule.compiler.llvm.reductions import emit_loop
+from chainrule.program.op import REGISTRY
 from chainrule.program.types import array_type
 from tests.compiler.running import Runner, place_of
 
@@ -146,3 +147,21 @@ def test_part_before_and_after_a_vector_is_left_alone():
     runner.functions[0](ctypes.addressof(table), 0, kernel.phases[0].tasks)
     np.testing.assert_array_equal(target[5:42], x[3:40])
     assert (target[:5] == -1).all() and (target[42:] == -1).all()
+
+
+@pytest.mark.parametrize("blocked", [False, True], ids=["nan comes out", "nan is swallowed"])
+@pytest.mark.parametrize("n", [1, 7, 40, 64])
+def test_strong_zeros_are_those_of_the_evaluator(n, blocked):
+    edges = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.5, -2.0])
+    p, t = (x.ravel() for x in np.meshgrid(edges, edges))
+    p, t = np.resize(p, n * 49)[-n:].copy(), np.resize(t, n * 49)[-n:].copy()
+    d, b = p.dtype, np.dtype(bool)
+    nodes = [Node(Operation("scale", (), (d, d), d), (0, 1))]
+    if blocked:
+        nodes.append(Node(Operation("isnan", (), (d,), b), (2,)))
+        nodes.append(Node(Operation("cast", (), (b,), d), (3,)))
+    out = Stream(d, (1,))
+    spec = LoopSpec((n,), (stream(p), stream(t)), tuple(nodes), ((1 + len(nodes), out),))
+    (found,) = run(spec, [p, t], [array_type((n,), d)])
+    wanted = REGISTRY["scale"].evaluate(p, t)
+    np.testing.assert_array_equal(found, np.isnan(wanted).astype(d) if blocked else wanted)

@@ -23,6 +23,7 @@ from chainrule.compiler.llvm.elementwise import (
     memory_element,
     to_memory,
 )
+from chainrule.compiler.llvm.haste import hasty_nodes, results, some_nan
 from chainrule.compiler.llvm.vecmath import MATH
 from chainrule.compiler.machine_code import vector_bytes
 
@@ -221,13 +222,50 @@ class Body:
         for i in range(len(spec.loads)):
             if i not in fixed:
                 env[i] = self._load(i, index, lanes)
-        for i, node in enumerate(spec.nodes, start=len(spec.loads)):
-            if i not in fixed:
-                env[i] = self._node(node, env, lanes)
+        hasty = hasty_nodes(spec)
+        if hasty - fixed.keys():
+            env = self._in_haste(env, hasty)
+        else:
+            self._compute(env, frozenset())
         for k, (operand, stream) in enumerate(spec.stores):
             value = env.operand(operand)
             self._store(self.pointers[len(spec.loads) + k], stream, index, value)
         return env
+
+    def _compute(self, env: Env, hasty: frozenset[int]) -> None:
+        """Every node, those in `hasty` as plain products."""
+        for i, node in enumerate(self.spec.nodes, start=len(self.spec.loads)):
+            if i in hasty and i not in env.fixed:
+                x, y = (env.operand(o) for o in node.operands)
+                env[i] = self.code.fmul(x, y)
+            elif i not in env.fixed:
+                env[i] = self._node(node, env, env.lanes)
+
+    def _in_haste(self, env: Env, hasty: frozenset[int]) -> Env:
+        """The values with plain products; computed again by the full rule where a nan comes out."""
+        code, before = self.code, env.copy()
+        self._compute(env, hasty)
+        wanted = list(dict.fromkeys(
+            o for o in [*(o for o, _ in self.spec.stores),
+                        *(r.operand for r in self.spec.reductions)] if isinstance(o, int)
+        ))  # fmt: skip
+        fast = {o: env.operand(o) for o in wanted}
+        checked = [env.operand(o) for o in results(self.spec)]
+        flag = some_nan(code, checked)
+        quick, number = code.block_name, code.fresh("nan")
+        code.branch_if(flag, f"{number}.again", f"{number}.after")
+        code.start_block(f"{number}.again")
+        exact = before
+        self._compute(exact, frozenset())
+        again = [(o, exact.operand(o)) for o in wanted]
+        slow = code.block_name
+        code.branch(f"{number}.after")
+        code.start_block(f"{number}.after")
+        out = Env(code, env.fixed, env.lanes)
+        for o, value in again:
+            ways = f"[ {fast[o].text}, %{quick} ], [ {value.text}, %{slow} ]"
+            out[o] = code.emit(value.type, f"phi {value.type} {ways}")
+        return out
 
     def _node(self, node: Node, env, lanes: int) -> Value:
         values = [
@@ -277,6 +315,12 @@ class Env(dict[int, Value]):
     def __init__(self, code: Code, fixed: dict[int, Value], lanes: int):
         super().__init__()
         self.code, self.fixed, self.lanes = code, fixed, lanes
+
+    def copy(self) -> Env:
+        """The same values, to go on with differently."""
+        made = Env(self.code, self.fixed, self.lanes)
+        made.update(self)
+        return made
 
     def __missing__(self, i: int) -> Value:
         self[i] = self.code.splat(self.fixed[i], self.lanes)
