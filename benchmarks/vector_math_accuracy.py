@@ -298,7 +298,8 @@ def main() -> None:
     parser.add_argument("--stride", type=int, default=997, help="through float32's bit patterns")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    rows = ["| function | float32 max ulp | float64 max ulp | points | |", "|---|---|---|---|---|"]
+    head = ("function", "float32 max ulp", "float64 max ulp", "float32 points", "float64 points")
+    rows = [f"| {' | '.join(head)} |", "|---|---|---|---|---|"]
     for name in arguments.names:
         narrow, narrow_at, narrow_count = worst_float32(name, arguments.stride)
         wide, wide_at, wide_count = worst_float64(name, arguments.points)

@@ -135,7 +135,7 @@ TARGETS = {
     ),
     "LOGARITHM": Target(
         _logarithm_rest, lambda f: abs(f), mp.sqrt(0.5) * mpf("0.9999") - 1,
-        mp.sqrt(2) * mpf("1.0001") - 1, {32: 8},
+        mp.sqrt(2) * mpf("1.0001") - 1, {32: 9},
     ),
     "HYPERBOLIC_ARCTANGENT": Target(
         _odd_rest(mp.atanh, mpf(1) / 3, mpf(1) / 5), lambda z: z, mpf(0), mpf("0.0295"), {64: 7}

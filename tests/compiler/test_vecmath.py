@@ -65,13 +65,16 @@ def test_float64_errors_are_below_two_ulps_at_thousands_of_points(name):
     assert error < 2.0, where
 
 
-def test_logaddexp_that_cancels_is_accurate_beside_its_larger_input():
-    x = -np.random.default_rng(0).uniform(0.1, 5, 200)
+@pytest.mark.parametrize("dtype, bits", [(np.float32, 51), (np.float64, 58)])
+def test_logaddexp_that_cancels_is_accurate_beside_its_larger_input(dtype, bits):
+    x = (-np.random.default_rng(0).uniform(0.1, 5, 200)).astype(dtype)
     y = np.log(-np.expm1(x))  # e^x + e^y = 1, but for the rounding of y
-    found = native("logaddexp", np.float64)(x, y)
+    found = native("logaddexp", dtype)(x, y)
     for a, b, value in zip(x, y, found, strict=True):
         truth = mp.log(mp.exp(mpf(float(a))) + mp.exp(mpf(float(b))))
-        assert abs(mpf(float(value)) - truth) < 2.0**-58 * max(abs(a), abs(b))
+        rounding = abs(truth) * float(np.finfo(dtype).eps)
+        error = abs(mpf(float(value)) - truth)
+        assert error < 2.0**-bits * float(max(abs(a), abs(b))) + rounding
 
 
 def test_angles_nearest_to_a_multiple_of_a_quarter_turn():

@@ -29,15 +29,17 @@ from chainrule.compiler.llvm.vecmath_lanes import (
 _HALF_PI = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33)
 _TWO_OVER_PI = 0.6366197723675814
 _HUGE = 2.0**30
-# 64 zeros, then the bits of 2/pi: 1,280 of them
+# 64 zeros, then 1,216 bits of 2/pi
 _BITS_OF_TWO_OVER_PI = (
     0x0000000000000000,
     0xA2F9836E4E441529, 0xFC2757D1F534DDC0, 0xDB6295993C439041, 0xFE5163ABDEBBC561,
     0xB7246E3A424DD2E0, 0x06492EEA09D1921C, 0xFE1DEB1CB129A73E, 0xE88235F52EBB4484,
     0xE99C7026B45F7E41, 0x3991D639835339F4, 0x9C845F8BBDF9283B, 0x1FF897FFDE05980F,
     0xEF2F118B5A0A6D1F, 0x6D367ECF27CB09B7, 0x4F463F669E5FEA2D, 0x7527BAC7EBE5F17B,
-    0x3D0739F78A5292EA, 0x6BFB5FB11F8D5D08, 0x56033046FC7B6BAB, 0xF0CFBC209AF4361D,
+    0x3D0739F78A5292EA, 0x6BFB5FB11F8D5D08, 0x56033046FC7B6BAB,
 )  # fmt: skip
+# How many words the largest numbers need: those of float32, and of float64.
+_WORDS = {False: 6, True: 20}
 
 
 class Angle(NamedTuple):
@@ -50,12 +52,13 @@ class Angle(NamedTuple):
 def reduce_angle(x: Lanes, arithmetic: Arithmetic) -> Angle:
     """The parts of any float64; nan for inf and nan."""
     near = _reduce_moderate(x, arithmetic)
-    huge = abs(x) >= _HUGE
+    size = abs(x)
+    huge = (size >= _HUGE) & (size < math.inf)
     low = near.rest.low
     carried = [near.rest.high, near.quadrant, *([] if low is None else [low])]
 
     def otherwise() -> list[Lanes]:
-        far = _reduce_huge(huge.choose(x, _HUGE))
+        far = _reduce_huge(huge.choose(x, _HUGE), _WORDS[arithmetic.precise])
         return [huge.choose(f, n) for f, n in zip(far, carried, strict=False)]
 
     found = where_any(huge, otherwise, carried)
@@ -100,11 +103,11 @@ def where_any(
 # --- huge angles ----------------------------------------------------------------------------------
 
 
-def _reduce_huge(x: Lanes) -> list[Lanes]:
-    """[rest.high, quadrant, rest.low] of lanes from 2^30 on; nan for inf."""
+def _reduce_huge(x: Lanes, words: int) -> list[Lanes]:
+    """[rest.high, quadrant, rest.low] of lanes from 2^30 on."""
     code, width = x.code, lanes_of(x.value.type)
-    table = code.alloca(8 * len(_BITS_OF_TWO_OVER_PI))
-    for i, word in enumerate(_BITS_OF_TWO_OVER_PI):
+    table = code.alloca(8 * words)
+    for i, word in enumerate(_BITS_OF_TWO_OVER_PI[:words]):
         code.store(constant(I64, word), code.offset(table, i, 8))
     if width == 1:
         return [Lanes(code, v) for v in _reduce_one(code, x.value, table)]
@@ -133,10 +136,8 @@ def _reduce_one(code: Code, value: Value, table: Value) -> list[Value]:
     rest = PRECISE.product(quarter_turns, PRECISE.constant(x, *_HALF_PI[:2]))
     below = negative.compare("ne", 0) ^ (x < 0.0)
     turns = quadrant - negative
-    finite = abs(x) < math.inf
     assert rest.low is not None
-    high = finite.choose(below.choose(-rest.high, rest.high), math.nan)
-    low = below.choose(-rest.low, rest.low)
+    high, low = below.choose(-rest.high, rest.high), below.choose(-rest.low, rest.low)
     return [high.value, (x < 0.0).choose(0 - turns, turns).value, low.value]
 
 

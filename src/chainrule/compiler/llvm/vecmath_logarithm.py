@@ -18,6 +18,7 @@ import numpy as np
 
 from chainrule.compiler.llvm.vecmath_lanes import (
     Lanes,
+    Pair,
     fast_two_sum,
     fma,
     low_of,
@@ -26,8 +27,8 @@ from chainrule.compiler.llvm.vecmath_lanes import (
 
 # (log(1 + f) - f) / f^2
 _LOGARITHM = (
-    -0.49999988, 0.33333308, -0.25001526, 0.20003018, -0.16611066, 0.14163396, -0.13209501,
-    0.13005546, -0.07822324,
+    -0.5, 0.3333331, -0.24999987, 0.20002231, -0.16669251, 0.14218561, -0.12384281, 0.1187369,
+    -0.11790507, 0.06914501,
 )  # fmt: skip
 # (artanh(s) - s) / s^3 by s^2
 _ARTANH = (
@@ -80,13 +81,18 @@ def _rest(f: Lanes) -> Lanes:
     return fma(s, half_square + series, -half_square)
 
 
-def logarithm(parts: Decomposed) -> Lanes:
-    """whole log(2) + log(1 + f)."""
+def logarithm_sum(parts: Decomposed) -> Pair:
+    """whole log(2) + log(1 + f) as an unrounded sum, the low part well below the high one."""
     whole, f = parts.whole, parts.fraction
     high, low = _LN2[f.format.bits]
     total = fast_two_sum(whole * high, f)
     rest = low_of(total) if parts.lost is None else low_of(total) + parts.lost
-    return total.high + (rest + fma(whole, low, _rest(f)))
+    return Pair(total.high, rest + fma(whole, low, _rest(f)))
+
+
+def logarithm(parts: Decomposed) -> Lanes:
+    """whole log(2) + log(1 + f)."""
+    return logarithm_sum(parts).value
 
 
 def scale_subnormal(x: Lanes) -> tuple[Lanes, Lanes]:

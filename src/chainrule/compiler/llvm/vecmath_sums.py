@@ -14,9 +14,26 @@ from __future__ import annotations
 
 import math
 
-from chainrule.compiler.llvm.vecmath_exponential import powers_of_two
-from chainrule.compiler.llvm.vecmath_lanes import Arithmetic, Lanes, Pair
-from chainrule.compiler.llvm.vecmath_logarithm import log, log1p
+from chainrule.compiler.llvm.vecmath_exponential import (
+    exponential_rest,
+    powers_of_two,
+    reduce_exponential,
+)
+from chainrule.compiler.llvm.vecmath_lanes import (
+    PRECISE,
+    Arithmetic,
+    Lanes,
+    Pair,
+    fast_two_sum,
+    low_of,
+    two_sum,
+)
+from chainrule.compiler.llvm.vecmath_logarithm import (
+    decompose_one_plus,
+    log,
+    log1p,
+    logarithm_sum,
+)
 from chainrule.compiler.llvm.vecmath_pairs import (
     decompose_positive,
     in_double,
@@ -41,9 +58,26 @@ def _log_one_plus_exponential(x: Pair, arithmetic: Arithmetic) -> Pair:
     return Pair(small.choose(power.high, found.high), low)
 
 
-@in_double
-def log_expit(x: Lanes, arithmetic: Arithmetic) -> Lanes:
+def log_expit(x: Lanes) -> Lanes:
     """log(1 / (1 + e^-x)) = -softplus(-x)."""
+    return _narrow_log_expit(x) if x.narrow else _wide_log_expit(x, PRECISE)
+
+
+def _narrow_log_expit(x: Lanes) -> Lanes:
+    """The same in float32, the exponential, the logarithm and the sum in two parts."""
+    parts = reduce_exponential(-(abs(x).at_most(104.0)))
+    power = fast_two_sum(x.like(1.0), parts.high + exponential_rest(parts))
+    one, other = powers_of_two(parts.exponent)
+    e, e_low = power.high * one * other, low_of(power) * one * other
+    logarithm = logarithm_sum(decompose_one_plus(e, e_low, exact=True))
+    small = e < 2.0**-26  # log(1 + e) rounds to e
+    high, low = small.choose(e, logarithm.high), small.choose(0.0, low_of(logarithm))
+    total = two_sum((x < 0.0).choose(x, 0.0), -high)
+    value = total.high + (low_of(total) - low)
+    return (x < -200.0).choose(x, -abs(value))  # also the sign of 0
+
+
+def _wide_log_expit(x: Lanes, arithmetic: Arithmetic) -> Lanes:
     logarithm = _log_one_plus_exponential(Pair(-abs(x)), arithmetic)
     left = arithmetic.sum(Pair(x.at_least(-1e300)), -logarithm).value
     return (x < -1e300).choose(x, (x < 0.0).choose(left, -logarithm.value))
