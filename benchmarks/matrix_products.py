@@ -169,7 +169,8 @@ def main() -> None:
     for dtype in dtypes:
         top = ceiling(dtype)
         print(f"\n{np.dtype(dtype).name}: ceiling {top:.1f} GFLOP/s\n")
-        print(f"{'m x k x n':28s} {'ours':>7s} {'share':>6s} {'NumPy':>7s} {'ratio':>6s} {'ms':>5s}")
+        heads = zip(("ours", "share", "NumPy", "ratio", "ms"), (7, 6, 7, 6, 5), strict=True)
+        print(f"{'m x k x n':28s}", *(f"{head:>{width}s}" for head, width in heads))
         for name, *case in ROWS:
             if wanted and not any(part in name for part in wanted):
                 continue

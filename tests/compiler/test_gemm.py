@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule.compiler.kernel import contiguous_place
+from chainrule.compiler.llvm import gemm_plan
 from chainrule.compiler.llvm.code import Value, as_index, lanes_of
 from chainrule.compiler.llvm.gemm import emit_product
 from chainrule.compiler.llvm.gemm_contract import emit_contract
@@ -59,7 +60,7 @@ def test_products_of_every_small_shape(dtype):
     rng = np.random.default_rng(1)
     sizes = (0, 1, 2, 3, 5, 8, 13, 17, 33)
     cases = list(itertools.product(sizes, repeat=3))
-    for i in rng.permutation(len(cases))[:120]:
+    for i in rng.permutation(len(cases))[:50]:
         check_matmul(rng, *cases[i], dtype)
 
 
@@ -67,7 +68,7 @@ def test_products_of_every_small_shape(dtype):
 @pytest.mark.parametrize("right", LAYOUTS)
 def test_operands_lie_in_memory_in_any_way(left, right):
     rng = np.random.default_rng(2)
-    for shape, dtype in (((19, 21, 35), "f"), ((1, 30, 9), "d"), ((40, 1, 70), "f")):
+    for shape, dtype in (((19, 21, 35), "f"), ((40, 1, 70), "d")):
         check_matmul(rng, *shape, dtype, left, right)
 
 
@@ -81,6 +82,19 @@ def test_operands_lie_in_memory_in_any_way(left, right):
 @pytest.mark.parametrize("layouts", [("rows", "rows"), ("columns", "rows"), ("rows", "columns")])
 def test_large_products_in_blocks(shape, layouts):
     check_matmul(np.random.default_rng(3), *shape, "f", *layouts)
+
+
+@pytest.mark.parametrize("width, registers", [(16, 32), (32, 16), (64, 32)])
+def test_registers_of_other_processors(monkeypatch, width, registers):
+    """What is written for NEON, AVX2 and AVX-512: LLVM splits the vectors that are too wide."""
+    monkeypatch.setattr(gemm_plan, "vector_bytes", lambda: width)
+    monkeypatch.setattr(gemm_plan, "vector_registers", lambda: registers)
+    rng = np.random.default_rng(12)
+    for dtype in "fd":
+        check_matmul(rng, 45, 71, 37, dtype, "rows", "columns")
+        check_matmul(rng, 45, 71, 300, dtype, "columns", "rows")
+        check_matmul(rng, 35, 1, 75, dtype)
+        check_matmul(rng, 1, 300, 500, dtype)
 
 
 def test_large_product_in_double():
@@ -181,7 +195,8 @@ def spec_of(x, y, c, **more) -> ProductSpec:
 
 
 SHAPES = [
-    (7, 19, 5), (1, 40, 9), (40, 1, 9), (30, 33, 900), (64, 64, 64), (5, 3, 0), (200, 300, 70),
+    (7, 19, 5), (1, 40, 9), (40, 1, 9), (30, 33, 900), (5, 3, 0), (200, 300, 70),
+    (1, 700, 300), (700, 1, 300),
 ]  # fmt: skip
 
 
@@ -223,6 +238,17 @@ def _biased_rectifier(code, pointers, row, column, value: Value) -> None:
     total = code.fadd(total, code.splat(number, lanes_of(value.type)))
     target = code.offset(pointers[2], code.index_mul(row, _biased_rectifier.width), 8)
     code.store(total, code.offset(target, column, 8))
+
+
+def test_an_epilogue_of_one_column_whose_rows_are_contiguous():
+    rng = np.random.default_rng(13)
+    for m in (40, 500):
+        x, y, bias = matrix(rng, m, 30, "columns", "d"), rng.standard_normal((30, 1)), np.ones(1)
+        c = np.full((m, 1), np.nan)
+        _biased_rectifier.width = 1
+        run_product(spec_of(x, y, c), x, y, c, bias, store=_biased_rectifier)
+        wanted = np.maximum(x @ y + bias, 0) + np.arange(m)[:, None]
+        np.testing.assert_allclose(c, wanted, rtol=1e-12)
 
 
 @pytest.mark.parametrize("layout", ["rows", "columns"])

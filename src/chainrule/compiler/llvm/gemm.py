@@ -61,6 +61,11 @@ def emit_product(spec: ProductSpec, store: Store | None = None) -> Kernel:
     of_vector = emit_matrix_vector(spec, store)
     if of_vector is not None:
         return of_vector
+    if spec.n == 1 and spec.m > 1 and spec.a[0] == 1:
+        if store is not None:
+            return _Product(_natural(spec.transposed()), _by_rows(spec, store), True).kernel()
+        if spec.c[0] == 1:
+            return _Product(_natural(spec.transposed()), None, False).kernel()
     if store is None and spec.c[1] != 1:
         if spec.c[0] == 1:
             return emit_product(spec.transposed())
@@ -78,6 +83,17 @@ def _natural(spec: ProductSpec) -> ProductSpec:
     if spec.m == 1:
         a, c = (max(spec.k, 1), a[1]), (max(spec.n, 1), c[1])
     return spec._replace(a=a, b=b, c=c)
+
+
+def _by_rows(spec: ProductSpec, store: Store) -> Store:
+    """The store of a product with one column that is written as one with one row."""
+
+    def by_rows(code: Code, pointers, row: Index, column: Index, value: Value) -> None:
+        first = code.index_add(code.index_mul(row, spec.m), column)
+        for lane in range(lanes_of(value.type)):
+            store(code, pointers, code.index_add(first, lane), 0, code.extract(value, lane))
+
+    return by_rows
 
 
 def _scattered(spec: ProductSpec) -> Store:
