@@ -164,3 +164,13 @@ def test_zero_length_arrays():
     assert found[0].shape == (0,) and found[1] == 0.0 and found[2].shape == (0,)
 
 
+
+
+def test_loop_over_independent_examples_is_one_batched_kernel():
+    def f(x, w):
+        return cr.scan(lambda c, row: (c, np.tanh(row @ w) + 1.0), (), x)[1]
+
+    x, w = np.arange(12.0).reshape(4, 3) / 10, np.arange(6.0).reshape(3, 2)
+    native, values = compiled(f, x, w)
+    assert not any(isinstance(s, Control) for s in native.region.steps)
+    np.testing.assert_allclose(native.run(values)[0], np.tanh(x @ w) + 1.0)

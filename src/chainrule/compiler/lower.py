@@ -3,7 +3,8 @@
 softmax, logsumexp, norm, xlogy and the like become the few operations that they are made of, so
 that they are fused with what stands around them. A checkpoint becomes its program behind a barrier:
 what it computes again is not merged with the first run (see `remove_barriers`). A custom function
-becomes its program: its derivative rule has been used by then. `repeat` becomes a while loop.
+becomes its program: its derivative rule has been used by then. `repeat` becomes a while loop, and a
+scan that carries nothing one computation on all its steps at once.
 
 Each is a function of traced values, as the rules of derivatives are; it gives the operation's value
 to a few units in the last place, and the same special values.
@@ -19,9 +20,12 @@ from chainrule.compiler.lower_elementwise import ELEMENTWISE
 from chainrule.compiler.lower_reductions import REDUCTIONS
 from chainrule.ops.control import as_tuple
 from chainrule.ops.select import barrier
+from chainrule.ops.shape import add_batch_axis, broadcast
 from chainrule.ops.while_loop import repeat_as_while
+from chainrule.program.cost import peak_bytes
 from chainrule.program.program import Equation, Operand, Program, map_subprograms
 from chainrule.program.trace import Builder, Traced, as_operand, inline
+from chainrule.transforms.batch import push_batch
 
 
 def _checkpoint(tokens: Iterator[int], *operands, program: Program):
@@ -42,9 +46,25 @@ def _repeat(tokens, steps, *inputs, **params):
     return repeat_as_while(steps, inputs, params)
 
 
+_MOST_BYTES = 1 << 26  # of the values of all steps of a loop that are made at once
+
+
+def _scan(tokens, *operands, body: Program, constants, carries, length, reverse):
+    """A loop that carries nothing is one computation on all its steps at once."""
+    if carries or length * peak_bytes(body) > _MOST_BYTES:
+        return NotImplemented
+    batched = tuple([i >= constants for i in range(len(operands))])
+    outputs, marks = push_batch(body, length, list(operands), batched)
+    return [
+        y if mark else add_batch_axis(y, length) if type(y) is Traced
+        else broadcast(y, shape=(length,), axes=())
+        for y, mark in zip(outputs, marks, strict=True)
+    ]  # fmt: skip
+
+
 _CONTROL: dict[str, Callable] = {
     "checkpoint": _checkpoint, "custom": _custom, "custom_linear": _custom_linear,
-    "repeat": _repeat,
+    "repeat": _repeat, "scan": _scan,
 }  # fmt: skip
 LOWERINGS: dict[str, Callable] = {**REDUCTIONS, **ELEMENTWISE}
 
@@ -111,7 +131,8 @@ class _Lowering:
             return None
         values = [x.value if x.is_literal else Traced(builder, x) for x in inputs]
         if control is not None:
-            return tuple(control(self.tokens, *values, **params))
+            made = control(self.tokens, *values, **params)
+            return None if made is NotImplemented else tuple(made)
         assert rule is not None
         made = rule(*values, **params)
         return None if made is NotImplemented else made
