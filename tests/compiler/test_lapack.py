@@ -366,6 +366,13 @@ def test_pinv_of_deficient_rank():
     assert rank.dtype == np.int32 and rank == 1
 
 
+def test_scratch_of_many_large_matrices_is_bounded():
+    a = np.broadcast_to(np.eye(600), (200, 600, 600))
+    kernel = SPECTRAL["svd"](site_of("svd", a, full_matrices=False))
+    assert kernel.scratch <= 1 << 28
+    assert kernel.phases[0].tasks > 1
+
+
 # --- threads --------------------------------------------------------------------------------------
 
 

@@ -33,6 +33,7 @@ from chainrule.compiler.llvm.code import (
 )
 
 _TASKS = 32  # at most: each has scratch memory of its own
+_SCRATCH = 1 << 28  # bytes of it, unless one task needs more
 _FLOPS_A_TASK = 100_000
 _FLOPS_OF_A_CALL = 1_000  # what a call costs beside its arithmetic
 _THREADS = ("threads.get", "threads.set", "threads.state")
@@ -91,10 +92,11 @@ class Frame:
         self.externals = self.names + (_THREADS if self.pinned else ())
         self.lead = site.inputs[0].type.shape[:-2]
         self.count = prod(self.lead)
-        flops = self.count * (flops + _FLOPS_OF_A_CALL)
-        self.tasks = max(1, min(self.count, _TASKS, flops // _FLOPS_A_TASK))
         self._rooms = [-(-size // 8) * 64 for size in rooms]
         self._scratch = sum(self._rooms)
+        flops = self.count * (flops + _FLOPS_OF_A_CALL)
+        fitting = _SCRATCH // max(self._scratch, 1)
+        self.tasks = max(1, min(self.count, _TASKS, fitting, flops // _FLOPS_A_TASK))
         self.code = Code()
         self._known: dict[tuple[str, object], Value] = {}
 
