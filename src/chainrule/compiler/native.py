@@ -22,6 +22,7 @@ from chainrule.compiler import externals
 from chainrule.compiler.cache import cached_object_code
 from chainrule.compiler.layout import contiguous
 from chainrule.compiler.llvm.calls import PROFILE
+from chainrule.compiler.llvm.vecmath import MATH
 from chainrule.compiler.lower import lower
 from chainrule.compiler.machine_code import Loaded, object_code
 from chainrule.compiler.region import Module, Region, Writer
@@ -140,7 +141,8 @@ class Evaluated:
 
 def prepare(program: Program) -> Program:
     """The program as it is compiled: composite operations written out, and simplified."""
-    return remove_barriers(simplify(lower(simplify(remove_dead(program)))))
+    written_out = lower(simplify(remove_dead(program)), keep=MATH)
+    return remove_barriers(simplify(written_out))
 
 
 def build(program: Program, written: dict[int, int], check: str | None = None):
