@@ -35,6 +35,7 @@ from chainrule.compiler.llvm.conv_geometry import (
 from chainrule.compiler.llvm.loops import HI, LO, argument_pointers, smaller, task_count
 
 VECTORS = 4  # of channels in a block
+BAND_BYTES = 65536  # of a band: its blocks of channels follow each other and find it in the cache
 WRITTEN_OUT = 16  # taps that are written out one after the other
 MOST_PARTS = 4  # along an axis
 
@@ -79,6 +80,8 @@ class Pool:
         work = math.prod(self.out.shape) * (self.taps + 2) // lane_count(self.size)
         wanted = -(-task_count(8 * work) // self.x.shape[0])
         each = -(-rows // min(rows, wanted))
+        images = math.prod(self.x.shape[1:]) + math.prod(self.out.shape[1:])
+        each = min(each, max(1, BAND_BYTES * rows // (images * self.size)))
         return -(-rows // each), each
 
 
@@ -153,9 +156,10 @@ def window_phases(
             start = code.index_mul(band, rows)
             stop = smaller(code, code.index_add(start, rows), pool.parts(0)[0].results)
             for p in pool.parts(0):
-                for q in pool.parts(1):
-                    window = Window(code, pool, (p, q), seen, kernels)
-                    _part(window, here, (start, stop), lanes, pixel)
+                with code.loop(start, smaller(code, stop, p.results)) as row:
+                    for q in pool.parts(1):
+                        window = Window(code, pool, (p, q), seen, kernels)
+                        _row(window, window.at(here, 0, row.index), lanes, pixel)
         code.line("ret void")
         phases.append(Phase(code.function(HEAD), pool.x.shape[0] * bands * number))
     return phases
@@ -171,18 +175,15 @@ def _divided(code: Code, index: Index, by: int) -> tuple[Index, Index]:
     )
 
 
-def _part(window: Window, here: list[Operand], rows, lanes, pixel: Pixel) -> None:
-    """The results of one part in some rows."""
-    code, pool, (p, q) = window.code, window.pool, window.parts
+def _row(window: Window, here: list[Operand], lanes, pixel: Pixel) -> None:
+    """The results of one part in a row."""
+    code, pool, q = window.code, window.pool, window.parts[1]
     begin, end = (0, 0) if pool.asking[1] else interior(pool.axes[1], q)
-    start, stop = rows
-    with code.loop(start, smaller(code, stop, p.results)) as row:
-        at_row = window.at(here, 0, row.index)
-        for first, last, inside in ((0, begin, False), (begin, end, True), (end, q.results, False)):
-            if last > first:
-                with code.loop(first, last) as column:
-                    window.columns = window.bounds(1, column.index, inside)
-                    pixel(window, window.at(at_row, 1, column.index), lanes)
+    for first, last, inside in ((0, begin, False), (begin, end, True), (end, q.results, False)):
+        if last > first:
+            with code.loop(first, last) as column:
+                window.columns = window.bounds(1, column.index, inside)
+                pixel(window, window.at(here, 1, column.index), lanes)
 
 
 def interior(axis: Axis, part: Part) -> tuple[int, int]:
