@@ -1,6 +1,7 @@
 """Compiled programs against the reference evaluator: every operation, random programs."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 
 from chainrule.compiler.native import build
@@ -48,6 +49,7 @@ def test_operation_agrees_with_the_evaluator_on_every_dtype(row):
         agrees(program, without_literals(row, arrays), row.ulps or 16)
 
 
+@pytest.mark.slow
 @rows(lambda row: True)
 def test_derivatives_of_operation_agree_with_the_evaluator(row):
     for program, inputs in list(derived_programs(row))[1:]:

@@ -30,6 +30,7 @@ from chainrule.compiler.steps import Host, Ref
 from chainrule.compiler.threads import runtime_pointers
 from chainrule.program.displacement import affected_outputs
 from chainrule.program.evaluate import Plan, plan
+from chainrule.program.garbage import collector_paused
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program
 from chainrule.tracing import run
@@ -145,6 +146,7 @@ def prepare(program: Program) -> Program:
     return remove_barriers(simplify(written_out))
 
 
+@collector_paused()
 def build(program: Program, written: dict[int, int], check: str | None = None):
     """The native form of a closed program; `written` maps outputs to the inputs they update.
 
