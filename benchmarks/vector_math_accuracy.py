@@ -296,8 +296,10 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=[n for n in MATH if n not in QUOTIENTS])
     parser.add_argument("--points", type=int, default=4000, help="for float64")
     parser.add_argument("--stride", type=int, default=997, help="through float32's bit patterns")
-    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--write", action="store_true", help="all rows, so without names")
     arguments = parser.parse_args()
+    if arguments.write and len(arguments.names) != len(MATH) - len(QUOTIENTS):
+        parser.error("--write takes no names: it writes the whole table")
     head = ("function", "float32 max ulp", "float64 max ulp", "float32 points", "float64 points")
     rows = [f"| {' | '.join(head)} |", "|---|---|---|---|---|"]
     for name in arguments.names:

@@ -11,10 +11,12 @@ from mpmath import mp, mpf
 from benchmarks.vector_math_accuracy import (
     BINARY,
     QUOTIENTS,
+    float32_errors,
     float64_error,
     native,
     points,
     text_of,
+    wide_reference,
     worst_float32,
     worst_float64,
 )
@@ -49,6 +51,20 @@ def test_float32_errors_are_below_one_ulp(name):
 def test_float64_errors_are_below_two_ulps(name):
     error, where, _ = worst_float64(name, 240, seed=11)
     assert error < 2.0, where
+
+
+@pytest.mark.parametrize(
+    "name, hard",
+    [
+        ("exp", 16.333014), ("log", 0.69960153), ("log1p", 0.44437948), ("tanh", 1.0001487),
+        ("expit", -5.233133), ("erf", 1.0752414), ("log_expit", 1.2836462),
+    ],
+)  # fmt: skip
+def test_float32_errors_at_the_hardest_points_found(name, hard):
+    """The worst of 70 million, and its neighbours."""
+    near = np.float32(hard).view(np.int32) + np.arange(-2000, 2000, dtype=np.int32)
+    x, truth = near.view(np.float32), wide_reference(name)
+    assert float32_errors(native(name, np.float32)(x), truth(x.astype(np.float64))).max() < 1.0
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""exp, exp2, exp10 and expm1 over lanes, and the exponential of a pair of floats.
+"""exp and expm1 over lanes, and the parts of which other exponentials are made.
 
 Maths     e^x = 2^n e^r with n = rint(x / log 2), |r| <= log(2) / 2, and e^r = 1 + r + r^2 q(r).
           r is taken in two parts: x - n * high is exact by fma, so what is lost is below r's own
@@ -43,10 +43,6 @@ _LOG2_E = 1.4426950408889634
 _LN2 = {
     32: (0.6931471824645996, -1.9046542121259336e-09),
     64: (0.6931471805599453, 2.3190468138462996e-17),
-}
-_LN10 = {
-    32: (2.3025851249694824, -3.1975435632602967e-08),
-    64: (2.302585092994046, -2.1707562233822494e-16),
 }
 
 

@@ -23,6 +23,7 @@ from chainrule.compiler.llvm.vecmath_lanes import (
     fma,
     low_of,
     polynomial,
+    two_product,
 )
 
 # (log(1 + f) - f) / f^2
@@ -90,6 +91,19 @@ def logarithm_sum(parts: Decomposed) -> Pair:
     return Pair(total.high, rest + fma(whole, low, _rest(f)))
 
 
+def close_logarithm_sum(parts: Decomposed) -> Pair:
+    """The same in float32, closer: f^2 / 2 is kept in two floats too."""
+    whole, f = parts.whole, parts.fraction
+    high, low = _LN2[32]
+    first = fast_two_sum(whole * high, f)
+    half_square = two_product(f * 0.5, f)
+    total = fast_two_sum(first.high, -half_square.high)
+    cube = half_square.high * (f + f)
+    rest = fma(cube, polynomial(f, _LOGARITHM[1:]), fma(whole, low, -low_of(half_square)))
+    before = low_of(first) if parts.lost is None else low_of(first) + parts.lost
+    return Pair(total.high, (low_of(total) + before) + rest)
+
+
 def logarithm(parts: Decomposed) -> Lanes:
     """whole log(2) + log(1 + f)."""
     return logarithm_sum(parts).value
@@ -135,6 +149,6 @@ def decompose_one_plus(x: Lanes, low: Lanes | None = None, exact: bool = False) 
 def log1p(x: Lanes) -> Lanes:
     """log(1 + x)."""
     parts = decompose_one_plus(x, exact=x.narrow)
-    value = logarithm(parts)
+    value = close_logarithm_sum(parts).value if x.narrow else logarithm(parts)
     tiny = abs(x) < 2.0 ** -(x.format.mantissa + 3)  # also keeps the sign of 0
     return log_edges(x, -1.0, tiny.choose(x, value))

@@ -29,10 +29,10 @@ from chainrule.compiler.llvm.vecmath_lanes import (
     two_sum,
 )
 from chainrule.compiler.llvm.vecmath_logarithm import (
+    close_logarithm_sum,
     decompose_one_plus,
     log,
     log1p,
-    logarithm_sum,
 )
 from chainrule.compiler.llvm.vecmath_pairs import (
     decompose_positive,
@@ -69,7 +69,7 @@ def _narrow_log_expit(x: Lanes) -> Lanes:
     power = fast_two_sum(x.like(1.0), parts.high + exponential_rest(parts))
     one, other = powers_of_two(parts.exponent)
     e, e_low = power.high * one * other, low_of(power) * one * other
-    logarithm = logarithm_sum(decompose_one_plus(e, e_low, exact=True))
+    logarithm = close_logarithm_sum(decompose_one_plus(e, e_low, exact=True))
     small = e < 2.0**-26  # log(1 + e) rounds to e
     high, low = small.choose(e, logarithm.high), small.choose(0.0, low_of(logarithm))
     total = two_sum((x < 0.0).choose(x, 0.0), -high)
