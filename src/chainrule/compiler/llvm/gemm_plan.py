@@ -268,14 +268,14 @@ def crowded(spec: ProductSpec, k_most: int) -> bool:
     if spec.m == 1 or spec.k <= 1:
         return False
     if spec.a[0] == 1:
-        return k_most > 8 * 4096 // math.gcd(spec.a[1] * size, 4096)
-    return spec.a[1] != 1 or (spec.m >= 64 and spec.a[0] * size % 8192 == 0)
+        return k_most > 32 * 4096 // math.gcd(spec.a[1] * size, 4096)
+    return spec.a[1] != 1 or (spec.m >= 64 and spec.a[0] * size % 4096 == 0)
 
 
 def tasks_wanted(spec: ProductSpec) -> int:
     """About how many tasks a product is worth."""
     work = spec.m * spec.n * max(spec.k, 1) * spec.matrices
-    return max(1, min(work // TASK_WORK, 8 if work < 4e6 else 16 if work < 6.4e7 else 32))
+    return max(1, min(work // TASK_WORK, 8 if work < 4e6 else 16 if work < 5e8 else 32))
 
 
 def groups_of(spec, strips: int, width: int, rows: int, k_most: int, packs: bool, partial: bool):
@@ -298,12 +298,12 @@ def groups_of(spec, strips: int, width: int, rows: int, k_most: int, packs: bool
             most_blocks = max(1, PARTIAL_BYTES // (each * width * size) // rows)
             row_groups = max(row_groups, -(-blocks // most_blocks))
         most_rows = -(-blocks // row_groups)
-        a_cost = 6 if each >= FEW_STRIPS else 20
+        a_cost = 8 if each >= FEW_STRIPS else 20
         if not slow_a:
             a_cost = 6 if far_a else 1
         b_cost = 5 if packs else 1
         cost = b_cost / (most_rows * rows) + a_cost / (each * width)
-        cost += 0.3 * (each * column_groups * most_rows * row_groups / (strips * blocks) - 1)
+        cost += 0.2 * (each * column_groups * most_rows * row_groups / (strips * blocks) - 1)
         cost += max(0, 1 - row_groups * column_groups / wanted)
         found.append((cost, row_groups, column_groups))
         if column_groups >= max(64, wanted):
