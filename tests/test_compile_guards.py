@@ -17,10 +17,9 @@ DEFAULT_RNG, OLD_RNG = np.random.default_rng(3), np.random.RandomState(3)
 TABLE = {"weight": np.array([1.0, 2.0]), "powers": [1, 2]}
 
 
-@pytest.fixture(autouse=True)
-def evaluator(monkeypatch):
-    """What is tested here is what the trace depends on; running it is the backend's."""
-    monkeypatch.setattr(backends, "chosen", "evaluator")
+@pytest.fixture(autouse=True, params=["evaluator", "native"])
+def backend(request, monkeypatch):
+    monkeypatch.setattr(backends, "chosen", request.param)
 
 
 class Traces:

@@ -13,6 +13,7 @@ from functools import partial, update_wrapper
 from types import MethodType
 from typing import Any
 
+from chainrule.compiled_entry import entry_for
 from chainrule.compiled_trace import CompiledTrace
 from chainrule.guards import Guards
 from chainrule.host_random import randomness_noticed
@@ -23,6 +24,8 @@ from chainrule.signature import Arguments
 from chainrule.tracing import Call, trace_call
 
 KEPT = 64  # traces for each compiled function; the one that was used last longest ago goes
+ENTRIES = 8  # at most so many native entries are tried, one after the other
+PATIENCE = 256  # calls that pass the entries by, until the trace gets one
 
 
 def compile(f: Callable | None = None, *, check: str | None = None):
@@ -51,6 +54,8 @@ class Compiled:
         self._check = check
         self._f, self._bound, self._keywords = _apart(f)
         self._traces: dict[tuple, list[CompiledTrace]] = {}
+        self._entry: Callable = self._call  # of the traces made last, or this
+        self._entered: list[CompiledTrace] = []  # the traces that it leads to
         self._lock = threading.RLock()
 
     def __get__(self, instance, owner=None):
@@ -62,13 +67,32 @@ class Compiled:
     def __call__(self, *args, **kwargs):
         if current() is not None:
             return self.__wrapped__(*args, **kwargs)
-        args, kwargs = self._bound + args, self._keywords | kwargs
+        if self._keywords:
+            kwargs = self._keywords | kwargs
+        return self._entry(*self._bound, *args, **kwargs)
+
+    def _call(self, *args, **kwargs):
+        """A call that no entry takes."""
         arguments = Arguments(args, kwargs)
         trace = self._trace_for(arguments)
         if trace is None:
             with self._lock:
                 trace = self._trace_for(arguments) or self._traced(args, kwargs, arguments)
+                self._enter(trace, args, kwargs)
+        elif trace.uses % PATIENCE == 0:
+            with self._lock:
+                self._enter(trace, args, kwargs)
         return trace.run(arguments)
+
+    def _enter(self, trace: CompiledTrace, args, kwargs) -> None:
+        """Put the trace's native entry, where there is one, before those of other traces."""
+        if trace in self._entered:
+            return
+        full = len(self._entered) >= ENTRIES
+        entry = entry_for(trace, args, kwargs, self._call if full else self._entry)
+        if entry is not None:
+            self._entered = [trace] if full else [*self._entered, trace]
+            self._entry = entry
 
     def _trace_for(self, arguments: Arguments) -> CompiledTrace | None:
         for trace in self._traces.get(arguments.key, ()):
@@ -106,9 +130,10 @@ class Compiled:
         if sum(map(len, self._traces.values())) < KEPT:
             return
         key, old = min(
-            ((k, t) for k, traces in self._traces.items() for t in traces),
+            ((k, t) for k, traces in self._traces.items() for t in traces
+             if t not in self._entered),
             key=lambda item: item[1].used,
-        )
+        )  # fmt: skip
         left = [t for t in self._traces[key] if t is not old]
         if left:
             self._traces[key] = left

@@ -16,7 +16,7 @@ from chainrule.ops.control import with_outputs
 from chainrule.program.program import Program
 from chainrule.sharing import Holder, refuse_overlaps
 from chainrule.signature import Arguments
-from chainrule.tracing import Call
+from chainrule.tracing import Call, Hosts
 
 _clock = itertools.count()
 
@@ -25,57 +25,60 @@ class CompiledTrace:
     """One trace of a compiled function, and its program, built."""
 
     def __init__(self, call: Call, guards: Guards, check: str | None):
+        self.uses = -1
         self.note_use()
-        self.guards = guards
-        self._call = call
-        self._captured = call.operands[: call.leading]
-        self._asked = list(call.asked.items())
-        self._written = written_arrays(call)
-        refuse_read_only(call, self._written)
+        self.call, self.guards = call, guards
+        self.captured = call.operands[: call.leading]
+        self.asked = call.asked  # the values of numbers that it depends on, by leaf
+        self.written = written_arrays(call)
+        refuse_read_only(call, self.written)
         self._convert = conversions(call)
-        self._wanted, program, in_place = _native_part(call)
-        self._native = build(program, in_place, check)
-        self._count = len(call.program.outputs)
+        self.wanted, program, self.in_place = _native_part(call)
+        self.native = build(program, self.in_place, check)
         call.operands, call.containers = [], []  # the first caller's own are not kept alive
 
     def note_use(self) -> None:
         """Note that this trace was used last."""
         self.used = next(_clock)
+        self.uses += 1
 
     def holds(self, arguments: Arguments) -> bool:
         """Whether the program is right for these arguments, which are of its signature."""
         leaves = arguments.leaves
-        return all(same(leaves[n], value) for n, value in self._asked) and self.guards.hold()
+        return all(same(leaves[n], value) for n, value in self.asked.items()) and self.guards.hold()
 
     def proves_same(self, call: Call, arguments: Arguments) -> bool:
         """Whether a new trace, made since the content of arrays had changed that the program reads
         itself, is the same as this one: then that content does not matter to the trace."""
         leaves = arguments.leaves
-        if not all(same(leaves[n], value) for n, value in self._asked):
+        if not all(same(leaves[n], value) for n, value in self.asked.items()):
             return False
-        if not self.guards.only_suspects_changed() or call.program.key != self._call.program.key:
+        if not self.guards.only_suspects_changed() or call.program.key != self.call.program.key:
             return False
         new = call.operands[: call.leading]
         return all(
             a is b or (a.shape == b.shape and a.tobytes() == b.tobytes())
-            for a, b in zip(self._captured, new, strict=True)
+            for a, b in zip(self.captured, new, strict=True)
         )
 
     def run(self, arguments: Arguments) -> Any:
         """What the function returns for these arguments; its effects are applied."""
-        operands = [*self._captured, *arguments.leaves]
-        for number, (owner, attribute) in self._call.owners.items():
+        operands = [*self.captured, *arguments.leaves]
+        for number, (owner, attribute) in self.call.owners.items():
             operands[number] = getattr(owner, attribute)
-        call = self._call.with_arguments(operands, arguments.containers)
-        if self._written:
-            refuse_overlaps(call.name, _holders(call, self._written))
+        if self.written:
+            refuse_overlaps(self.call.name, _holders(self.call, operands, self.written))
         values = operands.copy()
         for number, convert in self._convert:
             values[number] = convert(values[number])
-        outputs = [None] * self._count
-        for number, value in zip(self._wanted, self._native.run(values), strict=True):
+        return self.finish(self.native.run(values), operands, arguments.containers)
+
+    def finish(self, found: list, operands: list, containers: list) -> Any:
+        """The function's result, from the outputs that the native program has computed."""
+        outputs: list = [None] * len(self.call.program.outputs)
+        for number, value in zip(self.wanted, found, strict=True):
             outputs[number] = value
-        return call.finish(outputs)
+        return self.call.finish(outputs, Hosts(operands, containers))
 
 
 def _native_part(call: Call) -> tuple[list[int], Program, dict[int, int]]:
@@ -144,9 +147,9 @@ def _conversion(host, dtype: np.dtype) -> Callable | None:
     return lambda value: np.array(value, dtype, order="C")
 
 
-def _holders(call: Call, written: list[int]) -> list[Holder]:
+def _holders(call: Call, operands: list, written: list[int]) -> list[Holder]:
     found: dict[int, Holder] = {}
-    for i, (host, var) in enumerate(zip(call.operands, call.program.inputs, strict=True)):
+    for i, (host, var) in enumerate(zip(operands, call.program.inputs, strict=True)):
         if isinstance(host, np.ndarray) and id(host) not in found:
             argument = f"argument {var.name!r}" if var.name else "an argument"
             what = argument if i >= call.leading else f"an array that {call.name} closes over"

@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 
 from chainrule import errors
+from chainrule.compiler.entry_spec import MISSING as NOTHING
+from chainrule.compiler.entry_spec import CellGuard, CheckGuard, DictGuard, Guard
 from chainrule.program.captured import SMALL
 from chainrule.program.trace import Traced
-from chainrule.reach import MISSING, Place, Search
+from chainrule.reach import MISSING, InCell, InDict, Place, Search
 from chainrule.tracing import Call
 
 
@@ -79,13 +81,33 @@ class Guards:
 
     def hold(self) -> bool:
         """Whether everything is what it was."""
+        return all(same(p.read(), p.value) for p in self._places) and self._contents_hold()
+
+    def _contents_hold(self) -> bool:
         return (
-            all(same(place.read(), place.value) for place in self._places)
-            and all(_same_items(x, items) for x, items in self._lists)
+            all(_same_items(x, items) for x, items in self._lists)
             and all(_same_entries(x, items) for x, items in self._dicts)
             and all(_content(x) == content for x, content in self._contents)
             and all(_content(x) == content for x, content in self._suspects)
         )
+
+    def for_entry(self) -> tuple[Guard, ...]:
+        """The same guards as a native entry takes them: identical objects, first of all."""
+        found: list[Guard] = []
+        others: list[Place] = []
+        for place in self._places:
+            if type(place) is InDict and type(place.mapping) is dict:
+                value = NOTHING if place.value is MISSING else place.value
+                found.append(DictGuard(place.mapping, place.key, value))
+            elif type(place) is InCell and place.value is not MISSING:
+                found.append(CellGuard(place.cell, place.value))
+            else:
+                others.append(place)
+        if others:
+            found.append(CheckGuard(lambda: all(same(p.read(), p.value) for p in others)))
+        if self._lists or self._dicts or self._contents or self._suspects:
+            found.append(CheckGuard(self._contents_hold))
+        return tuple(found)
 
     def only_suspects_changed(self) -> bool:
         """Whether nothing has changed but the content of arrays that the program reads itself."""

@@ -32,9 +32,10 @@ def randomness_noticed(name: str, generators: list) -> Iterator[None]:
 def _states(generators: list) -> list[bytes | str]:
     state: Any = np.random.get_state()  # a tuple, unless another form is asked for
     states: list[bytes | str] = [state[1].tobytes(), repr(state[2:]), repr(random.getstate())]
-    return states + [repr(_bit_generator(g).state) for g in generators]
+    return states + [repr(_state(g)) for g in generators]
 
 
-def _bit_generator(generator):
-    found = getattr(generator, "bit_generator", None)
-    return generator._bit_generator if found is None else found
+def _state(generator):
+    if isinstance(generator, np.random.RandomState):
+        return generator.get_state(legacy=False)  # with the normal number that it keeps back
+    return generator.bit_generator.state

@@ -13,7 +13,6 @@ from __future__ import annotations
 import collections
 import dis
 import functools
-import os
 import sys
 import types
 from collections.abc import Iterator
@@ -22,12 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.program.trace import is_internal
-
 MISSING: Any = object()
 _LIBRARIES = frozenset({"numpy", "scipy", "chainrule", "builtins"}) | sys.stdlib_module_names
 _OF_USERS = ("chainrule.nn", "chainrule.optim", "chainrule.train", "chainrule.estimators")
-_STANDARD = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _CONSTANTS = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype)
 
 
@@ -130,7 +126,7 @@ class Search:
     def run(self, roots) -> None:
         """Follow these values, and look up every attribute name that occurs on every object."""
         for code, names in (self._ran or {}).items():
-            if not _is_library_file(code.co_filename):
+            if not _is_library(names.get("__name__")):
                 self._code(code, names)
         for value in roots:
             self._visit(value)
@@ -202,7 +198,7 @@ class Search:
         cells = list(zip(code.co_freevars, function.__closure__ or (), strict=True))
         self._pending += function.__defaults__ or ()
         self._pending += (function.__kwdefaults__ or {}).values()
-        if _is_library_file(code.co_filename):  # perhaps a wrapper of a function of the user's
+        if _is_library(function.__globals__.get("__name__")):  # perhaps the user's, wrapped
             self._pending += [place.value for _, c in cells if (place := InCell(c, ""))]
             return
         if self._ran is None:
@@ -299,6 +295,7 @@ def _with_inner(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _is_library(module: str | None) -> bool:
+    """Whether a module's code is left alone."""
     name = module or ""
     return name.partition(".")[0] in _LIBRARIES and not name.startswith(_OF_USERS)
 
@@ -310,11 +307,5 @@ def _is_of_library(value) -> bool:
     if isinstance(value, type | types.BuiltinFunctionType | np.ufunc):
         return _is_library(getattr(value, "__module__", None) or "builtins")
     if isinstance(value, types.FunctionType):
-        return _is_library_file(value.__code__.co_filename) and not value.__closure__
+        return _is_library(value.__globals__.get("__name__")) and not value.__closure__
     return False
-
-
-def _is_library_file(filename: str) -> bool:
-    if is_internal(filename):
-        return not any(part.replace(".", os.sep) + os.sep in filename for part in _OF_USERS)
-    return filename.startswith(_STANDARD) and "-packages" + os.sep not in filename

@@ -9,8 +9,7 @@ once the transformed program has run. If the function raises, nothing of the cal
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import copy
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -65,28 +64,34 @@ class Call:
         count = len(self.operands)
         return tuple(i - self.leading in wanted for i in range(count))
 
-    def with_arguments(self, operands: list, containers: list) -> Call:
-        """The same call on other arguments of the same structure."""
-        made = copy(self)
-        made.operands, made.containers = operands, containers
-        return made
+    def finish(self, outputs: list, hosts: Hosts | None = None) -> Any:
+        """Apply the effects, and give the function's own result, from the program's outputs.
 
-    def finish(self, outputs: list) -> Any:
-        """Apply the effects, and give the function's own result, from the program's outputs."""
-        self.apply_effects(outputs)
+        `hosts` are other arguments of the same structure than those of this call.
+        """
+        hosts = Hosts(self.operands, self.containers) if hosts is None else hosts
+        self.apply_effects(outputs, hosts)
         results = outputs[: self.count]
         for i, number in self.returned.items():
-            results[i] = self.operands[number]
+            results[i] = hosts.operands[number]
         for i, own in self.views.items():
-            results[i] = own.made(self.operands[own.number], results[i])
-        return unflatten(self.structure, results, self.containers)
+            results[i] = own.made(hosts.operands[own.number], results[i])
+        return unflatten(self.structure, results, hosts.containers)
 
-    def apply_effects(self, outputs: list) -> None:
+    def apply_effects(self, outputs: list, hosts: Hosts | None = None) -> None:
         """Write back what the function wrote; `outputs` are the program's."""
+        hosts = Hosts(self.operands, self.containers) if hosts is None else hosts
         start = self.count
         for effect in self.effects:
-            effect.apply(outputs[start : start + effect.count], self)
+            effect.apply(outputs[start : start + effect.count], hosts)
             start += effect.count
+
+
+class Hosts(NamedTuple):
+    """What effects are applied to: the program's operands, and the caller's containers."""
+
+    operands: list
+    containers: list
 
 
 class Change:
@@ -103,18 +108,19 @@ class Change:
         self.container, self.key = container, key
         self.structure, self.own, self.weak, self.views = structure, own, weak, views
 
-    def apply(self, values: list, call: Call) -> None:
-        container = call.containers[self.container]
+    def apply(self, values: list, hosts: Hosts | Call) -> None:
+        """Change the container among these hosts."""
+        container = hosts.containers[self.container]
         if self.structure is None:
             _remove_entry(container, self.key)
             return
         final = [
-            call.operands[own] if own is not None else _python_number(value) if is_weak
-            else view.made(call.operands[view.number], value) if view else value
+            hosts.operands[own] if own is not None else _python_number(value) if is_weak
+            else view.made(hosts.operands[view.number], value) if view else value
             for own, view, value, is_weak
             in zip(self.own, self.views, values, self.weak, strict=True)
         ]  # fmt: skip
-        new = unflatten(self.structure, final, call.containers)
+        new = unflatten(self.structure, final, hosts.containers)
         if self.key is None:
             container[:] = new
         else:
@@ -122,7 +128,7 @@ class Change:
 
 
 class Effect:
-    """Something of the caller's to write: `apply(values, call)` with `count` values of the program.
+    """Something of the caller's to write: `apply(values, hosts)` with `count` of the values computed.
 
     Either a container changes (`change`), or input number `target` is written: an array, or one
     that its owner replaces by another. The owner is a number among the call's containers, or a
@@ -140,16 +146,17 @@ class Effect:
     ):
         self.count, self.target, self.owner, self.change = count, target, owner, change
 
-    def apply(self, values: list, call: Call) -> None:
+    def apply(self, values: list, hosts: Hosts | Call) -> None:
+        """Write the values to what this effect is of among these hosts."""
         if self.change is not None:
-            self.change.apply(values, call)
+            self.change.apply(values, hosts)
         elif self.owner is not None:
             owner, attribute = self.owner
-            owner = call.containers[owner] if isinstance(owner, int) else owner
+            owner = hosts.containers[owner] if isinstance(owner, int) else owner
             _set_entry(owner, attribute, values[0])
         elif values[0] is not None:  # a program that updates in place has written it already
             assert self.target is not None
-            _write_cell(call.operands[self.target], values[0])
+            _write_cell(hosts.operands[self.target], values[0])
 
 
 def trace_call(

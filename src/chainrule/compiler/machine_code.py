@@ -8,6 +8,7 @@ address of this process, so it can be kept on disk.
 from __future__ import annotations
 
 import threading
+import weakref
 from functools import lru_cache
 
 import llvmlite.binding as llvm
@@ -75,6 +76,9 @@ class Loaded:
             for code in codes:
                 self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
             self._engine.finalize_object()
+        # Held from outside: among cyclic garbage, the collector may end LLVM's context before the
+        # engine that needs it.
+        weakref.finalize(self, self._engine.close).atexit = False
 
     def address(self, name: str) -> int:
         """Where a function is."""
