@@ -269,7 +269,7 @@ def crowded(spec: ProductSpec, k_most: int) -> bool:
         return False
     if spec.a[0] == 1:
         return k_most > 32 * 4096 // math.gcd(spec.a[1] * size, 4096)
-    return spec.a[1] != 1 or (spec.m >= 64 and spec.a[0] * size % 4096 == 0)
+    return spec.a[1] != 1 or (spec.m >= 64 and spec.a[0] * size % 8192 == 0)
 
 
 def tasks_wanted(spec: ProductSpec) -> int:
