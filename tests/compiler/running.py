@@ -41,9 +41,13 @@ class Runner:
         ]
         self.status = 0
 
-    def run(self, *inputs, one_by_one: bool = False) -> list[np.ndarray]:
-        """The outputs; with `one_by_one` every task is a call of its own, the last one first."""
-        outputs = [np.zeros(p.type.shape, p.type.dtype) for p in self.site.outputs]
+    def run(self, *inputs, one_by_one: bool = False, outputs=None) -> list[np.ndarray]:
+        """The outputs; with `one_by_one` every task is a call of its own, the last one first.
+
+        Kernels that go on with what is in their outputs are given these.
+        """
+        if outputs is None:
+            outputs = [np.zeros(p.type.shape, p.type.dtype) for p in self.site.outputs]
         scratch = np.zeros(self.kernel.scratch + 64, np.uint8)
         status = np.zeros(1, np.int32)
         arrays = [x for x, p in zip(inputs, self.site.inputs, strict=True) if p.literal is None]
@@ -61,6 +65,8 @@ class Runner:
                     function(ctypes.addressof(table), task, task + 1)
             else:
                 function(ctypes.addressof(table), 0, phase.tasks)
+            if status[0]:
+                break  # as compiled programs do: a failure ends them before the next phase
         self.status = int(status[0])
         return outputs
 

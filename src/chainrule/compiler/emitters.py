@@ -5,6 +5,7 @@ from __future__ import annotations
 from chainrule.compiler.kernel import Emitter
 from chainrule.compiler.llvm.conv import emit_convolution
 from chainrule.compiler.llvm.conv_weights import emit_convolution_weights
+from chainrule.compiler.llvm.gather import emit_gather
 from chainrule.compiler.llvm.gemm_contract import emit_contract
 from chainrule.compiler.llvm.lapack import LINEAR
 from chainrule.compiler.llvm.lapack_orthogonal import ORTHOGONAL
@@ -15,6 +16,7 @@ from chainrule.compiler.llvm.pool import (
     emit_window_share,
     emit_window_sum,
 )
+from chainrule.compiler.llvm.scatter import emit_scatter
 from chainrule.compiler.llvm.special import NAMES, emit_special
 
 EMITTERS: dict[str, Emitter] = {
@@ -25,8 +27,13 @@ EMITTERS: dict[str, Emitter] = {
     "contract": emit_contract,
     "convolution": emit_convolution,
     "convolution_weights": emit_convolution_weights,
+    "index": emit_gather,
     "window_max": emit_window_max,
     "window_pick": emit_window_pick,
     "window_share": emit_window_share,
     "window_sum": emit_window_sum,
 }
+
+# Operations that go on with their first input where it is: their sites lack it, and the output
+# holds it when the kernel starts.
+UPDATES: dict[str, Emitter] = {"index_add": emit_scatter, "index_set": emit_scatter}

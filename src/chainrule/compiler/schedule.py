@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.compiler.emitters import EMITTERS
-from chainrule.compiler.kernel import Kernel, Place, Site, contiguous_place
+from chainrule.compiler.emitters import EMITTERS, UPDATES
+from chainrule.compiler.kernel import Emitter, Kernel, Place, Site, contiguous_place
 from chainrule.compiler.layout import STATIC_VIEWS, Lie, contiguous, sliced, viewed
 from chainrule.compiler.llvm.elementwise import Operation, is_native
 from chainrule.compiler.order import ordered
@@ -358,13 +358,10 @@ class Schedule:
 
     def _add_write(self, equation: Equation) -> None:
         source, value, *indices = equation.inputs
-        if any(i.type.ndim for i in indices):
-            self.add_operation(equation)
-            return
         out = equation.outputs[0]
         adds = equation.op.name == "index_add"
-        if adds and not _adds_natively(out.type.dtype):
-            self.add_operation(equation)
+        if any(i.type.ndim for i in indices) or (adds and not _adds_natively(out.type.dtype)):
+            self._add_scatter(equation)
             return
         given = self.operandlike(value)
         target = self._kept(equation, self.operandlike(source), out)
@@ -372,6 +369,23 @@ class Schedule:
         part = self._pointed(equation, target, indices, out.type.with_shape(shape))
         self._append(Write(self.next, equation.line, adds, given, part))
         target.root.made = self.steps[-1].number
+        self.refs[out] = target
+
+    def _add_scatter(self, equation: Equation) -> None:
+        """A write at index arrays: a kernel that goes on with the array where it is."""
+        source, out = equation.inputs[0], equation.outputs[0]
+        given = [self.operandlike(x) for x in equation.inputs[1:]]
+        whole = _site(equation, [self.operandlike(source), *given])
+        kernel = _kernel_of(whole._replace(inputs=whole.inputs[1:]), UPDATES)
+        if kernel is None:
+            self.add_host(equation)
+            return
+        target = self._kept(equation, self.operandlike(source), out)
+        arrays = [x for x in given if isinstance(x, Ref)]
+        step = Native(self.next, equation.line, whole, kernel, arrays, [target])
+        step.flops = _flops(equation)
+        self._append(step)
+        target.root.made = step.number
         self.refs[out] = target
 
     def _kept(self, equation: Equation, source: Operandlike, out: Var) -> Ref:
@@ -510,9 +524,9 @@ def _site(equation: Equation, inputs: list[Operandlike]) -> Site:
     return Site(equation.op.name, equation.params, places, outputs)
 
 
-def _kernel_of(site: Site) -> Kernel | None:
+def _kernel_of(site: Site, emitters: dict[str, Emitter] = EMITTERS) -> Kernel | None:
     """The kernel of an operation; the latest ones are kept."""
-    if site.op not in EMITTERS:
+    if site.op not in emitters:
         return None
     literals = tuple([None if p.literal is None else p.literal.tobytes() for p in site.inputs])
     places = tuple([p._replace(literal=None) for p in site.inputs])
@@ -520,7 +534,7 @@ def _kernel_of(site: Site) -> Kernel | None:
     if key not in _kernels:
         if len(_kernels) >= _KERNELS_KEPT:
             _kernels.pop(next(iter(_kernels)))
-        _kernels[key] = EMITTERS[site.op](site)
+        _kernels[key] = emitters[site.op](site)
     return _kernels[key]
 
 
