@@ -1,4 +1,4 @@
-"""Checks that a derivative is right, against differences of the function itself."""
+"""Checks of what chainrule makes of a function: its derivatives, and its compiled form."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from chainrule import errors
 from chainrule.api import jvp, vjp
 from chainrule.program.tree import flatten, unflatten
+from chainrule.tracing import trace_call
 
 
 class WrongDerivative(errors.ChainruleError, AssertionError):
@@ -45,6 +46,27 @@ def check_derivatives(
                 lambda *point, given=given: jvp(f, point, given)[1],
                 args, order - 1, 1, rtol * 10, seed + number + 1,
             )  # fmt: skip
+
+
+class WrongCompilation(errors.ChainruleError, AssertionError):
+    """`check_compiled` found that a compiled function differs from the reference evaluator."""
+
+
+def check_compiled(f: Callable, args: tuple) -> None:
+    """Raise `WrongCompilation` unless `f`, compiled, gives at `args` what the evaluator gives.
+
+    The compiler's debug mode: every pass, every rewrite and every kernel is compared with the
+    reference evaluator by itself, and the error names the first that differs. Rounding is allowed.
+
+    >>> check_compiled(lambda x: np.sum(np.exp(x) * x), (np.array([0.3, -2.0]),))
+    """
+    from chainrule.compiler.debug import guilty_part  # LLVM is loaded when it is used
+
+    call = trace_call(f, args, {})
+    values = [np.array(x) for x in call.operands]
+    guilty = guilty_part(call.program, values)
+    if guilty is not None:
+        raise WrongCompilation(f"{call.name}, compiled, differs from the evaluator by {guilty}.")
 
 
 def _direction(rng, x: np.ndarray):

@@ -82,6 +82,11 @@ class Native:
     def run(self, values: list) -> list:
         """The outputs of one call."""
         arrays = [np.asarray(v) for v in values]
+        outputs, failed = self.attempt(arrays)
+        return self.run_again(arrays) if failed else outputs
+
+    def attempt(self, arrays: list) -> tuple[list, bool]:
+        """The outputs of the native code alone, and whether it failed."""
         outputs: list = [
             None if k in self.written else np.empty(t.shape, t.dtype)
             for k, t in enumerate(self.program.out_types)
@@ -93,9 +98,7 @@ class Native:
         failed = self._main(
             ctypes.addressof(inputs), ctypes.addressof(places), self._arena(), self.runtime
         )
-        if failed:
-            return self.run_again(arrays)
-        return [o[()] if o is not None and not o.ndim else o for o in outputs]
+        return [o[()] if o is not None and not o.ndim else o for o in outputs], bool(failed)
 
     def profiled(self, values: list, runs: int) -> list[tuple[int, float]]:
         """(calls, seconds) of every call of a kernel, over some runs; they update what runs do."""
