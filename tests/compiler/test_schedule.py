@@ -1,6 +1,9 @@
 """What becomes one kernel, what costs nothing, and what is updated in place."""
 
+import itertools
+
 import numpy as np
+import pytest
 
 import chainrule as cr
 from chainrule.compiler.native import build
@@ -174,3 +177,16 @@ def test_loop_over_independent_examples_is_one_batched_kernel():
     native, values = compiled(f, x, w)
     assert not any(isinstance(s, Control) for s in native.region.steps)
     np.testing.assert_allclose(native.run(values)[0], np.tanh(x @ w) + 1.0)
+
+
+@pytest.mark.parametrize("axes", list(itertools.permutations(range(3))), ids=str)
+def test_transposed_product_is_made_where_it_belongs(axes):
+    def f(x, y):
+        return np.einsum("bik,bkj->bij", x, y).transpose(axes) + 1.0
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(3, 4, 5)), rng.normal(size=(3, 5, 9))
+    native, values = compiled(f, x, y)
+    np.testing.assert_allclose(native.run(values)[0], f(x, y), rtol=1e-13)
+    group = native.region.steps[-1]
+    assert all(ref.contiguous for ref in group.reads())

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.compiler.emitters import EMITTERS, UPDATES
-from chainrule.compiler.kernel import Emitter, Kernel, Place, Site, contiguous_place
+from chainrule.compiler.emitters import UPDATES
+from chainrule.compiler.kernel import Kernel, Site
 from chainrule.compiler.layout import STATIC_VIEWS, Lie, contiguous, sliced, viewed
 from chainrule.compiler.llvm.elementwise import Operation, is_native
 from chainrule.compiler.order import ordered
+from chainrule.compiler.sites import flops_of, kernel_of, site_of, turned_products, turned_strides
 from chainrule.compiler.steps import (
     Control,
     Group,
@@ -56,6 +57,7 @@ class Schedule:
         self.group_of: dict[Var, Group] = {}  # values that are in registers only
         self.by_domain: dict[tuple[int, ...], list[Group]] = {}
         self.rewritten = _rewritten(program)
+        self.turned = turned_products(program)
         self.read_at: dict[Root, int] = {}  # the last step so far that reads a root
         self.updates = {program.outputs[k]: i for k, i in written.items()}
         for i, (var, layout) in enumerate(zip(program.inputs, layouts, strict=True)):
@@ -298,10 +300,13 @@ class Schedule:
     def add_operation(self, equation: Equation) -> None:
         """A step of an operation's own kernel; on the evaluator where it has none."""
         inputs = [self.operandlike(x) for x in equation.inputs]
+        out = equation.outputs[0]
+        turned = self.turned.get(out)
+        strides = None if turned is None else turned_strides(out, turned)
         for attempt in (lambda ref: ref, self._straight):
             inputs = [attempt(x) if isinstance(x, Ref) else x for x in inputs]
-            site = _site(equation, inputs)
-            kernel = _kernel_of(site)
+            site = site_of(equation, inputs, strides)
+            kernel = kernel_of(site)
             if kernel is not None:
                 self._add_native(equation, site, kernel, inputs)
                 return
@@ -311,10 +316,13 @@ class Schedule:
         return ref if ref.contiguous else self.copied(ref)
 
     def _add_native(self, equation, site: Site, kernel: Kernel, inputs) -> None:
-        outputs = [new_root(v.type, self.next) for v in equation.outputs]
+        outputs = [
+            Ref(Root(v.type.nbytes, None, self.next), v.type, Lie(0, place.strides))
+            for v, place in zip(equation.outputs, site.outputs, strict=True)
+        ]
         arrays = [x for x in inputs if isinstance(x, Ref)]
         step = Native(self.next, equation.line, site, kernel, arrays, outputs)
-        step.flops = _flops(equation)
+        step.flops = flops_of(equation)
         self._append(step)
         self.refs.update(zip(equation.outputs, outputs, strict=True))
 
@@ -375,15 +383,15 @@ class Schedule:
         """A write at index arrays: a kernel that goes on with the array where it is."""
         source, out = equation.inputs[0], equation.outputs[0]
         given = [self.operandlike(x) for x in equation.inputs[1:]]
-        whole = _site(equation, [self.operandlike(source), *given])
-        kernel = _kernel_of(whole._replace(inputs=whole.inputs[1:]), UPDATES)
+        whole = site_of(equation, [self.operandlike(source), *given])
+        kernel = kernel_of(whole._replace(inputs=whole.inputs[1:]), UPDATES)
         if kernel is None:
             self.add_host(equation)
             return
         target = self._kept(equation, self.operandlike(source), out)
         arrays = [x for x in given if isinstance(x, Ref)]
         step = Native(self.next, equation.line, whole, kernel, arrays, [target])
-        step.flops = _flops(equation)
+        step.flops = flops_of(equation)
         self._append(step)
         target.root.made = step.number
         self.refs[out] = target
@@ -511,43 +519,6 @@ def layout_of(x: Operandlike):
     if isinstance(x, Ref):
         return x.root.nbytes if x.whole else -1, x.lie._replace(offset=0)
     return x
-
-
-def _site(equation: Equation, inputs: list[Operandlike]) -> Site:
-    places = tuple(
-        [
-            x.place() if isinstance(x, Ref) else Place(o.type, (0,) * o.type.ndim, x)
-            for x, o in zip(inputs, equation.inputs, strict=True)
-        ]
-    )
-    outputs = tuple([contiguous_place(v.type) for v in equation.outputs])
-    return Site(equation.op.name, equation.params, places, outputs)
-
-
-def _kernel_of(site: Site, emitters: dict[str, Emitter] = EMITTERS) -> Kernel | None:
-    """The kernel of an operation; the latest ones are kept."""
-    if site.op not in emitters:
-        return None
-    literals = tuple([None if p.literal is None else p.literal.tobytes() for p in site.inputs])
-    places = tuple([p._replace(literal=None) for p in site.inputs])
-    key = (site.op, tuple(site.params.items()), places, literals, site.outputs)
-    if key not in _kernels:
-        if len(_kernels) >= _KERNELS_KEPT:
-            _kernels.pop(next(iter(_kernels)))
-        _kernels[key] = emitters[site.op](site)
-    return _kernels[key]
-
-
-_kernels: dict[tuple, Kernel | None] = {}
-_KERNELS_KEPT = 512
-
-
-def _flops(equation: Equation) -> int:
-    """The flops of an operation, predicted from shapes."""
-    ins, outs = [x.type for x in equation.inputs], [v.type for v in equation.outputs]
-    if equation.op.flops is None:
-        return sum(t.size for t in outs)
-    return equation.op.flops(ins, outs, equation.params)
 
 
 def _part_shape(type_: Type, skipped: int, at) -> tuple[int, ...]:
