@@ -775,12 +775,16 @@ def test_the_entry_is_a_builtin_function_with_a_name(fused):
 
 
 def test_too_many_leaves_have_no_entry(code):
-    many = tuple(NumberSpec(float) for _ in range(entry_module.LEAVES + 1))
+    many = tuple(NumberSpec(float) for _ in range(entry_module.LIMIT + 1))
     spec = EntrySpec(many, (), ResultSame(1))
     assert make_entry(spec, code.address("nothing"), Slow()) is None
-    just = EntrySpec(many[:-1], (), ResultArgument(entry_module.LEAVES - 1))
+    boxes = SequenceSpec(list, many[1:])
+    assert make_entry(EntrySpec((boxes,), (), ResultSame(1)), 0, Slow()) is None
+    outputs = EntrySpec((), (OutputSpec(SCALAR),) * len(many), ResultSame(1))
+    assert make_entry(outputs, 0, Slow()) is None
+    just = EntrySpec(many[:-1], (), ResultArgument(entry_module.LIMIT - 1))
     f = make_entry(just, code.address("nothing"), Slow(), keep=code)
-    assert f(*map(float, range(entry_module.LEAVES))) == entry_module.LEAVES - 1
+    assert f(*map(float, range(entry_module.LIMIT))) == entry_module.LIMIT - 1
 
 
 def test_no_entry_where_objects_lie_otherwise(code, monkeypatch):

@@ -21,7 +21,7 @@ from chainrule.compiler.entry_spec import EntrySpec
 from chainrule.compiler.entry_table import Table, make_table
 from chainrule.compiler.machine_code import Loaded
 
-LEAVES = 2000  # at most: their places are on the stack, 80 bytes each
+LIMIT = 2000  # of leaves and containers, and of outputs: their places are on the stack
 
 _FASTCALL_KEYWORDS = 0x80 | 0x2
 
@@ -50,7 +50,7 @@ def make_entry(
     """A builtin function that calls the program at address `main`, or `slow(*args, **kwargs)`.
 
     `keep` is what must stay alive with it: the machine code, the table `runtime`. None where there
-    can be no entries (see entry_api.py) or the spec has more than LEAVES leaves or outputs.
+    can be no entries (see entry_api.py) or the spec is larger than LIMIT.
 
     `slow` is called where the arguments, captured values or guards do not match, where arrays that
     are written share memory with others, and where `main` fails; nothing is written until then but
@@ -59,7 +59,7 @@ def make_entry(
     if api_table() is None:
         return None
     table = make_table(spec, main, runtime, arena_bytes, slow)
-    if table.leaves > LEAVES or len(spec.outputs) > LEAVES:
+    if table.parts > LIMIT or len(spec.outputs) > LIMIT:
         return None
     method = _Method(name.encode(), _code().address("entry"), _FASTCALL_KEYWORDS, None)
     table.kept += [keep, method]

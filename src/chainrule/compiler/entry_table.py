@@ -62,10 +62,11 @@ OUTPUT, ARGUMENT, CONTAINER, CALL = (next(_KINDS) for _ in range(4))
 
 
 class Table(np.ndarray):
-    """The words of one entry; `kept` is what they point to, `leaves` how many inputs there are."""
+    """The words of one entry; `kept` is what they point to, `parts` how many leaves and containers
+    there are in the arguments."""
 
     kept: list
-    leaves: int
+    parts: int
 
 
 class Arena:
@@ -98,7 +99,8 @@ def make_table(spec: EntrySpec, main: int, runtime: int, arena_bytes: int, slow)
         table[place : place + len(words)] = words
         place += len(words)
     table[: len(HEAD)] = [head[name] for name in HEAD]
-    table.kept, table.leaves = [*writer.kept, arena], len(writer.leaves)
+    table.kept = [*writer.kept, arena]
+    table.parts = len(writer.leaves) + writer.containers
     return table
 
 
