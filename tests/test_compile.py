@@ -224,18 +224,29 @@ def test_a_whole_number_of_numpy_may_be_a_shape():
     assert counted.count == 3
 
 
-def test_a_branch_on_an_array_names_the_line_and_the_ways_out():
-    def f(x):
-        if x[0] > 0:
-            return x
-        return -x
+def test_a_branch_on_an_array_names_the_line_the_argument_and_the_ways_out():
+    def f(x, n, unused):
+        y = x * n
+        if y[0] > 0:
+            return y
+        return -y
 
     with pytest.raises(errors.ConcreteValueNeeded) as caught:
-        cr.compile(f)(np.ones(2))
+        cr.compile(f)(np.ones(2), 3, np.ones(2))
     message = str(caught.value)
     assert "test_compile.py:" in message
-    for way in ("np.where", "cr.cond", "while_loop"):
+    assert "the values of Python numbers and bools, not of arrays; it depends on 'x')" in message
+    for way in ("np.where", "cr.cond", "while_loop", "pass what decides as a Python number"):
         assert way in message
+
+
+def test_a_shape_from_an_array_names_the_line_the_argument_and_the_ways_out():
+    with pytest.raises(errors.ConcreteValueNeeded) as caught:
+        cr.compile(lambda x, n: [x for _ in range(n[0])])(1.0, np.array([3]))
+    message = str(caught.value)
+    assert "test_compile.py:" in message
+    assert "it depends on 'n')" in message
+    assert "cr.fori_loop" in message
 
 
 # --- inside other transformations ----------------------------------------------------------------
@@ -363,3 +374,41 @@ def test_many_threads_may_call_one_function_at_once():
         thread.join()
     assert not wrong
     assert counted.count == 3
+
+
+# --- native entries ------------------------------------------------------------------------------
+
+
+def test_plain_arguments_and_results_pass_no_python(backend):
+    @cr.compile
+    def f(params, x, scale):
+        params["w"] -= scale * x
+        return {"sum": np.sum(params["w"]), "both": (params["w"], x * 2.0)}
+
+    params, x = {"w": np.ones(3)}, np.arange(3.0)
+    f(params, x, 0.5)
+    if backend == "native":
+        f._call = None  # the way of calls that no entry takes
+        assert "built-in method f" in repr(f._entry)
+    found = f(params, x, 0.25)
+    assert np.array_equal(params["w"], 1.0 - 0.75 * x)
+    assert found["both"][0] is params["w"]
+    assert found["sum"] == 3.0 - 0.75 * 3.0
+    assert np.array_equal(found["both"][1], 2.0 * x)
+
+
+def test_calls_of_many_signatures_in_turn():
+    f, counted = compiled(lambda x, n: x * n if n > 2 else x + n)
+    for _ in range(300):
+        for size in (1, 2, 3):
+            for n in (1, 3, 4, 5):
+                expected = np.full(size, 2.0) * n if n > 2 else np.full(size, 2.0) + n
+                assert np.array_equal(f(np.full(size, 2.0), n), expected)
+    assert counted.count == 12
+
+
+def test_a_call_that_fails_in_native_code_raises_what_numpy_raises():
+    f = cr.compile(lambda x, i: x[i] * 2.0)
+    assert f(np.ones(3), np.array([2])) == 2.0
+    with pytest.raises(IndexError, match="index 5 is out of bounds for axis 0 with size 3"):
+        f(np.ones(3), np.array([5]))

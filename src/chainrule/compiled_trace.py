@@ -11,12 +11,13 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.backends import build
+from chainrule.effects import Hosts
 from chainrule.guards import Guards, same
 from chainrule.ops.control import with_outputs
 from chainrule.program.program import Program
 from chainrule.sharing import Holder, refuse_overlaps
 from chainrule.signature import Arguments
-from chainrule.tracing import Call, Hosts
+from chainrule.tracing import Call
 
 _clock = itertools.count()
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.derived import derived
+from chainrule.effects import Effect, Hosts
 from chainrule.ops.checkpoint import checkpoint_op
 from chainrule.ops.cond import cond_op
 from chainrule.ops.control import as_tuple, fresh, with_casts, with_inputs, with_outputs
@@ -26,7 +27,7 @@ from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, bind, current, user_line
 from chainrule.program.tree import first_difference, flatten, paths, unflatten
 from chainrule.program.types import Type, type_of
-from chainrule.tracing import Call, Effect, is_weak, run, trace_call
+from chainrule.tracing import Call, is_weak, run, trace_call
 
 
 def cond(predicate, if_true: Callable, if_false: Callable, *args):
@@ -153,7 +154,7 @@ class _Merged:
         """Apply the union of the effects; the result, from the outputs of the merged programs."""
         count = self.calls[0].count
         for (effect, call), value in zip(self.targets.values(), outputs[count:], strict=True):
-            effect.apply([value], call)
+            effect.apply([value], Hosts(call.operands, call.containers))
         return unflatten(self.calls[0].structure, outputs[:count])
 
 
@@ -312,7 +313,7 @@ class _Loop:
         """Write back the captured values, and give the function's result."""
         extra = len(self.effects)
         for effect, value in zip(self.effects, outputs[self.count :], strict=False):
-            effect.apply([value], self.call)
+            effect.apply([value], Hosts(self.call.operands, self.call.containers))
         results = outputs[: self.count] + outputs[self.count + extra :]
         return unflatten(self.call.structure, results)
 

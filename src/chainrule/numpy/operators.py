@@ -19,7 +19,14 @@ from chainrule.numpy.ufuncs import (
 from chainrule.program.mutation import local
 from chainrule.program.op import REGISTRY
 from chainrule.program.text import line_text
-from chainrule.program.trace import Traced, concrete_value, current, raise_leaked, user_line
+from chainrule.program.trace import (
+    Traced,
+    concrete_value,
+    current,
+    inputs_without_value,
+    raise_leaked,
+    user_line,
+)
 
 _BINARY = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide,
@@ -108,7 +115,7 @@ def needs_value(traced: Traced, asked: str, instead: str):
         reason = (
             "a derivative with respect to it would be silently lost"
             if traced.active
-            else "this trace has no value at hand (compile, vmap, or the body of a loop)"
+            else no_value_at_hand(traced)
         )
         error = errors.ConcreteValueNeeded(
             f"{asked} needs the value of a traced {traced.type}, at {line_text(user_line())}: "
@@ -118,6 +125,26 @@ def needs_value(traced: Traced, asked: str, instead: str):
             remember_refusal(error)  # plain NumPy would have gone on: no `except` may hide it
         raise error
     return value
+
+
+def no_value_at_hand(traced: Traced) -> str:
+    """Why a trace cannot give a value, and what the value depends on, as part of a message."""
+    names = ", ".join(map(repr, inputs_without_value(traced)))
+    depends = f"; it depends on {names}" if names else ""
+    if traced.builder.by_reference:
+        known = "a compiled function knows the values of Python numbers and bools, not of arrays"
+        return f"this trace has no value at hand ({known}{depends})"
+    return f"this trace has no value at hand (compile, vmap, or the body of a loop){depends}"
+
+
+def _or_static(traced: Traced) -> str:
+    """The way out of a compiled function that others do not have."""
+    if not traced.builder.by_reference:
+        return ""
+    return (
+        "; or pass what decides as a Python number or bool, bool(...) or int(...) where the "
+        "function is called: then it is traced for each value"
+    )
 
 
 def remember_refusal(error: Exception) -> None:
@@ -177,8 +204,9 @@ def _bool(self):
     if value is None:
         raise errors.ConcreteValueNeeded(
             f"the truth value of a traced {self.type} is needed at {line_text(user_line())}, and "
-            "this trace has no value at hand (compile, vmap, or the body of a loop).\n"
-            "  Use np.where(condition, a, b), cr.cond or cr.while_loop."
+            f"{no_value_at_hand(self)}.\n"
+            "  Use np.where(condition, a, b), cr.cond or cr.while_loop"
+            f"{_or_static(self)}."
         )
     return bool(value)
 
@@ -190,7 +218,8 @@ def _index(self):
     if value is None:
         raise errors.ConcreteValueNeeded(
             f"the value of a traced integer is needed at {line_text(user_line())} (an index bound, "
-            "a shape or a loop count), and this trace has none at hand."
+            f"a shape or a loop count), and {no_value_at_hand(self)}.\n"
+            f"  For a loop, use cr.fori_loop or cr.scan{_or_static(self)}."
         )
     return operator.index(value)
 

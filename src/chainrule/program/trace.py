@@ -229,7 +229,8 @@ class Builder:
 
     def source(self, var: Var):
         """Where an input has its value from: an array, or (builder, variable) of an outer trace."""
-        assert self.at_hand is not None
+        if self.at_hand is None:
+            return None
         if var in self.at_hand.outer:
             return self.at_hand.outer[var]
         for captured, host, _ in self.captured:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from chainrule.effects import Change
 from chainrule.program.program import Var
 from chainrule.program.tree import LEAF, Static
 from chainrule.show.fragments import WIDTH, Fragment, tuple_text
 from chainrule.show.signature import Signature, quoted
 from chainrule.show.writer import Body, Writer, role_of
-from chainrule.tracing import Call, Change
+from chainrule.tracing import Call
 
 
 class Ending:
