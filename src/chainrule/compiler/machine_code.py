@@ -2,7 +2,9 @@
 
 One TargetMachine and one MCJIT engine for each object: re-using a TargetMachine after its engine is
 freed crashes, and ORC leaks (llvmlite 0.50). Object code is position independent and holds no
-address of this process, so it can be kept on disk.
+address of this process, so it can be kept on disk. It is of the small code model: constants are
+read relative to the instruction, and an engine's memory lies together. (The large model, which is
+the default for code in memory, gives wrong addresses: R_X86_64_GOTOFF64 in LLVM 22.)
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ def _target_machine(level: int):
     triple, cpu, features = host()
     target = llvm.Target.from_triple(triple)
     return target.create_target_machine(
-        cpu=cpu, features=features, opt=level, reloc="pic", codemodel="jitdefault", jit=True
+        cpu=cpu, features=features, opt=level, reloc="pic", codemodel="small", jit=True
     )
 
 

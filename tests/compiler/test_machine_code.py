@@ -1,0 +1,51 @@
+"""Object code in memory: several objects, constants at offsets, functions of the process."""
+
+import ctypes
+
+import numpy as np
+
+from chainrule.compiler.machine_code import Loaded, object_code
+
+TABLE = """
+@table = internal constant [4 x i64] [i64 10, i64 20, i64 30, i64 40]
+define i64 @read(ptr %at, i64 %i) {
+  %place = getelementptr i64, ptr %at, i64 %i
+  %x = load i64, ptr %place
+  ret i64 %x
+}
+define i64 @main() {
+  %x = call i64 @read(ptr getelementptr (i64, ptr @table, i64 1), i64 1)
+  ret i64 %x
+}
+"""
+FILL = """
+define void @fill(ptr %target, ptr %source) {
+  call void @llvm.memcpy.p0.p0.i64(ptr %target, ptr %source, i64 800, i1 false)
+  %x = load <4 x double>, ptr %target, align 8
+  %y = fadd <4 x double> %x, <double 1.0, double 2.0, double 3.0, double 4.0>
+  store <4 x double> %y, ptr %target, align 8
+  ret void
+}
+"""
+
+
+def test_constants_are_read_at_their_offsets_whatever_else_is_loaded():
+    first, second = object_code(FILL), object_code(TABLE)
+    for codes in ((second,), (first, second), (second, first)):
+        loaded = Loaded(*codes)
+        assert ctypes.CFUNCTYPE(ctypes.c_int64)(loaded.address("main"))() == 30
+
+
+def test_functions_of_the_process_are_called():
+    loaded = Loaded(object_code(FILL), object_code(TABLE))
+    fill = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(loaded.address("fill"))
+    source, target = np.arange(100.0), np.zeros(100)
+    fill(target.ctypes.data, source.ctypes.data)
+    np.testing.assert_array_equal(target[:5], [1, 3, 5, 7, 4])
+    np.testing.assert_array_equal(target[4:], source[4:])
+
+
+def test_engines_are_freed_one_after_the_other():
+    code = object_code(TABLE)
+    for _ in range(50):
+        assert Loaded(code).address("main")
