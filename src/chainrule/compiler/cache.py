@@ -23,7 +23,7 @@ from pathlib import Path
 import llvmlite
 import llvmlite.binding as llvm
 
-from chainrule.compiler.machine_code import host, object_code
+from chainrule.compiler.machine_code import MODEL, host, object_code
 
 _MAGIC = b"chainrule object code 1\n"
 _KEY_BYTES = 32
@@ -57,7 +57,7 @@ def cached_object_code(ir: str, level: int = 2) -> bytes:
 
 def _key(ir: str, level: int) -> bytes:
     made = hashlib.sha256()
-    version = f"{llvm.llvm_version_info} {llvmlite.__version__} {level} {' '.join(host())}\n"
+    version = f"{llvm.llvm_version_info} {llvmlite.__version__} {level} {MODEL} {' '.join(host())}\n"
     made.update(version.encode())
     made.update(ir.encode())
     return made.digest()

@@ -15,6 +15,7 @@ from functools import lru_cache
 
 import llvmlite.binding as llvm
 
+MODEL = {"reloc": "pic", "codemodel": "small"}
 _lock = threading.Lock()
 
 
@@ -54,7 +55,7 @@ def _target_machine(level: int):
     triple, cpu, features = host()
     target = llvm.Target.from_triple(triple)
     return target.create_target_machine(
-        cpu=cpu, features=features, opt=level, reloc="pic", codemodel="small", jit=True
+        cpu=cpu, features=features, opt=level, jit=True, **MODEL
     )
 
 
