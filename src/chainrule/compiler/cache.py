@@ -57,8 +57,8 @@ def cached_object_code(ir: str, level: int = 2) -> bytes:
 
 def _key(ir: str, level: int) -> bytes:
     made = hashlib.sha256()
-    version = f"{llvm.llvm_version_info} {llvmlite.__version__} {level} {MODEL} {' '.join(host())}\n"
-    made.update(version.encode())
+    versions = f"{llvm.llvm_version_info} {llvmlite.__version__}"
+    made.update(f"{versions} {level} {MODEL} {' '.join(host())}\n".encode())
     made.update(ir.encode())
     return made.digest()
 
