@@ -164,10 +164,12 @@ class Row:
                 values[name] = [file[key] for key in file.files]
         values.pop(OBJECTIVE, None)
         for name, own in values.items():
-            others = sorted(difference(own, other) for n, other in values.items() if n != name)
+            others = sorted(
+                difference(self.workload, own, other) for n, other in values.items() if n != name
+            )
             agreed = others[(len(others) - 1) // 2] if others else 0.0
-            if agreed > self.workload.tolerance:
-                self.results[name].error = f"computes something else: difference {agreed:.1e}"
+            if agreed > 1:
+                self.results[name].error = f"computes something else: {agreed:.1f} tolerances off"
                 self.processes.pop(name).close()
 
     def _time(self) -> None:
