@@ -5,6 +5,7 @@ from __future__ import annotations
 from chainrule.compiler.kernel import Emitter
 from chainrule.compiler.llvm.conv import emit_convolution
 from chainrule.compiler.llvm.conv_weights import emit_convolution_weights
+from chainrule.compiler.llvm.extremes import emit_arg_extreme
 from chainrule.compiler.llvm.gather import emit_gather
 from chainrule.compiler.llvm.gemm_contract import emit_contract
 from chainrule.compiler.llvm.lapack import LINEAR
@@ -16,7 +17,9 @@ from chainrule.compiler.llvm.pool import (
     emit_window_share,
     emit_window_sum,
 )
+from chainrule.compiler.llvm.prefix import emit_accumulate, emit_iota
 from chainrule.compiler.llvm.scatter import emit_scatter
+from chainrule.compiler.llvm.sorting import emit_argsort, emit_searchsorted, emit_sort
 from chainrule.compiler.llvm.special import NAMES, emit_special
 
 EMITTERS: dict[str, Emitter] = {
@@ -27,7 +30,13 @@ EMITTERS: dict[str, Emitter] = {
     "contract": emit_contract,
     "convolution": emit_convolution,
     "convolution_weights": emit_convolution_weights,
+    **dict.fromkeys(("argmax", "argmin"), emit_arg_extreme),
+    **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin"), emit_accumulate),
+    "argsort": emit_argsort,
     "index": emit_gather,
+    "iota": emit_iota,
+    "searchsorted": emit_searchsorted,
+    "sort": emit_sort,
     "window_max": emit_window_max,
     "window_pick": emit_window_pick,
     "window_share": emit_window_share,
