@@ -216,6 +216,16 @@ def test_a_view_of_a_captured_array_is_read_by_reference():
     assert traces.count == 1
 
 
+def test_a_captured_array_that_gets_another_shape_is_seen():
+    w = np.arange(6.0)
+    f = cr.compile(lambda x: x * w)
+    assert f(1.0).shape == (6,)
+    w.resize((2, 3), refcheck=False)
+    assert np.array_equal(f(2.0), 2.0 * w)
+    w.resize((1,), refcheck=False)
+    assert np.array_equal(f(2.0), 2.0 * w)
+
+
 def test_a_default_argument_is_read_by_reference():
     w = np.ones(2)
     g = cr.compile(lambda x, w=w: x * w)

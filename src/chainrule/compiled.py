@@ -31,7 +31,29 @@ PATIENCE = 256  # calls that pass the entries by, until the trace gets one
 def compile(f: Callable | None = None, *, check: str | None = None):
     """The same function, as native code for the types, shapes and structure of its arguments.
 
-    ...
+    Also a decorator, of functions and methods: `@compile`, `@compile(check="nan")`. The function is
+    traced at the first call with arguments of a kind (`signature.Arguments`), without the values
+    of arrays. Python numbers are data as arrays are; where the trace needs the value of one (a
+    branch, a shape, `range(n)`), it is traced again for another value. The same holds for numbers,
+    functions and objects that it reaches through names; arrays that it reaches are read at each
+    call. What it writes to arguments, their attributes and entries, and generators is written as
+    without `compile`. Inside a derivative or another trace it is simply the function. With
+    check="nan", the first operation that makes a nan or an infinity of finite numbers raises.
+
+    **Errors** `ConcreteValueNeeded` for a Python `if` on an array, with the ways out;
+    `MutationError` where it keeps traced values, or writes by plain NumPy to arrays, outside of
+    its arguments; `NotANumber` (see `check`).
+    **Cost** a call costs less than NumPy's `x * 2.0 + w`, on top of the work, for arrays in C
+    order, numbers, and tuples, lists, dicts and registered objects of them; some ten times that
+    with changes of attributes, more for other arguments. An array that is reached through a name,
+    and whose content went into the trace by way of plain NumPy, is compared at each call (3 ms a
+    megabyte on a busy Zen 3). Where the trace reads the array itself as well, such use is noticed
+    in small arrays only, and only beside other arrays that were made by plain NumPy.
+
+    >>> import numpy as np
+    >>> step = compile(lambda w, x: w - 0.5 * x)
+    >>> step(np.ones(2), np.array([1.0, 2.0]))
+    array([0.5, 0. ])
     """
     if check not in (None, "nan"):
         raise ValueError(f"check is None or 'nan', got {check!r}.")
@@ -53,6 +75,7 @@ class Compiled:
         update_wrapper(self, f)
         self._check = check
         self._f, self._bound, self._keywords = _apart(f)
+        self._is_bound = bool(self._bound or self._keywords)
         self._traces: dict[tuple, list[CompiledTrace]] = {}
         self._entry: Callable = self._call  # of the traces made last, or this
         self._entered: list[CompiledTrace] = []  # the traces that it leads to
@@ -67,9 +90,9 @@ class Compiled:
     def __call__(self, *args, **kwargs):
         if current() is not None:
             return self.__wrapped__(*args, **kwargs)
-        if self._keywords:
-            kwargs = self._keywords | kwargs
-        return self._entry(*self._bound, *args, **kwargs)
+        if self._is_bound:
+            args, kwargs = self._bound + args, self._keywords | kwargs
+        return self._entry(*args, **kwargs)
 
     def _call(self, *args, **kwargs):
         """A call that no entry takes."""

@@ -45,8 +45,12 @@ class CompiledTrace:
 
     def holds(self, arguments: Arguments) -> bool:
         """Whether the program is right for these arguments, which are of its signature."""
-        leaves = arguments.leaves
-        return all(same(leaves[n], value) for n, value in self.asked.items()) and self.guards.hold()
+        leaves, types = arguments.leaves, self.call.program.in_types
+        return (
+            all(same(leaves[n], value) for n, value in self.asked.items())
+            and all(x.shape == t.shape for x, t in zip(self.captured, types, strict=False))
+            and self.guards.hold()
+        )
 
     def proves_same(self, call: Call, arguments: Arguments) -> bool:
         """Whether a new trace, made since the content of arrays had changed that the program reads
