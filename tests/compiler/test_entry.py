@@ -264,6 +264,7 @@ def test_every_mismatch_of_an_array_goes_the_slow_way(code):
     assert not unaligned.flags.aligned
     wrong = [
         good.T.copy().T, good[:, ::-1], np.zeros((4, 3), "f4")[::2], good.T, good[0], good[None],
+        good[..., None], good[:, 0], np.zeros((2, 3, 2), "f4"),
         good.astype("f8"), good.astype("i4"), good.astype(">f4"), unaligned, good.view(Subclass),
         good.tolist(), None, 1.0, np.float32(1),
     ]  # fmt: skip
@@ -663,6 +664,36 @@ def test_arrays_that_leave_their_container_meanwhile_stay_alive(code):
     assert array() is not None
     caller.join()
     assert array() is None
+
+
+def test_a_container_that_leaves_its_container_meanwhile_is_returned(code):
+    spec = SequenceSpec(list, (SequenceSpec(list, ()),))
+    f = make(code, "sleep", [spec], ResultContainer(1), releases_gil=True)
+    value, found = [[]], []
+    caller = threading.Thread(target=lambda: found.append(f(value)))
+    caller.start()
+    time.sleep(0.03)
+    value.clear()
+    others = [[1] for _ in range(1000)]  # would take the memory of a list that was freed
+    caller.join()
+    assert found == [[]] and len(others) == 1000
+
+
+def test_arenas_of_calls_at_once_are_freed_but_for_one(code):
+    size = 1_000_000
+    f = make(code, "alone", (), ResultSame(1), arena_bytes=size, releases_gil=True)
+    tracemalloc.start()
+    try:
+        for _ in range(5):
+            callers = [threading.Thread(target=f) for _ in range(8)]
+            for caller in callers:
+                caller.start()
+            for caller in callers:
+                caller.join()
+        now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak > 2 * size > now > size
 
 
 def counted(things):
