@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from chainrule.compiler.llvm.code import Code, Index, Value, constant, lanes_of, vector
+from chainrule.compiler.llvm.code import Code, Index, Value, bits_of, constant, lanes_of, vector
 from chainrule.compiler.llvm.elementwise import (
     Operation,
     apply,
@@ -224,7 +224,7 @@ class Body:
                 env[i] = self._load(i, index, lanes)
         hasty = hasty_nodes(spec)
         if hasty - fixed.keys():
-            env = self._in_haste(env, hasty)
+            env = self._in_haste(env, hasty, index)
         else:
             self._compute(env, frozenset())
         for k, (operand, stream) in enumerate(spec.stores):
@@ -241,31 +241,61 @@ class Body:
             elif i not in env.fixed:
                 env[i] = self._node(node, env, env.lanes)
 
-    def _in_haste(self, env: Env, hasty: frozenset[int]) -> Env:
+    def _in_haste(self, env: Env, hasty: frozenset[int], index: Index) -> Env:
         """The values with plain products; computed again by the full rule where a nan comes out."""
-        code, before = self.code, env.copy()
+        code = self.code
+        before = env.copy()
         self._compute(env, hasty)
-        wanted = list(dict.fromkeys(
-            o for o in [*(o for o, _ in self.spec.stores),
-                        *(r.operand for r in self.spec.reductions)] if isinstance(o, int)
-        ))  # fmt: skip
+        reduced = [r.operand for r in self.spec.reductions]
+        results_ = [*(o for o, _ in self.spec.stores), *reduced]
+        wanted = list(dict.fromkeys(o for o in results_ if isinstance(o, int)))
         fast = {o: env.operand(o) for o in wanted}
-        checked = [env.operand(o) for o in results(self.spec)]
-        flag = some_nan(code, checked)
+        flag = some_nan(code, [env.operand(o) for o in results(self.spec)])
         quick, number = code.block_name, code.fresh("nan")
         code.branch_if(flag, f"{number}.again", f"{number}.after")
         code.start_block(f"{number}.again")
-        exact = before
-        self._compute(exact, frozenset())
-        again = [(o, exact.operand(o)) for o in wanted]
+        again = self._again(before, wanted, index)
         slow = code.block_name
         code.branch(f"{number}.after")
         code.start_block(f"{number}.after")
         out = Env(code, env.fixed, env.lanes)
-        for o, value in again:
+        for o, value in zip(wanted, again, strict=True):
             ways = f"[ {fast[o].text}, %{quick} ], [ {value.text}, %{slow} ]"
             out[o] = code.emit(value.type, f"phi {value.type} {ways}")
         return out
+
+    def _again(self, env: Env, wanted: list[int], index: Index) -> list[Value]:
+        """These values by the full rules: one element after the other, which is less code."""
+        code, lanes = self.code, env.lanes
+        if lanes == 1:
+            self._compute(env, frozenset())
+            return [env.operand(o) for o in wanted]
+        places: list[Value] = []
+        with code.loop(0, lanes) as loop:
+            one = Env(code, env.fixed, 1)
+            for i in range(len(self.spec.loads)):
+                if i not in env.fixed:
+                    one[i] = self._load(i, code.index_add(index, loop.index), 1)
+            self._compute(one, frozenset())
+            values = [one.operand(o) for o in wanted]
+            values = [code.convert("zext", v, "i8") if v.type == "i1" else v for v in values]
+            for value in values:
+                size = bits_of(value.type) // 8
+                places.append(code.alloca(size * lanes, size))
+                code.store(value, code.offset(places[-1], loop.index, size))
+        found = [
+            code.load(place, vector(value.type, lanes))
+            for place, value in zip(places, values, strict=True)
+        ]
+        return [
+            code.compare("ne", v, code.like(v, 0)) if self._is_bool(o) else v
+            for o, v in zip(wanted, found, strict=True)
+        ]
+
+    def _is_bool(self, o: int) -> bool:
+        loads = self.spec.loads
+        dtype = loads[o].dtype if o < len(loads) else self.spec.nodes[o - len(loads)].operation.out
+        return dtype.char == "?"
 
     def _node(self, node: Node, env, lanes: int) -> Value:
         values = [
@@ -358,8 +388,8 @@ def elementwise_function(code: Code, spec: LoopSpec) -> int:
     body = Body(code, spec, argument_pointers(code, len(spec.streams)))
     size = math.prod(spec.domain)
     tasks = task_count(size * cost_per_element(spec))
-    heavy = cost_per_element(spec) > 24
-    lanes = lanes_for(spec, 2 if heavy else 4)
+    cost = cost_per_element(spec)
+    lanes = lanes_for(spec, 1 if cost > 120 else 2 if cost > 24 else 4)
     if len(spec.domain) <= 1:
         return _one_axis(code, body, lanes, tasks)
     rows = -(-spec.domain[0] // tasks)
