@@ -5,6 +5,15 @@ from __future__ import annotations
 from chainrule.compiler.kernel import Emitter
 from chainrule.compiler.llvm.conv import emit_convolution
 from chainrule.compiler.llvm.conv_weights import emit_convolution_weights
+from chainrule.compiler.llvm.draws import TRANSFORMS, emit_standard
+from chainrule.compiler.llvm.draws_bits import emit_fold_in
+from chainrule.compiler.llvm.draws_discrete import (
+    emit_below,
+    emit_bernoulli,
+    emit_categorical,
+    emit_geometric,
+    emit_order,
+)
 from chainrule.compiler.llvm.extremes import emit_arg_extreme
 from chainrule.compiler.llvm.gather import emit_gather
 from chainrule.compiler.llvm.gemm_contract import emit_contract
@@ -30,11 +39,18 @@ EMITTERS: dict[str, Emitter] = {
     "contract": emit_contract,
     "convolution": emit_convolution,
     "convolution_weights": emit_convolution_weights,
+    **dict.fromkeys(TRANSFORMS, emit_standard),
     **dict.fromkeys(("argmax", "argmin"), emit_arg_extreme),
     **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin"), emit_accumulate),
     "argsort": emit_argsort,
+    "fold_in": emit_fold_in,
     "index": emit_gather,
     "iota": emit_iota,
+    "random_below": emit_below,
+    "random_bernoulli": emit_bernoulli,
+    "random_categorical": emit_categorical,
+    "random_geometric": emit_geometric,
+    "random_order": emit_order,
     "searchsorted": emit_searchsorted,
     "sort": emit_sort,
     "window_max": emit_window_max,

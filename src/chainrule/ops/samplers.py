@@ -20,7 +20,7 @@ from chainrule.ops.samplers_elementary import log_of_normal, polynomial, tan_pi
 from chainrule.program.op import Discrete, Op
 from chainrule.program.types import Type, array_type
 
-_CENTRE = (
+CENTRE = (
     (3.3871328727963666080e0, 1.3314166789178437745e2, 1.9715909503065514427e3,
      1.3731693765509461125e4, 4.5921953931549871457e4, 6.7265770927008700853e4,
      3.3430575583588128105e4, 2.5090809287301226727e3),
@@ -28,7 +28,7 @@ _CENTRE = (
      2.1213794301586595867e4, 3.9307895800092710610e4, 2.8729085735721942674e4,
      5.2264952788528545610e3),
 )  # fmt: skip
-_TAIL = (
+TAIL = (
     (1.42343711074968357734e0, 4.63033784615654529590e0, 5.76949722146069140550e0,
      3.64784832476320460504e0, 1.27045825245236838258e0, 2.41780725177450611770e-1,
      2.27238449892691845833e-2, 7.74545014278341407640e-4),
@@ -36,7 +36,7 @@ _TAIL = (
      1.48103976427480074590e-1, 1.51986665636164571966e-2, 5.47593808499534494600e-4,
      1.05075007164441684324e-9),
 )  # fmt: skip
-_FAR_TAIL = (
+FAR_TAIL = (
     (6.65790464350110377720e0, 5.46378491116411436990e0, 1.78482653991729133580e0,
      2.96560571828504891230e-1, 2.65321895265761230930e-2, 1.24266094738807843860e-3,
      2.71155556874348757815e-5, 2.01033439929228813265e-7),
@@ -78,7 +78,7 @@ def _ratio(x, coefficients):
 def normal_from_bits(bits):
     """Standard normal: the normal quantile of one random word."""
     q, to_end = centred(bits)
-    out = q * _ratio(0.180625 - q * q, _CENTRE)
+    out = q * _ratio(0.180625 - q * q, CENTRE)
     tail = np.flatnonzero(to_end < 0.075)
     if tail.size:
         out[tail] = np.copysign(_tail_quantile(to_end[tail]), q[tail])
@@ -88,10 +88,10 @@ def normal_from_bits(bits):
 def _tail_quantile(p):
     """-z, where a share p < 0.075 of normal draws lies below z."""
     r = np.sqrt(-log_of_normal(p))
-    z = _ratio(r - 1.6, _TAIL)
+    z = _ratio(r - 1.6, TAIL)
     far = np.flatnonzero(r > 5.0)
     if far.size:
-        z[far] = _ratio(r[far] - 5.0, _FAR_TAIL)
+        z[far] = _ratio(r[far] - 5.0, FAR_TAIL)
     return z
 
 

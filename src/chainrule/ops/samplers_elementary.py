@@ -17,29 +17,29 @@ import numpy as np
 
 from chainrule.program.op import elementwise
 
-_LN2_HIGH = 6.93147180369123816490e-01  # its last 32 bits are zero: k * _LN2_HIGH is exact
-_LN2_LOW = 1.90821492927058770002e-10
-_LOG = (
+LN2_HIGH = 6.93147180369123816490e-01  # its last 32 bits are zero: k * LN2_HIGH is exact
+LN2_LOW = 1.90821492927058770002e-10
+LOG = (
     6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01,
     2.222219843214978396e-01, 1.818357216161805012e-01, 1.531383769920937332e-01,
     1.479819860511658591e-01,
 )  # fmt: skip
-_EXP = (
+EXP = (
     1.66666666666666019037e-01, -2.77777777770155933842e-03, 6.61375632143793436117e-05,
     -1.65339022054652515390e-06, 4.13813679705723846039e-08,
 )  # fmt: skip
-_SIN = (
+SIN = (
     -1.66666666666666324348e-01, 8.33333333332248946124e-03, -1.98412698298579493134e-04,
     2.75573137070700676789e-06, -2.50507602534068634195e-08, 1.58969099521155010221e-10,
 )  # fmt: skip
-_COS = (
+COS = (
     4.16666666666666019037e-02, -1.38888888888741095749e-03, 2.48015872894767294178e-05,
     -2.75573143513906633035e-07, 2.08757232129817482790e-09, -1.13596475577881948265e-11,
 )  # fmt: skip
-_LN2 = 0.693147180559945309417
-_ONE_OVER_LN2 = 1.44269504088896340736
+LN2 = 0.693147180559945309417
+ONE_OVER_LN2 = 1.44269504088896340736
 _HALF_LOG_TWO_PI = 0.918938533204672741780
-_PI = 3.14159265358979323846
+PI = 3.14159265358979323846
 
 
 def polynomial(x, coefficients):
@@ -52,21 +52,21 @@ def polynomial(x, coefficients):
     return total
 
 
-_ONE = np.int64(0x3FF0000000000000)
-_SQRT_HALF = np.int64(0x3FE6A09E00000000)  # the bits of sqrt(1/2), rounded down
-_FRACTION = np.int64(0x000FFFFFFFFFFFFF)
+ONE = np.int64(0x3FF0000000000000)
+SQRT_HALF = np.int64(0x3FE6A09E00000000)  # the bits of sqrt(1/2), rounded down
+FRACTION = np.int64(0x000FFFFFFFFFFFFF)
 
 
 def log_of_normal(x):
     """log(x) of an array of positive, finite, normal float64s."""
-    bits = x.view(np.int64) + (_ONE - _SQRT_HALF)
+    bits = x.view(np.int64) + (ONE - SQRT_HALF)
     k = ((bits >> 52) - 1023).astype(np.float64)
-    f = ((bits & _FRACTION) + _SQRT_HALF).view(np.float64) - 1.0  # in [sqrt(1/2), sqrt(2)) - 1
+    f = ((bits & FRACTION) + SQRT_HALF).view(np.float64) - 1.0  # in [sqrt(1/2), sqrt(2)) - 1
     s = f / (2.0 + f)
     z = s * s
     half_square = 0.5 * (f * f)
-    r = z * polynomial(z, _LOG)
-    return k * _LN2_HIGH - ((half_square - (s * (half_square + r) + k * _LN2_LOW)) - f)
+    r = z * polynomial(z, LOG)
+    return k * LN2_HIGH - ((half_square - (s * (half_square + r) + k * LN2_LOW)) - f)
 
 
 def log(x):
@@ -75,19 +75,19 @@ def log(x):
     tiny = x < np.finfo(np.float64).tiny
     inside = (x > 0) & (x < np.inf)
     safe = np.where(inside, np.where(tiny, np.where(tiny, x, 0.0) * 2.0**54, x), 1.0)
-    out = log_of_normal(safe) - np.where(tiny, 54.0, 0.0) * _LN2
+    out = log_of_normal(safe) - np.where(tiny, 54.0, 0.0) * LN2
     edge = np.where(x == 0, -np.inf, np.where(x == np.inf, np.inf, np.nan))
     return np.where(inside, out, edge)
 
 
 def _reduced_exp(x):
     """k and e with exp(x) = 2**k * (1 + e), for |x| < 1000 and e near [-0.3, 0.42]."""
-    k = np.rint(x * _ONE_OVER_LN2)
-    high = x - k * _LN2_HIGH
-    low = k * _LN2_LOW
+    k = np.rint(x * ONE_OVER_LN2)
+    high = x - k * LN2_HIGH
+    low = k * LN2_LOW
     r = high - low
     t = r * r
-    c = r - t * polynomial(t, _EXP)
+    c = r - t * polynomial(t, EXP)
     return k.astype(np.int64), high - (low - (r * c) / (2.0 - c))
 
 
@@ -128,10 +128,10 @@ def log1p(x):
 
 def tan_pi(q, complement):
     """tan(pi q) for q in (0, 1/2), where `complement` is 1/2 - q, known exactly."""
-    small = np.minimum(q, complement) * _PI
+    small = np.minimum(q, complement) * PI
     z = small * small
-    sine = small + small * z * polynomial(z, _SIN)
-    cosine = 1.0 - (0.5 * z - z * z * polynomial(z, _COS))
+    sine = small + small * z * polynomial(z, SIN)
+    cosine = 1.0 - (0.5 * z - z * z * polynomial(z, COS))
     near = q < complement
     return np.where(near, sine, cosine) / np.where(near, cosine, sine)
 
