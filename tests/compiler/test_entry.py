@@ -724,6 +724,14 @@ def test_no_reference_is_lost_or_kept(code):
         code, "fail", [spec], ResultSame(None), [OutputSpec(VECTOR)], slow=lambda *args: None
     )
     scalar = make(code, "square", [NumberSpec(float)], ResultLeaf(0), [OutputSpec(SCALAR)])
+    same = ResultSame(marker)
+    parts = DictSpec(("a", "b"), (same, ResultCall(int, (ResultSame("x"),))))
+    begins = make(
+        code,
+        "nothing",
+        [SameSpec(None)],
+        SequenceSpec(tuple, (same, SequenceSpec(list, (same, parts)))),
+    )
     number = 1234.5
     point = value["rest"][0]
     things = [
@@ -742,6 +750,8 @@ def test_no_reference_is_lost_or_kept(code):
             fails(value)
             fails(other)
             scalar(number)
+            with pytest.raises(ValueError):
+                begins(None)
             slow.calls.clear()
 
     calls(10)
