@@ -132,7 +132,7 @@ def write_standard(
     dtype = out.type.dtype
     width = 32 if dtype.itemsize == 4 else 64
     each = draw.each(width)
-    if transform is not TRANSFORMS["random_bits"]:
+    if transform not in (TRANSFORMS["random_bits"], unit_interval):
         each = max(2, each // (4 if dtype == np.float32 else 2))
 
     def body(own, row: Index, index: Index, lanes: int) -> None:

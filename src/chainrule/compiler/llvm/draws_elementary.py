@@ -127,7 +127,8 @@ def expm1(x: Lanes) -> Lanes:
     return x.compare("one", 0.0).choose(out, x)
 
 
-def _between(k: Lanes, low: int, high: int) -> Lanes:
+def between(k: Lanes, low: int, high: int) -> Lanes:
+    """Signed integers no lower and no higher than two bounds."""
     code = k.code
     above = code.intrinsic("smax", k.value, code.like(k.value, low))
     return Lanes(code, code.intrinsic("smin", above, code.like(k.value, high)))
@@ -135,12 +136,12 @@ def _between(k: Lanes, low: int, high: int) -> Lanes:
 
 def times_power_of_two(x: Lanes, k: Lanes) -> Lanes:
     """x * 2**k for x near 1, rounded once: subnormal results included."""
-    first = _between(k, -1000, 1000)
+    first = between(k, -1000, 1000)
     return (x * _power_of_two(first)) * _power_of_two(k - first)
 
 
 def _power_of_two(k: Lanes) -> Lanes:
-    return ((_between(k, -1022, 1023) + 1023) << 52).floats()
+    return ((between(k, -1022, 1023) + 1023) << 52).floats()
 
 
 def log1p(x: Lanes) -> Lanes:

@@ -24,6 +24,7 @@ from chainrule.compiler.llvm.code import (
     vector,
     with_element,
 )
+from chainrule.compiler.llvm.elementwise_more import MORE
 from chainrule.compiler.llvm.vecmath import MATH
 
 
@@ -429,6 +430,7 @@ RULES: dict[str, tuple[str, Rule]] = {  # name -> dtypes it takes, rule
     "barrier": ("?bhilqBHILQefdFD", _same),
     "conjugate": ("?bhilqBHILQefd", _same),
     "real": ("?bhilqBHILQefd", _same),
+    **MORE,
 }
 
 _MATH_TAKES = "efd"
