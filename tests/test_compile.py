@@ -4,6 +4,8 @@ import copy
 import dataclasses
 import enum
 import itertools
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -412,3 +414,8 @@ def test_a_call_that_fails_in_native_code_raises_what_numpy_raises():
     assert f(np.ones(3), np.array([2])) == 2.0
     with pytest.raises(IndexError, match="index 5 is out of bounds for axis 0 with size 3"):
         f(np.ones(3), np.array([5]))
+
+
+def test_llvm_is_loaded_when_something_is_compiled():
+    code = "import sys, chainrule; assert not any(m.startswith('llvmlite') for m in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

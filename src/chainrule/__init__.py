@@ -24,6 +24,8 @@ from chainrule.program.tree import register
 
 if TYPE_CHECKING:
     from chainrule import nn
+    from chainrule.compiler.threads import get_threads, set_threads
+    from chainrule.show.explain import explain
     from chainrule.show.graph import graph
     from chainrule.show.source import source, trace
 
@@ -33,7 +35,9 @@ __all__ = [
     "cond",
     "custom_derivative",
     "errors",
+    "explain",
     "fori_loop",
+    "get_threads",
     "grad",
     "graph",
     "hessian",
@@ -47,6 +51,7 @@ __all__ = [
     "random",
     "register",
     "scan",
+    "set_threads",
     "source",
     "special",
     "stop_gradient",
@@ -59,6 +64,9 @@ __all__ = [
 ]
 
 _AT_FIRST_USE = {
+    "explain": "chainrule.show.explain",
+    "get_threads": "chainrule.compiler.threads",
+    "set_threads": "chainrule.compiler.threads",
     "graph": "chainrule.show.graph",
     "source": "chainrule.show.source",
     "trace": "chainrule.show.source",

@@ -10,10 +10,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import partial, update_wrapper
+from importlib import import_module
 from types import MethodType
 from typing import Any
 
-from chainrule.compiled_entry import entry_for
 from chainrule.compiled_trace import CompiledTrace
 from chainrule.guards import Guards
 from chainrule.host_random import randomness_noticed
@@ -94,6 +94,19 @@ class Compiled:
             args, kwargs = self._bound + args, self._keywords | kwargs
         return self._entry(*args, **kwargs)
 
+    def trace_of(self, *args, **kwargs) -> tuple[CompiledTrace, Arguments]:
+        """The trace that a call with these arguments would run, made if need be; and these."""
+        args, kwargs = self._bound + args, self._keywords | kwargs
+        arguments = Arguments(args, kwargs)
+        with self._lock:
+            trace = self._trace_for(arguments) or self._traced(args, kwargs, arguments)
+        return trace, arguments
+
+    def latest_trace(self) -> CompiledTrace | None:
+        """The trace that was made or used last; None before the first call."""
+        traces = [t for found in self._traces.values() for t in found]
+        return max(traces, key=lambda t: t.used, default=None)
+
     def _call(self, *args, **kwargs):
         """A call that no entry takes."""
         arguments = Arguments(args, kwargs)
@@ -112,7 +125,8 @@ class Compiled:
         if trace in self._entered:
             return
         full = len(self._entered) >= ENTRIES
-        entry = entry_for(trace, args, kwargs, self._call if full else self._entry)
+        entries = import_module("chainrule.compiled_entry")  # with LLVM, which loads slowly
+        entry = entries.entry_for(trace, args, kwargs, self._call if full else self._entry)
         if entry is not None:
             self._entered = [trace] if full else [*self._entered, trace]
             self._entry = entry

@@ -68,15 +68,25 @@ class CompiledTrace:
 
     def run(self, arguments: Arguments) -> Any:
         """What the function returns for these arguments; its effects are applied."""
+        operands = self.operands(arguments)
+        if self.written:
+            refuse_overlaps(self.call.name, _holders(self.call, operands, self.written))
+        found = self.native.run(self.values(operands))
+        return self.finish(found, operands, arguments.containers)
+
+    def operands(self, arguments: Arguments) -> list:
+        """The caller's own objects that are the program's inputs."""
         operands = [*self.captured, *arguments.leaves]
         for number, (owner, attribute) in self.call.owners.items():
             operands[number] = getattr(owner, attribute)
-        if self.written:
-            refuse_overlaps(self.call.name, _holders(self.call, operands, self.written))
+        return operands
+
+    def values(self, operands: list) -> list:
+        """The operands as the native program takes them."""
         values = operands.copy()
         for number, convert in self._convert:
             values[number] = convert(values[number])
-        return self.finish(self.native.run(values), operands, arguments.containers)
+        return values
 
     def finish(self, found: list, operands: list, containers: list) -> Any:
         """The function's result, from the outputs that the native program has computed."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chainrule.compiled import Compiled
 from chainrule.compiler.native import Evaluated, Native
 from chainrule.compiler.region import Region
 from chainrule.compiler.steps import Control, Group, Host, Step, Write
@@ -97,6 +98,50 @@ class Report:
 
     def _repr_html_(self) -> str:
         return self.html()
+
+
+def explain(compiled: Compiled, *args, runs: int = 0, **kwargs) -> Report:
+    """What a compiled function does: every kernel with its lines, flops, bytes; what falls back.
+
+    With arguments, the report is of the native code for these (made if need be); without, of that
+    used last. With `runs`, the code runs so many times on copies of the arguments, and every kernel
+    has the time that it took. The report prints as a table, notebooks show it as HTML;
+    `.rows`, `.fallbacks`, `.upcasts`, `.arena`, `.peak` are there to be read.
+
+    **Units** seconds, bytes, flops (predicted from shapes).
+    **Errors** `TypeError` for a function that is not compiled; `ValueError` where nothing was
+    called yet and no arguments are given, or `runs` is asked for without arguments.
+
+    >>> import chainrule as cr
+    >>> print(explain(cr.compile(lambda x: np.sum(x * x)), np.ones(10)))
+    <lambda>: 1 steps, 1 different kernels
+    <BLANKLINE>
+    kind  does                     over  flops  bytes  tasks  lines
+    loop  multiply, sum over (0,)  10    20     88 B   1      <doctest ...
+    <BLANKLINE>
+    memory: 0 B temporary, 80 B of arguments, 8 B of results
+    on the evaluator: nothing
+    """
+    if not isinstance(compiled, Compiled):
+        raise TypeError(f"explain takes a function that cr.compile made, got {compiled!r}.")
+    name = compiled.__name__
+    if not args and not kwargs:
+        latest = compiled.latest_trace()
+        if latest is None or runs:
+            raise ValueError("explain needs arguments: for the first trace, and for timing (runs).")
+        return report(name, _explicable(latest.native))
+    trace, arguments = compiled.trace_of(*args, **kwargs)
+    native = _explicable(trace.native)
+    if not runs or isinstance(native, Evaluated):
+        return report(name, native)
+    values = [np.array(x, order="C") for x in trace.values(trace.operands(arguments))]
+    return report(name, native, native.profiled(values, runs), runs)
+
+
+def _explicable(native) -> Native | Evaluated:
+    if not isinstance(native, Native | Evaluated):
+        raise TypeError(f"only native code is explained, and this runs on {type(native).__name__}.")
+    return native
 
 
 def report(name: str, native: Native | Evaluated, profile=None, runs: int = 1) -> Report:
