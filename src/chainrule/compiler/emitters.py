@@ -28,6 +28,7 @@ from chainrule.compiler.llvm.pool import (
 )
 from chainrule.compiler.llvm.prefix import emit_accumulate, emit_iota
 from chainrule.compiler.llvm.scatter import emit_scatter
+from chainrule.compiler.llvm.sequences import emit_convolve, emit_recurrence, emit_segment_sum
 from chainrule.compiler.llvm.sorting import emit_argsort, emit_searchsorted, emit_sort
 from chainrule.compiler.llvm.special import NAMES, emit_special
 
@@ -37,6 +38,7 @@ EMITTERS: dict[str, Emitter] = {
     **ORTHOGONAL,
     **SPECTRAL,
     "contract": emit_contract,
+    "convolve": emit_convolve,
     "convolution": emit_convolution,
     "convolution_weights": emit_convolution_weights,
     **dict.fromkeys(TRANSFORMS, emit_standard),
@@ -51,7 +53,9 @@ EMITTERS: dict[str, Emitter] = {
     "random_categorical": emit_categorical,
     "random_geometric": emit_geometric,
     "random_order": emit_order,
+    "recurrence": emit_recurrence,
     "searchsorted": emit_searchsorted,
+    "segment_sum": emit_segment_sum,
     "sort": emit_sort,
     "window_max": emit_window_max,
     "window_pick": emit_window_pick,
