@@ -14,6 +14,12 @@ from chainrule.compiler.llvm.draws_discrete import (
     emit_geometric,
     emit_order,
 )
+from chainrule.compiler.llvm.draws_rejection import (
+    emit_binomial,
+    emit_gamma,
+    emit_poisson,
+    emit_subset,
+)
 from chainrule.compiler.llvm.extremes import emit_arg_extreme
 from chainrule.compiler.llvm.gather import emit_gather
 from chainrule.compiler.llvm.gemm_contract import emit_contract
@@ -42,6 +48,7 @@ EMITTERS: dict[str, Emitter] = {
     "convolution": emit_convolution,
     "convolution_weights": emit_convolution_weights,
     **dict.fromkeys(TRANSFORMS, emit_standard),
+    **dict.fromkeys(("standard_gamma", "log_standard_gamma"), emit_gamma),
     **dict.fromkeys(("argmax", "argmin"), emit_arg_extreme),
     **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin"), emit_accumulate),
     "argsort": emit_argsort,
@@ -50,9 +57,12 @@ EMITTERS: dict[str, Emitter] = {
     "iota": emit_iota,
     "random_below": emit_below,
     "random_bernoulli": emit_bernoulli,
+    "random_binomial": emit_binomial,
     "random_categorical": emit_categorical,
     "random_geometric": emit_geometric,
     "random_order": emit_order,
+    "random_poisson": emit_poisson,
+    "random_subset": emit_subset,
     "recurrence": emit_recurrence,
     "searchsorted": emit_searchsorted,
     "segment_sum": emit_segment_sum,

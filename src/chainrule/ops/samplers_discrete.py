@@ -35,9 +35,9 @@ from chainrule.program.op import Discrete, Op
 from chainrule.program.types import Type, array_type
 
 INT64 = np.dtype(np.int64)
-_SMALL_MEAN = 10.0  # below it inversion takes fewer than 60 steps
-_MOST_STEPS = 100
-_LARGEST_MEAN = 9.2e18  # the largest draws must fit an int64
+SMALL_MEAN = 10.0  # below it inversion takes fewer than 60 steps
+MOST_STEPS = 100
+LARGEST_MEAN = 9.2e18  # the largest draws must fit an int64
 
 
 def _whole_type(state: Type, *parameters: Type, stream) -> tuple[Type, ...]:
@@ -60,7 +60,7 @@ def _counted(u, probability, ratio):
     `probability` is that of 0; `ratio(j)` is the probability of j over that of j - 1.
     """
     total, count = probability, np.zeros(u.shape)
-    for j in range(1, _MOST_STEPS):
+    for j in range(1, MOST_STEPS):
         below = u > total
         if not below.any():
             break
@@ -101,14 +101,14 @@ def _poisson_by_rejection(words, mean):
 
 def _poisson(state, mean, *, stream):
     _require(mean >= 0, "lam < 0 or lam contains NaNs")
-    _require(mean <= _LARGEST_MEAN, "lam value too large")
-    small = mean < _SMALL_MEAN
+    _require(mean <= LARGEST_MEAN, "lam value too large")
+    small = mean < SMALL_MEAN
     out = np.zeros(mean.shape)
     if small.any():
-        some = (np.minimum(mean, _SMALL_MEAN),)
+        some = (np.minimum(mean, SMALL_MEAN),)
         out = by_attempts(state, some, _poisson_by_inversion, FLOAT64, stream)
     if not small.all():
-        some = (np.maximum(mean, _SMALL_MEAN),)
+        some = (np.maximum(mean, SMALL_MEAN),)
         large = by_attempts(state, some, _poisson_by_rejection, FLOAT64, stream)
         out = np.where(small, out, large)
     return np.asarray(out).astype(INT64)[()]
@@ -146,7 +146,7 @@ def _binomial(state, n, p, *, stream):
     _require((p >= 0) & (p <= 1), "p < 0, p > 1 or p is NaN")
     flipped = p > 0.5
     rarer = np.where(flipped, 1.0 - p, p)
-    small = n * rarer < _SMALL_MEAN
+    small = n * rarer < SMALL_MEAN
     out = np.zeros(n.shape)
     if small.any():
         some = np.where(small, n, 0.0), rarer

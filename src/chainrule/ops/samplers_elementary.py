@@ -38,7 +38,7 @@ COS = (
 )  # fmt: skip
 LN2 = 0.693147180559945309417
 ONE_OVER_LN2 = 1.44269504088896340736
-_HALF_LOG_TWO_PI = 0.918938533204672741780
+HALF_LOG_TWO_PI = 0.918938533204672741780
 PI = 3.14159265358979323846
 
 
@@ -138,21 +138,21 @@ def tan_pi(q, complement):
 
 # --- what Poisson and binomial probabilities need -----------------------------------------------
 
-_STIRLING_TABLE = np.array([
+STIRLING_TABLE = np.array([
     0.0, 0.08106146679532725822, 0.04134069595540929409, 0.02767792568499833915,
     0.02079067210376509311, 0.01664469118982119216, 0.01387612882307074800,
     0.01189670994589177010, 0.01041126526197209650, 0.00925546218271273292,
     0.00833056343336287126, 0.00757367548795184079, 0.00694284010720952987,
     0.00640899418800420707, 0.00595137011275884774, 0.00555473355196280137,
 ])  # fmt: skip
-_STIRLING_SERIES = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188)
+STIRLING_SERIES = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188)
 
 
 def stirling_error(n):
     """log(n!) - log(sqrt(2 pi n) (n / e)**n) of whole float64s n >= 0 (0 at n = 0)."""
-    table = _STIRLING_TABLE[np.clip(n, 0, 15).astype(np.int64)]
+    table = STIRLING_TABLE[np.clip(n, 0, 15).astype(np.int64)]
     large = np.maximum(n, 16.0)
-    return np.where(n < 16, table, polynomial(1.0 / (large * large), _STIRLING_SERIES) / large)
+    return np.where(n < 16, table, polynomial(1.0 / (large * large), STIRLING_SERIES) / large)
 
 
 def deviance(x, mean):
@@ -177,7 +177,7 @@ def log_poisson(k, mean):
     """The log of the Poisson probability of the whole float64s k >= 0."""
     positive = np.maximum(k, 1.0)
     normal = -stirling_error(k) - deviance(k, mean) - 0.5 * log_of_normal(positive)
-    return np.where(k > 0, normal - _HALF_LOG_TWO_PI, -mean)
+    return np.where(k > 0, normal - HALF_LOG_TWO_PI, -mean)
 
 
 def log_binomial(k, n, p):
@@ -188,7 +188,7 @@ def log_binomial(k, n, p):
     core = stirling_error(n) - stirling_error(k) - stirling_error(rest)
     core = core - deviance(k, n * p) - deviance(rest, n * q)
     odds = np.where(inside, n / (np.maximum(k, 1.0) * np.maximum(rest, 1.0)), 1.0)
-    normal = core + 0.5 * log_of_normal(odds) - _HALF_LOG_TWO_PI
+    normal = core + 0.5 * log_of_normal(odds) - HALF_LOG_TWO_PI
     return np.where(inside, normal, np.where(k > 0, n * log(p), n * log1p(-p)))
 
 

@@ -29,7 +29,7 @@ from chainrule.compiler.llvm.walk import operand_pointers, set_status, task_boun
 from chainrule.program.types import array_type
 
 
-def _require(code: Code, condition: Lanes, status: Value) -> None:
+def require(code: Code, condition: Lanes, status: Value) -> None:
     """Set the status where a condition does not hold everywhere."""
     with code.if_(any_lane(condition.negated()).value):
         set_status(code, status)
@@ -46,7 +46,7 @@ def emit_bernoulli(site: Site) -> Kernel | None:
 
     def body(own, row: Index, index: Index, lanes: int) -> None:
         chance = draw.parameter(code, 0, chances, row, index, lanes)
-        _require(code, (chance >= 0.0) & (chance <= 1.0), status)
+        require(code, (chance >= 0.0) & (chance <= 1.0), status)
         wide = chance.convert("fpext", "double")
         value = unit_interval(draw.bits(code, own, index, lanes, 64)) < wide
         at = code.index_add(code.index_mul(row, draw.size), index)
@@ -72,7 +72,7 @@ def emit_geometric(site: Site) -> Kernel | None:
 
     def body(own, row: Index, index: Index, lanes: int) -> None:
         chance = draw.parameter(code, 0, chances, row, index, lanes)
-        _require(code, (chance > 0.0) & (chance <= 1.0), status)
+        require(code, (chance > 0.0) & (chance <= 1.0), status)
         waiting = exponential_from_bits(draw.bits(code, own, index, lanes, 64))
         trials = (waiting / -log1p(-chance)).rounded("ceil").at_least(1.0)
         fits = trials < 2.0**63
@@ -197,12 +197,12 @@ def _sums(site: Site, start: int) -> tuple[str, int]:
         target = at_lane(code, totals, outer.index, 8 * n)
         with code.loop(0, n, carried=[constant("double", -0.0)]) as loop:
             weight = Lanes(code, code.load(at_lane(code, source, loop.index, 8), "double"))
-            _require(code, weight >= 0.0, status)
+            require(code, weight >= 0.0, status)
             total = Lanes(code, loop.carried[0]) + weight
             code.store(total.value, at_lane(code, target, loop.index, 8))
             loop.next(total.value)
         total = Lanes(code, loop.results[0])
-        _require(code, (total > 0.0) & (total < math.inf), status)
+        require(code, (total > 0.0) & (total < math.inf), status)
     code.line("ret void")
     return code.function(HEAD), tasks
 
