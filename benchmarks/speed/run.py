@@ -86,7 +86,9 @@ def main() -> None:
             )
             found.append(Row(title, workload, sizes, threads, results, limits[threads]))
             _show("")
-            print(f"{label}: {_verdict(found[-1])} ({time.perf_counter() - start:.0f} s)")
+            print(
+                f"{label}: {_verdict(found[-1])} ({time.perf_counter() - start:.0f} s)", flush=True
+            )
             report.write(found, machine.describe(), limits, command, given.output)
 
 
