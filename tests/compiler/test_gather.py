@@ -113,6 +113,24 @@ def test_indices_out_of_range_set_the_status(bad):
         np.testing.assert_array_equal(out, x)
 
 
+@pytest.mark.parametrize("dtype", "bhilBHIL")
+def test_every_index_is_checked_before_anything_is_written(dtype):
+    x, i = numbers(50), indices(45, 50, dtype)
+    least = -51 if np.dtype(dtype).kind == "i" else 50
+    places = (place_of(x[i]), place_of(i))
+    site = Site("index_set", {"at": ()}, places, (contiguous_place(type_of(x)),))
+    runner = Runner(emit_scatter(site), site)
+    for place in (0, 7, 21, 39, 40, 44):
+        for bad in (50, least, np.iinfo(dtype).max, np.iinfo(dtype).min or 50):
+            j = i.copy()
+            j[place] = bad
+            (out,) = runner.run(np.zeros(45), j, outputs=[x.copy()])
+            assert runner.status == 1
+            np.testing.assert_array_equal(out, x)
+    runner.run(np.zeros(45), i, outputs=[x.copy()])
+    assert runner.status == 0
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("op", ["index_set", "index_add"])
 def test_scatter_of_every_dtype(op, dtype):

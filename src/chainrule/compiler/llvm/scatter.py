@@ -10,7 +10,8 @@ of the second phase are ranges of columns, which every one of them writes for al
 from __future__ import annotations
 
 from chainrule.compiler.kernel import HEAD, Kernel, Phase, Place, Site
-from chainrule.compiler.llvm.code import Code, Value, vector
+from chainrule.compiler.llvm.along import at_lane, load_lanes
+from chainrule.compiler.llvm.code import Code, Index, Value, as_index, constant, vector
 from chainrule.compiler.llvm.elementwise import (
     RULES,
     Operation,
@@ -20,6 +21,7 @@ from chainrule.compiler.llvm.elementwise import (
     to_memory,
 )
 from chainrule.compiler.llvm.gather import (
+    OUTSIDE,
     Block,
     block_offset,
     copy_block,
@@ -57,11 +59,48 @@ def _checking(site: Site, indices, out: Place) -> tuple[str, int]:
     tasks = task_count(walk.size * 4 * len(indices))
     walk = walk.longest_first(tasks)
     tasks, bounds = task_bounds(code, walk.domain[0], tasks)
-    write_checks(
-        code, walk, pointers[:-2], indices, out.type.shape, bounds if tasks > 1 else None
-    )
+    if len(walk.domain) == 1 and all(
+        s == (i.type.dtype.itemsize,) for s, i in zip(walk.strides, indices, strict=True)
+    ):
+        _check_in_vectors(code, pointers, indices, out.type.shape, bounds)
+    else:
+        limits = bounds if tasks > 1 else None
+        write_checks(code, walk, pointers[:-2], indices, out.type.shape, limits)
     ends(code, pointers[-1])
     return code.function(HEAD), tasks
+
+
+def _check_in_vectors(code: Code, pointers, indices, lengths, bounds) -> None:
+    """Check index arrays that lie in C order."""
+    start, stop = bounds
+    lanes = 2 * vector_bytes() // 8
+    length = as_index(code.index_add(stop, code.index_mul(start, -1)))
+    whole = code.index_add(start, code.binary("and", length, constant("i64", -lanes)))
+    for pointer, place, n in zip(pointers, indices, lengths, strict=False):
+        none = constant(vector("i1", lanes), False)
+        with code.loop(start, whole, lanes, [none]) as loop:
+            outside = _outside(code, pointer, place, n, loop.index, lanes)
+            loop.next(code.binary("or", loop.carried[0], outside))
+        some = code.intrinsic("vector.reduce.or", loop.results[0], result="i1")
+        with code.loop(whole, stop, 1, [some]) as loop:
+            outside = _outside(code, pointer, place, n, loop.index, 1)
+            loop.next(code.binary("or", loop.carried[0], outside))
+        inside = code.fresh("inside")
+        code.branch_if(loop.results[0], OUTSIDE, inside)
+        code.start_block(inside)
+
+
+def _outside(code: Code, pointer: Value, place: Place, n: int, index: Index, lanes: int) -> Value:
+    """Where indices lie outside of an axis of length n."""
+    dtype = place.type.dtype
+    found = load_lanes(code, at_lane(code, pointer, index, dtype.itemsize), dtype, lanes,
+                       dtype.itemsize)  # fmt: skip
+    signed = dtype.kind == "i"
+    wide = code.convert("sext" if signed else "zext", found, "i64")
+    if not signed:
+        return code.compare("uge", wide, code.like(wide, n))
+    return code.compare("uge", code.binary("add", wide, code.like(wide, n)),
+                        code.like(wide, 2 * n))  # fmt: skip
 
 
 class _Writing:
