@@ -197,9 +197,10 @@ class _Placed:
                 pointer = self.code.load(self.code.offset(self.writer.runtime, 8 * slot), "ptr")
                 self._slot(("external", slot), pointer)
             arguments.append((self.slots["external", slot], 0))
+        alone = isinstance(step, Native) and step.is_small
         for phase in kernel.phases:
             number = self.module.kernel(phase.text)
-            self._add(step, number, phase.tasks, status, arguments)
+            self._add(step, number, -phase.tasks if alone else phase.tasks, status, arguments)
 
     def _add(self, step: Step, number: int, tasks: int, status: int, arguments) -> None:
         self.module.timed.append(step)

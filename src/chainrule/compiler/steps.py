@@ -235,6 +235,9 @@ class _Specifying:
         return Stream(ref.type.dtype, tuple(strides))
 
 
+_SHARED_FLOPS = 1_000_000  # some ten microseconds; a helper that sleeps takes fifty to wake
+
+
 @dataclass(eq=False)
 class Native(Step):
     """An operation with a kernel of its own."""
@@ -245,6 +248,11 @@ class Native(Step):
     outputs: list[Ref] = field(default_factory=list)
     scratch: Root | None = None
     flops: int = 0
+
+    @property
+    def is_small(self) -> bool:
+        """Whether a product is done sooner than a second thread is there to help."""
+        return self.site is not None and self.site.op == "contract" and self.flops < _SHARED_FLOPS
 
     def prepare(self) -> None:
         assert self.kernel is not None

@@ -3,7 +3,8 @@
 A call is `kernel, tasks, status, number, count`, then `count` arguments of two words each: the slot
 of the table that it counts from, and an offset in bytes. `status` is the place of the argument that
 becomes the address of the status, -1 where the kernel cannot fail. `kernel` is `HOST` for an
-equation that runs on the evaluator; `tasks` is its site then. Under `number` the calls and their
+equation that runs on the evaluator; `tasks` is its site then. Negative `tasks` are done by the
+calling thread alone. Under `number` the calls and their
 ticks are counted where the runtime table has a profile.
 """
 
@@ -97,9 +98,10 @@ def _do(code: Code, kernel: Value, tasks: Value, arguments: Value, runtime: Valu
     code.start_block(native)
     kernels = code.load(code.offset(runtime, 8 * KERNELS), "ptr")
     function = code.load(code.offset(kernels, kernel, 8), "ptr")
-    code.branch_if(code.compare("eq", tasks, constant("i64", 1)), alone, shared)
+    code.branch_if(code.compare("sle", tasks, constant("i64", 1)), alone, shared)
     code.start_block(alone)
-    code.line(f"call void {function.text}({arguments}, i64 0, i64 1)")
+    count = code.intrinsic("abs", tasks, more=", i1 false")
+    code.line(f"call void {function.text}({arguments}, i64 0, {count})")
     code.branch(done)
     code.start_block(shared)
     parallel, pool = code.load(runtime, "ptr"), code.load(code.offset(runtime, 8), "ptr")
