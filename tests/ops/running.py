@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import chainrule  # noqa: F401  (registers every operation)
+from chainrule.program.at_hand import run_equation
 from chainrule.program.evaluate import Plan
 from chainrule.program.op import Constant, Discrete
 from chainrule.program.program import Program
-from chainrule.program.at_hand import run_equation
 from chainrule.program.trace import Builder, operand
 from chainrule.program.types import type_of
 from chainrule.transforms.forward import forward
