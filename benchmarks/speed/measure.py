@@ -29,6 +29,8 @@ class Plan:
 
     rounds: int = 9
     burst: float = 0.2  # seconds
+    rounds_of_slow: int = 3  # of contenders that take many times as long as the fastest
+    slow: float = 20.0
 
 
 QUICK = Plan(rounds=3, burst=0.05)
@@ -104,7 +106,7 @@ class Process:
         self.log.close()
 
 
-class Row:
+class Measurement:
     """A row's processes and results, with one number of threads."""
 
     def __init__(self, workload: Workload, sizes: dict, threads: int, plan: Plan):
@@ -173,8 +175,10 @@ class Row:
                 self.processes.pop(name).close()
 
     def _time(self) -> None:
-        for _ in range(self.plan.rounds):
+        for number in range(self.plan.rounds):
             for name, process in list(self.processes.items()):
+                if number >= self.plan.rounds_of_slow and self._is_slow(name):
+                    continue
                 answer = process.ask(do="burst", seconds=self.plan.burst)
                 if self._failed(name, answer):
                     self.processes.pop(name).close()
@@ -184,3 +188,7 @@ class Row:
                 result.minimum = min(result.minimum, *answer["times"])
         for name, process in self.processes.items():
             self.results[name].memory = process.ask(do="memory").get("peak", 0)
+
+    def _is_slow(self, name: str) -> bool:
+        times = [self.results[other].time for other in self.processes if other != OBJECTIVE]
+        return bool(times) and self.results[name].time > self.plan.slow * min(times)

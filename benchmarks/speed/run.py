@@ -12,8 +12,7 @@ import numpy as np
 
 from benchmarks.speed import machine, peers, report
 from benchmarks.speed.figures import Row
-from benchmarks.speed.measure import QUICK, Plan
-from benchmarks.speed.measure import Row as Measurement
+from benchmarks.speed.measure import QUICK, Measurement, Plan
 from benchmarks.speed.workloads import WORKLOADS
 
 

@@ -43,21 +43,22 @@ class Worker:
         arrays = [np.asarray(x) for x in self.made.check()]
         if values:
             np.savez(values, *arrays)
-        self.repeats = self._repeats()
+        self.once = self._seconds_of_a_call()
+        # Calls under a millisecond are timed together.
+        self.repeats = max(1, min(10_000, round(1e-3 / max(self.once, 1e-8))))
         return {"first": first, "steps": self.made.steps}
 
-    def _repeats(self) -> int:
-        """How many calls make a millisecond: shorter ones are timed together."""
+    def _seconds_of_a_call(self) -> float:
         start = time.perf_counter()
         self.made.call()
-        once = time.perf_counter() - start
-        return max(1, min(10_000, round(1e-3 / max(once, 1e-8))))
+        return time.perf_counter() - start
 
     def burst(self, seconds: float) -> dict:
-        """Times of one unit of work, for that long; what comes first wakes caches and threads."""
+        """Times of one unit of work, for that long; a short call first wakes caches and threads."""
         call, times = self.made.call, []
         clock = time.perf_counter
-        call()
+        if self.once < seconds:
+            call()
         end = clock() + seconds
         while clock() < end or not times:
             start = clock()
