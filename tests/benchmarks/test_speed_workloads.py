@@ -79,7 +79,13 @@ def test_every_workload_is_tried_here():
     assert set(TINY) == set(WORKLOADS)
 
 
-@pytest.mark.parametrize("name, number", [(n, i) for n in TINY for i in range(len(TINY[n]))])
+EACH = [
+    pytest.param(name, i, marks=[pytest.mark.slow] * (name in ("resnet", "dense")))
+    for name in TINY for i in range(len(TINY[name]))
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, number", EACH)
 def test_chainrules_forms_run_and_agree(name, number):
     workload, inputs = tiny(name, number)
     found = {}
