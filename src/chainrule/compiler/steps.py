@@ -235,7 +235,7 @@ class _Specifying:
         return Stream(ref.type.dtype, tuple(strides))
 
 
-_SHARED_FLOPS = 1_000_000  # some ten microseconds; a helper that sleeps takes fifty to wake
+_SHARED_FLOPS = 2_500_000  # some thirty microseconds; a helper that sleeps takes fifty to wake
 
 
 @dataclass(eq=False)
