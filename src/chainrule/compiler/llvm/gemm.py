@@ -33,18 +33,23 @@ from chainrule.compiler.llvm.gemm_loops import (
 )
 from chainrule.compiler.llvm.gemm_packing import (
     Strips,
-    block_function,
     copy_function,
     gather_function,
     transpose_function,
 )
-from chainrule.compiler.llvm.gemm_plan import K_UNIT, Columns, Plan, ProductSpec, plan_of
+from chainrule.compiler.llvm.gemm_plan import (
+    K_UNIT,
+    Columns,
+    Plan,
+    ProductSpec,
+    columns_of,
+    plan_of,
+)
 from chainrule.compiler.llvm.gemm_strip import Store, Tile, strip_function
 from chainrule.compiler.llvm.gemm_vector import emit_matrix_vector
 
 ARGUMENTS = Value("%args", POINTER)
-PACKING_WORK = 16384  # elements of B in the smallest task of packing
-A_LINE = 16  # elements between the lines of packed A, beyond their length: apart in the cache
+PACKING_WORK = 16384  # elements in the smallest task of packing
 
 
 def emit_product(spec: ProductSpec, store: Store | None = None) -> Kernel:
@@ -161,11 +166,14 @@ class _Product:
         return self.spec.c[0]
 
     @property
-    def packed_a(self) -> tuple[int, int]:
-        """The strides of packed A."""
-        if self.spec.a[0] == 1:
-            return 1, self.plan.pass_blocks * self.plan.rows + A_LINE
-        return self.plan.k_most + A_LINE, 1
+    def panel_bytes(self) -> int:
+        """Bytes from one packed row block to the next."""
+        return self.plan.panel(self.size) * self.size
+
+    @property
+    def shared_b_bytes(self) -> int:
+        """Bytes of B packed for all tasks; packed A comes after it."""
+        return -(-self.plan.all_strips * self.strip_bytes // 64) * 64 if self.plan.shared else 0
 
     # --- the kernel -------------------------------------------------------------------------------
 
@@ -190,9 +198,11 @@ class _Product:
                 self._matrix(entry)
         code.line("ret void")
         phase = self._phase(tasks)
-        if not plan.shared:
+        if not plan.shared and not plan.shared_a:
             return Kernel((phase,))
-        scratch = self.spec.scratch + plan.all_strips * self.strip_bytes
+        scratch = self.spec.scratch + self.shared_b_bytes
+        if plan.shared_a:
+            scratch += plan.k_blocks * plan.blocks * self.panel_bytes
         return Kernel((self._packing_phase(), phase), scratch)
 
     def _phase(self, tasks: int) -> Phase:
@@ -201,30 +211,61 @@ class _Product:
         return Phase("\n".join([*self.functions.values(), text]), tasks)
 
     def _packing_phase(self) -> Phase:
-        """All of B packed into the scratch memory: cut along its contiguous axis where it is long.
-
-        Rows of B are read through from end to end, which narrow strips of it are not.
-        """
+        """What all tasks share, packed into the scratch memory: B, A, or both."""
         self.functions, self.code = {}, Code()
         code, plan, spec = self.code, self.plan, self.spec
         self._load_pointers()
         self._buffers()
-        self.b = self.pointers[1]
-        by_rows = plan.pack_b == "copy"
-        count = -(-spec.k // K_UNIT) if by_rows else plan.all_strips
-        tasks = max(1, min(count, spec.k * spec.n // PACKING_WORK, 8))
+        self.a, self.b = self.pointers[:2]
+        of_b = self._packing_tasks(spec.n) if plan.shared else 0
+        of_a = self._packing_tasks(spec.m) if plan.shared_a else 0
         with code.loop(Value("%lo", I64), Value("%hi", I64)) as loop:
-            span = Span(code, count, tasks, loop.index)
-            if by_rows:
-                self.k_start = code.index_mul(span.start, K_UNIT)
-                stop = minimum(code, code.index_mul(span.stop, K_UNIT), spec.k)
-                self.depth = difference(code, stop, self.k_start)
-                self.strips = Span(code, plan.all_strips, 1, 0)
+            if not of_a:
+                self._share_b(loop.index, of_b)
+            elif not of_b:
+                self._share_a(loop.index, of_a)
             else:
-                self.k_start, self.depth, self.strips = 0, spec.k, span
-            self._pack_b(tasks > 1 and not by_rows)
+                first_of_a = Value(str(of_b), I64)
+                with code.if_(code.compare("slt", loop.index, first_of_a)):
+                    self._share_b(loop.index, of_b)
+                with code.if_(code.compare("sge", loop.index, first_of_a)):
+                    self._share_a(difference(code, loop.index, of_b), of_a)
         code.line("ret void")
-        return self._phase(tasks)
+        return self._phase(of_b + of_a)
+
+    def _packing_tasks(self, length: int) -> int:
+        """How many tasks pack an operand of k by `length`."""
+        return max(1, min(length * self.spec.k // PACKING_WORK, 8))
+
+    def _share_b(self, task: Index, tasks: int) -> None:
+        """One part of B, packed: cut along its contiguous axis where it is long.
+
+        Rows of B are read through from end to end, which narrow strips of it are not.
+        """
+        code, plan, spec = self.code, self.plan, self.spec
+        by_rows = plan.pack_b == "copy"
+        span = Span(code, -(-spec.k // K_UNIT) if by_rows else plan.all_strips, tasks, task)
+        if by_rows:
+            self.k_start = code.index_mul(span.start, K_UNIT)
+            stop = minimum(code, code.index_mul(span.stop, K_UNIT), spec.k)
+            self.depth = difference(code, stop, self.k_start)
+            self.strips = Span(code, plan.all_strips, 1, 0)
+        else:
+            self.k_start, self.depth, self.strips = 0, spec.k, span
+        self._pack_b(tasks > 1 and not by_rows)
+
+    def _share_a(self, task: Index, tasks: int) -> None:
+        """Some row blocks of A, packed: block of k after block of k."""
+        code = self.code
+        span = Span(code, self.plan.blocks, tasks, task)
+        with self._each_k_block():
+            self._pack_a(span.start, span.stop, self._shared_a(span.start))
+
+    def _shared_a(self, block: Index) -> Value:
+        """Where a row block is in packed A, at the block of k."""
+        code = self.code
+        place = code.index_add(code.index_mul(self.k_block, self.plan.blocks), block)
+        return code.offset(self.shared_a_at, place, self.panel_bytes)
 
     def _load_pointers(self) -> None:
         """The addresses of A, B and C."""
@@ -241,26 +282,35 @@ class _Product:
     def _buffers(self) -> None:
         plan, code = self.plan, self.code
         self.packed_b_at = self.packed_a_at = self.partial_at = Value("null", POINTER)
-        if plan.shared:
+        if plan.shared or plan.shared_a:
             at = code.load(code.offset(ARGUMENTS, self.spec.pointers, 8), POINTER)
             self.packed_b_at = code.offset(at, self.spec.scratch)
-        elif plan.pack_b:
+            self.shared_a_at = code.offset(self.packed_b_at, self.shared_b_bytes)
+        if plan.pack_b and not plan.shared:
             self.packed_b_at = code.alloca(plan.group_strips * self.strip_bytes)
-        if plan.pack_a:
-            lines = plan.k_most if self.spec.a[0] == 1 else plan.pass_blocks * plan.rows
-            self.packed_a_at = code.alloca(lines * max(self.packed_a) * self.size)
+        if plan.pack_a and not plan.shared_a:
+            blocks = min(plan.pass_blocks, plan.group_blocks)
+            self.packed_a_at = code.alloca(blocks * self.panel_bytes)
         if plan.partial:
             self.partial_at = code.alloca(plan.group_blocks * plan.rows * self.c_row * self.size)
 
     def _matrix(self, entry: Index) -> None:
         """One entry of the batch: all blocks of k."""
-        code, spec, plan = self.code, self.spec, self.plan
+        code, spec = self.code, self.spec
         strides = spec.a_batch, spec.b_batch, spec.c_batch
         self.a, self.b, self.c = (
             code.offset(pointer, entry_offset(code, spec.batch, s, entry), self.size)
             for pointer, s in zip(self.pointers, strides, strict=True)
         )
         self.first_row = code.index_mul(entry, spec.m)
+        with self._each_k_block():
+            self._k_block()
+
+    @contextmanager
+    def _each_k_block(self):
+        """A loop over the blocks of k: its number, where it starts, and its depth are set."""
+        code, spec, plan = self.code, self.spec, self.plan
+        self.k_start, self.depth = 0, spec.k
         with self._each(0, plan.k_blocks) as block:
             units = -(-spec.k // K_UNIT)
             if plan.k_blocks > 1:
@@ -269,7 +319,7 @@ class _Product:
                 stop = minimum(code, code.index_mul(span.stop, K_UNIT), spec.k)
                 self.depth = difference(code, stop, self.k_start)
             self.k_block = block
-            self._k_block()
+            yield
 
     def _k_block(self) -> None:
         """One block of k: B packed, then pass after pass over the row blocks."""
@@ -317,32 +367,40 @@ class _Product:
         )
 
     def _pack_function(self, name: str, columns: tuple[Columns, ...]) -> str:
-        plan, spec = self.plan, self.spec
-        shape = Strips(self.element, self.size, plan.lanes, columns)
-        if plan.pack_b == "copy":
-            return copy_function(name, shape, spec.b[0])
-        if plan.pack_b == "transpose":
-            short = spec.k if spec.k < plan.lanes else None
-            return transpose_function(name, shape, spec.b[1], short)
-        return gather_function(name, shape, *spec.b)
+        shape = Strips(self.element, self.size, self.plan.lanes, columns)
+        return self._packing(name, self.plan.pack_b, shape, self.spec.b)
 
-    def _pack_a(self, start: Index, stop: Index, source: Value) -> Value:
-        """The rows of these row blocks; the address of the first."""
-        code, spec = self.code, self.spec
-        rows = difference(code, self._row(stop), self._row(start))
-        along_rows = spec.a[0] == 1
-        line, step = (spec.a[1], 1) if along_rows else spec.a
-        lines, length = (self.depth, rows) if along_rows else (rows, self.depth)
-        if "@@.pack_a" not in self.functions:
-            self.functions["@@.pack_a"] = block_function(
-                "@@.pack_a", self.element, self.size, self.plan.lanes, line, step,
-                max(self.packed_a),
-            )  # fmt: skip
-        target = self.packed_a_at
-        code.line(
-            f"call void @@.pack_a({source}, {target}, {as_index(lines)}, {as_index(length)})"
-        )
-        return target
+    def _packing(self, name: str, way: str, shape: Strips, strides: tuple[int, int]) -> str:
+        """The function that packs strips of a matrix of these strides."""
+        if way == "copy":
+            return copy_function(name, shape, strides[0])
+        if way == "transpose":
+            short = self.spec.k if self.spec.k < self.plan.lanes else None
+            return transpose_function(name, shape, strides[1], short)
+        return gather_function(name, shape, *strides)
+
+    def _pack_a(self, start: Index, stop: Index, target: Value) -> None:
+        """These row blocks, over this block of k, one behind the other."""
+        code, plan, spec = self.code, self.plan, self.spec
+        full = difference(code, minimum(code, stop, plan.full), start)
+        rest = difference(code, difference(code, stop, start), full)
+        kinds = [("pack_a", plan.rows, full), ("pack_a_rest", plan.rest, rest)]
+        source = self._rows_of_a(self._row(start))
+        for kind, rows, count in kinds:
+            if rows == 0 or count == 0:
+                continue
+            name = f"@@.{kind}"
+            if name not in self.functions:
+                columns = columns_of(plan.lanes, rows, 0, -(-rows // plan.lanes), apart=True)
+                shape = Strips(self.element, self.size, plan.lanes, columns, tight=True)
+                # A^T has A's columns for rows
+                self.functions[name] = self._packing(name, plan.pack_a, shape, spec.a[::-1])
+            code.line(
+                f"call void {name}({source}, {target}, {as_index(count)}, {as_index(self.depth)}, "
+                f"i64 {rows * spec.a[0] * self.size}, i64 {self.panel_bytes})"
+            )
+            source = code.offset(source, code.index_mul(count, rows * spec.a[0]), self.size)
+            target = code.offset(target, count, self.panel_bytes)
 
     # --- the loops over strips --------------------------------------------------------------------
 
@@ -364,8 +422,11 @@ class _Product:
         code, plan = self.code, self.plan
         row = self._row(start)
         a = self._rows_of_a(row)
-        if plan.pack_a:
-            a = self._pack_a(start, stop, a)
+        if plan.shared_a:
+            a = self._shared_a(start)
+        elif plan.pack_a:
+            a = self.packed_a_at
+            self._pack_a(start, stop, a)
         full = difference(code, minimum(code, stop, plan.full), start)
         rest = difference(code, difference(code, stop, start), full)
         done = code.index_mul(full, plan.rows)
@@ -375,7 +436,7 @@ class _Product:
                 if full != 0:
                     self._call_strip(kind, plan.rows, columns, places, full, row)
                 if plan.rest:
-                    below = self._below(places, done)
+                    below = self._below(places, full, done)
                     at = code.index_add(row, done)
                     self._call_strip(f"{kind}_rest", plan.rest, columns, below, rest, at)
 
@@ -421,12 +482,15 @@ class _Product:
         c = code.offset(base, code.index_add(code.index_mul(below, self.c_row), left), self.size)
         return _Places(a, b, c, column)
 
-    def _below(self, places: _Places, rows: Index) -> _Places:
-        """So many rows further down."""
+    def _below(self, places: _Places, blocks: Index, rows: Index) -> _Places:
+        """So many row blocks, which are so many rows, further down."""
         code, plan = self.code, self.plan
-        a_stride = (self.packed_a if plan.pack_a else self.spec.a)[0]
+        if plan.pack_a:
+            a = code.offset(places.a, blocks, self.panel_bytes)
+        else:
+            a = code.offset(places.a, code.index_mul(rows, self.spec.a[0]), self.size)
         return places._replace(
-            a=code.offset(places.a, code.index_mul(rows, a_stride), self.size),
+            a=a,
             c=code.offset(places.c, code.index_mul(rows, self.c_row), self.size),
         )
 
@@ -457,7 +521,8 @@ class _Product:
         if spec.accumulate and not self.store:
             adds = "always"
         ends = "memory" if not self.store else "either" if several else "store"
-        a = self.packed_a if plan.pack_a else spec.a
+        a = (1, rows) if plan.pack_a else spec.a
         b = len(columns) * plan.lanes if plan.pack_b else spec.b[0]
         k = None if several else spec.k
-        return Tile(rows, columns, bool(plan.pack_b), a, b, self.c_row, k, adds, ends)
+        a_block = plan.panel(self.size) if plan.pack_a else rows * spec.a[0]
+        return Tile(rows, columns, bool(plan.pack_b), a, a_block, b, self.c_row, k, adds, ends)

@@ -2,8 +2,9 @@
 
 B is packed into strips: the rows k of a strip, `vectors` vectors each, lie one behind the other. A
 source whose columns are contiguous is copied; one whose rows are (B transposed) goes through
-registers, lanes x lanes at a time; any other is gathered by elements. A is copied as it lies, with
-its contiguous axis kept.
+registers, lanes x lanes at a time; any other is gathered by elements. A is packed like B, with rows
+for columns: a row block is a strip, and as its elements are read one at a time, nothing is between
+them.
 """
 
 from __future__ import annotations
@@ -12,9 +13,7 @@ from chainrule.compiler.llvm.code import (
     I64,
     POINTER,
     Code,
-    Index,
     Value,
-    as_index,
     lanes_of,
     vector,
 )
@@ -100,11 +99,26 @@ def partial_load(code: Code, pointer: Value, element: str, count: int, lanes: in
 
 
 class Strips:
-    """What the packing of strips of B needs to know: the element and the vectors of a strip."""
+    """What the packing of strips needs to know: the element and the vectors of a strip.
 
-    def __init__(self, element: str, size: int, lanes: int, columns: tuple[Columns, ...]):
+    `tight` strips have only the lanes that are used, others whole vectors.
+    """
+
+    def __init__(
+        self, element: str, size: int, lanes: int, columns: tuple[Columns, ...], tight: bool = False
+    ):
         self.element, self.size, self.lanes, self.columns = element, size, lanes, columns
-        self.row_bytes = len(columns) * lanes * size
+        self.tight = tight
+        row = sum(column.used for column in columns) if tight else len(columns) * lanes
+        self.row_bytes = row * size
+
+    def put(self, code: Code, value: Value, target: Value, row: int, j: int) -> None:
+        """Stores vector j of a row of the strip at `target`."""
+        start = self.columns[j].start if self.tight else j * self.lanes
+        used = self.columns[j].used
+        if self.tight and used < self.lanes:
+            value = code.shuffle(value, value, range(used)) if used > 1 else code.extract(value, 0)
+        code.store(value, code.offset(target, row * self.row_bytes + start * self.size))
 
 
 HEAD = "(ptr %source, ptr %target, i64 %strips, i64 %k, i64 %source_step, i64 %target_step)"
@@ -124,9 +138,7 @@ def copy_function(name: str, strips: Strips, row_stride: int) -> str:
                 count = strips.lanes if column.first else column.used
                 at = code.offset(across.carried[0], column.start, strips.size)
                 value = partial_load(code, at, strips.element, count, strips.lanes)
-                code.store(
-                    value, code.offset(across.carried[1], j * strips.lanes, strips.size)
-                )
+                strips.put(code, value, across.carried[1], 0, j)
             across.next(
                 code.offset(across.carried[0], SOURCE_STEP),
                 code.offset(across.carried[1], TARGET_STEP),
@@ -152,9 +164,7 @@ def gather_function(name: str, strips: Strips, row_stride: int, column_stride: i
                     at = code.offset(across.carried[0], offset, strips.size)
                     item = code.load(at, strips.element)
                     value = code.insert(value, item, lane) if strips.lanes > 1 else item
-                code.store(
-                    value, code.offset(across.carried[1], j * strips.lanes, strips.size)
-                )
+                strips.put(code, value, across.carried[1], 0, j)
             across.next(
                 code.offset(across.carried[0], SOURCE_STEP),
                 code.offset(across.carried[1], TARGET_STEP),
@@ -201,30 +211,4 @@ def _squares(code: Code, strips: Strips, column_stride: int, source, target, k: 
             rows.append(partial_load(code, at, strips.element, k, lanes))
         done = transposed(code, rows, 16 // size)
         for i in range(k):
-            at = code.offset(target, (i * len(strips.columns) + j) * lanes, size)
-            code.store(done[i], at)
-
-
-BLOCK_HEAD = "(ptr %source, ptr %target, i64 %lines, i64 %length)"
-
-
-def block_function(name: str, element: str, size: int, lanes: int, line: int, step: int, to: int):
-    """Copies `lines` lines of `length` elements: `line` apart, elements `step` apart, to lines `to`
-    apart.
-    """
-    code = Code()
-    length = Value("%length", I64)
-    with code.loop(0, Value("%lines", I64), carried=[SOURCE, TARGET]) as lines:
-        source, target = lines.carried
-        whole: Index = 0
-        if step == 1:
-            whole = code.binary("and", length, Value(str(-lanes), I64))
-            with code.loop(0, whole, lanes) as along:
-                value = code.load(code.offset(source, along.index, size), vector(element, lanes))
-                code.store(value, code.offset(target, along.index, size))
-        with code.loop(as_index(whole), length) as rest:
-            at = code.offset(source, code.index_mul(rest.index, step), size)
-            code.store(code.load(at, element), code.offset(target, rest.index, size))
-        lines.next(code.offset(source, line, size), code.offset(target, to, size))
-    code.line("ret void")
-    return code.function(f"define internal void {name}{BLOCK_HEAD}")
+            strips.put(code, done[i], target, i, j)

@@ -7,7 +7,9 @@ that does two fma and two loads per cycle and waits four cycles for an fma.
 
 Caches as in Goto and van de Geijn, Anatomy of high-performance matrix multiplication (2008): k is
 cut so that a strip of B stays in the first cache; the strips of a task are packed one behind the
-other, where reading B in place would be slow.
+other, where reading B in place would be slow. So are the row blocks of a large A, of which one pass
+over the strips stays in the second cache. What all tasks read is packed before them, by tasks of
+its own, and stays in the last cache.
 """
 
 from __future__ import annotations
@@ -21,11 +23,14 @@ from chainrule.compiler.machine_code import vector_bytes, vector_registers
 
 PANEL_BYTES = 25600  # of a strip of B: most of the first cache
 PACKED_BYTES = 262144  # of the packed strips of a task, on the stack
-MANY_ROWS = 192  # so many are cut into several tasks
-SHARED_BYTES = 4194304  # of B packed as a whole
+FEW_ROWS = 512  # so many at most, and a wide B, are cut into tasks by columns alone
+WIDE_BYTES = 1048576  # of B that is wide: packed as a whole it leaves the second cache again
+SHARED_BYTES = 16777216  # of A, or B, packed as a whole: both stay in the last cache
+LARGE_BYTES = 262144  # of A that is large: it does not stay in the second cache
 PARTIAL_BYTES = 131072  # of the partial sums of a task, on the stack
-ROW_BLOCK_BYTES = 131072  # of A, for one pass over the strips: it stays in the second cache
+ROW_BLOCK_BYTES = 262144  # of A, for one pass over the strips: it stays in the second cache
 FEW_STRIPS = 4  # A is not packed for fewer
+MANY_STRIPS = 48  # for so many, A is packed wherever it is large
 TASK_WORK = 50_000  # multiply-adds of the smallest task worth handing out
 MOST_TASKS = 32
 K_MOST = 208  # the longest block of k: longer sums are little faster, and less accurate
@@ -98,9 +103,10 @@ class Plan(NamedTuple):
     tail: tuple[Columns, ...]  # the last strip, where it differs; else empty
     k_blocks: int
     k_most: int  # the longest block of k
-    pack_a: bool
-    pack_b: str  # "", "copy", "transpose", "gather"
-    shared: bool  # whether all of B is packed first, for all tasks
+    pack_a: str  # "", "copy", "transpose", "gather"
+    pack_b: str  # the same
+    shared_a: bool  # whether all of A is packed first, for all tasks
+    shared: bool  # whether all of B is
     partial: bool  # whether sums of k blocks wait in a buffer of their own
     pass_blocks: int  # row blocks in one pass over the strips
     row_groups: int
@@ -122,6 +128,11 @@ class Plan(NamedTuple):
         """Full strips and the last one."""
         return self.strips + bool(self.tail)
 
+    def panel(self, size: int) -> int:
+        """Elements from one packed row block to the next, within a block of k: apart as well."""
+        elements = self.rows * self.k_most
+        return elements + 64 // size if elements * size % 512 == 0 else elements
+
     def packed_rows(self, k: int, size: int) -> int:
         """Rows from one packed strip to the next, of k or of one block of k.
 
@@ -141,14 +152,16 @@ class Plan(NamedTuple):
         return -(-self.blocks // max(self.row_groups, 1))
 
 
-def columns_of(lanes: int, n: int, begin: int, vectors: int) -> tuple[Columns, ...]:
-    """The vectors of a strip that begins at column `begin` of n."""
+def columns_of(
+    lanes: int, n: int, begin: int, vectors: int, apart: bool = False
+) -> tuple[Columns, ...]:
+    """The vectors of a strip that begins at column `begin` of n; `apart` where none may overlap."""
     out = []
     for j in range(vectors):
         left = n - begin - j * lanes
         if left >= lanes:
             out.append(Columns(j * lanes, 0, lanes))
-        elif n >= lanes:  # the last n columns again, of which the new ones are stored
+        elif n >= lanes and not apart:  # the last n columns again, of which the new ones are stored
             out.append(Columns(j * lanes - (lanes - left), lanes - left, left))
         else:
             out.append(Columns(j * lanes, 0, left))
@@ -214,20 +227,23 @@ def plan_of(spec: ProductSpec, buffered: bool) -> Plan:
     k_blocks = k_blocks_of(k, vectors * lanes * size)
     partial = buffered and k_blocks > 1
     pack_b = packing_of(spec, blocks)
-    shared = bool(pack_b) and tasks_wanted(spec) > 1 and shares_b(spec, pack_b)
+    shared = bool(pack_b) and tasks_wanted(spec) > 1 and shares_b(spec, pack_b, strips)
     units = -(-k // K_UNIT)
     k_most = k if k_blocks == 1 else -(-units // k_blocks) * K_UNIT
+    shared_a = shares_a(spec, strips)
     row_groups, column_groups, batch_groups = groups_of(
         spec, strips + bool(tail), vectors * lanes, rows, k_most, bool(pack_b) and not shared,
-        partial,
+        partial, shared_a,
     )  # fmt: skip
     each = -(-(strips + bool(tail)) // column_groups)
-    pack_a = each >= FEW_STRIPS and crowded(spec, k_most)
+    pack_a = ""
+    far = each >= MANY_STRIPS and m * k * size > LARGE_BYTES
+    if shared_a or far or (each >= FEW_STRIPS and crowded(spec, k_most)):
+        pack_a = "copy" if spec.a[0] == 1 else "transpose" if spec.a[1] == 1 else "gather"
     pass_blocks = max(1, ROW_BLOCK_BYTES // max(rows * k_most * size, 1))
     return Plan(
         lanes, rows, m // rows, m % rows, strips, strip, tail, k_blocks, k_most, pack_a, pack_b,
-        shared, partial, pass_blocks, row_groups,
-        column_groups, batch_groups,
+        shared_a, shared, partial, pass_blocks, row_groups, column_groups, batch_groups,
     )  # fmt: skip
 
 
@@ -247,15 +263,25 @@ def packing_of(spec: ProductSpec, blocks: int) -> str:
     return "" if blocks < 3 or in_cache else "copy"
 
 
-def shares_b(spec: ProductSpec, packing: str) -> bool:
+def shares_b(spec: ProductSpec, packing: str, strips: int) -> bool:
     """Whether B is packed as a whole: it is one for the whole batch, and stays in the cache.
 
-    Contiguous rows of B are read best from end to end. Where its columns are contiguous, packing
-    by the tasks themselves is as good, as long as one task does all rows.
+    Not where one task can do all rows of some strips, and packs these itself, into its own cache
+    (a product of 256 x 1024 x 1024 is a tenth faster so); but contiguous rows of a narrow B are
+    read best from end to end.
     """
-    if packing != "copy" and spec.m < MANY_ROWS:
+    bytes_ = spec.k * spec.n * spec.dtype.itemsize
+    wide = bytes_ > WIDE_BYTES and strips >= MANY_STRIPS
+    if spec.m <= FEW_ROWS and (packing != "copy" or wide):
         return False
-    return not any(spec.b_batch) and spec.k * spec.n * spec.dtype.itemsize <= SHARED_BYTES
+    return not any(spec.b_batch) and bytes_ <= SHARED_BYTES
+
+
+def shares_a(spec: ProductSpec, strips: int) -> bool:
+    """Whether A is packed as a whole: it is large, and read often enough to be worth it."""
+    if spec.m == 1 or any(spec.a_batch) or strips < MANY_STRIPS:
+        return False
+    return LARGE_BYTES < spec.m * spec.k * spec.dtype.itemsize <= SHARED_BYTES
 
 
 def crowded(spec: ProductSpec, k_most: int) -> bool:
@@ -278,7 +304,10 @@ def tasks_wanted(spec: ProductSpec) -> int:
     return max(1, min(work // TASK_WORK, 8 if work < 4e6 else 16 if work < 5e8 else 32))
 
 
-def groups_of(spec, strips: int, width: int, rows: int, k_most: int, packs: bool, partial: bool):
+def groups_of(
+    spec, strips: int, width: int, rows: int, k_most: int, packs: bool, partial: bool,
+    shared_a: bool,
+):  # fmt: skip
     """(row groups, column groups, batch groups): their product is the number of tasks.
 
     Of the ways to get enough tasks, the one that packs and reads least: B is packed once for each
@@ -290,7 +319,7 @@ def groups_of(spec, strips: int, width: int, rows: int, k_most: int, packs: bool
     wanted = -(-wanted // batch_groups)
     most_strips = max(1, PACKED_BYTES // max(k_most * width * size, 1))
     slow_a, found = crowded(spec, k_most), []
-    far_a = spec.m * spec.k * size > 2 * ROW_BLOCK_BYTES
+    far_a = spec.m * spec.k * size > LARGE_BYTES
     for column_groups in range(-(-strips // most_strips), strips + 1):
         each = -(-strips // column_groups)
         row_groups = min(blocks, -(-wanted // column_groups))
@@ -299,7 +328,9 @@ def groups_of(spec, strips: int, width: int, rows: int, k_most: int, packs: bool
             row_groups = max(row_groups, -(-blocks // most_blocks))
         most_rows = -(-blocks // row_groups)
         a_cost = 8 if each >= FEW_STRIPS else 20
-        if not slow_a:
+        if shared_a:
+            a_cost = 2
+        elif not slow_a:
             a_cost = 6 if far_a else 1
         b_cost = 5 if packs else 1
         cost = b_cost / (most_rows * rows) + a_cost / (each * width)

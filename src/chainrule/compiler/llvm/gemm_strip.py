@@ -37,6 +37,7 @@ FIRST, LAST = Value("%first", "i1"), Value("%last", "i1")
 
 UNROLLED = 4  # steps of k in one round
 STRAIGHT = 16  # as many steps of k are written without a loop
+AHEAD = 16  # steps of k by which packed B is fetched ahead: a strip is read first from far away
 _WHOLE = Value(str(-UNROLLED), I64)
 
 
@@ -44,15 +45,17 @@ class Tile(NamedTuple):
     """What a strip function is made for.
 
     Strides are in elements: `a` (row, k), `b` of a row of B (or of its packed strip), `c` of a row
-    of C or of the partial sums. `k` is a number where all blocks of k are equally long. `adds` says
-    whether C, or the partial sum, is added: "never", "always", or "either" (unless %first); `ends`
-    where the sum goes: into "memory", to the "store" of the caller, or "either" (by %last).
+    of C or of the partial sums; `a_block` is from one row block of A to the next. `k` is a number
+    where all blocks of k are equally long. `adds` says whether C, or the partial sum, is added:
+    "never", "always", or "either" (unless %first); `ends` where the sum goes: into "memory", to the
+    "store" of the caller, or "either" (by %last).
     """
 
     rows: int
     columns: tuple[Columns, ...]
     packed: bool
     a: tuple[int, int]
+    a_block: int
     b: int
     c: int
     k: int | None
@@ -68,11 +71,14 @@ def strip_function(
     size = spec.dtype.itemsize
     with code.loop(0, BLOCKS, carried=[A, C, ROW]) as blocks:
         a, c, row = blocks.carried
+        if tile.ends != "store" and (tile.k is None or tile.k > STRAIGHT):
+            for i in range(tile.rows):
+                _fetched_ahead(code, code.offset(c, i * tile.c, size), write=True)
         sums = _products(code, spec, lanes, tile, a)
         parts = [_stored(code, *both) for both in zip(cycle(tile.columns), sums, strict=False)]
         _end(code, spec, tile, c, row, _added(code, spec, tile, c, parts), store)
         blocks.next(
-            code.offset(a, tile.rows * tile.a[0], size),
+            code.offset(a, tile.a_block, size),
             code.offset(c, tile.rows * tile.c, size),
             code.emit(I64, f"add nsw i64 {row.text}, {tile.rows}"),
         )
@@ -94,6 +100,8 @@ def _products(code: Code, spec: ProductSpec, lanes: int, tile: Tile, a: Value) -
         for step in range(steps):
             chain = slice(step % chains * count, (step % chains + 1) * count)
             places = (a, step * step_a), (b, step * step_b)
+            if tile.packed and (k is None or k > STRAIGHT):
+                _fetched_ahead(code, code.offset(b, (step + AHEAD) * step_b))
             sums[chain] = _step(code, spec, lanes, tile, *places, sums[chain])
         return sums
 
@@ -114,6 +122,11 @@ def _products(code: Code, spec: ProductSpec, lanes: int, tile: Tile, a: Value) -
     sums = _folded(code, sums, count)
     chains = 1
     return rounds(a, b, sums, whole, DEPTH, 1)[2]
+
+
+def _fetched_ahead(code: Code, at: Value, write: bool = False) -> None:
+    """The line of this address is brought into the first cache; any address is allowed."""
+    code.line(f"call void @llvm.prefetch.p0({at}, i32 {int(write)}, i32 3, i32 1)")
 
 
 def _folded(code: Code, sums: list[Value], count: int) -> list[Value]:
