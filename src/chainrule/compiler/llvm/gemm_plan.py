@@ -9,7 +9,7 @@ Caches as in Goto and van de Geijn, Anatomy of high-performance matrix multiplic
 cut so that a strip of B stays in the first cache; the strips of a task are packed one behind the
 other, where reading B in place would be slow. So are the row blocks of a large A, of which one pass
 over the strips stays in the second cache. What all tasks read is packed before them, by tasks of
-its own, and stays in the last cache.
+its own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PANEL_BYTES = 25600  # of a strip of B: most of the first cache
 PACKED_BYTES = 262144  # of the packed strips of a task, on the stack
 FEW_ROWS = 512  # so many at most, and a wide B, are cut into tasks by columns alone
 WIDE_BYTES = 1048576  # of B that is wide: packed as a whole it leaves the second cache again
-SHARED_BYTES = 16777216  # of A, or B, packed as a whole: both stay in the last cache
+SHARED_BYTES = 33554432  # of A, or B, packed as a whole, read from end to end by the tasks
 LARGE_BYTES = 262144  # of A that is large: it does not stay in the second cache
 PARTIAL_BYTES = 131072  # of the partial sums of a task, on the stack
 ROW_BLOCK_BYTES = 262144  # of A, for one pass over the strips: it stays in the second cache
