@@ -491,3 +491,18 @@ def test_inner_derivatives_write_to_arguments_of_the_outer_function():
     assert value == 30.0
     assert np.array_equal(slope, [10.0, 10.0])
     assert np.array_equal(x, [2.0, 4.0])
+
+
+def test_captured_array_without_axes_is_written_in_a_loop():
+    def f(n):
+        def body(carry, x):
+            m = n
+            m += 1
+            return carry, x + m
+
+        return cr.scan(body, 0.0, np.arange(3.0))[1]
+
+    n = np.zeros(())
+    value, tangent = cr.jvp(f, (n,), (np.ones(()),))
+    assert value.tolist() == [1.0, 3.0, 5.0] and tangent.tolist() == [1.0, 1.0, 1.0]
+    assert n == 3.0

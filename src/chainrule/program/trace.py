@@ -167,6 +167,7 @@ class Builder:
             refuse_subclass(host)
             var = Var(type_of(host))
             made = Traced(self, var)
+            made.boxed = isinstance(host, np.ndarray) and not host.ndim
             self.captured.append((var, host, made))
             self.arrays.add(host)
         self._adopted[id(host)] = made
@@ -185,11 +186,13 @@ class Builder:
         if outer._view is not None:
             parent = self.capture(outer._view.parent)
             made = Traced(self, outer._var, outer.weak, outer.active)
+            made.boxed = outer.boxed
             made._view = View(parent, outer._view.key, outer._view.read, outer._view.write)
             self._views.append(outer)
             return made
         var = Var(outer.type, getattr(outer._var, "name", None))
         made = Traced(self, var, outer.weak, outer.active)
+        made.boxed = outer.boxed
         self.captured.append((var, outer, made))
         return made
 
