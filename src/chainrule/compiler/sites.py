@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from chainrule.compiler.emitters import EMITTERS
 from chainrule.compiler.kernel import Emitter, Kernel, Place, Site, c_strides, contiguous_place
 from chainrule.compiler.steps import Operandlike, Ref
@@ -9,6 +11,7 @@ from chainrule.program.program import Equation, Program, Var
 
 _kernels: dict[tuple, Kernel | None] = {}
 _KERNELS_KEPT = 512
+_lock = threading.Lock()
 
 
 def site_of(equation: Equation, inputs: list[Operandlike], strides=None) -> Site:
@@ -32,11 +35,15 @@ def kernel_of(site: Site, emitters: dict[str, Emitter] = EMITTERS) -> Kernel | N
     literals = tuple([None if p.literal is None else p.literal.tobytes() for p in site.inputs])
     places = tuple([p._replace(literal=None) for p in site.inputs])
     key = (site.op, tuple(site.params.items()), places, literals, site.outputs)
-    if key not in _kernels:
-        if len(_kernels) >= _KERNELS_KEPT:
-            _kernels.pop(next(iter(_kernels)))
-        _kernels[key] = emitters[site.op](site)
-    return _kernels[key]
+    with _lock:
+        if key in _kernels:
+            return _kernels[key]
+    made = emitters[site.op](site)
+    with _lock:
+        _kernels[key] = made
+        if len(_kernels) > _KERNELS_KEPT:
+            del _kernels[next(iter(_kernels))]
+    return made
 
 
 def flops_of(equation: Equation) -> int:
