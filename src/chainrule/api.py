@@ -16,6 +16,7 @@ import numpy as np
 from chainrule import errors
 from chainrule.derived import derived
 from chainrule.ops.select import stop_gradient as barrier_to_derivatives
+from chainrule.options import Options, options
 from chainrule.program.garbage import collector_paused
 from chainrule.program.trace import Traced
 from chainrule.program.tree import (
@@ -30,10 +31,19 @@ from chainrule.program.tree import (
     unflatten,
 )
 from chainrule.program.types import Type, type_of
-from chainrule.tracing import Call, run, run_known, run_linear, trace_call
+from chainrule.running import run, run_known, run_linear
+from chainrule.tracing import Call, trace_call
 
 
-def grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
+def grad(
+    f: Callable,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    kinks: str = "exact",
+    memory: int | str | None = None,
+    stabilize: bool = True,
+) -> Callable:
     """The gradient of a scalar function with respect to the arguments `argnums`.
 
     **Maths** for real x, the g with df = <g, dx>; for complex x, `x - step * g` descends (the
@@ -50,16 +60,24 @@ def grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
     array([2., 4.])
     """
 
+    chosen_options = options(kinks, memory, stabilize)
+
     @wraps(f)
     def gradient(*args, **kwargs):
-        _, grads, aux = _gradient(f, argnums, has_aux, False, args, kwargs)
+        _, grads, aux = _gradient(f, argnums, has_aux, False, chosen_options, args, kwargs)
         return (grads, aux) if has_aux else grads
 
     return gradient
 
 
 def value_and_grad(
-    f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False
+    f: Callable,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    kinks: str = "exact",
+    memory: int | str | None = None,
+    stabilize: bool = True,
 ) -> Callable:
     """The value of a scalar function together with its gradient: (value, gradient).
 
@@ -70,21 +88,23 @@ def value_and_grad(
     (np.float64(8.0), np.float64(12.0))
     """
 
+    chosen_options = options(kinks, memory, stabilize)
+
     @wraps(f)
     def value_and_gradient(*args, **kwargs):
-        value, grads, aux = _gradient(f, argnums, has_aux, True, args, kwargs)
+        value, grads, aux = _gradient(f, argnums, has_aux, True, chosen_options, args, kwargs)
         return ((value, aux), grads) if has_aux else (value, grads)
 
     return value_and_gradient
 
 
 @collector_paused()
-def _gradient(f, argnums, has_aux: bool, with_value: bool, args, kwargs):
+def _gradient(f, argnums, has_aux: bool, with_value: bool, chosen_options: Options, args, kwargs):
     chosen = Chosen(f, argnums, args)
     call = trace_call(f, args, kwargs, chosen.leaves)
     _check_scalar(call, has_aux)
     mask = call.active(chosen.leaves)
-    plan = derived("gradient", call.program, mask, with_value)
+    plan = derived("gradient", call.program, mask, with_value, options=chosen_options)
     outputs = run(plan, call.operands)
     if not with_value:
         outputs.insert(0, None)
@@ -198,7 +218,15 @@ def _bad_output(call: Call, out) -> Exception:
 
 
 @collector_paused()
-def jvp(f: Callable, primals: Sequence, tangents: Sequence) -> tuple[Any, Any]:
+def jvp(
+    f: Callable,
+    primals: Sequence,
+    tangents: Sequence,
+    *,
+    kinks: str = "exact",
+    memory: int | str | None = None,
+    stabilize: bool = True,
+) -> tuple[Any, Any]:
     """The value of f and its directional derivative: (f(x), J(x) dx), in forward mode.
 
     `primals` and `tangents` are tuples, one entry per argument; a tangent has the structure and
@@ -211,8 +239,9 @@ def jvp(f: Callable, primals: Sequence, tangents: Sequence) -> tuple[Any, Any]:
     primals = _as_tuple(primals, "primals")
     moving = _matching_leaves(primals, _as_tuple(tangents, "tangents"), "tangent", "primal")
     wanted = frozenset(i for i, t in enumerate(moving) if t is not None)
+    chosen_options = options(kinks, memory, stabilize)
     call = trace_call(f, primals, {}, wanted)
-    plan, moves = derived("forward", call.program, call.active(wanted))
+    plan, moves = derived("forward", call.program, call.active(wanted), options=chosen_options)
     given = [moving[i] for i in sorted(wanted)]
     outputs = run(plan, call.operands + given)
     count = len(call.program.outputs)
@@ -295,7 +324,13 @@ def _tangent_tree(call: Call, moves, found: list):
 
 
 @collector_paused()
-def linearize(f: Callable, *primals) -> tuple[Any, Callable]:
+def linearize(
+    f: Callable,
+    *primals,
+    kinks: str = "exact",
+    memory: int | str | None = None,
+    stabilize: bool = True,
+) -> tuple[Any, Callable]:
     """The value of f, and its derivative at this point as a linear function of the tangents.
 
     The function is evaluated once; the returned map costs only the linear part.
@@ -304,9 +339,11 @@ def linearize(f: Callable, *primals) -> tuple[Any, Callable]:
     >>> df(1.0), df(2.0)
     (np.float64(6.0), np.float64(12.0))
     """
+    chosen_options = options(kinks, memory, stabilize)
     wanted = _inexact_leaves(primals)
     call = trace_call(f, primals, {}, wanted)
-    known, linear, moves = derived("linearize", call.program, call.active(wanted))
+    mask = call.active(wanted)
+    known, linear, moves = derived("linearize", call.program, mask, options=chosen_options)
     outputs, residuals = run_known(known, call.operands, len(call.program.outputs))
     y = call.finish(outputs)
 
@@ -328,7 +365,14 @@ def _inexact_leaves(primals) -> frozenset[int]:
 
 
 @collector_paused()
-def vjp(f: Callable, *primals, has_aux: bool = False) -> tuple:
+def vjp(
+    f: Callable,
+    *primals,
+    has_aux: bool = False,
+    kinks: str = "exact",
+    memory: int | str | None = None,
+    stabilize: bool = True,
+) -> tuple:
     """The value of f, and the pullback that maps a cotangent of it to cotangents of the primals.
 
     The pullback returns a tuple with one entry per primal, None for parts without a tangent space.
@@ -338,9 +382,11 @@ def vjp(f: Callable, *primals, has_aux: bool = False) -> tuple:
     >>> pullback(1.0)
     (np.float64(5.0), np.float64(2.0))
     """
+    chosen_options = options(kinks, memory, stabilize)
     wanted = _inexact_leaves(primals)
     call = trace_call(f, primals, {}, wanted)
-    known, pull, moves, structure, value_count = _pullback_parts(call, wanted, has_aux)
+    parts = _pullback_parts(call, wanted, has_aux, chosen_options)
+    known, pull, moves, structure, value_count = parts
     outputs, residuals = run_known(known, call.operands, len(call.program.outputs))
     result = call.finish(outputs)
     value, aux = result if has_aux else (result, None)
@@ -360,12 +406,15 @@ def vjp(f: Callable, *primals, has_aux: bool = False) -> tuple:
     return (value, pullback, aux) if has_aux else (value, pullback)
 
 
-def _pullback_parts(call: Call, wanted, has_aux: bool):
+def _pullback_parts(call: Call, wanted, has_aux: bool, chosen_options: Options):
     structure, value_count = call.structure, call.count
     if has_aux:
         structure = call.structure.children[0]
         value_count = len(paths(structure))
-    known, pull, moves = derived("pullback", call.program, call.active(wanted), value_count)
+    mask = call.active(wanted)
+    known, pull, moves = derived(
+        "pullback", call.program, mask, value_count, options=chosen_options
+    )
     return known, pull, moves, structure, value_count
 
 
@@ -392,7 +441,15 @@ def _cast_to(value, type_: Type):
 # --- Jacobians ------------------------------------------------------------------------------------
 
 
-def jacobian(f: Callable, argnums: int | Sequence[int] = 0, mode: str = "auto") -> Callable:
+def jacobian(
+    f: Callable,
+    argnums: int | Sequence[int] = 0,
+    mode: str = "auto",
+    *,
+    kinks: str = "exact",
+    memory: int | str | None = None,
+    stabilize: bool = True,
+) -> Callable:
     """The Jacobian of f: for each output leaf a tree like the argument, of shape out + in.
 
     `mode` is "forward" (one tangent per input element, all at once), "reverse" (one cotangent per
@@ -412,13 +469,18 @@ def jacobian(f: Callable, argnums: int | Sequence[int] = 0, mode: str = "auto") 
     if mode not in ("auto", "forward", "reverse"):
         raise ValueError(f"mode is 'auto', 'forward' or 'reverse', got {mode!r}.")
 
+    chosen_options = options(kinks, memory, stabilize)
+
     @wraps(f)
     @collector_paused()
     def jacobian_of_f(*args, **kwargs):
         chosen = Chosen(f, argnums, args)
         call = trace_call(f, args, kwargs, chosen.leaves)
         _check_some_inexact(call)
-        plan = derived("jacobian", call.program, call.active(chosen.leaves), call.count, mode)
+        mask = call.active(chosen.leaves)
+        plan = derived(
+            "jacobian", call.program, mask, call.count, mode, options=chosen_options
+        )
         outputs = run(plan, call.operands)
         count = len(call.program.outputs)
         call.apply_effects(outputs[:count])
@@ -446,16 +508,32 @@ def _jacobian_tree(call: Call, chosen: Chosen, found: list):
     return unflatten(call.structure, rows)
 
 
-def hessian(f: Callable, argnums: int | Sequence[int] = 0) -> Callable:
+def hessian(
+    f: Callable,
+    argnums: int | Sequence[int] = 0,
+    *,
+    kinks: str = "exact",
+    memory: int | str | None = None,
+    stabilize: bool = True,
+) -> Callable:
     """The Hessian of a scalar function: forward mode over reverse mode.
 
     >>> hessian(lambda x: x**3)(2.0)
     np.float64(12.0)
     """
-    return jacobian(grad(f, argnums), argnums, mode="forward")
+    given: dict[str, Any] = {"kinks": kinks, "memory": memory, "stabilize": stabilize}
+    return jacobian(grad(f, argnums, **given), argnums, mode="forward", **given)
 
 
-def hvp(f: Callable, primals: Sequence, tangents: Sequence):
+def hvp(
+    f: Callable,
+    primals: Sequence,
+    tangents: Sequence,
+    *,
+    kinks: str = "exact",
+    memory: int | str | None = None,
+    stabilize: bool = True,
+):
     """The Hessian of a scalar function times a vector, without forming the Hessian.
 
     `primals` and `tangents` as in `jvp`; the result is like the primals (like the one primal where
@@ -466,7 +544,8 @@ def hvp(f: Callable, primals: Sequence, tangents: Sequence):
     """
     primals = _as_tuple(primals, "primals")
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
-    return jvp(grad(f, argnums), primals, tangents)[1]
+    given: dict[str, Any] = {"kinks": kinks, "memory": memory, "stabilize": stabilize}
+    return jvp(grad(f, argnums, **given), primals, tangents, **given)[1]
 
 
 def stop_gradient(tree):

@@ -17,7 +17,7 @@ import numpy as np
 from chainrule.checking import run_checked
 from chainrule.derived import derived
 from chainrule.program.program import Program
-from chainrule.tracing import run
+from chainrule.running import run
 
 
 class Backend(Protocol):

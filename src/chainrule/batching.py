@@ -18,7 +18,8 @@ from chainrule.program.trace import Traced
 from chainrule.program.tree import flatten, paths
 from chainrule.program.types import Type, array_type, type_of
 from chainrule.random import Generator
-from chainrule.tracing import Call, run, trace_call
+from chainrule.running import run
+from chainrule.tracing import Call, trace_call
 from chainrule.transforms.batch import batch
 
 

@@ -27,7 +27,8 @@ from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, bind, current, user_line
 from chainrule.program.tree import first_difference, flatten, paths, unflatten
 from chainrule.program.types import Type, type_of
-from chainrule.tracing import Call, is_weak, run, trace_call
+from chainrule.running import run
+from chainrule.tracing import Call, is_weak, trace_call
 
 
 def cond(predicate, if_true: Callable, if_false: Callable, *args):

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from chainrule.options import DEFAULT, Options
 from chainrule.program.evaluate import Plan
 from chainrule.program.garbage import collector_paused
 from chainrule.program.liveness import remove_dead
@@ -24,18 +25,18 @@ _lock = threading.Lock()
 checking = False  # set by the tests: every program that goes in or comes out is validated
 
 
-def derived(kind: str, program: Program, *options):
+def derived(kind: str, program: Program, *arguments, options: Options = DEFAULT):
     """The derived program of a kind (see `_MAKERS`), planned; the latest few hundred are kept."""
     if names_wanted():
-        return _MAKERS[kind](program, *options)
-    key = (kind, program.key, program.place, *options)  # the traced program itself may go
+        return _MAKERS[kind](program, options, *arguments)
+    key = (kind, program.key, program.place, options, *arguments)  # the traced program may go
     with _lock:
         found = _cache.get(key)
         if found is not None:
             _cache.move_to_end(key)
             return found
     with collector_paused():
-        made = _MAKERS[kind](program, *options)
+        made = _MAKERS[kind](program, options, *arguments)
     if checking:
         _check(program, made)
     with _lock:
@@ -52,7 +53,7 @@ def _check(program: Program, made) -> None:
             item.program.validate()
 
 
-def _gradient(program: Program, active, with_value: bool) -> Plan:
+def _gradient(program: Program, options: Options, active, with_value: bool) -> Plan:
     made, _ = reverse(program, active, seeds=(0,))
     if not with_value:
         made = remove_dead(_with_outputs(made, made.outputs[1:]))
@@ -63,12 +64,12 @@ def _with_outputs(program: Program, outputs) -> Program:
     return Program(program.inputs, program.equations, outputs, name=program.name)
 
 
-def _forward(program: Program, active) -> tuple[Plan, tuple[bool, ...]]:
+def _forward(program: Program, options: Options, active) -> tuple[Plan, tuple[bool, ...]]:
     made, moves = forward(program, active)
     return Plan(made), moves
 
 
-def _linearize(program: Program, active):
+def _linearize(program: Program, options: Options, active):
     flat, moves = forward(program, active)
     count = len(program.inputs)
     mask = (False,) * count + (True,) * (len(flat.inputs) - count)
@@ -76,7 +77,7 @@ def _linearize(program: Program, active):
     return Plan(known), Plan(linear), moves
 
 
-def _pullback(program: Program, active, value_count: int):
+def _pullback(program: Program, options: Options, active, value_count: int):
     """The known half, the transposed half, and which of the first outputs take a cotangent."""
     flat, moves = forward(program, active)
     inputs, outputs = len(program.inputs), len(program.outputs)
@@ -89,11 +90,11 @@ def _pullback(program: Program, active, value_count: int):
     return Plan(known), Plan(pull), moves[:value_count]
 
 
-def _jacobian(program: Program, active, value_count: int, mode: str) -> Plan:
+def _jacobian(program: Program, options: Options, active, value_count: int, mode: str) -> Plan:
     return Plan(jacobian_program(program, active, value_count, mode))
 
 
-def _batch(program: Program, size: int, batched, wanted) -> Plan:
+def _batch(program: Program, options: Options, size: int, batched, wanted) -> Plan:
     return Plan(batch(program, size, batched, wanted)[0])
 
 
@@ -104,5 +105,5 @@ _MAKERS: dict[str, Callable] = {
     "pullback": _pullback,
     "jacobian": _jacobian,
     "batch": _batch,
-    "run": lambda program: Plan(program),
+    "run": lambda program, options: Plan(program),
 }

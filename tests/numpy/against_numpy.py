@@ -10,7 +10,8 @@ import copy
 import numpy as np
 
 from chainrule.derived import derived
-from chainrule.tracing import run, trace_call
+from chainrule.running import run
+from chainrule.tracing import trace_call
 
 
 def through_trace(f, *args, concrete=True):

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 import chainrule as cr
 from chainrule.program.evaluate import Plan
 from chainrule.program.tree import flatten
-from chainrule.tracing import run, trace_call
+from chainrule.running import run
+from chainrule.tracing import trace_call
 from tests.program.random_programs import arrays_for, programs
 from tests.random_statements import cases
 from tests.show import functions

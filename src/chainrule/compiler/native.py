@@ -33,7 +33,7 @@ from chainrule.program.evaluate import Plan, plan
 from chainrule.program.garbage import collector_paused
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program
-from chainrule.tracing import run
+from chainrule.running import run
 from chainrule.transforms.simplify import remove_barriers, simplify
 
 _MAIN = ctypes.CFUNCTYPE(
