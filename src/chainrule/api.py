@@ -521,8 +521,9 @@ def hessian(
     >>> hessian(lambda x: x**3)(2.0)
     np.float64(12.0)
     """
-    given: dict[str, Any] = {"kinks": kinks, "memory": memory, "stabilize": stabilize}
-    return jacobian(grad(f, argnums, **given), argnums, mode="forward", **given)
+    given: dict[str, Any] = {"kinks": kinks, "stabilize": stabilize}
+    inner = grad(f, argnums, **given)  # `memory` is a bound for the whole
+    return jacobian(inner, argnums, mode="forward", memory=memory, **given)
 
 
 def hvp(
@@ -544,8 +545,8 @@ def hvp(
     """
     primals = _as_tuple(primals, "primals")
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
-    given: dict[str, Any] = {"kinks": kinks, "memory": memory, "stabilize": stabilize}
-    return jvp(grad(f, argnums, **given), primals, tangents, **given)[1]
+    given: dict[str, Any] = {"kinks": kinks, "stabilize": stabilize}
+    return jvp(grad(f, argnums, **given), primals, tangents, memory=memory, **given)[1]
 
 
 def stop_gradient(tree):

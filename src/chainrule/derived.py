@@ -14,6 +14,7 @@ from chainrule.program.liveness import remove_dead
 from chainrule.program.names import names_wanted
 from chainrule.program.program import Program
 from chainrule.transforms.batch import batch
+from chainrule.transforms.checkpoint import within, within_halves
 from chainrule.transforms.forward import forward
 from chainrule.transforms.jacobian import jacobian_program
 from chainrule.transforms.reverse import reverse, split_program, transpose_program
@@ -57,7 +58,7 @@ def _gradient(program: Program, options: Options, active, with_value: bool) -> P
     made, _ = reverse(program, active, seeds=(0,))
     if not with_value:
         made = remove_dead(_with_outputs(made, made.outputs[1:]))
-    return Plan(made)
+    return Plan(within(made, options.memory))
 
 
 def _with_outputs(program: Program, outputs) -> Program:
@@ -66,14 +67,15 @@ def _with_outputs(program: Program, outputs) -> Program:
 
 def _forward(program: Program, options: Options, active) -> tuple[Plan, tuple[bool, ...]]:
     made, moves = forward(program, active)
-    return Plan(made), moves
+    return Plan(within(made, options.memory)), moves
 
 
 def _linearize(program: Program, options: Options, active):
     flat, moves = forward(program, active)
     count = len(program.inputs)
     mask = (False,) * count + (True,) * (len(flat.inputs) - count)
-    known, linear, _, _ = split_program(flat, mask)
+    known, linear, _, residuals = split_program(flat, mask)
+    known, linear = within_halves(known, linear, len(residuals), options.memory)
     return Plan(known), Plan(linear), moves
 
 
@@ -87,11 +89,13 @@ def _pullback(program: Program, options: Options, active, value_count: int):
     mask = (False,) * inputs + (True,) * (len(flat.inputs) - inputs)
     known, linear, _, residuals = split_program(flat, mask)
     pull = transpose_program(linear, len(residuals))
+    known, pull = within_halves(known, pull, len(residuals), options.memory)
     return Plan(known), Plan(pull), moves[:value_count]
 
 
 def _jacobian(program: Program, options: Options, active, value_count: int, mode: str) -> Plan:
-    return Plan(jacobian_program(program, active, value_count, mode))
+    made = jacobian_program(program, active, value_count, mode)
+    return Plan(within(made, options.memory))
 
 
 def _batch(program: Program, options: Options, size: int, batched, wanted) -> Plan:

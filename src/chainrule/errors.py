@@ -82,6 +82,10 @@ class NotANumber(ChainruleError, FloatingPointError):
     """An operation of a function compiled with check="nan" made a nan or inf of finite numbers."""
 
 
+class BudgetTooSmall(ChainruleError, MemoryError):
+    """No schedule fits into the bytes given as `memory`; the message says the least that would."""
+
+
 class InvalidProgram(ChainruleError, ValueError):
     """A Program breaks a rule of the language; raised by `Program.validate()`."""
 

@@ -38,6 +38,14 @@ def cost(program) -> Cost:
     return Cost(flops, read, written, peak_bytes(program))
 
 
+def cost_of(equation) -> int:
+    """The cost of one equation in one number, to compare equations by: flops and bytes moved.
+
+    A byte counts as a flop: most elementwise operations wait for memory, products do not.
+    """
+    return sum(_equation_cost(equation))
+
+
 def _equation_cost(equation) -> tuple[int, int, int]:
     op = equation.op
     inner = [cost(p) for _, p in subprograms(equation)]

@@ -50,6 +50,7 @@ class Plan:
         env = self._template.copy()
         env[: self._inputs] = values
         step: Any = None
+        result: Any
         try:
             with np.errstate(all="ignore"):
                 for step in self._steps:
@@ -58,13 +59,13 @@ class Plan:
                         env[out] = function(env[first], env[second])
                     elif count == 1:
                         env[out] = function(env[first])
-                    else:
+                    elif type(out) is tuple:
                         result = function(*[env[i] for i in rest])
-                        if type(out) is tuple:
-                            for slot, item in zip(out, result, strict=True):
-                                env[slot] = item
-                        else:
-                            env[out] = result
+                        for place, slot in enumerate(out):
+                            env[slot] = result[place]
+                        result = None  # nothing but a slot keeps an array alive
+                    else:
+                        env[out] = function(*[env[i] for i in rest])
                     if dead:
                         for slot in dead:
                             env[slot] = None

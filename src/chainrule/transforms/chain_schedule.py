@@ -1,0 +1,275 @@
+"""Checkpoint schedules by dynamic programming: a program as a chain, however it branches.
+
+A program that computes forward and then reads what it has computed in roughly the opposite order (a
+derivative) is cut at positions of its forward part. `[s, t(s))` is the round trip from a cut: what
+runs until nobody reads what was made after s any more. Its frontier F(s) are the earlier arrays
+that the round trip reads, so with F(s) kept, everything else can be dropped and made again:
+
+    back(p, q) = run [p, q), keeping what its backward part reads; run that part     (a leaf)
+              or run [p, s), keeping F(s) alone; back(s, q); back(p, s)              (a split)
+
+The cheapest way for every (p, q) and amount of memory is found by dynamic programming; for a chain
+of equal layers it is the binomial (treeverse) schedule. Sizes are sums and maxima here; whoever
+chooses among the schedules looks at the exact footprint of each.
+
+Source    Griewank and Walther, "Evaluating Derivatives", chapter 12; for unequal stages, Beaumont
+          et al., "Optimal checkpointing for heterogeneous chains", 2019. Cutting a graph at its
+          frontiers: ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from chainrule.program.footprint import alive
+from chainrule.transforms.recompute import Work, ordered
+
+_CUTS = 64  # at most so many positions are considered
+_SLOTS = 192  # amounts of memory that are told apart
+
+
+class Chain:
+    """A program cut at positions of its forward part, nodes 0 to `turn` - 1."""
+
+    def __init__(self, work: Work):
+        self.work = work
+        self.readers = work.readers()
+        self.turn = _turn(work, self.readers)
+        self.ends = self._round_trips()
+        self.until = self._frontiers()
+        self.cuts = self._cuts()
+
+    def _round_trips(self) -> np.ndarray:
+        """t(s) for s = 0 ... turn: the backward nodes before t(s) read what was made from s on."""
+        work, turn = self.work, self.turn
+        ends = np.full(turn + 1, turn, np.int64)
+        for node in range(turn, work.count):
+            highest = max([r for r in work.reads[node] if r < turn], default=-1)
+            if highest >= 0:
+                ends[highest] = max(ends[highest], node + 1)
+        ends = np.maximum.accumulate(ends[::-1])[::-1]  # by the highest that is at least s
+        ends[0] = work.count
+        return ends
+
+    def _frontiers(self) -> np.ndarray:
+        """For each forward node j the last s of whose frontier F(s) it is; j itself where none."""
+        work, turn, ends = self.work, self.turn, self.ends
+        entered = np.zeros(work.count, np.int64)  # the last s from which the round trip runs a node
+        for node in range(turn, work.count):
+            entered[node] = np.searchsorted(-ends, -node, side="left") - 1
+        until = np.zeros(turn, np.int64)
+        for node in range(turn - 1, -1, -1):
+            last = max([int(entered[r]) for r in self.readers[node]], default=-1)
+            if node in work.results:
+                last = max(last, node)
+            until[node] = max(last, node)
+            entered[node] = min(last, node)
+        return until
+
+    def _cuts(self) -> list[int]:
+        """The positions to cut at: in every stretch of equal cost, where the frontier is least."""
+        work, turn = self.work, self.turn
+        weight = np.zeros(turn + 2)
+        for node in range(turn):
+            weight[node + 1] += work.size[node]
+            weight[self.until[node] + 1] -= work.size[node]
+        frontier = np.cumsum(weight)[: turn + 1]
+        cost = np.cumsum([0.0, *work.cost[:turn]])
+        stretch = np.minimum(cost / max(cost[-1], 1.0) * _CUTS, _CUTS - 1).astype(int)
+        best: dict[int, int] = {}
+        for s in range(1, turn):
+            k = int(stretch[s])
+            if k not in best or frontier[s] < frontier[best[k]]:
+                best[k] = s
+        return [0, *sorted(set(best.values())), turn]
+
+    # --- running a schedule -----------------------------------------------------------------------
+
+    def frontier(self, s: int) -> list[int]:
+        """F(s): the nodes before s that the round trip from s reads."""
+        return [j for j in range(min(s, self.turn)) if self.until[j] >= s]
+
+    def order(self, tree) -> list[int]:
+        """The nodes that a schedule runs: a tree of (p, q, None) or (p, q, (s, first, second))."""
+        return _Running(self).run(tree)
+
+
+def _turn(work: Work, readers: list[list[int]]) -> int:
+    """Where most bytes wait for a reader: the end of the forward part."""
+    waiting = np.zeros(work.count + 2)
+    for node in range(work.count):
+        last = max(readers[node], default=node)
+        if node not in work.results:
+            waiting[node + 1] += work.size[node]
+            waiting[last + 1] -= work.size[node]
+    return int(np.argmax(np.cumsum(waiting)[: work.count + 1]))
+
+
+class _Running:
+    """A schedule being run: the order so far, and the nodes whose arrays are there."""
+
+    def __init__(self, chain: Chain):
+        self.chain, self.work = chain, chain.work
+        self.have: set[int] = set()
+        self.order: list[int] = []
+
+    def run(self, tree) -> list[int]:
+        pending = [tree]
+        while pending:  # no recursion: a schedule may be as deep as the chain is long
+            item = pending.pop()
+            if isinstance(item, set):
+                self._forget(item)
+                continue
+            p, q, split = item
+            if split is None:
+                self._leaf(p, q)
+                continue
+            s, first, second = split
+            before = set(self.have)
+            kept = self.chain.frontier(s)
+            self._demand([*kept, *(n for n in self.work.results if n < s)])
+            self._forget(before.union(kept))
+            pending += [second, before.union(kept), first]
+        self._demand(sorted(self.work.results))
+        return self.order
+
+    def _forget(self, kept: set[int]) -> None:
+        """Keep these, what is made in the backward part, and the results."""
+        turn, results = self.chain.turn, self.work.results
+        self.have = {n for n in self.have if n in kept or n >= turn or n in results}
+
+    def _leaf(self, p: int, q: int) -> None:
+        chain = self.chain
+        before = set(self.have)
+        if q == chain.turn:
+            self._demand([n for n in self.work.results if n < q])
+        for node in range(int(chain.ends[q]), int(chain.ends[p])):
+            self._demand([node])
+        self._forget(before)
+
+    def _demand(self, nodes: list[int]) -> None:
+        """Run what these need and what is not there, in the order of the program."""
+        missing = self.work.closure(nodes, self.have)
+        self.order += missing
+        self.have.update(missing)
+
+
+# --- dynamic programming --------------------------------------------------------------------------
+
+
+def chain_orders(work: Work) -> Iterator[list[int]]:
+    """Orders of a program's nodes, each the cheapest for some amount of memory, the most first."""
+    chain = Chain(work)
+    whole = (0, chain.turn, None)
+    yield chain.order(whole)
+    if len(chain.cuts) > 2:
+        seen = {whole}
+        for tree in _Table(chain).trees():
+            if tree not in seen:
+                seen.add(tree)
+                yield chain.order(tree)
+
+
+class _Table:
+    """The cheapest schedule for every stretch between two cuts and every amount of memory."""
+
+    def __init__(self, chain: Chain):
+        self.chain, self.cuts = chain, chain.cuts
+        self._measure()
+        self._solve()
+
+    def _measure(self) -> None:
+        """Bytes and costs of the stretches, from a run that keeps everything."""
+        chain, work, turn = self.chain, self.chain.work, self.chain.turn
+        order = chain.order((0, turn, None))
+        program = ordered(work, order)
+        peaks, equations = alive(program), program.equations
+        place = {id(e.op) and e.outputs: i for i, e in enumerate(equations)}
+        at = {n: i for i, n in enumerate(order)}
+        when = np.array([
+            peaks[place[work.equations[n].outputs]] if n in at else 0 for n in range(work.count)
+        ], float)  # fmt: skip
+        late = {n for n in range(turn) if not any(r < turn for r in chain.readers[n])}
+        kept = [
+            float(work.size[n]) if any(r >= turn or r in late for r in chain.readers[n]) else 0.0
+            for n in range(turn)
+        ]
+        last = [max(chain.readers[n], default=n) for n in range(turn)]
+        waiting = np.zeros(work.count + 2)
+        for n in range(turn):
+            waiting[n] += kept[n]
+            waiting[max(last[n], turn) + 1 if last[n] >= turn else turn + 1] -= kept[n]
+        other = np.maximum(when - np.cumsum(waiting)[: work.count], 0.0)
+        self.kept = np.cumsum([0.0, *kept])
+        self.cost = np.cumsum([0.0, *map(float, work.cost[:turn])])
+        self.advance = np.cumsum(
+            [0.0, *(0.0 if n in late else float(work.cost[n]) for n in range(turn))]
+        )
+        self.forward_peak = other[:turn]
+        self.backward_peak = other[turn:]
+        self.top = float(when.max(initial=0.0))
+
+    def _leaf_bytes(self, p: int, q: int) -> float:
+        ends, turn = self.chain.ends, self.chain.turn
+        backward = self.backward_peak[ends[q] - turn : ends[p] - turn].max(initial=0.0)
+        forward = self.forward_peak[p:q].max(initial=0.0)
+        return self.kept[q] - self.kept[p] + max(backward, forward)
+
+    def _frontier_bytes(self, s: int) -> np.ndarray:
+        """For each p: the bytes of F(s) that are made from p on."""
+        size = self.chain.work.size
+        mine = [float(size[j]) if self.chain.until[j] >= s else 0.0 for j in range(s)]
+        return np.concatenate([np.cumsum(mine[::-1])[::-1], [0.0]])
+
+    def _solve(self) -> None:
+        cuts, count = self.cuts, len(self.cuts)
+        unit = self.top / (_SLOTS - 1)
+        amounts = np.arange(_SLOTS) * unit
+        frontiers = [self._frontier_bytes(s) for s in cuts]
+        self.best = np.full((count, count, _SLOTS), np.inf)
+        self.choice = np.full((count, count, _SLOTS), -1, np.int32)
+        for length in range(1, count):
+            for a in range(count - length):
+                b = a + length
+                p, q = cuts[a], cuts[b]
+                leaf = np.where(
+                    amounts >= self._leaf_bytes(p, q), self.cost[q] - self.cost[p], np.inf
+                )
+                self.best[a, b], self.choice[a, b] = leaf, -1
+                if length > 1:
+                    self._split(a, b, frontiers, unit)
+
+    def _split(self, a: int, b: int, frontiers, unit: float) -> None:
+        cuts, inner = self.cuts, np.arange(a + 1, b)
+        p = cuts[a]
+        need = np.array([np.ceil(frontiers[k][p] / unit) for k in inner], int)
+        slots = np.arange(_SLOTS)[None, :] - need[:, None]
+        first = np.take_along_axis(self.best[inner, b], np.maximum(slots, 0), axis=1)
+        first = np.where(slots >= 0, first, np.inf)
+        advance = np.array([self.advance[cuts[k]] - self.advance[p] for k in inner])
+        total = advance[:, None] + first + self.best[a, inner]
+        winner = np.argmin(total, axis=0)
+        least = total[winner, np.arange(_SLOTS)]
+        better = least < self.best[a, b]
+        self.best[a, b][better] = least[better]
+        self.choice[a, b][better] = inner[winner[better]]
+        self.needs = getattr(self, "needs", {})
+        self.needs[a, b] = need
+
+    def trees(self) -> Iterator:
+        """The schedules for all amounts of memory, the most first."""
+        last = len(self.cuts) - 1
+        for slot in range(_SLOTS - 1, -1, -1):
+            if np.isfinite(self.best[0, last, slot]):
+                yield self._tree(0, last, slot)
+
+    def _tree(self, a: int, b: int, slot: int):
+        """The schedule of a stretch, as nested tuples; depth is the number of splits at most."""
+        k = int(self.choice[a, b, slot])
+        if k < 0:
+            return self.cuts[a], self.cuts[b], None
+        need = int(self.needs[a, b][k - a - 1])
+        first, second = self._tree(k, b, slot - need), self._tree(a, k, slot)
+        return self.cuts[a], self.cuts[b], (self.cuts[k], first, second)

@@ -1,0 +1,214 @@
+"""Memory: a program that fits into a number of bytes, at the least extra time.
+
+`within(program, memory)` is the same program where it fits; else one that computes some arrays
+again instead of keeping them. What counts is everything that a run allocates, results included and
+arguments not (program/footprint.py). The schedules come from dynamic programming over the program
+as a chain; the footprint of each is exact, so a schedule that is chosen fits. Every result has the
+bits that it has without: the same operations run on the same operands, and random draws are
+functions of their key and counter.
+
+Source    see chain_schedule.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from chainrule import errors
+from chainrule.program.evaluate import is_view
+from chainrule.program.footprint import alive, footprint
+from chainrule.program.liveness import remove_dead
+from chainrule.program.program import Equation, Operand, Program
+from chainrule.transforms.chain_schedule import chain_orders
+from chainrule.transforms.recompute import Work, ordered
+
+_NEAR = 6  # schedules on either side of the one that just fits are looked at
+_LEAN = 24  # and so many of the leanest, before it is said that none fits
+
+
+class Schedule(NamedTuple):
+    """An order of a program's nodes, what it costs, and the bytes it takes."""
+
+    cost: int
+    peak: int
+    order: list[int]
+
+
+def within(
+    program: Program,
+    memory: int | None,
+    measure: Callable[[Program], int] = footprint,
+    orders: Callable[[Work], Iterable[list[int]]] = chain_orders,
+) -> Program:
+    """The program where its `measure` is at most `memory`, or one that recomputes, and is.
+
+    `orders` gives orders of its nodes to choose from, those that take more memory first.
+    **Units** bytes. **Errors** `BudgetTooSmall`, with the least that would do.
+    **Cost** some milliseconds an equation, where something must be recomputed.
+    """
+    if memory is None:
+        return program
+    program = remove_dead(program)
+    if measure(program) <= memory:
+        return program
+    work = Work(program)
+    return ordered(work, _cheapest(work, memory, measure, list(orders(work))).order)
+
+
+def _cheapest(work: Work, memory: int, measure, orders: list[list[int]]) -> Schedule:
+    looked_at: dict[int, Schedule] = {}
+
+    def look(i: int) -> Schedule:
+        if i not in looked_at:
+            order = orders[i]
+            looked_at[i] = Schedule(work.cost_of(order), measure(ordered(work, order)), order)
+        return looked_at[i]
+
+    low, high = 0, len(orders)  # orders take less and less memory, almost always
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if look(middle).peak <= memory else (middle + 1, high)
+    for i in range(max(low - _NEAR, 0), min(low + _NEAR, len(orders))):
+        look(i)
+    fitting = [s for s in looked_at.values() if s.peak <= memory]
+    if not fitting:
+        for i in range(max(len(orders) - _LEAN, 0), len(orders)):
+            look(i)
+        fitting = [s for s in looked_at.values() if s.peak <= memory]
+    if not fitting:
+        raise too_small(work, memory, min(looked_at.values(), key=lambda s: s.peak))
+    return min(fitting, key=lambda s: (s.cost, s.peak))
+
+
+def too_small(work: Work, memory: int, leanest: Schedule) -> errors.BudgetTooSmall:
+    """The error for a budget that no schedule meets."""
+    program = ordered(work, leanest.order)
+    peaks = alive(program)
+    number = max(range(len(peaks)), key=peaks.__getitem__)
+    where = ""
+    if number < len(program.equations):
+        equation = program.equations[number]
+        where = f"\n  The most is needed by {equation.op.name}"
+        where += f", at {equation.where}." if equation.where else "."
+    return errors.BudgetTooSmall(
+        f"{program.name} does not fit into memory={memory} bytes: with everything recomputed that "
+        f"can be, it takes {leanest.peak} bytes (arguments not counted).{where}\n"
+        f"  Give memory={leanest.peak} or more, or a smaller batch."
+    )
+
+
+# --- programs that run in two halves --------------------------------------------------------------
+
+
+def within_halves(known: Program, linear: Program, residuals: int, memory: int | None):
+    """The two halves of a derivative, which together fit: the last `residuals` outputs of the
+    first are the first inputs of the second.
+
+    They are kept as long as the second half may be run again, so they count all the while.
+    """
+    if memory is None:
+        return known, linear
+    given = linear.inputs[residuals:]
+    joined = _joined(known, linear, residuals)
+    split = _Split(frozenset(given), len(known.outputs) - residuals, len(known.inputs))
+    made = within(joined, memory, split.measure, split.orders)
+    return (known, linear) if made is joined else split.halves(made)
+
+
+def _joined(known: Program, linear: Program, residuals: int) -> Program:
+    count = len(known.outputs) - residuals
+    env: dict[Operand, Operand] = dict(
+        zip(linear.inputs[:residuals], known.outputs[count:], strict=True)
+    )
+    second = [
+        Equation(e.op, tuple([env.get(x, x) for x in e.inputs]), e.params, e.outputs, e.line)
+        for e in linear.equations
+    ]
+    return Program(
+        [*known.inputs, *linear.inputs[residuals:]], [*known.equations, *second],
+        [*known.outputs[:count], *(env.get(o, o) for o in linear.outputs)], name=known.name,
+    )  # fmt: skip
+
+
+class _Split(NamedTuple):
+    """Where a joined program is cut: before the first equation that reads one of `given`."""
+
+    given: frozenset
+    values: int  # the outputs of the first half proper
+    inputs: int  # of the first half
+
+    def halves(self, program: Program) -> tuple[Program, Program]:
+        start = len(program.equations)
+        for number, equation in enumerate(program.equations):
+            if not self.given.isdisjoint(equation.inputs):
+                start = number
+                break
+        results = program.outputs[self.values :]
+        second, crossing = _cut(program, start, results, self.given)
+        known = Program(
+            program.inputs[: self.inputs], program.equations[:start],
+            [*program.outputs[: self.values], *crossing], name=program.name,
+        )  # fmt: skip
+        inputs = [*crossing, *program.inputs[self.inputs :]]
+        return remove_dead(known), Program(inputs, second, results, name=program.name)
+
+    def measure(self, program: Program) -> int:
+        known, linear = self.halves(program)
+        kept = sum(v.type.nbytes for v in linear.inputs if v not in self.given)
+        return max(footprint(known), kept + footprint(linear))
+
+    def orders(self, work: Work) -> Iterator[list[int]]:
+        """Those of a chain; and the second half beside the first one run again, up to a node: for
+        linear halves that run forward, as the first does."""
+        values = frozenset(work.nodes(work.program.outputs[: self.values]))
+        moving = self._moving(work)
+        chain = list(chain_orders(work))
+        yield chain[0]
+        steps = sorted({work.count * k // _LEAN for k in range(_LEAN + 1)})
+        for step in steps:
+            yield again_beside(work, values, moving, step)
+        yield from chain[1:]
+
+    def _moving(self, work: Work) -> set[int]:
+        found: set[int] = set()
+        for node, equation in enumerate(work.equations):
+            reads = any(r in found for r in work.reads[node])
+            if reads or not self.given.isdisjoint(map(work.base, equation.inputs)):
+                found.add(node)
+        return found
+
+
+def _cut(program: Program, start: int, results, given) -> tuple[list[Equation], list]:
+    """The equations from `start` on, with the views they read, and the arrays they take over."""
+    maker = {e.outputs[0]: e for e in program.equations[:start] if is_view(e)}
+    made = {v for e in program.equations[start:] for v in e.outputs} | set(given)
+    views: dict = {}
+    crossing: dict = {}
+    pending = [x for e in program.equations[start:] for x in e.inputs] + list(results)
+    while pending:
+        x = pending.pop()
+        if x.is_literal or x in made or x in views or x in crossing:
+            continue
+        if x in maker:
+            views[x] = maker[x]
+            pending += maker[x].inputs
+        else:
+            crossing[x] = None
+    kept = [e for e in program.equations[:start] if e.outputs and e.outputs[0] in views]
+    order = [v for e in program.equations[:start] for v in e.outputs if v in crossing]
+    return [*kept, *program.equations[start:]], [
+        *(v for v in program.inputs if v in crossing), *order
+    ]
+
+
+def again_beside(work: Work, values: frozenset[int], moving: set[int], step: int) -> list[int]:
+    """The nodes that the values need, then each moving node, before it what it needs of the others:
+    those numbered from `step` on are kept from the first time, the others run again."""
+    first = work.closure(values, frozenset())
+    order, have = list(first), {n for n in first if n >= step}
+    for node in sorted(moving):
+        missing = work.closure((node,), have)
+        order += missing
+        have.update(missing)
+    return order

@@ -1,0 +1,157 @@
+"""A program in another order, with equations that are run more than once: what memory plans are.
+
+`Work` is a program as a plan sees it. Its nodes are the equations that make arrays, by number;
+views are made again where they are read, at no cost. An `order` is a list of nodes, in which a node
+may stand several times: each time its arrays are made anew, readers take the latest ones, and every
+array lives from where it is made to its last reader. `ordered` writes an order as a program.
+
+A repeated equation on the very operands of the first run reads one of them through a barrier, so
+that nothing merges the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Sequence
+from itertools import count
+
+from chainrule.ops.select import barrier
+from chainrule.program.cost import cost_of
+from chainrule.program.evaluate import is_view
+from chainrule.program.footprint import scratch
+from chainrule.program.program import Equation, Operand, Program, Var
+
+_tokens = count(1 << 32)  # of barriers; those of lowered checkpoints are small numbers
+
+
+class Work:
+    """A program as nodes: what each reads, its bytes, its cost, and which the results need."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.equations: list[Equation] = []
+        self.node_of: dict[Var, int] = {}
+        self.view_of: dict[Var, Equation] = {}
+        self.reads: list[tuple[int, ...]] = []
+        for equation in program.equations:
+            if is_view(equation):
+                self.view_of[equation.outputs[0]] = equation
+                continue
+            number = len(self.equations)
+            self.equations.append(equation)
+            self.reads.append(self.nodes(equation.inputs))
+            self.node_of.update(dict.fromkeys(equation.outputs, number))
+        self.count = len(self.equations)
+        self.size = [sum(v.type.nbytes for v in e.outputs) for e in self.equations]
+        self.scratch = [scratch(e) for e in self.equations]
+        self.cost = [cost_of(e) for e in self.equations]
+        self.results = frozenset(self.nodes(program.outputs))
+
+    def base(self, x: Operand) -> Operand:
+        """What an operand is a view of; itself where it is none."""
+        while not x.is_literal and x in self.view_of:
+            x = self.view_of[x].inputs[0]
+        return x
+
+    def nodes(self, operands: Iterable[Operand]) -> tuple[int, ...]:
+        """The nodes whose arrays operands are, or are views of; each once."""
+        bases = [self.base(x) for x in operands]
+        found = [self.node_of[x] for x in bases if not x.is_literal and x in self.node_of]
+        return tuple(dict.fromkeys(found))
+
+    def closure(self, nodes: Iterable[int], have: Container[int]) -> list[int]:
+        """These nodes and what they need that is not there, in the order of the program."""
+        missing: set[int] = set()
+        pending = [n for n in nodes if n not in have]
+        while pending:
+            node = pending.pop()
+            if node not in missing:
+                missing.add(node)
+                pending += [r for r in self.reads[node] if r not in have]
+        return sorted(missing)
+
+    def readers(self) -> list[list[int]]:
+        """For each node, the nodes that read it, in order."""
+        found: list[list[int]] = [[] for _ in range(self.count)]
+        for node, reads in enumerate(self.reads):
+            for read in reads:
+                found[read].append(node)
+        return found
+
+    def cost_of(self, order: Iterable[int]) -> int:
+        """The predicted cost of running an order."""
+        return sum(self.cost[node] for node in order)
+
+
+def ordered(work: Work, order: Sequence[int]) -> Program:
+    """The program that runs the nodes of an order, one after the other."""
+    return _Writing(work).write(order)
+
+
+class _Writing:
+    """A program being written; `latest` is what stands for each variable by now."""
+
+    def __init__(self, work: Work):
+        self.work = work
+        self.equations: list[Equation] = []
+        self.latest: dict[Operand, Operand] = {}
+        self.views: dict[Var, tuple[Operand, ...]] = {}  # the operands that a view was made of
+        self.seen: dict[int, set[tuple]] = {}
+
+    def write(self, order: Sequence[int]) -> Program:
+        for node in order:
+            self._run(node)
+        outputs = [self._operand(o) for o in self.work.program.outputs]
+        p = self.work.program
+        return Program(
+            p.inputs, self.equations, outputs, p.captured, p.captured_values, p.name
+        )
+
+    def _run(self, node: int) -> None:
+        equation = self.work.equations[node]
+        inputs = tuple([self._operand(x) for x in equation.inputs])
+        seen = self.seen.setdefault(node, set())
+        if inputs in seen:
+            inputs = self._apart(inputs, equation)
+        again = bool(seen)
+        seen.add(inputs)
+        self._append(equation, inputs, again)
+
+    def _append(self, equation: Equation, inputs: tuple, again: bool) -> None:
+        outputs = equation.outputs
+        if again:
+            outputs = tuple([Var(v.type, v.name) for v in outputs])
+        if again or inputs != equation.inputs:
+            made = Equation(equation.op, inputs, equation.params, outputs, equation.line)
+        else:
+            made = equation
+        self.equations.append(made)
+        self.latest.update(zip(equation.outputs, outputs, strict=True))
+
+    def _apart(self, inputs: tuple, equation: Equation) -> tuple:
+        """The operands, one of them behind a barrier."""
+        for i, x in enumerate(inputs):
+            if not x.is_literal:
+                out = Var(x.type, x.name)
+                params = {"token": next(_tokens)}
+                self.equations.append(Equation(barrier, (x,), params, (out,), equation.line))
+                return (*inputs[:i], out, *inputs[i + 1 :])
+        return inputs
+
+    def _operand(self, x: Operand) -> Operand:
+        """What stands for an operand by now; a view is made again where its array is a new one."""
+        chain: list[Equation] = []
+        base = x
+        while not base.is_literal and base in self.work.view_of:
+            chain.append(self.work.view_of[base])
+            base = chain[-1].inputs[0]
+        for view in reversed(chain):
+            self._view(view)
+        return self.latest.get(x, x)
+
+    def _view(self, view: Equation) -> None:
+        out = view.outputs[0]
+        inputs = tuple([self.latest.get(x, x) for x in view.inputs])
+        before = self.views.get(out)
+        if before != inputs:
+            self.views[out] = inputs
+            self._append(view, inputs, before is not None)

@@ -1,0 +1,172 @@
+"""memory=: derivatives that fit into a number of bytes, measured as NumPy allocates them."""
+
+import re
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import errors
+from chainrule.program.evaluate import Plan
+from chainrule.program.footprint import footprint
+from chainrule.tracing import trace_call
+from chainrule.transforms.checkpoint import within
+from chainrule.transforms.reverse import reverse
+
+ACTIVATIONS = {
+    "tanh": np.tanh,
+    "relu": lambda z: np.maximum(z, 0.0),
+    "logistic": lambda z: 1.0 / (1.0 + np.exp(-z)),
+    "leaky": lambda z: np.where(z > 0, z, 0.01 * z),
+}
+
+
+def network(layers, width, batch, activation=np.tanh, seed=3):
+    """A loss of weights and biases, these, and the bytes of one activation."""
+    rng = np.random.default_rng(seed)
+    weights = [rng.normal(size=(width, width)) / np.sqrt(width) for _ in range(layers)]
+    biases = [0.1 * rng.normal(size=width) for _ in range(layers)]
+    x = rng.normal(size=(batch, width))
+
+    def loss(weights, biases):
+        h = x
+        for w, b in zip(weights, biases, strict=True):
+            h = activation(h @ w + b)
+        return np.mean(h**2)
+
+    return loss, weights, biases, x.nbytes
+
+
+def allocated(run):
+    """The most bytes that a call has allocated at once; a first call fills caches."""
+    run()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        run()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+def gradient_program(f, *args):
+    """The program of the value and gradient of a function of trees, and its operands."""
+    leaves = sum(len(a) if isinstance(a, list) else 1 for a in args)
+    call = trace_call(f, args, {}, frozenset(range(leaves)))
+    mask = call.active(frozenset(range(leaves)))
+    return reverse(call.program, mask, seeds=(0,))[0], call.operands
+
+
+def same(found, wanted):
+    return all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True))
+
+
+def least_of(error):
+    return int(re.search(r"Give memory=(\d+)", str(error.value))[1])
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_a_gradient_under_a_budget_has_the_same_bits_and_takes_no_more(name):
+    loss, weights, biases, unit = network(12, 32, 2000, ACTIVATIONS[name])
+    wanted = cr.grad(loss, (0, 1))(weights, biases)
+    free = allocated(lambda: cr.grad(loss, (0, 1))(weights, biases))
+    for units in (14, 9, 7):
+        derivative = cr.grad(loss, (0, 1), memory=units * unit)
+        found = derivative(weights, biases)
+        assert same(found[0] + found[1], wanted[0] + wanted[1])
+        assert allocated(lambda: derivative(weights, biases)) <= 1.05 * units * unit < free
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_the_predicted_peak_is_the_measured_one_within_five_per_cent(name):
+    loss, weights, biases, unit = network(12, 32, 6000, ACTIVATIONS[name])
+    program, operands = gradient_program(loss, weights, biases)
+    for memory in (None, 14 * unit, 9 * unit, 7 * unit):
+        made = within(program, memory)
+        plan = Plan(made)
+        measured = allocated(lambda: plan.run(operands))
+        assert abs(footprint(made) - measured) <= 0.05 * measured
+
+
+def test_a_budget_that_is_large_enough_changes_nothing():
+    loss, weights, biases, unit = network(4, 8, 50)
+    program, _ = gradient_program(loss, weights, biases)
+    assert within(program, footprint(program)) is program
+
+
+def test_where_nothing_fits_the_error_says_the_least_that_would():
+    loss, weights, biases, unit = network(12, 32, 2000)
+    with pytest.raises(errors.BudgetTooSmall, match="does not fit into memory=1000") as error:
+        cr.grad(loss, memory=1000)(weights, biases)
+    assert re.search(r"test_checkpoint_memory\.py:\d+", str(error.value))
+    least = least_of(error)
+    cr.grad(loss, memory=least)(weights, biases)
+    with pytest.raises(MemoryError):
+        cr.grad(loss, memory=least - 1)(weights, biases)
+
+
+def test_a_hundred_layers_take_the_root_of_their_activations():
+    layers = 100
+    loss, weights, biases, unit = network(layers, 48, 3000)
+    program, operands = gradient_program(loss, weights, biases)
+    results = sum(t.nbytes for t in program.out_types)
+    made = within(program, int(2.6 * np.sqrt(layers) * unit) + results)
+    assert made.cost().flops <= 1.35 * program.cost().flops
+    assert footprint(made) <= 2.6 * np.sqrt(layers) * unit + results
+    assert footprint(program) > 2 * layers * unit
+
+
+def test_a_pullback_and_a_linear_map_keep_no_more_than_their_budget():
+    loss, weights, biases, unit = network(12, 32, 2000)
+    for make, given in ((cr.vjp, (1.0,)), (cr.linearize, (weights, biases))):
+        _, wanted = make(loss, weights, biases)
+
+        def both(memory, make=make, given=given):
+            value, push = make(loss, weights, biases, memory=memory)
+            return value, push(*given)
+
+        value, found = both(13 * unit)
+        assert value == loss(weights, biases)
+        flat = lambda tree: np.concatenate([np.ravel(x) for x in _leaves(tree)])
+        assert np.array_equal(flat(found), flat(wanted(*given)))
+        assert allocated(lambda: both(13 * unit)) <= 1.05 * 13 * unit < allocated(
+            lambda: both(None)
+        )
+
+
+def _leaves(tree):
+    if isinstance(tree, list | tuple):
+        return [leaf for item in tree for leaf in _leaves(item)]
+    return [tree]
+
+
+def test_a_hessian_vector_product_fits_as_a_whole():
+    loss, weights, biases, unit = network(8, 16, 3000)
+    primals = (weights, biases)
+    wanted = cr.hvp(loss, primals, primals)
+    found = cr.hvp(loss, primals, primals, memory=21 * unit)
+    assert same(_leaves(found), _leaves(wanted))
+    measured = allocated(lambda: cr.hvp(loss, primals, primals, memory=21 * unit))
+    assert measured <= 1.05 * 21 * unit < allocated(lambda: cr.hvp(loss, primals, primals))
+
+
+def test_dropout_is_recomputed_with_the_same_numbers():
+    loss_of, weights, biases, unit = network(8, 32, 2000)
+    x = np.random.default_rng(5).normal(size=(2000, 32))
+
+    def loss(weights, rng):
+        h = x
+        for w in weights:
+            h = np.tanh(h @ w)
+            h = np.where(rng.random(h.shape) < 0.5, 2.0 * h, 0.0)
+        return np.mean(h**2)
+
+    wanted = cr.grad(loss)(weights, cr.random.Generator(4))
+    generator = cr.random.Generator(4)
+    found = cr.grad(loss, memory=12 * unit)(weights, generator)
+    assert same(found, wanted)
+    after = cr.random.Generator(4)
+    loss(weights, after)
+    assert generator.random() == after.random()  # advanced once for each draw, not twice
