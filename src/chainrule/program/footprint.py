@@ -38,10 +38,10 @@ def alive(program: Program, donated: tuple[int, ...] = ()) -> list[int]:
         made = 0
         owns = not is_view(equation) or number in memory.copied  # a view of a literal owns nothing
         for var in equation.outputs:
-            root = memory.root[var]
+            root, nbytes = memory.root[var], var.type.nbytes
             readers[root] = readers.get(root, 0) + 1
             if root is var and root not in size:
-                size[root] = var.type.nbytes if owns else 0
+                size[root] = nbytes if owns else 0
                 made += size[root]
         peaks.append(now + made + (0 if equation in light else scratch(equation)))
         now += made
