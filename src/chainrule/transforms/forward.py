@@ -110,7 +110,7 @@ def push_equation(equation: Equation, env: dict, moving: dict) -> None:
     if not any(v.type.inexact for v in equation.outputs):
         return
     inputs = tuple([x.value if x.is_literal else env[x] for x in equation.inputs])
-    _keep(equation, _tangents(equation, inputs, copied, tangents), moving)
+    _keep(equation, tangents_of(equation, inputs, copied, tangents), moving)
 
 
 def copy_equation(builder: Builder, equation: Equation, env: dict) -> tuple[Traced, ...]:
@@ -134,7 +134,8 @@ def _keep(equation: Equation, tangents, moving: dict) -> None:
             suggest_name(tangent, derivative_name(var.name))
 
 
-def _tangents(equation: Equation, inputs, outputs, tangents) -> tuple:
+def tangents_of(equation: Equation, inputs, outputs, tangents) -> tuple:
+    """The tangents of an equation's outputs by its operation's rule; None stands for zero."""
     rule, op, params = equation.op.derivative, equation.op, equation.params
     if isinstance(rule, Partials):
         return (_from_partials(rule, inputs, outputs[0], tangents),)

@@ -1,0 +1,100 @@
+"""Limits of a program's outputs along germs: x + eps v and x - eps v, eps -> 0+."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from chainrule.germs.evaluation import FinerRoot, Run, Unsupported, evaluate_in
+from chainrule.germs.series import EXACT, Germ, normal, wide
+from chainrule.program.program import Program
+from chainrule.program.types import Type, type_of
+
+WINDOWS = (6, 12, 24)  # how many powers of eps are kept, in one attempt after the other
+_LARGEST_ROOT = 24
+_ENTRIES = 1009  # entries of directions are whole numbers up to this
+
+
+def directions(types: Sequence[Type], seed: int = 0) -> list[np.ndarray]:
+    """A generic direction: for each type an array (levels, *shape) of non-zero whole numbers.
+
+    The first level is v in x + eps v + eps^2 w. Where there is more than one number, a second
+    level w tells apart what coincides in the first. Sums of entries are exact.
+    """
+    generator = np.random.default_rng(seed)
+    levels = 1 if sum(t.size for t in types) <= 1 else 2
+    return [_entries(generator, (levels, *t.shape)) for t in types]
+
+
+def _entries(generator: np.random.Generator, shape) -> np.ndarray:
+    signs = generator.choice(np.array([-1.0, 1.0]), shape)
+    return generator.integers(1, _ENTRIES, shape).astype(float) * signs
+
+
+def along(value, directions: np.ndarray, sign: int = 1, run: Run | None = None) -> Germ:
+    """The germ of `value + sign * (eps v + eps^2 w)`, for the levels v, w of the directions."""
+    run = Run(WINDOWS[0]) if run is None else run
+    value = np.asarray(value)
+    type_ = type_of(value)
+    flat = value.reshape(-1).astype(wide(value.dtype))
+    window = run.window
+    terms = np.zeros((window, flat.size), flat.dtype)
+    terms[0] = flat
+    known = np.full(flat.size, EXACT)
+    for level, v in enumerate(np.asarray(directions), 1):
+        if level * run.root < window:
+            terms[level * run.root] = sign * v.reshape(-1)
+        else:
+            known = np.full(flat.size, window)
+    return normal(type_, terms, np.zeros(flat.size, np.int64), known)
+
+
+def evaluate(program: Program, inputs: Sequence) -> list:
+    """The outputs of a closed program: inputs are germs (moving) or arrays (fixed), and so are
+    the outputs.
+
+    **Errors** `Unsupported` where an operation has no rule, `FinerRoot` where a root of an odd
+    power of eps is met (`limits` begins again with a root of eps).
+    """
+    windows = [x.window for x in inputs if isinstance(x, Germ)]
+    return evaluate_in(Run(windows[0] if windows else 1), program, inputs)
+
+
+def limits(
+    program: Program, values: Sequence, moving: Sequence[bool], sign: int = 1, seed: int = 0
+) -> list[np.ndarray]:
+    """The limits of all outputs of a closed program, eps -> 0+, as its moving inputs go along
+    x + sign * (eps v + eps^2 w) to their values.
+
+    **Maths** every variable is a Puiseux series in eps; the coefficient of eps^0 is the limit.
+    **dtypes** the program's; computed in float64 or complex128.
+    **Errors** `Unsupported(op)` where an operation has no rule in germs. An output that is infinite
+    on the germ is inf; one outside the domain, or not determined by the terms kept, is nan.
+    """
+    types = [v.type for v, m in zip(program.inputs, moving, strict=True) if m]
+    ways = iter(directions(types, seed))
+    chosen = [next(ways) if m else None for m in moving]
+    outputs: list = []
+    root = 1
+    for window in WINDOWS:
+        outputs, root, undecided = _attempt(program, values, chosen, sign, window, root)
+        undecided |= any(isinstance(o, Germ) and o.undetermined.any() for o in outputs)
+        if not undecided:
+            break
+    return [o.limit() if isinstance(o, Germ) else np.asarray(o) for o in outputs]
+
+
+def _attempt(program: Program, values, chosen, sign: int, window: int, root: int):
+    while True:
+        run = Run(window * root, root)
+        inputs = [
+            value if way is None else along(value, way, sign, run)
+            for value, way in zip(values, chosen, strict=True)
+        ]
+        try:
+            return evaluate_in(run, program, inputs), root, run.undecided
+        except FinerRoot as error:
+            root *= error.factor
+            if root > _LARGEST_ROOT:
+                raise Unsupported("power", f"roots of order {root}") from None

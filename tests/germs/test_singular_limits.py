@@ -1,0 +1,58 @@
+"""Taken but singular points: the right value, or a member of the subdifferential."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tests.germs.sides import mean, sides
+
+
+@pytest.mark.parametrize(
+    ("f", "order", "truth"),
+    [
+        (lambda x: np.sqrt(x * x), 1, 0.0),
+        (lambda x: np.sqrt(x**4), 1, 0.0),
+        (lambda x: np.sqrt(x**4), 2, 2.0),
+        (lambda x: np.cbrt(x**3), 1, 1.0),
+        (lambda x: np.sin(x) / x, 1, 0.0),
+        (lambda x: np.sin(x) / x, 2, -1 / 3),
+        (lambda x: (1 - np.cos(x)) / x**2, 2, -1 / 12),
+        (lambda x: np.expm1(x) / x, 1, 0.5),
+        (lambda x: np.log1p(x) / x, 1, -0.5),
+        (lambda x: np.sinc(x), 2, -(math.pi**2) / 3),
+        (lambda x: x**0.0, 1, 0.0),
+        (lambda x: np.hypot(x, 2 * x), 1, 0.0),
+        (lambda x: np.arctan2(x, 2 * x), 1, 0.0),
+        (lambda x: np.tanh(x) / np.abs(x) * np.abs(x), 1, 1.0),
+    ],
+)
+def test_removable_singularities_and_norms_at_zero(f, order, truth):
+    assert mean(f, 0.0, order=order) == pytest.approx(truth, rel=1e-14, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sqrt(np.sum(x * x)),
+        lambda x: np.linalg.norm(x),
+        lambda x: np.hypot(x[0], np.hypot(x[1], x[2])),
+    ],
+)
+def test_norms_at_the_origin_have_unit_slope_on_each_side_and_mean_zero(f):
+    plus, minus = sides(f, np.zeros(3))
+    assert np.linalg.norm(plus[0]) == pytest.approx(1.0)
+    assert plus[0] == pytest.approx(-minus[0])
+
+
+@pytest.mark.parametrize("value", [2.0, 0.7, 1 / 3])
+def test_std_and_layer_normalisation_of_equal_values(value):
+    x, w = np.full(4, value), np.array([1.0, 2.0, 3.0, 4.0])
+    assert mean(lambda x: np.std(x), x) == pytest.approx(np.zeros(4))
+    norm = lambda x: np.sum(w * (x - np.mean(x)) / (np.std(x) + 1e-3))
+    assert mean(norm, x) == pytest.approx((w - w.mean()) / 1e-3)
+
+
+def test_prod_with_zeros():
+    assert mean(lambda x: np.prod(x), np.array([0.0, 2.0, 3.0])) == pytest.approx([6.0, 0.0, 0.0])
+    assert mean(lambda x: np.prod(x), np.array([0.0, 0.0, 3.0])) == pytest.approx([0.0, 0.0, 0.0])
