@@ -32,6 +32,7 @@ from chainrule.program.tree import (
 )
 from chainrule.program.types import Type, type_of
 from chainrule.running import run, run_known, run_linear
+from chainrule.sparse import Passes, sparse_blocks, with_zero_blocks
 from chainrule.tracing import Call, trace_call
 
 
@@ -445,6 +446,7 @@ def jacobian(
     f: Callable,
     argnums: int | Sequence[int] = 0,
     mode: str = "auto",
+    sparse: bool = False,
     *,
     kinks: str = "exact",
     memory: int | str | None = None,
@@ -453,39 +455,80 @@ def jacobian(
     """The Jacobian of f: for each output leaf a tree like the argument, of shape out + in.
 
     `mode` is "forward" (one tangent per input element, all at once), "reverse" (one cotangent per
-    output element) or "auto", which predicts the cost of both from the program and takes the less.
+    output element), "mixed" (both, from the narrowest place between them) or "auto", which predicts
+    the cost of each from the program and takes the least.
+
+    With `sparse`, every block is a `scipy.sparse.csr_array` of shape (out.size, in.size), entries
+    in C order. The pattern comes from the program; columns, rows or both are coloured, and there is
+    one pass for each colour. What is not in the pattern is zero for every value of the arguments;
+    an entry of the pattern may be zero, too.
+
+    `jacobian(f).passes(*args)` tells how many tangents and cotangents are propagated.
 
     **Dtypes** the argument's, or its complex counterpart where the output is complex.
     **Complex** a real output has its gradient by a complex argument, as from `grad`; a complex
     output has its complex derivative, by a complex argument where it is holomorphic.
     **Errors** `NotDifferentiable` for an integer argument or output, and for a complex output that
     is no holomorphic function of a complex argument; integer outputs beside others give None.
+    `NotSupported` for sparse complex Jacobians; `ConcreteValueNeeded` where the pattern depends on
+    indices that are arguments of a compiled function.
 
     >>> import numpy as np
     >>> jacobian(lambda x: x * np.array([1.0, 2.0]))(np.ones(2))
     array([[1., 0.],
            [0., 2.]])
+    >>> steps = jacobian(lambda x: x[1:] - x[:-1] ** 2, sparse=True)
+    >>> steps(np.ones(1000)).nnz, steps.passes(np.ones(1000))
+    (1998, Passes(forward=2, reverse=0, nonzeros=1998))
     """
-    if mode not in ("auto", "forward", "reverse"):
-        raise ValueError(f"mode is 'auto', 'forward' or 'reverse', got {mode!r}.")
-
+    if mode not in ("auto", "forward", "reverse", "mixed"):
+        raise ValueError(f"mode is 'auto', 'forward', 'reverse' or 'mixed', got {mode!r}.")
     chosen_options = options(kinks, memory, stabilize)
+    return _jacobian(f, argnums, mode, sparse, False, chosen_options)
+
+
+def _jacobian(f, argnums, mode: str, sparse: bool, symmetric: bool, chosen_options: Options):
+    if sparse and chosen_options.memory is not None:
+        raise errors.NotSupported(
+            "memory= bounds dense derivatives only: leave it out with sparse=True, whose passes are "
+            "few already, or leave out sparse=True."
+        )
+
+    def traced(args, kwargs):
+        chosen = Chosen(f, argnums, args)
+        call = trace_call(f, args, kwargs, chosen.leaves)
+        _check_some_inexact(call)
+        arguments = (call.program, call.active(chosen.leaves), call.count, mode)
+        return chosen, call, arguments
+
+    def sparse_parts(arguments):
+        return derived("sparse_jacobian", *arguments, symmetric, options=chosen_options)
 
     @wraps(f)
     @collector_paused()
     def jacobian_of_f(*args, **kwargs):
-        chosen = Chosen(f, argnums, args)
-        call = trace_call(f, args, kwargs, chosen.leaves)
-        _check_some_inexact(call)
-        mask = call.active(chosen.leaves)
-        plan = derived(
-            "jacobian", call.program, mask, call.count, mode, options=chosen_options
-        )
-        outputs = run(plan, call.operands)
-        count = len(call.program.outputs)
-        call.apply_effects(outputs[:count])
-        return _jacobian_tree(call, chosen, outputs[count:])
+        chosen, call, arguments = traced(args, kwargs)
+        if sparse:
+            parts = sparse_parts(arguments)
+            outputs, blocks, _ = sparse_blocks(parts, call.operands)
+            found = with_zero_blocks(parts, blocks, call.program.out_types[: call.count])
+        else:
+            plan = derived("jacobian", *arguments, options=chosen_options)
+            outputs = run(plan, call.operands)
+            found = outputs[len(call.program.outputs) :]
+        call.apply_effects(outputs[: len(call.program.outputs)])
+        return _jacobian_tree(call, chosen, found)
 
+    @collector_paused()
+    def passes(*args, **kwargs) -> Passes:
+        """How many passes the Jacobian takes for these arguments."""
+        _, call, arguments = traced(args, kwargs)
+        if not sparse:
+            return Passes(*derived("passes", *arguments, options=chosen_options))
+        colouring = sparse_blocks(sparse_parts(arguments), call.operands)[2].colouring
+        return Passes(colouring.forward, colouring.reverse, len(colouring.rows))
+
+    jacobian_of_f.passes = passes  # type: ignore[attr-defined]
     return jacobian_of_f
 
 
@@ -511,6 +554,7 @@ def _jacobian_tree(call: Call, chosen: Chosen, found: list):
 def hessian(
     f: Callable,
     argnums: int | Sequence[int] = 0,
+    sparse: bool = False,
     *,
     kinks: str = "exact",
     memory: int | str | None = None,
@@ -518,12 +562,18 @@ def hessian(
 ) -> Callable:
     """The Hessian of a scalar function: forward mode over reverse mode.
 
+    With `sparse`, blocks are `scipy.sparse.csr_array`s as from `jacobian`. Where the pattern is
+    symmetric, one of the two entries of each pair is computed (a star colouring), if that takes
+    fewer passes.
+
     >>> hessian(lambda x: x**3)(2.0)
     np.float64(12.0)
     """
     given: dict[str, Any] = {"kinks": kinks, "stabilize": stabilize}
-    inner = grad(f, argnums, **given)  # `memory` is a bound for the whole
-    return jacobian(inner, argnums, mode="forward", memory=memory, **given)
+    gradient = grad(f, argnums, **given)  # `memory` is a bound for the whole
+    mode, symmetric = ("auto", True) if sparse else ("forward", False)
+    chosen = options(kinks, memory, stabilize)
+    return _jacobian(gradient, argnums, mode, sparse, symmetric, chosen)
 
 
 def hvp(

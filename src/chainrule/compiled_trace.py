@@ -60,6 +60,8 @@ class CompiledTrace:
             return False
         if not self.guards.only_suspects_changed() or call.program.key != self.call.program.key:
             return False
+        if call.structure != self.call.structure:  # which may hold the pattern of a sparse matrix
+            return False
         new = call.operands[: call.leading]
         return all(
             a is b or (a.shape == b.shape and a.tobytes() == b.tobytes())

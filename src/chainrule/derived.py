@@ -16,8 +16,9 @@ from chainrule.program.program import Program
 from chainrule.transforms.batch import batch
 from chainrule.transforms.checkpoint import within, within_halves
 from chainrule.transforms.forward import forward
-from chainrule.transforms.jacobian import jacobian_program
+from chainrule.transforms.jacobian import jacobian_program, passes
 from chainrule.transforms.reverse import reverse, split_program, transpose_program
+from chainrule.transforms.sparse_jacobian import SparseJacobian
 
 _KEPT = 512
 _cache: OrderedDict[tuple, Any] = OrderedDict()
@@ -98,6 +99,14 @@ def _jacobian(program: Program, options: Options, active, value_count: int, mode
     return Plan(within(made, options.memory))
 
 
+def _sparse_jacobian(program: Program, options: Options, *arguments) -> SparseJacobian:
+    return SparseJacobian(program, *arguments)
+
+
+def _passes(program: Program, options: Options, active, value_count: int, mode: str):
+    return passes(program, active, value_count, mode)
+
+
 def _batch(program: Program, options: Options, size: int, batched, wanted) -> Plan:
     return Plan(batch(program, size, batched, wanted)[0])
 
@@ -108,6 +117,8 @@ _MAKERS: dict[str, Callable] = {
     "linearize": _linearize,
     "pullback": _pullback,
     "jacobian": _jacobian,
+    "passes": _passes,
+    "sparse_jacobian": _sparse_jacobian,
     "batch": _batch,
     "run": lambda program, options: Plan(program),
 }

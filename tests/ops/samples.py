@@ -140,6 +140,8 @@ samples("cast", uniform(-5, 5), dtype=np.dtype(np.int64), reference=lambda x: x.
 samples("cast", uniform(-5, 5), dtype=np.dtype(complex), reference=lambda x: x.astype("D"))
 samples("cast", uniform(-5, 5), dtypes="D", dtype=np.dtype(float), reference=np.real)
 samples("stop_gradient", uniform(-5, 5), dtypes=ALL, reference=np.copy)
+samples("require", normal(3), given(np.ones((), bool)), error="MutationError", message="no",
+        dtypes=ALL, reference=lambda x, ok: np.copy(x))  # fmt: skip
 samples("barrier", uniform(-5, 5), token=7, dtypes=ALL, reference=np.copy)
 
 # --- shapes -------------------------------------------------------------------------------------
