@@ -490,8 +490,8 @@ def jacobian(
 def _jacobian(f, argnums, mode: str, sparse: bool, symmetric: bool, chosen_options: Options):
     if sparse and chosen_options.memory is not None:
         raise errors.NotSupported(
-            "memory= bounds dense derivatives only: leave it out with sparse=True, whose passes are "
-            "few already, or leave out sparse=True."
+            "memory= bounds dense derivatives only: leave it out with sparse=True, whose passes "
+            "are few already, or leave out sparse=True."
         )
 
     def traced(args, kwargs):
