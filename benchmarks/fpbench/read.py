@@ -23,8 +23,17 @@ class Core:
     body: object
 
     @property
+    def size(self) -> int:
+        """How many names, numbers and operations the body has."""
+        return _size(self.body)
+
+    @property
     def label(self) -> str:
         return f"{self.file}: {self.name}"
+
+
+def _size(form) -> int:
+    return 1 if isinstance(form, str) else sum(_size(part) for part in form)
 
 
 def parse(text: str) -> list:

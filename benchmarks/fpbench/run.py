@@ -22,6 +22,7 @@ from benchmarks.fpbench.read import Core, cores_under
 from benchmarks.fpbench.score import Score, scored
 
 WITHIN = 5.0  # bits
+LARGEST = 1000  # nodes; three pictures, drawn by thousands, are left out
 _CLONES = {"FPBench/FPBench": "benchmarks", "herbie-fp/herbie": "bench"}
 
 
@@ -42,8 +43,8 @@ def main(arguments: list[str] | None = None) -> None:
         except (Unsupported, ValueError, TypeError, SyntaxError) as error:
             left_out[str(error)] += 1
             continue
-        if not core.arguments:
-            left_out["no arguments"] += 1
+        if not core.arguments or core.size > LARGEST:
+            left_out["no arguments" if not core.arguments else "too large"] += 1
             continue
         if not program.takes_arrays and chosen.points > 32:
             points = points_of(core, 32, Path(chosen.cache))

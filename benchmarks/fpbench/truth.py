@@ -54,7 +54,7 @@ def true_values(core: Core, point: Sequence[float]) -> list[float] | None:
                 return [float(p.mid()) for p in parts]
         except (Unsettled, ZeroDivisionError, ValueError, OverflowError):
             continue
-        except TooLong:
+        except (TooLong, TypeError):  # a wrong number of operands, too
             return None
     return None
 
@@ -108,7 +108,7 @@ def evaluate(form, env: dict):
 
 
 def _apply(head: str, values: list[Dual]) -> Dual:
-    if len(values) == 1 and head in ("+", "-"):
+    if len(values) == 1 and head in ("+", "-", "*"):
         head = "neg" if head == "-" else "plus"
     value, partials = _RULES[head](*[x.v for x in values])
     moving = [(x.d, p) for x, p in zip(values, partials, strict=True) if x.d is not None]
