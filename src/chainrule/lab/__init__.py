@@ -1,0 +1,1 @@
+"""Experiments on derivatives that anyone can run again: `python -m chainrule.lab`."""

@@ -1,0 +1,1 @@
+"""Right derivatives: a table of cases for chainrule and its peers, computed, not quoted."""

@@ -1,0 +1,146 @@
+"""The table of right derivatives: asking, judging, counting, printing, and the command."""
+
+import json
+
+import numpy as np
+import pytest
+
+from chainrule.lab.__main__ import main
+from chainrule.lab.right_derivatives import libraries
+from chainrule.lab.right_derivatives.asking import answers
+from chainrule.lab.right_derivatives.case import CLASSES, DIRECTED, Case, Group
+from chainrule.lab.right_derivatives.cases import cases
+from chainrule.lab.right_derivatives.judge import verdict
+from chainrule.lab.right_derivatives.members import Ball, between
+from chainrule.lab.right_derivatives.report import as_json, markdown, text
+from chainrule.lab.right_derivatives.run import Result, Row, run
+
+
+def square(np, x):
+    return np.sum(x * x)
+
+
+def case(**given) -> Case:
+    return Case("kinks", "square", square, ((np.array([1.0, 2.0]),),), **given)
+
+
+def test_verdicts():
+    right, truth = [np.array([2.0, 4.0])], [[np.array([2.0, 4.0])]]
+    assert verdict(case(), [right], truth) == "right"
+    assert verdict(case(), [[np.array([2.0, 4.0 + 1e-7])]], truth) == "wrong"
+    assert verdict(case(), [[np.array([2.0, np.nan])]], truth) == "nan"
+    assert verdict(case(), ["TypeError: no"], truth) == "refused"
+    assert verdict(case(), None, truth) == "absent"
+    assert verdict(case(), [[np.array([2.0])]], truth) == "wrong"  # another shape
+    assert verdict(case(), [right, "E: no"], truth * 2) == "refused"
+    assert verdict(case(), [[np.array([0.0, 4.0])], "E: no"], truth * 2) == "wrong"
+
+
+def test_answers_of_every_ask():
+    library = libraries.load("chainrule")
+    x = np.array([1.0, 2.0])
+    eye = np.eye(2)
+    asked = {
+        "grad": [2 * x],
+        "value_and_grad": [5.0, 2 * x],
+        "hessian": [2 * eye],
+        "jacobian": [2 * x],
+    }
+    for ask, expected in asked.items():
+        for found, true in zip(answers(library, case(ask=ask))[0], expected, strict=True):
+            np.testing.assert_array_equal(found, true)
+    for ask, along, true in [("jvp", x, 10.0), ("vjp", 3.0, 6 * x), ("hvp", x, 2 * x)]:
+        np.testing.assert_array_equal(answers(library, case(ask=ask, along=along))[0][0], true)
+
+
+def test_answers_by_compile_and_lanes():
+    library = libraries.load("chainrule")
+    points = ((np.array([1.0, 2.0]),), (np.array([3.0, 4.0]),))
+    lanes = Case("kinks", "square", square, points, by="vmap")
+    np.testing.assert_array_equal(answers(library, lanes)[0][0], [[2.0, 4.0], [6.0, 8.0]])
+    compiled = answers(library, case(by="compile"))
+    np.testing.assert_array_equal(compiled[0][0], [2.0, 4.0])
+
+
+def test_an_error_is_an_answer():
+    def fails(np, x):
+        raise ValueError("no such thing")
+
+    library = libraries.load("chainrule")
+    assert answers(library, Case("kinks", "fails", fails, ((1.0,),))) == [
+        "ValueError: no such thing"
+    ]
+
+
+def test_members():
+    assert between(-1.0, 1.0).contains(np.array([0.25]))
+    assert not between(-1.0, 1.0).contains(np.array([1.0 + 1e-6]))
+    assert Ball((0.0, 0.0)).contains(np.array([0.6, 0.8]))
+    assert not Ball((0.0, 0.0)).contains(np.array([0.6, 0.9]))
+
+
+def test_the_table_counts_and_marks_what_is_not_installed():
+    rows = [
+        Row(case(), [[np.array([2.0, 4.0])]], {"jax": [[[2.0, 4.0]]]}, {"jax": "right"}),
+        Row(case(), [[np.array([2.0, 4.0])]], {"jax": [[[0.0, 4.0]]]}, {"jax": "wrong"}),
+    ]
+    table = markdown(Result(rows, {"jax": "0.10", "torch": None}), each=True)
+    assert "| class | cases | JAX 0.10 | PyTorch (not installed) |" in table
+    assert "| 2 | **1** (1 wrong) | – |" in table
+    assert "| `square` | grad | [2, 4] | wrong: [0, 4] | – |" in table
+
+
+def test_text_is_short():
+    assert text([np.array(1.0), np.arange(10.0)]) == "1, [0, 1, 2, 3, 4, 5, 6, 7, ...]"
+
+
+def test_names_are_unique_and_asks_are_known():
+    group = Group("kinks", 0.0, [])
+    group(at=1.0)(square)
+    with pytest.raises(ValueError, match="two cases are named square"):
+        group(at=1.0)(square)
+    with pytest.raises(ValueError, match="ask is one of"):
+        group("gradient", at=1.0)(square)
+    with pytest.raises(ValueError, match="2 points with 1 answers"):
+        group(points=[1.0, 2.0], expect=1.0)
+
+
+def test_unknown_classes_are_refused():
+    with pytest.raises(ValueError, match="the classes are kinks"):
+        cases(["kink"])
+
+
+def test_every_case_can_be_asked():
+    for one in cases():
+        assert one.group in CLASSES and one.points
+        assert (one.along is not None) == (one.ask in DIRECTED), one.name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", list(CLASSES))
+def test_chainrule_answers_every_case(group):
+    """No case fails outside of the library: each has a verdict, none is absent."""
+    result = run([group], names=["chainrule"])
+    assert len(result.rows) == len(cases([group]))
+    assert all(
+        row.verdicts["chainrule"] in ("right", "wrong", "nan", "refused") for row in result.rows
+    )
+
+
+def test_command(tmp_path, capsys):
+    json_file, table_file = tmp_path / "out.json", tmp_path / "out.md"
+    chosen = ["right-derivatives", "--class", "singular", "--only", "chainrule", "--cases"]
+    assert main([*chosen, "--json", str(json_file), "--markdown", str(table_file)]) == 0
+    printed = capsys.readouterr().out
+    assert printed == table_file.read_text()
+    found = json.loads(json_file.read_text())
+    assert found["versions"] == {"chainrule": "this one"}
+    assert sum(found["classes"]["singular"]["chainrule"].values()) == len(cases(["singular"]))
+    by_name = {row["case"]: row for row in found["cases"]}
+    assert by_name["sqrt_of_positive"]["verdicts"]["chainrule"] == "right"
+    assert found == json.loads(json.dumps(as_json(run(["singular"], names=["chainrule"]))))
+
+
+def test_command_refuses_an_unknown_class(capsys):
+    assert main(["right-derivatives", "--class", "kink"]) == 2
+    assert "the classes are" in capsys.readouterr().err
