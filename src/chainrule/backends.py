@@ -1,7 +1,7 @@
 """What runs the program of a compiled function: native code, or the evaluator.
 
-A backend is made by `build(program, written, check)` of a closed program: `written` maps outputs to
-the inputs whose memory they update in place. Its `run(values)` takes C-contiguous arrays and NumPy
+A backend is made by `build(program, written, check, memory)` of a closed program: `written` maps
+outputs to the inputs whose memory they update in place; `memory` bounds what a call allocates. Its `run(values)` takes C-contiguous arrays and NumPy
 scalars of exactly the program's input types, and returns the outputs, None for those in `written`.
 """
 
@@ -18,6 +18,7 @@ from chainrule.checking import run_checked
 from chainrule.derived import derived
 from chainrule.program.program import Program
 from chainrule.running import run
+from chainrule.transforms.checkpoint import within
 
 
 class Backend(Protocol):
@@ -29,8 +30,11 @@ class Backend(Protocol):
 class Evaluated:
     """A program on the reference evaluator, with the native backend's manners."""
 
-    def __init__(self, program: Program, written: dict[int, int], check: str | None):
-        self._program, self._written, self._check = program, written, check
+    def __init__(
+        self, program: Program, written: dict[int, int], check: str | None,
+        memory: int | None = None,
+    ):  # fmt: skip
+        self._program, self._written, self._check = within(program, memory), written, check
 
     def run(self, values: list) -> list:
         """The outputs; those that update an input in place are None."""
@@ -44,8 +48,8 @@ class Evaluated:
         return outputs
 
 
-def _native(program: Program, written: dict[int, int], check: str | None) -> Any:
-    return import_module("chainrule.compiler.native").build(program, written, check)
+def _native(program: Program, written, check: str | None, memory: int | None) -> Any:
+    return import_module("chainrule.compiler.native").build(program, written, check, memory)
 
 
 builders: dict[str, Callable[..., Backend]] = {"native": _native, "evaluator": Evaluated}
@@ -53,6 +57,8 @@ builders: dict[str, Callable[..., Backend]] = {"native": _native, "evaluator": E
 chosen = "native" if find_spec("llvmlite") else "evaluator"
 
 
-def build(program: Program, written: dict[int, int], check: str | None) -> Backend:
+def build(
+    program: Program, written: dict[int, int], check: str | None, memory: int | None = None
+) -> Backend:
     """The program, ready to run on the chosen backend."""
-    return builders[chosen](program, written, check)
+    return builders[chosen](program, written, check, memory)

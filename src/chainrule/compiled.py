@@ -17,6 +17,7 @@ from typing import Any
 from chainrule.compiled_trace import CompiledTrace
 from chainrule.guards import Guards
 from chainrule.host_random import randomness_noticed
+from chainrule.options import bytes_of
 from chainrule.program.garbage import collector_paused
 from chainrule.program.trace import current
 from chainrule.reach import code_that_runs
@@ -28,7 +29,9 @@ ENTRIES = 8  # at most so many native entries are tried, one after the other
 PATIENCE = 256  # calls that pass the entries by, until the trace gets one
 
 
-def compile(f: Callable | None = None, *, check: str | None = None):
+def compile(
+    f: Callable | None = None, *, check: str | None = None, memory: int | str | None = None
+):
     """The same function, as native code for the types, shapes and structure of its arguments.
 
     Also a decorator, of functions and methods: `@compile`, `@compile(check="nan")`. The function is
@@ -38,11 +41,13 @@ def compile(f: Callable | None = None, *, check: str | None = None):
     functions and objects that it reaches through names; arrays that it reaches are read at each
     call. What it writes to arguments, their attributes and entries, and generators is written as
     without `compile`. Inside a derivative or another trace it is simply the function. With
-    check="nan", the first operation that makes a nan or an infinity of finite numbers raises.
+    check="nan", the first operation that makes a nan or an infinity of finite numbers raises. With
+    `memory` (bytes, or "256MB") a call allocates no more, results included: what does not fit is
+    computed again instead of kept (docs/memory.md).
 
     **Errors** `ConcreteValueNeeded` for a Python `if` on an array, with the ways out;
     `MutationError` where it keeps traced values, or writes by plain NumPy to arrays, outside of
-    its arguments; `NotANumber` (see `check`).
+    its arguments; `NotANumber` (see `check`); `BudgetTooSmall`, with the least that would do.
     **Cost** a call costs less than NumPy's `x * 2.0 + w`, on top of the work, for arrays in C
     order, numbers, and tuples, lists, dicts and registered objects of them; some ten times that
     with changes of attributes, more for other arguments. An array that is reached through a name,
@@ -58,10 +63,10 @@ def compile(f: Callable | None = None, *, check: str | None = None):
     if check not in (None, "nan"):
         raise ValueError(f"check is None or 'nan', got {check!r}.")
     if f is None:
-        return lambda g: compile(g, check=check)
+        return lambda g: compile(g, check=check, memory=memory)
     if not callable(f):
         raise TypeError(f"compile takes a function, got {f!r}.")
-    return Compiled(f, check)
+    return Compiled(f, check, None if memory is None else bytes_of(memory))
 
 
 class Compiled:
@@ -70,10 +75,10 @@ class Compiled:
     __name__: str
     __wrapped__: Callable
 
-    def __init__(self, f: Callable, check: str | None):
+    def __init__(self, f: Callable, check: str | None, memory: int | None = None):
         self.__name__ = type(f).__name__
         update_wrapper(self, f)
-        self._check = check
+        self._check, self.memory = check, memory
         self._f, self._bound, self._keywords = _apart(f)
         self._is_bound = bool(self._bound or self._keywords)
         self._traces: dict[tuple, list[CompiledTrace]] = {}
@@ -149,7 +154,7 @@ class Compiled:
             if old.proves_same(call, arguments):
                 old.guards.clear_suspects()
                 return old
-        made = CompiledTrace(call, guards, self._check)
+        made = CompiledTrace(call, guards, self._check, self.memory)
         self._make_room()
         self._traces[arguments.key] = [*self._traces.get(arguments.key, ()), made]
         return made

@@ -19,8 +19,8 @@ import numpy as np
 
 from chainrule.checking import run_checked
 from chainrule.compiler import externals
+from chainrule.compiler.budget import fitted
 from chainrule.compiler.cache import cached_object_code
-from chainrule.compiler.layout import contiguous
 from chainrule.compiler.llvm.calls import PROFILE
 from chainrule.compiler.llvm.vecmath import MATH
 from chainrule.compiler.lower import lower
@@ -34,6 +34,8 @@ from chainrule.program.garbage import collector_paused
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program
 from chainrule.running import run
+from chainrule.transforms.checkpoint import within
+from chainrule.transforms.recompute import recomputes
 from chainrule.transforms.simplify import remove_barriers, simplify
 
 _MAIN = ctypes.CFUNCTYPE(
@@ -150,17 +152,19 @@ def prepare(program: Program) -> Program:
 
 
 @collector_paused()
-def build(program: Program, written: dict[int, int], check: str | None = None):
+def build(
+    program: Program, written: dict[int, int], check: str | None = None, memory: int | None = None
+):
     """The native form of a closed program; `written` maps outputs to the inputs they update.
 
     With check "nan" the first operation that makes a nan or an infinity out of finite numbers
-    raises `NotANumber`.
+    raises `NotANumber`. `memory` bounds the bytes of the arena and of new outputs together.
     """
     if affected_outputs(program):
-        return Evaluated(program, written, "limits at equal eigenvalues", check)
-    prepared, watched = prepare(program), check is not None
-    layouts = [(t.nbytes, contiguous(t.shape)) for t in prepared.in_types]
-    region = Region(prepared, layouts, written, False, watched)
+        fitting = within(program, memory)
+        return Evaluated(fitting, written, "limits at equal eigenvalues", check)
+    watched = check is not None
+    region = fitted(prepare(program), written, watched, memory, lean=recomputes(program))
     module = Module()
     texts = Writer(module, watched).main(region)
     return Native(program, written, texts, region, module, check)

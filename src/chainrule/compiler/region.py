@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -41,15 +42,15 @@ NOWHERE = Value("null", "ptr")
 class Region:
     """A program's steps, and how much arena they take. `owned` as in `Buffers`.
 
-    With `watched`, every step may fail: its results are checked.
+    With `watched`, every step may fail: its results are checked. `lean` as in `Schedule`.
     """
 
     def __init__(
         self, program: Program, layouts: list, written: dict[int, int], owned: bool,
-        watched: bool = False,
+        watched: bool = False, lean: bool = False,
     ):  # fmt: skip
         self.program, self.written = program, written
-        schedule = Schedule(program, layouts, written, Region)
+        schedule = Schedule(program, layouts, written, partial(Region, lean=lean), lean)
         buffers = Buffers(schedule, owned, watched)
         self.steps: list[Step] = schedule.steps
         self.arena = buffers.arena

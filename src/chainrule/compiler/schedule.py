@@ -46,10 +46,16 @@ _REDUCTIONS = {"sum": "sum", "prod": "prod", "max": "max", "min": "min", "all": 
 
 
 class Schedule:
-    """The steps of one program, being made; `layouts` are how its inputs lie, or constants."""
+    """The steps of one program, being made; `layouts` are how its inputs lie, or constants.
 
-    def __init__(self, program: Program, layouts: list, written: dict[int, int], make_region):
-        self.program, self.written = program, written
+    In a `lean` one no operation joins a kernel before the product or loop that asks for it.
+    """
+
+    def __init__(
+        self, program: Program, layouts: list, written: dict[int, int], make_region,
+        lean: bool = False,
+    ):  # fmt: skip
+        self.program, self.written, self.lean = program, written, lean
         self.make_region: Callable = make_region
         self.steps: list[Step] = []
         self.refs: dict[Var, Ref] = {}
@@ -235,6 +241,8 @@ class Schedule:
         limit = _MOST_NODES if domain else _MOST_SCALARS
         recent = groups[-_LOOKED_AT:]
         for group in [*reversed(recent), *(g for g in own if g not in recent)]:
+            if self.lean and group not in self.touched:
+                continue
             if group.number < first or len(group.nodes) >= limit:
                 continue
             if self._fits(group, own, size, equation.inputs):

@@ -15,12 +15,13 @@ from collections.abc import Container, Iterable, Sequence
 from itertools import count
 
 from chainrule.ops.select import barrier
-from chainrule.program.cost import cost_of
+from chainrule.program.cost import cost_of, subprograms
 from chainrule.program.evaluate import is_view
 from chainrule.program.footprint import scratch
 from chainrule.program.program import Equation, Operand, Program, Var
 
-_tokens = count(1 << 32)  # of barriers; those of lowered checkpoints are small numbers
+_FIRST = 1 << 32  # of barriers' tokens; those of lowered checkpoints are small numbers
+_tokens = count(_FIRST)
 
 
 class Work:
@@ -80,6 +81,15 @@ class Work:
     def cost_of(self, order: Iterable[int]) -> int:
         """The predicted cost of running an order."""
         return sum(self.cost[node] for node in order)
+
+
+def recomputes(program: Program) -> bool:
+    """Whether some of a program, or of its sub-programs, has been ordered to be run again."""
+    return any(
+        (e.op is barrier and e.params["token"] >= _FIRST)
+        or any(recomputes(p) for _, p in subprograms(e))
+        for e in program.equations
+    )
 
 
 def ordered(work: Work, order: Sequence[int]) -> Program:
