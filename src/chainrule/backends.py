@@ -1,8 +1,9 @@
 """What runs the program of a compiled function: native code, or the evaluator.
 
 A backend is made by `build(program, written, check, memory)` of a closed program: `written` maps
-outputs to the inputs whose memory they update in place; `memory` bounds what a call allocates. Its `run(values)` takes C-contiguous arrays and NumPy
-scalars of exactly the program's input types, and returns the outputs, None for those in `written`.
+outputs to the inputs whose memory they update in place; `memory` bounds what a call allocates. Its
+`run(values)` takes C-contiguous arrays and NumPy scalars of exactly the program's input types, and
+returns the outputs, None for those in `written`.
 """
 
 from __future__ import annotations
