@@ -2,14 +2,14 @@
 
 Each observation has two residuals by a camera's 11 parameters, a point's 3 and a weight: a block of
 2 x 15, and one derivative of the weight's own residual. A block is two cotangents, so everybody
-goes in reverse.
+goes in reverse; or the whole objective is given to `jacobian(sparse=True)`, which needs 14 colours.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.speed.contender import Workload
+from benchmarks.speed.contender import Contender, Workload
 from benchmarks.speed.workloads import adbench, builders
 
 
@@ -106,6 +106,40 @@ def with_torch(torch):
     return lambda *inputs: blocks(torch, torch.func.vmap, jacobian, *inputs)
 
 
+def sparse(inputs) -> Contender:
+    """The whole objective's Jacobian as sparse matrices, compiled."""
+    import chainrule as cr
+
+    *variables, features, camera_of, point_of = inputs
+
+    def objective(cameras, points, weights):
+        return all_residuals(
+            np, cr.vmap, cameras, points, weights, features, camera_of, point_of
+        )
+
+    jacobian = cr.compile(cr.jacobian(objective, (0, 1, 2), sparse=True))
+
+    def as_blocks() -> list:
+        (by_camera, by_point, by_weight), (_, _, own) = jacobian(*variables)
+        p = len(features)
+        rows = np.arange(2 * p).reshape(p, 2)
+        return [
+            _entries(by_camera, rows, camera_of, 11), _entries(by_point, rows, point_of, 3),
+            _entries(by_weight, rows, np.arange(p), 1)[..., 0], own.diagonal(),
+        ]  # fmt: skip
+
+    return Contender(lambda: jacobian(*variables), as_blocks)
+
+
+def _entries(matrix, rows, block_of, width: int) -> np.ndarray:
+    """The block of each observation: its two rows, and the columns of what it observes."""
+    columns = block_of[:, None, None] * width + np.arange(width)
+    shape = (*rows.shape, width)
+    rows = np.broadcast_to(rows[:, :, None], shape).ravel()
+    columns = np.broadcast_to(columns, shape).ravel()
+    return np.asarray(matrix[rows, columns]).reshape(shape)
+
+
 def traffic(cameras, points, observations) -> float:
     """Cameras, points, weights, features and two indices in, blocks out."""
     return 8.0 * (11 * cameras + 3 * points + observations * (1 + 2 + 2 + 30 + 1))
@@ -125,6 +159,7 @@ workload = Workload(
     inputs=inputs,
     contenders={
         "chainrule": builders.chainrule(with_chainrule),
+        "chainrule sparse": sparse,
         "chainrule objective":
             builders.chainrule(lambda cr: lambda *inputs: all_residuals(np, cr.vmap, *inputs)),
         "jax": builders.jax(with_jax),

@@ -79,13 +79,20 @@ class SparseJacobian:
                 "real and imaginary parts, or leave out sparse=True."
             )
         self.mode, self.symmetric = mode, symmetric
-        self.readable = _readable(known, self.outputs, active)
+        self.moving = _moving(known, self.outputs, active)  # by residual
         self._kept: list[Coloured] = []
         self._lock = threading.Lock()
 
     def coloured(self, values: Sequence) -> Coloured:
-        """The colouring for these values of the residuals (None where one is not at hand)."""
-        values = [v if r else None for v, r in zip(values, self.readable, strict=True)]
+        """The colouring for these values of the residuals (None where one is not at hand).
+
+        The pattern is read from whole numbers, and from what no active input moves.
+        """
+        readable = [
+            not moves or v.type.dtype.kind in "iu"
+            for v, moves in zip(self.linear.inputs, self.moving, strict=False)
+        ]
+        values = [v if r else None for v, r in zip(values, readable, strict=True)]
         for found in self._kept:
             if all(values[i] is not None for i in found.asked):
                 if _key(values, found.asked) == found.key:
@@ -103,8 +110,7 @@ class SparseJacobian:
             start += t.size
         reader = Reader(width)
         found = reader.run(self.linear, given, [*values, *[None] * len(self.in_types)])
-        if reader.unknown:
-            _refuse_unknown(self.linear.name, reader.unknown[0])
+        self._refuse_unknown(reader.unknown)
         rows = [
             reader.none(t.size) if p is None else p
             for p, t in zip(found, self.out_types, strict=True)
@@ -116,6 +122,20 @@ class SparseJacobian:
         number = {v: i for i, v in enumerate(self.linear.inputs)}
         asked = sorted(number[v] for v in reader.asked if v in number)  # type: ignore[index]
         return self._ready(colouring, pull, asked, _key(values, asked))
+
+    def _refuse_unknown(self, equations) -> None:
+        """Raise where an index that could have been known is not; one that follows from the active
+        inputs cannot be, and the pattern holds whatever it is."""
+        fixed = zip(self.linear.inputs, self.moving, strict=False)
+        settled = {v for v, moves in fixed if not moves}
+        for e in equations:
+            if any(x in settled for x in e.inputs if x.type.dtype.kind in "iu"):
+                raise errors.ConcreteValueNeeded(
+                    f"the sparsity of the Jacobian of {self.linear.name} depends on indices that "
+                    f"are not known while it is traced, at {e.where}.\n"
+                    "  Let the function close over the index arrays instead of taking them as "
+                    "arguments (functools.partial, or a lambda), or do not compile it."
+                )
 
     def _ready(self, colouring: Colouring, pull: Program, asked, key) -> Coloured:
         blocks = self._blocks(colouring)
@@ -162,14 +182,13 @@ class SparseJacobian:
             return builder.finish([operand(builder, traced_of(builder, v)) for v in picked])
 
 
-def _readable(known: Program, start: int, active) -> list[bool]:
-    """Which residuals a pattern may be read from: whole numbers, and what no active input moves."""
+def _moving(known: Program, start: int, active) -> list[bool]:
+    """Which residuals follow from active inputs."""
     moving = {v for v, a in zip(known.inputs, active, strict=True) if a}
     for e in known.equations:
         if any(x in moving for x in e.inputs if not x.is_literal):
             moving.update(e.outputs)
-    residuals = known.outputs[start:]
-    return [o.is_literal or o not in moving or o.type.dtype.kind in "iu" for o in residuals]
+    return [not o.is_literal and o in moving for o in known.outputs[start:]]
 
 
 def _key(values, asked) -> list[bytes]:
@@ -182,15 +201,6 @@ def _key(values, asked) -> list[bytes]:
         else:
             found.append(np.packbits(value != 0).tobytes())
     return found
-
-
-def _refuse_unknown(name: str, equation) -> None:
-    raise errors.ConcreteValueNeeded(
-        f"the sparsity of the Jacobian of {name} depends on indices that are not known while it is "
-        f"traced, at {equation.where}.\n"
-        "  Let the function close over the index arrays instead of taking them as arguments "
-        "(functools.partial, or a lambda), or do not compile it."
-    )
 
 
 def _stacked(rows, width: int):
