@@ -19,6 +19,7 @@ from chainrule.transforms.forward import forward
 from chainrule.transforms.jacobian import jacobian_program, passes
 from chainrule.transforms.reverse import reverse, split_program, transpose_program
 from chainrule.transforms.sparse_jacobian import SparseJacobian
+from chainrule.wide.repair import watch
 
 _KEPT = 512
 _cache: OrderedDict[tuple, Any] = OrderedDict()
@@ -39,6 +40,8 @@ def derived(kind: str, program: Program, *arguments, options: Options = DEFAULT)
             return found
     with collector_paused():
         made = _MAKERS[kind](program, options, *arguments)
+    if options.stabilize and kind != "run":
+        _watch(made)
     if checking:
         _check(program, made)
     with _lock:
@@ -48,11 +51,19 @@ def derived(kind: str, program: Program, *arguments, options: Options = DEFAULT)
     return made
 
 
+def _plans(made) -> list[Plan]:
+    return [p for p in (made if isinstance(made, tuple) else (made,)) if isinstance(p, Plan)]
+
+
+def _watch(made) -> None:
+    for plan in _plans(made):
+        plan.watch = watch(plan.program)
+
+
 def _check(program: Program, made) -> None:
     program.validate()
-    for item in made if isinstance(made, tuple) else (made,):
-        if isinstance(item, Plan):
-            item.program.validate()
+    for plan in _plans(made):
+        plan.program.validate()
 
 
 def _gradient(program: Program, options: Options, active, with_value: bool) -> Plan:

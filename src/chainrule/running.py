@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from chainrule.program.blas import one_thread
 from chainrule.program.displacement import largest, limit, samples
 from chainrule.program.evaluate import Plan
@@ -18,6 +20,9 @@ def run(plan: Plan, operands: list) -> list:
     if plan.with_quotient:
         found = samples(lambda: plan.run(operands))
         return limit(found, plan.with_quotient, largest(operands)) if found[1:] else found[0][1]
+    if plan.watch is not None:
+        with one_thread() if plan.uses_blas else nullcontext():
+            return plan.watch.run(operands)
     if not plan.uses_blas:
         return plan.run(operands)
     with one_thread():

@@ -27,7 +27,8 @@ class Plan:
     """
 
     __slots__ = (
-        "_inputs", "_outputs", "_steps", "_template", "program", "uses_blas", "with_quotient",
+        "_inputs", "_outputs", "_steps", "_template", "program", "uses_blas", "watch",
+        "with_quotient",
     )  # fmt: skip
 
     def __init__(self, program: Program, donated: tuple[int, ...] = ()):
@@ -40,6 +41,7 @@ class Plan:
         self._outputs = layout.output_slots
         self.uses_blas = _uses_blas(program)
         self.with_quotient = affected_outputs(program)
+        self.watch: Any = None  # what looks for lost digits, where that is wanted (wide/repair.py)
 
     def run(self, values) -> list:
         """The outputs for these host values, converted to the inputs' dtypes."""

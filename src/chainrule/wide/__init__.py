@@ -1,0 +1,1 @@
+"""Programs evaluated in wide arithmetic: numbers of any precision, with a bound on their error."""

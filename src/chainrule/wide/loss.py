@@ -1,0 +1,456 @@
+"""How many digits a run has lost: a program evaluated together with estimates of its errors.
+
+Beside each value stands an estimate of its absolute error, to first order: what the errors of the
+operands make of it, and half a unit in the last place for its own rounding. Inputs have none. Sums
+of many errors are taken as roots of sums of squares, as independent errors add up. An overflow has
+an infinite error, an underflow that of the smallest number; nan counts as lost.
+
+    add        e = ex + ey + u |z|             multiply   e = |y| ex + |x| ey + u |z|
+    divide     e = (ex + |z| ey) / |y| + u |z|    f(x)    e = |f'(x)| ex + u |z|
+
+Comparisons whose sides differ by less than their errors are doubtful, and so is what they select.
+
+Source    running error analysis: Wilkinson, "Error analysis revisited" (1986); Higham, "Accuracy
+          and Stability of Numerical Algorithms", section 3.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.program.at_hand import add_line
+from chainrule.program.cost import subprograms
+from chainrule.program.evaluate import Layout
+from chainrule.program.program import Equation, Program
+
+UNIT = 2.0**-53
+_SMALLEST = 5e-324
+_NORMAL = 2.0**-1022
+
+
+class Follower:
+    """A closed program ready to be run together with estimates of its errors.
+
+    `run(values, errors)` gives the outputs and the estimates of their errors. Values are bit for
+    bit the evaluator's: the steps are its own. An error is a float or an array like its value;
+    None stands for none at all.
+    """
+
+    __slots__ = ("_inputs", "_outputs", "_steps", "_template")
+
+    def __init__(self, program: Program):
+        layout = Layout(program, ())
+        self._inputs = len(program.inputs)
+        self._template = layout.template
+        self._outputs = [slot for slot, _ in layout.output_slots]
+        self._steps = [
+            (step[1], step[4], step[5], *_rule_of(step[-1]), step[-1]) for step in layout.steps
+        ]
+
+    def run(self, values: Sequence, errors: Sequence) -> tuple[list, list]:
+        """The outputs of one run, and the estimates of their errors."""
+        env = self._template.copy()
+        env[: self._inputs] = values
+        lost: list[Any] = [None] * len(env)
+        lost[: self._inputs] = errors
+        equation: Any = None
+        try:
+            for function, ins, out, rule, control, equation in self._steps:
+                inputs = [env[i] for i in ins]
+                before = [lost[i] for i in ins]
+                if control is not None:
+                    made, after = control(inputs, before)
+                    _enter(env, out, made)
+                    _enter(lost, out, after)
+                    continue
+                env[out] = result = function(*inputs)
+                lost[out] = rule(result, inputs, before, equation)
+        except Exception as error:
+            raise add_line(error, equation) from None
+        return [env[i] for i in self._outputs], [lost[i] for i in self._outputs]
+
+
+def _rule_of(equation: Equation) -> tuple[Callable, Callable | None]:
+    name = equation.op.name
+    if name in _CONTROL:
+        return _of_any, _CONTROL[name](equation)
+    return _RULES.get(name, _of_any), None
+
+
+def _enter(slots: list, out, made: list) -> None:
+    for slot, item in zip(out if type(out) is tuple else (out,), made, strict=True):
+        slots[slot] = item
+
+
+def followed(program: Program) -> bool:
+    """Whether the errors of a program can be estimated: every equation has a rule, one output."""
+    return all(_is_followed(e) for e in program.equations)
+
+
+def _is_followed(equation: Equation) -> bool:
+    if equation.op.name in _CONTROL:
+        return all(followed(p) for _, p in subprograms(equation))
+    return len(equation.outputs) == 1
+
+
+def _sum(*errors):
+    """The sum of estimates, any of which may be None."""
+    total = None
+    for e in errors:
+        if e is not None:
+            total = e if total is None else total + e
+    return total
+
+
+def _own(out, *operands):
+    """The error of rounding a result, and of its underflow."""
+    size = abs(out)
+    if isinstance(size, np.ndarray):
+        error = UNIT * size
+        if size.size and size.min() < _NORMAL:
+            under = size < _NORMAL
+            for x in operands:
+                under = under & (x != 0)
+            error = error + np.where(under, _SMALLEST, 0.0)
+        return error
+    error = UNIT * size
+    if size < _NORMAL and all(x != 0 for x in operands):
+        error = error + _SMALLEST
+    return error
+
+
+def _add(out, inputs, errors, equation):
+    ex, ey = errors
+    return _sum(ex, ey, UNIT * abs(out))
+
+
+def _multiply(out, inputs, errors, equation):
+    x, y = inputs
+    ex, ey = errors
+    own = _own(out, x, y)
+    if ex is not None:
+        own = own + abs(y) * ex
+    if ey is not None:
+        own = own + abs(x) * ey
+    return own
+
+
+def _scale(out, inputs, errors, equation):
+    """An exact zero annihilates the other factor's error, infinite or not."""
+    error = _multiply(out, inputs, errors, equation)
+    for x, e in zip(inputs, errors, strict=True):
+        certain = x == 0 if e is None else (x == 0) & (e == 0)
+        if isinstance(certain, np.ndarray):
+            error = np.where(certain, 0.0, error)
+        elif certain:
+            error = np.zeros_like(error)[()]
+    return error
+
+
+def _divide(out, inputs, errors, equation):
+    x, y = inputs
+    ex, ey = errors
+    own = _own(out, x)
+    if ex is not None:
+        own = own + ex / abs(y)
+    if ey is not None:
+        own = own + abs(out) * _relative(ey, y)
+    return own
+
+
+def _relative(e, y):
+    """e / |y| where that is small, and infinite where the sign of y is not certain."""
+    ratio = e / abs(y)
+    if isinstance(ratio, np.ndarray):
+        return np.where(ratio < 0.5, ratio, np.where(e == 0, 0.0, np.inf))
+    return ratio if ratio < 0.5 else 0.0 if e == 0 else np.inf
+
+
+def _same(out, inputs, errors, equation):
+    return None if errors[0] is None else +errors[0]
+
+
+def _slope(slope: Callable) -> Callable:
+    """The rule of a function of one argument: `slope(x, out)` bounds |f'(x)|."""
+
+    def rule(out, inputs, errors, equation):
+        (x,), (e,) = inputs, errors
+        own = 2.0 * _own(out, x)
+        return own if e is None else own + slope(x, out) * e
+
+    return rule
+
+
+def _sqrt(out, inputs, errors, equation):
+    own = UNIT * abs(out)
+    e = errors[0]
+    return own if e is None else own + e / (out + np.sqrt(e) + _SMALLEST)
+
+
+def _log(out, inputs, errors, equation):
+    own = UNIT * abs(out)
+    e = errors[0]
+    return own if e is None else own + _relative(e, inputs[0])
+
+
+def _exp(out, inputs, errors, equation):
+    own = UNIT * out + _SMALLEST
+    e = errors[0]
+    return own if e is None else own + out * e + _SMALLEST * (e > 0.5)
+
+
+def _power(out, inputs, errors, equation):
+    x, y = inputs
+    ex, ey = errors
+    own = 2.0 * _own(out, x)
+    if ex is not None:
+        own = own + abs(out * y) * _relative(ex, x)
+    if ey is not None:
+        own = own + abs(out * np.log(abs(x))) * ey
+    return own
+
+
+def _of_larger(out, inputs, errors, equation):
+    known = [e for e in errors if e is not None]
+    return None if not known else known[0] if len(known) == 1 else np.maximum(*known)
+
+
+def _select(out, inputs, errors, equation):
+    """The error of the side that is selected; what else would be, where the choice is in doubt."""
+    condition, x, y = inputs
+    doubt, ex, ey = errors
+    error = None
+    if ex is not None or ey is not None:
+        error = np.where(condition, 0.0 if ex is None else ex, 0.0 if ey is None else ey)[()]
+    if doubt is not None:
+        wrong = np.where(doubt > 0, abs(np.subtract(x, y)), 0.0)[()]
+        error = wrong if error is None else error + wrong
+    return error
+
+
+def _comparison(out, inputs, errors, equation):
+    """1 where the sides differ by less than their errors, else 0."""
+    e = _sum(*errors)
+    if e is None or equation.inputs[0].type.dtype.kind != "f":
+        return None
+    return np.where(abs(np.subtract(*inputs)) <= e, 1.0, 0.0)[()]
+
+
+def _logic(out, inputs, errors, equation):
+    return _sum(*errors)
+
+
+def _whole(out, inputs, errors, equation):
+    return None
+
+
+def _cast(out, inputs, errors, equation):
+    e, source, target = errors[0], equation.inputs[0].type.dtype, equation.outputs[0].type.dtype
+    if source.kind != "f" or target.kind != "f":
+        return None if source.kind == "b" and e is None else e
+    if target.itemsize >= source.itemsize:
+        return e
+    return None  # rounded on purpose: what float32 holds is what is meant
+
+
+def _moved(out, inputs, errors, equation):
+    """The same movement of the errors."""
+    if all(e is None for e in errors):
+        return None
+    held = [
+        x if v.type.dtype.kind != "f" else _filled(e, x)
+        for x, e, v in zip(inputs, errors, equation.inputs, strict=True)
+    ]
+    return equation.op.evaluate(*held, **equation.params)
+
+
+def _written(out, inputs, errors, equation):
+    """The same write into the errors, which is done in place: they are estimates of these alone."""
+    target, value = errors[0], errors[1]
+    if target is None and value is None:
+        return None
+    if target is None or not np.ndim(target) or not target.flags.writeable:
+        target = np.array(_filled(target, out))
+    value = np.float64(0.0) if value is None else value
+    return equation.op.in_place(target, value, *inputs[2:], **equation.params)
+
+
+def _filled(e, like):
+    shape = np.shape(like)
+    return np.broadcast_to(np.float64(0.0 if e is None else e), shape)[()] if shape else \
+        np.float64(0.0 if e is None else e)  # fmt: skip
+
+
+def _total(out, inputs, errors, equation):
+    """Independent errors, and the rounding of partial sums."""
+    axes = equation.params["axes"]
+    x, e = inputs[0], errors[0]
+    rounding = np.sqrt(np.add.reduce(np.square(x, dtype=np.float64), axes)) + abs(out)
+    own = UNIT * rounding
+    if e is None:
+        return own
+    return own + np.sqrt(np.add.reduce(np.square(_filled(e, x)), axes))
+
+
+def _running(out, inputs, errors, equation):
+    axis = equation.params["axis"]
+    x, e = inputs[0], errors[0]
+    own = UNIT * (np.sqrt(np.add.accumulate(np.square(x, dtype=np.float64), axis)) + abs(out))
+    return own if e is None else own + np.sqrt(np.add.accumulate(np.square(e), axis))
+
+
+def _product(out, inputs, errors, equation):
+    x, y = inputs
+    ex, ey = errors
+
+    def length(a, b):
+        return np.sqrt(equation.op.evaluate(np.square(a), np.square(b), **equation.params))
+
+    error = UNIT * (length(x, y) + abs(out))
+    if ex is not None:
+        error = error + length(_filled(ex, x), y)
+    return error if ey is None else error + length(x, _filled(ey, y))
+
+
+def _largest(out, inputs, errors, equation):
+    e = errors[0]
+    return None if e is None else np.maximum.reduce(_filled(e, inputs[0]), equation.params["axes"])
+
+
+def _of_any(out, inputs, errors, equation):
+    """Any other operation: how far the result moves with each operand, along a secant that is long
+    enough to be seen."""
+    if equation.outputs[0].type.dtype.kind != "f":
+        return _doubt(errors)
+    own = 4.0 * _own(out)
+    for i, e in enumerate(errors):
+        if e is not None and equation.op.elementwise:
+            x = inputs[i]
+            step = np.maximum(e, 2.0**-26 * abs(x)) + _SMALLEST
+            moved = equation.op.evaluate(
+                *inputs[:i], x + step, *inputs[i + 1 :], **equation.params
+            )
+            own = own + abs(moved - out) * (e / step)
+    return own
+
+
+def _doubt(errors):
+    """Whether any operand is in doubt, for what is no float."""
+    known = [np.max(e) for e in errors if e is not None and np.size(e)]
+    return max(known) if known else None
+
+
+def _at_most_one(x, out):
+    return 1.0
+
+
+_RULES: dict[str, Callable] = {
+    "add": _add, "subtract": _add, "multiply": _multiply, "divide": _divide, "scale": _scale,
+    **dict.fromkeys(
+        ("negative", "absolute", "stop_gradient", "barrier", "copysign", "clip"), _same),
+    "square": _slope(lambda x, out: 2.0 * abs(x)), "sqrt": _sqrt, "log": _log, "exp": _exp,
+    "sin": _slope(_at_most_one), "cos": _slope(_at_most_one), "tanh": _slope(_at_most_one),
+    "arctan": _slope(_at_most_one), "expm1": _slope(lambda x, out: abs(1.0 + out)),
+    "log1p": _slope(lambda x, out: 1.0 / abs(1.0 + x)),
+    "reciprocal": lambda out, inputs, errors, equation: _divide(
+        out, [1.0, inputs[0]], [None, errors[0]], equation),
+    "power": _power, "select": _select, "cast": _cast,
+    **dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), _of_larger),
+    **dict.fromkeys(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
+                    _comparison),
+    **dict.fromkeys(("logical_not", "logical_and", "logical_or", "logical_xor"), _logic),
+    **dict.fromkeys(("sign", "floor", "ceil", "trunc", "rint", "floor_divide", "isnan", "isinf",
+                     "isfinite", "signbit", "heaviside", "spacing"), _whole),
+    **dict.fromkeys(("broadcast", "reshape", "transpose", "flip", "index", "concatenate",
+                     "pad"), _moved),
+    "index_set": _written, "index_add": _written,
+    "sum": _total, "cumsum": _running, "contract": _product, "max": _largest, "min": _largest,
+}  # fmt: skip
+
+
+# --- control flow ---------------------------------------------------------------------------------
+
+
+def _cond(equation: Equation) -> Callable:
+    branches = [Follower(p) for p in equation.params["branches"]]
+
+    def run(inputs, errors):
+        made, lost = branches[0 if inputs[0] else 1].run(inputs[1:], errors[1:])
+        doubtful = errors[0] is not None and errors[0] > 0
+        return made, _all_lost(lost) if doubtful else lost
+
+    return run
+
+
+def _all_lost(errors: list) -> list:
+    return [np.float64(np.inf)] * len(errors)
+
+
+def _while(equation: Equation) -> Callable:
+    n = equation.params["constants"]
+    test, body = Follower(equation.params["test"]), Follower(equation.params["body"])
+
+    def run(inputs, errors):
+        fixed, carry, lost = inputs[:n], inputs[n:], errors[n:]
+        doubtful = False
+        while True:
+            (goes_on,), (doubt,) = test.run([*fixed, *carry], [*errors[:n], *lost])
+            doubtful = doubtful or (doubt is not None and bool(doubt > 0))
+            if not goes_on:
+                return carry, _all_lost(lost) if doubtful else lost
+            carry, lost = body.run([*fixed, *carry], [*errors[:n], *lost])
+
+    return run
+
+
+def _scan(equation: Equation) -> Callable:
+    params = equation.params
+    start, length, count = params["constants"], params["length"], params["carries"]
+    end = start + count
+    body = Follower(params["body"])
+    order = range(length - 1, -1, -1) if params["reverse"] else range(length)
+    types = [v.type for v in equation.outputs[count:]]
+
+    def run(inputs, errors):
+        carry, lost = inputs[start:end], errors[start:end]
+        rows: list = [None] * length
+        bounds: list = [None] * length
+        for i in order:
+            made, after = body.run(
+                [*inputs[:start], *carry, *[x[i] for x in inputs[end:]]],
+                [*errors[:start], *lost, *[_entry(e, i) for e in errors[end:]]],
+            )
+            carry, rows[i] = made[:count], made[count:]
+            lost, bounds[i] = after[:count], after[count:]
+        stacks = [
+            np.array([row[k] for row in rows], t.dtype).reshape(t.shape)
+            for k, t in enumerate(types)
+        ]
+        return [*carry, *stacks], [*lost, *[_joined(bounds, k, t) for k, t in enumerate(types)]]
+
+    return run
+
+
+def _entry(error, i: int):
+    return error if error is None or not np.ndim(error) else error[i]
+
+
+def _joined(bounds: list, k: int, type_):
+    if all(row[k] is None for row in bounds):
+        return None
+    made = np.zeros(type_.shape)
+    for i, row in enumerate(bounds):
+        made[i] = 0.0 if row[k] is None else row[k]
+    return made
+
+
+def _inner(equation: Equation) -> Callable:
+    return Follower(equation.params["program"]).run
+
+
+_CONTROL: dict[str, Callable] = {
+    "cond": _cond, "while": _while, "scan": _scan, "checkpoint": _inner, "custom": _inner,
+}  # fmt: skip

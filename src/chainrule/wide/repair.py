@@ -1,0 +1,209 @@
+"""Outputs that lost their digits, computed again in wide arithmetic.
+
+A plan is watched where its program is small and nothing in it is beyond wide arithmetic. A watched
+program is run together with estimates of its errors (loss.py). Outputs that may have lost more than
+`LOST` bits, and those that are infinite or nan though the inputs are finite, are evaluated again in
+wide arithmetic, and replaced where that finds what they are. What is undefined in exact arithmetic
+as well stays what it was.
+
+Outputs that are computed entry by entry are repaired at the entries that lost their digits only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.program.cost import subprograms
+from chainrule.program.liveness import remove_dead
+from chainrule.program.program import Equation, Program, Var
+from chainrule.program.types import array_type
+from chainrule.wide.evaluate import certain_float, settled, supported
+from chainrule.wide.loss import UNIT, Follower, followed
+from chainrule.wide.patterns import holds_error_free_pattern
+
+LOST = 5  # bits, and two roundings for every equation
+TOGETHER = 16  # times the number of entries, where these are computed together (see `_bad`)
+EQUATIONS = 400  # a longer program is not watched
+ENTRIES = 1 << 16  # of all values of a program together; a larger one is not watched
+WORK = 1 << 17  # wide operations that one call may take
+
+_ABSOLUTE = 64 * 5e-324
+
+
+def watch(program: Program) -> Watch | None:
+    """How a program is watched; None where it is not."""
+    if len(program.equations) > EQUATIONS or _size(program) > ENTRIES:
+        return None
+    if not any(_rounds(e) for e in program.equations):
+        return None
+    types = {v.type.dtype for e in program.equations for v in (*e.inputs, *e.outputs)}
+    if any(t.kind in "fc" and t != np.float64 for t in types):
+        return None
+    if not followed(program) or not supported(program) or holds_error_free_pattern(program):
+        return None
+    return Watch(program)
+
+
+class Watch:
+    """A program that is watched, and the parts of it that are evaluated when it is repaired."""
+
+    __slots__ = ("_follower", "_parts", "allowed", "program")
+
+    def __init__(self, program: Program):
+        self.program = program
+        self._follower = Follower(program)
+        self.allowed = UNIT * (2**LOST + 2 * len(program.equations))
+        self._parts: dict[tuple[int, ...], Part] = {}
+
+    def run(self, values: Sequence) -> list:
+        """The outputs for these host values, repaired."""
+        program = self.program
+        inputs = [np.asarray(v, t.dtype)[()] for v, t in zip(values, program.in_types, strict=True)]
+        with np.errstate(all="ignore"):
+            found, errors = self._follower.run(inputs, [None] * len(inputs))
+            bad = [self._bad(i, x, e) for i, (x, e) in enumerate(zip(found, errors, strict=True))]
+            found = [np.array(x)[()] for x in found]  # memory of their own
+            if any(m is not None for m in bad):
+                self._repair(inputs, found, bad)
+        return found
+
+    def _bad(self, number: int, value, error) -> np.ndarray | None:
+        """Where an output has lost too much; None where nowhere.
+
+        Among n entries that are computed together, the smallest is expected to be some n times
+        smaller than the others, and less certain by as much.
+        """
+        if error is None or value.dtype.kind != "f":
+            return None
+        if value.ndim and self._part((number,)).shape is None:
+            error = error / (TOGETHER * value.size)
+        mask = ~np.asarray(error <= self.allowed * abs(value) + _ABSOLUTE) | ~np.isfinite(value)
+        return np.broadcast_to(mask, np.shape(value)) if mask.any() else None
+
+    def _repair(self, inputs: list, found: list, bad: list) -> None:
+        by_shape: dict[Any, list[int]] = {}
+        for i, mask in enumerate(bad):
+            if mask is not None:
+                by_shape.setdefault(self._part((i,)).shape, []).append(i)
+        for numbers in by_shape.values():
+            part = self._part(tuple(numbers))
+            masks = [bad[i] for i in numbers]
+            for i, better in zip(numbers, part.repaired(inputs, masks), strict=True):
+                found[i] = _merged(found[i], bad[i], better)
+
+    def _part(self, numbers: tuple[int, ...]) -> Part:
+        found = self._parts.get(numbers)
+        if found is None:
+            outputs = [self.program.outputs[i] for i in numbers]
+            program = self.program
+            found = Part(remove_dead(Program(program.inputs, program.equations, outputs)))
+            self._parts[numbers] = found
+        return found
+
+
+def _merged(value, mask, better):
+    """The value, and in its place what wide arithmetic found (nan where nothing)."""
+    return np.where(mask & ~np.isnan(better), better, value)[()]
+
+
+class Part:
+    """What some of a program's outputs are computed by; `shape` where that is entry by entry."""
+
+    __slots__ = ("entry", "program", "shape", "work")
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.shape = _acts_by_entry(program)
+        self.entry = None if self.shape is None else _for_one_entry(program)
+        self.work = _size(program)
+
+    def repaired(self, inputs: list, masks: list) -> list:
+        """The outputs where the masks ask for them, nan where they are not found."""
+        if self.entry is not None:
+            return self._by_entry(inputs, masks)
+        out = [np.full(np.shape(m), np.nan) for m in masks]
+        if self.work <= WORK and _all_finite(inputs):
+            for numbers, wide in zip(out, settled(self.program, inputs) or (), strict=False):
+                for place in np.ndindex(numbers.shape):
+                    numbers[place] = certain_float(wide[place] if numbers.ndim else wide)
+        return out
+
+    def _by_entry(self, inputs: list, masks: list) -> list:
+        out = [np.full(m.shape, np.nan) for m in masks]
+        places = np.argwhere(np.logical_or.reduce(masks))
+        assert self.entry is not None
+        if len(places) * len(self.entry.equations) > WORK:
+            return out
+        for place in map(tuple, places):
+            values = [x[place] if x.ndim else x for x in inputs]
+            if _all_finite(values):
+                found = settled(self.entry, values)
+                for numbers, wide in zip(out, found or (), strict=False):
+                    numbers[place] = certain_float(wide)
+        return out
+
+
+def _all_finite(values: list) -> bool:
+    return all(np.isfinite(x).all() for x in values if x.dtype.kind == "f")
+
+
+_EXACT = {
+    "broadcast", "reshape", "transpose", "flip", "index", "index_set", "concatenate", "pad",
+    "negative", "absolute", "select", "maximum", "minimum", "stop_gradient", "barrier",
+}  # fmt: skip
+
+
+def _rounds(equation: Equation) -> bool:
+    return equation.op.name not in _EXACT and any(
+        v.type.dtype.kind == "f" for v in equation.outputs
+    )
+
+
+def _size(program: Program) -> int:
+    """How many numbers the equations of a program take or make, loops run through."""
+    total = 0
+    for equation in program.equations:
+        inner = sum(_size(p) for _, p in subprograms(equation))
+        own = max(1, *(v.type.size for v in (*equation.inputs, *equation.outputs)))
+        if equation.op.name == "contract":
+            shape, axes = equation.inputs[0].type.shape, equation.params["axes"][0]
+            depth = int(np.prod([shape[a] for a in axes], dtype=int))
+            own = max(own, equation.outputs[0].type.size * depth)
+        total += max(own, inner * equation.params.get("length", 1))
+    return total
+
+
+def _acts_by_entry(program: Program) -> tuple[int, ...] | None:
+    """The one shape of a program's arrays, where each entry is computed from entries at the same
+    place and from scalars alone; else None."""
+    variables = {v for e in program.equations for v in (*e.inputs, *e.outputs)}
+    shapes = {v.type.shape for v in variables} - {()}
+    if len(shapes) != 1 or any(o.type.shape not in shapes for o in program.outputs):
+        return None
+    for equation in program.equations:
+        if not (equation.op.elementwise or _spreads(equation)):
+            return None
+    return next(iter(shapes))
+
+
+def _spreads(equation: Equation) -> bool:
+    return equation.op.name == "broadcast" and not equation.inputs[0].type.ndim
+
+
+def _for_one_entry(program: Program) -> Program:
+    """The same equations on one entry: scalars all."""
+    env: dict = {v: Var(array_type((), v.type.dtype)) for v in program.inputs}
+    equations = []
+    for equation in program.equations:
+        inputs = tuple([x if x.is_literal else env[x] for x in equation.inputs])
+        if _spreads(equation):
+            env[equation.outputs[0]] = inputs[0]
+            continue
+        outputs = tuple([Var(array_type((), v.type.dtype)) for v in equation.outputs])
+        env.update(zip(equation.outputs, outputs, strict=True))
+        equations.append(Equation(equation.op, inputs, equation.params, outputs, equation.line))
+    results = [o if o.is_literal else env[o] for o in program.outputs]
+    return Program([env[v] for v in program.inputs], equations, results)

@@ -1,0 +1,195 @@
+"""Formulas that lose their digits: value and derivative against mpmath where they do.
+
+The truth is the formula itself at 800 digits; derivatives are differences at that precision.
+"""
+
+import mpmath
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.wide import repair
+
+mp = mpmath.mp
+
+FORMULAS = {
+    "difference of roots": (
+        lambda x: np.sqrt(x + 1) - np.sqrt(x), lambda x: mp.sqrt(x + 1) - mp.sqrt(x),
+        [2.0, 1e5, 1e12, 1e100, 1e-30]),
+    "one minus cosine": (
+        lambda x: (1 - np.cos(x)) / x**2, lambda x: (1 - mp.cos(x)) / x**2,
+        [1.0, 1e-3, 1e-9, 1e-100]),
+    "exponential quotient": (
+        lambda x: np.exp(x) / (np.exp(x) - 1), lambda x: mp.exp(x) / (mp.exp(x) - 1),
+        [1.0, 1e-12, 800.0, -50.0]),
+    "compound interest": (
+        lambda x: (1 + 1 / x) ** x, lambda x: (1 + 1 / x) ** x, [3.0, 1e8, 1e15, 1e25]),
+    "root of a square": (lambda x: np.sqrt(x * x), abs, [1e-200, 3.0, 1e200, -1e180]),
+    "logarithm of a sum of exponentials": (
+        lambda x: np.log(np.exp(x) + np.exp(2 * x)), lambda x: mp.log(mp.exp(x) + mp.exp(2 * x)),
+        [1.0, 600.0, -900.0]),
+    "rational with a hidden root": (
+        lambda x: (x * x - 2.0) / (x - np.sqrt(2.0)),
+        lambda x: (x * x - 2) / (x - mp.mpf(np.sqrt(2.0))), [1.5, 1.4142135, 1.41421356237309]),
+    "sine of a large angle": (
+        lambda x: np.sin(x * x) * np.exp(-x), lambda x: mp.sin(x * x) * mp.exp(-x), [1e2, 30.1]),
+    "expansion about a point": (
+        lambda x: x**3 - 3 * x**2 + 3 * x - 1, lambda x: (x - 1) ** 3, [1.0001, 1 + 1e-8, 0.5]),
+    "tangent minus sine": (
+        lambda x: (np.tan(x) - np.sin(x)) / x**3, lambda x: (mp.tan(x) - mp.sin(x)) / x**3,
+        [1e-2, 1e-7, 1.0]),
+    "branch": (
+        lambda x: np.where(x > 1e-3, np.log(1 + x) / x, 1 - x / 2),
+        lambda x: mp.log(1 + x) / x if x > 1e-3 else 1 - x / 2, [2e-3, 1e-5, 5.0]),
+}  # fmt: skip
+
+
+def truth(formula, x):
+    """The value and the derivative, to some hundred digits."""
+    with mpmath.workdps(800):
+        x = mp.mpf(x)
+        h = abs(x) * mp.mpf(10) ** -250
+        slope = (formula(x + h) - formula(x - h)) / (2 * h)
+        return float(formula(x)), float(slope)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_value_and_derivative_are_good_at_every_point(name):
+    formula, reference, points = FORMULAS[name]
+    for x in points:
+        value, slope = cr.value_and_grad(formula)(x)
+        wanted = truth(reference, x)
+        np.testing.assert_allclose([value, slope], wanted, rtol=2e-14, err_msg=f"{name} at {x}")
+        _, moved = cr.jvp(formula, (x,), (1.0,))
+        np.testing.assert_allclose(moved, wanted[1], rtol=2e-14)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_batch_is_repaired_entry_by_entry(name):
+    formula, reference, points = FORMULAS[name]
+    points = np.array(points * 3)
+    found = cr.vmap(cr.grad(formula))(points)
+    wanted = [truth(reference, x)[1] for x in points]
+    np.testing.assert_allclose(found, wanted, rtol=2e-14)
+    summed = cr.grad(lambda x: np.sum(formula(x)))(points)
+    np.testing.assert_allclose(summed, wanted, rtol=2e-14)
+
+
+def test_second_derivatives_are_repaired():
+    slope = cr.grad(cr.grad(lambda x: (np.exp(x) - 1) / x))
+    for x in (1e-7, 1e-3, 2.0):
+        with mpmath.workdps(200):
+            wanted = mpmath.diff(lambda t: (mp.exp(t) - 1) / t, mp.mpf(x), 2)
+        np.testing.assert_allclose(slope(x), float(wanted), rtol=1e-14)
+
+
+def test_quadratic_roots():
+    def root(a, b, c):
+        return (-b + np.sqrt(b * b - 4 * a * c)) / (2 * a)
+
+    for a, b, c in [(1e-8, 1e8, 1.0), (1.0, 1e200, 1.0), (3.0, -4.0, 1.0)]:
+        value, slopes = cr.value_and_grad(root, (0, 1, 2))(a, b, c)
+        with mpmath.workdps(900):
+            A, B, C = map(mp.mpf, (a, b, c))
+            d = mp.sqrt(B * B - 4 * A * C)
+            x = (-B + d) / (2 * A)
+            wanted = [float(-(x**k) / d) for k in (2, 1, 0)]
+            np.testing.assert_allclose(value, float(x), rtol=1e-14)
+        np.testing.assert_allclose(slopes, wanted, rtol=1e-14, atol=5e-324)
+
+
+def test_variance_of_numbers_with_a_large_mean():
+    x = 1e8 + np.arange(5.0)
+    value, slope = cr.value_and_grad(lambda x: np.mean(x**2) - np.mean(x) ** 2)(x)
+    assert value == 2.0
+    np.testing.assert_allclose(slope, 2 * (np.arange(5.0) - 2) / 5, rtol=1e-15)
+
+
+def test_loops_are_entered():
+    def series(x):  # e**x by its series, for negative x
+        def step(carry, k):
+            total, term = carry
+            term = term * x / (k + 1.0)
+            return (total + term, term), None
+
+        (total, _), _ = cr.scan(step, (1.0, 1.0), np.arange(200.0))
+        return total
+
+    for x in (-1.0, -30.0):
+        value, slope = cr.value_and_grad(series)(x)
+        np.testing.assert_allclose([value, slope], np.exp(x), rtol=4e-14)
+
+
+def test_a_point_that_is_undefined_stays_so():
+    value, slope = cr.value_and_grad(lambda x: (x - 1.0) / (x - 1.0))(1.0)
+    assert np.isnan(value) and np.isnan(slope)
+    assert cr.grad(lambda x: np.log(x))(0.0) == np.inf
+    assert np.isnan(cr.grad(lambda x: np.sqrt(x))(-1.0))
+
+
+def two_sum(x):
+    s = x + 1e-20
+    rest = s - x
+    return (x - (s - rest)) + (1e-20 - rest)
+
+
+def kahan(x):
+    total, lost = x, 0.0
+    for _ in range(3):
+        y = 1e-17 - lost
+        t = total + y
+        lost = (t - total) - y
+        total = t
+    return lost
+
+
+def split(x):
+    c = 134217729.0 * x
+    return x - (c - (c - x))
+
+
+def to_whole(x):
+    return (x + 6755399441055744.0) - 6755399441055744.0
+
+
+@pytest.mark.parametrize("formula", [two_sum, kahan, split, to_whole])
+def test_error_free_patterns_keep_their_rounding(formula):
+    for x in (1.0, 0.1, 3.7):
+        value, _ = cr.value_and_grad(formula)(x)
+        assert value == formula(x)
+
+
+def test_without_stabilize_nothing_is_repaired():
+    def formula(x):
+        return np.sqrt(x + 1) - np.sqrt(x)
+
+    value, _ = cr.value_and_grad(formula, stabilize=False)(1e30)
+    assert value == 0.0
+
+
+def test_harmless_programs_are_not_evaluated_in_wide_arithmetic(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("evaluated in wide arithmetic")
+
+    monkeypatch.setattr(repair, "settled", refuse)
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal(50)
+    cr.grad(lambda x: np.sum((x - x.mean()) ** 2))(x)
+    cr.grad(lambda x: np.sum(np.tanh(x) * x + np.maximum(x, 0.0)))(x)
+    cr.grad(lambda a: a * 0.5 - np.sin(a))(2.0)
+    cr.grad(lambda x: np.sqrt(x * x + 1.0) - x)(0.5)
+    cr.hessian(lambda x: np.sum(x**4) - np.prod(x[:3]))(x)
+
+
+def test_networks_and_long_programs_are_not_watched():
+    def network(w):
+        return np.sum(np.tanh(np.ones((64, 64)) @ w) ** 2)
+
+    def long(x):
+        for _ in range(200):
+            x = x * 0.5 + np.sin(x)
+        return x
+
+    for f, x in ((network, np.ones((64, 64))), (long, 1.0)):
+        program = cr.trace(f, x)
+        assert repair.watch(program) is None
