@@ -19,6 +19,7 @@ from chainrule.transforms.forward import forward
 from chainrule.transforms.jacobian import jacobian_program, passes
 from chainrule.transforms.reverse import reverse, split_program, transpose_program
 from chainrule.transforms.sparse_jacobian import SparseJacobian
+from chainrule.transforms.storing import storing_less
 from chainrule.wide.repair import watch
 
 _KEPT = 512
@@ -70,7 +71,14 @@ def _gradient(program: Program, options: Options, active, with_value: bool) -> P
     made, _ = reverse(program, active, seeds=(0,))
     if not with_value:
         made = remove_dead(_with_outputs(made, made.outputs[1:]))
-    return Plan(within(made, options.memory))
+    return _planned(made, options)
+
+
+def _planned(program: Program, options: Options) -> Plan:
+    """The program within its budget; without one, run in an order that keeps less."""
+    if options.memory is not None:
+        return Plan(within(program, options.memory))
+    return Plan(storing_less(program), recorded=program)
 
 
 def _with_outputs(program: Program, outputs) -> Program:
@@ -106,8 +114,7 @@ def _pullback(program: Program, options: Options, active, value_count: int):
 
 
 def _jacobian(program: Program, options: Options, active, value_count: int, mode: str) -> Plan:
-    made = jacobian_program(program, active, value_count, mode)
-    return Plan(within(made, options.memory))
+    return _planned(jacobian_program(program, active, value_count, mode), options)
 
 
 def _sparse_jacobian(program: Program, options: Options, *arguments) -> SparseJacobian:

@@ -16,7 +16,7 @@ def run(plan: Plan, operands: list) -> list:
     if traced:
         if current() is None:
             raise_leaked(traced[0])
-        return inline(plan.program, operands)
+        return inline(plan.recorded, operands)
     if plan.with_quotient:
         found = samples(lambda: plan.run(operands))
         return limit(found, plan.with_quotient, largest(operands)) if found[1:] else found[0][1]

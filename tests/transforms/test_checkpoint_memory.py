@@ -12,7 +12,9 @@ from chainrule.program.evaluate import Plan
 from chainrule.program.footprint import footprint
 from chainrule.tracing import trace_call
 from chainrule.transforms.checkpoint import within
+from chainrule.transforms.minimum_cut import Network
 from chainrule.transforms.reverse import reverse
+from chainrule.transforms.storing import storing_less
 
 ACTIVATIONS = {
     "tanh": np.tanh,
@@ -72,11 +74,11 @@ def test_a_gradient_under_a_budget_has_the_same_bits_and_takes_no_more(name):
     loss, weights, biases, unit = network(12, 32, 2000, ACTIVATIONS[name])
     wanted = cr.grad(loss, (0, 1))(weights, biases)
     free = allocated(lambda: cr.grad(loss, (0, 1))(weights, biases))
-    for units in (14, 9, 7):
+    for units in (12, 9, 7):
         derivative = cr.grad(loss, (0, 1), memory=units * unit)
         found = derivative(weights, biases)
         assert same(found[0] + found[1], wanted[0] + wanted[1])
-        assert allocated(lambda: derivative(weights, biases)) <= 1.05 * units * unit < free
+        assert allocated(lambda: derivative(weights, biases)) <= 1.05 * units * unit < 1.05 * free
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -170,3 +172,64 @@ def test_dropout_is_recomputed_with_the_same_numbers():
     after = cr.random.Generator(4)
     loss(weights, after)
     assert generator.random() == after.random()  # advanced once for each draw, not twice
+
+
+# --- without a budget -----------------------------------------------------------------------------
+
+
+def by_hand(weights, biases, x):
+    """The gradient of a tanh network's mean square, as NumPy users write it."""
+    kept = [x]
+    for w, b in zip(weights, biases, strict=True):
+        kept.append(np.tanh(kept[-1] @ w + b))
+    out = kept.pop()
+    moving = 2.0 / out.size * out * (1.0 - out**2)
+    by_weights, by_biases = [], []
+    for w in reversed(weights):
+        before = kept.pop()
+        by_weights.append(before.T @ moving)
+        by_biases.append(moving.sum(axis=0))
+        if kept:
+            moving = (moving @ w.T) * (1.0 - before**2)
+    return by_weights[::-1], by_biases[::-1]
+
+
+def test_a_network_keeps_its_activations_and_no_more():
+    layers, unit = 16, 3000 * 32 * 8
+    for name in ("tanh", "relu", "logistic", "leaky"):
+        loss, weights, biases, unit = network(layers, 32, 3000, ACTIVATIONS[name])
+        measured = allocated(lambda: cr.grad(loss, (0, 1))(weights, biases))
+        assert measured <= (layers * 1.13 + 4) * unit  # leaky: and a bool for each activation
+
+
+def test_a_network_takes_what_the_derivative_written_by_hand_takes():
+    loss, weights, biases, unit = network(16, 32, 3000)
+    x = np.random.default_rng(8).normal(size=(3000, 32))
+
+    def of_x(weights, biases):
+        h = x
+        for w, b in zip(weights, biases, strict=True):
+            h = np.tanh(h @ w + b)
+        return np.mean(h**2)
+
+    wanted = allocated(lambda: by_hand(weights, biases, x))
+    assert allocated(lambda: cr.grad(of_x, (0, 1))(weights, biases)) <= 1.05 * wanted + unit
+    found, hand = cr.grad(of_x, (0, 1))(weights, biases), by_hand(weights, biases, x)
+    for a, b in zip(found[0] + found[1], hand[0] + hand[1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-15)
+
+
+def test_keeping_less_changes_no_bit():
+    for name in ("tanh", "relu", "logistic"):
+        loss, weights, biases, unit = network(5, 32, 3000, ACTIVATIONS[name])
+        program, operands = gradient_program(loss, weights, biases)
+        less = storing_less(program)
+        assert footprint(less) < footprint(program), name
+        assert same(Plan(less).run(operands), Plan(program).run(operands))
+
+
+def test_the_cut_keeps_the_fewest_bytes():
+    network = Network(8)  # source 0, sink 1; two ways of capacity 3 + 2, and one of 4 behind them
+    for tail, head, capacity in ((0, 2, 3), (0, 3, 2), (2, 4, 9), (3, 4, 9), (4, 5, 4), (5, 1, 9)):
+        network.connect(tail, head, capacity)
+    assert network.behind_cut() == {1, 5}

@@ -24,16 +24,21 @@ class Plan:
     """A program ready to run: `plan(values)` maps the inputs' arrays to the outputs' arrays.
 
     The inputs numbered in `donated` belong to the program: it may overwrite their arrays.
+    `recorded` is the program to record where an operand is traced, if not the same: the order that
+    is good for running is none to derive from.
     """
 
     __slots__ = (
-        "_inputs", "_outputs", "_steps", "_template", "program", "uses_blas", "watch",
+        "_inputs", "_outputs", "_steps", "_template", "program", "recorded", "uses_blas", "watch",
         "with_quotient",
     )  # fmt: skip
 
-    def __init__(self, program: Program, donated: tuple[int, ...] = ()):
+    def __init__(
+        self, program: Program, donated: tuple[int, ...] = (), recorded: Program | None = None
+    ):
         assert not program.captured, "only closed programs are planned"
         self.program = program
+        self.recorded = program if recorded is None else recorded
         layout = Layout(program, donated)
         self._template = layout.template
         self._steps = layout.steps

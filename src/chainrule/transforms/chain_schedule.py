@@ -36,7 +36,7 @@ class Chain:
     def __init__(self, work: Work):
         self.work = work
         self.readers = work.readers()
-        self.turn = _turn(work, self.readers)
+        self.turn = turn_of(work, self.readers)
         self.ends = self._round_trips()
         self.until = self._frontiers()
         self.cuts = self._cuts()
@@ -96,7 +96,7 @@ class Chain:
         return _Running(self).run(tree)
 
 
-def _turn(work: Work, readers: list[list[int]]) -> int:
+def turn_of(work: Work, readers: list[list[int]]) -> int:
     """Where most bytes wait for a reader: the end of the forward part."""
     waiting = np.zeros(work.count + 2)
     for node in range(work.count):

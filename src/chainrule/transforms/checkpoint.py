@@ -22,6 +22,7 @@ from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Operand, Program
 from chainrule.transforms.chain_schedule import chain_orders
 from chainrule.transforms.recompute import Work, ordered
+from chainrule.transforms.storing import storing_less
 
 _NEAR = 6  # schedules on either side of the one that just fits are looked at
 _LEAN = 24  # and so many of the leanest, before it is said that none fits
@@ -32,7 +33,12 @@ class Schedule(NamedTuple):
 
     cost: int
     peak: int
+    work: Work
     order: list[int]
+
+    def program(self) -> Program:
+        """The program that runs the nodes in this order."""
+        return ordered(self.work, self.order)
 
 
 def within(
@@ -52,38 +58,45 @@ def within(
     program = remove_dead(program)
     if measure(program) <= memory:
         return program
-    work = Work(program)
-    return ordered(work, _cheapest(work, memory, measure, list(orders(work))).order)
+    less = storing_less(program, measure)
+    if measure(less) <= memory:
+        return less
+    bases = [program] if less is program else [less, program]
+    found = [_best(Work(base), memory, measure, orders) for base in bases]
+    fitting = [s for s in found if s.peak <= memory]
+    if not fitting:
+        raise too_small(min(found, key=lambda s: s.peak), memory)
+    return min(fitting, key=lambda s: s.cost).program()
 
 
-def _cheapest(work: Work, memory: int, measure, orders: list[list[int]]) -> Schedule:
+def _best(work: Work, memory: int, measure, orders) -> Schedule:
+    """The cheapest schedule that fits; where none does, the one that takes the least."""
+    candidates = list(orders(work))
     looked_at: dict[int, Schedule] = {}
 
     def look(i: int) -> Schedule:
         if i not in looked_at:
-            order = orders[i]
-            looked_at[i] = Schedule(work.cost_of(order), measure(ordered(work, order)), order)
+            order = candidates[i]
+            peak = measure(ordered(work, order))
+            looked_at[i] = Schedule(work.cost_of(order), peak, work, order)
         return looked_at[i]
 
-    low, high = 0, len(orders)  # orders take less and less memory, almost always
+    low, high = 0, len(candidates)  # they take less and less memory, almost always
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if look(middle).peak <= memory else (middle + 1, high)
-    for i in range(max(low - _NEAR, 0), min(low + _NEAR, len(orders))):
+    for i in range(max(low - _NEAR, 0), min(low + _NEAR, len(candidates))):
         look(i)
-    fitting = [s for s in looked_at.values() if s.peak <= memory]
-    if not fitting:
-        for i in range(max(len(orders) - _LEAN, 0), len(orders)):
+    if all(s.peak > memory for s in looked_at.values()):
+        for i in range(max(len(candidates) - _LEAN, 0), len(candidates)):
             look(i)
-        fitting = [s for s in looked_at.values() if s.peak <= memory]
-    if not fitting:
-        raise too_small(work, memory, min(looked_at.values(), key=lambda s: s.peak))
-    return min(fitting, key=lambda s: (s.cost, s.peak))
+    return min(looked_at.values(), key=lambda s: (s.peak > memory, s.cost if s.peak <= memory
+                                                  else s.peak))  # fmt: skip
 
 
-def too_small(work: Work, memory: int, leanest: Schedule) -> errors.BudgetTooSmall:
+def too_small(leanest: Schedule, memory: int) -> errors.BudgetTooSmall:
     """The error for a budget that no schedule meets."""
-    program = ordered(work, leanest.order)
+    program = leanest.program()
     peaks = alive(program)
     number = max(range(len(peaks)), key=peaks.__getitem__)
     where = ""
@@ -105,14 +118,15 @@ def within_halves(known: Program, linear: Program, residuals: int, memory: int |
     """The two halves of a derivative, which together fit: the last `residuals` outputs of the
     first are the first inputs of the second.
 
-    They are kept as long as the second half may be run again, so they count all the while.
+    They are kept as long as the second half may be run again, so they count all the while. Without
+    a budget, less is kept where that costs little.
     """
-    if memory is None:
-        return known, linear
     given = linear.inputs[residuals:]
     joined = _joined(known, linear, residuals)
     split = _Split(frozenset(given), len(known.outputs) - residuals, len(known.inputs))
-    made = within(joined, memory, split.measure, split.orders)
+    made = storing_less(joined, split.measure)
+    if memory is not None and split.measure(made) > memory:
+        made = within(joined, memory, split.measure, split.orders)
     return (known, linear) if made is joined else split.halves(made)
 
 
