@@ -24,12 +24,16 @@ from chainrule.program.tree import register
 
 if TYPE_CHECKING:
     from chainrule import nn
+    from chainrule.certify.accuracy import accuracy
+    from chainrule.certify.certified import certified
     from chainrule.compiler.threads import get_threads, set_threads
     from chainrule.show.explain import explain
     from chainrule.show.graph import graph
     from chainrule.show.source import source, trace
 
 __all__ = [
+    "accuracy",
+    "certified",
     "checkpoint",
     "compile",
     "cond",
@@ -64,6 +68,8 @@ __all__ = [
 ]
 
 _AT_FIRST_USE = {
+    "accuracy": "chainrule.certify.accuracy",
+    "certified": "chainrule.certify.certified",
     "explain": "chainrule.show.explain",
     "get_threads": "chainrule.compiler.threads",
     "set_threads": "chainrule.compiler.threads",

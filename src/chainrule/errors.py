@@ -86,6 +86,14 @@ class BudgetTooSmall(ChainruleError, MemoryError):
     """No schedule fits into the bytes given as `memory`; the message says the least that would."""
 
 
+class Undecided(ChainruleError, ArithmeticError):
+    """`certified` could not prove a result, or which branch is taken, at its highest precision.
+
+    So it is where two numbers are equal that are not known exactly (`sqrt(2) * sqrt(2) == 2`), or
+    where a result lies exactly between two floating-point numbers.
+    """
+
+
 class InvalidProgram(ChainruleError, ValueError):
     """A Program breaks a rule of the language; raised by `Program.validate()`."""
 

@@ -93,6 +93,7 @@ def trace_call(
     weak: Sequence[bool] | None = None,
     rows: Sequence[int | None] | None = None,
     compiled: bool = False,
+    knows: type[AtHand] = AtHand,
 ) -> Call:
     """Trace `f(*args, **kwargs)`.
 
@@ -101,10 +102,11 @@ def trace_call(
     Python number where `weak` says so (by default, where it is one of this type); it stands for a
     row of the leaf along the axis that `rows` gives for it. For a `compiled` function, the values
     of Python numbers are at hand all the same, and `Call.asked` tells which of them the program
-    depends on; and the caller's containers that it returns are the caller's own.
+    depends on; and the caller's containers that it returns are the caller's own. `knows` is the
+    kind of values at hand of an outermost trace, and of those inside it.
     """
     name = getattr(f, "__name__", None) or type(f).__name__
-    builder = Builder(name, at_hand=_values_at_hand(concrete, compiled))
+    builder = Builder(name, at_hand=_values_at_hand(concrete, compiled, knows))
     with builder, dispatching_asarray(), collector_paused():
         clones = Clones(builder, active, types, _parameter_names(f), weak, rows, compiled)
         new_args, new_kwargs = clones.make((args, kwargs))
@@ -140,12 +142,12 @@ def _explained(error: Exception, builder: Builder) -> Exception:
     )
 
 
-def _values_at_hand(concrete: bool, numbers: bool) -> AtHand | None:
+def _values_at_hand(concrete: bool, numbers: bool, knows: type[AtHand]) -> AtHand | None:
     """What the new trace knows: everything, numbers only, no more than the outer one, or nothing"""
     outer = current()
     if numbers or not concrete or outer is None:
-        return AtHand(by_reference=numbers) if numbers or concrete else None
-    return None if outer.at_hand is None else AtHand(outer.at_hand.by_reference)
+        return knows(by_reference=numbers) if numbers or concrete else None
+    return None if outer.at_hand is None else type(outer.at_hand)(outer.at_hand.by_reference)
 
 
 def _parameter_names(f) -> tuple[str, ...]:
