@@ -7,10 +7,12 @@ beside the point, infinitely near, where every comparison is decided and every q
 from chainrule.germs import (  # the rules enter themselves
     choosing,
     elementwise,
+    exponential_sums,
     linear,
     order,
     products,
     smooth,
+    steps,
     structures,
 )
 from chainrule.germs.evaluation import Unsupported

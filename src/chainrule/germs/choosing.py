@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.germs.elementwise import elementwise, nearby
-from chainrule.germs.evaluation import BY_KIND, Run, Unsupported, germ_of, rule
-from chainrule.germs.series import Germ, add, chosen, constant
-from chainrule.program.op import Constant, Discrete
+from chainrule.germs.evaluation import Run, germ_of, rule
+from chainrule.germs.series import Germ, add, chosen
 from chainrule.program.program import Equation
 
 _COMPARISONS = {
@@ -93,12 +92,13 @@ def signs(x: Germ) -> np.ndarray:
 
 @elementwise("absolute")
 def _absolute(run: Run, equation: Equation, x: Germ) -> Germ:
-    _decide(run, x)
+    decide(run, x)
     return Germ(x.type, x.terms * np.where(signs(x) < 0, -1.0, 1.0), x.order, x.known)
 
 
-def _decide(run: Run, x: Germ) -> None:
-    if (x.vague & (x.precision < run.window)).any():
+def decide(run: Run, x: Germ) -> None:
+    """Ask for more terms where an element may be 0 or not."""
+    if x.vague.any():
         run.undecided = True
 
 
@@ -108,32 +108,3 @@ def _finite(run: Run, equation: Equation, inputs: list) -> np.ndarray:
     (x,) = inputs
     made = equation.op.evaluate(nearby(x))
     return np.asarray(made).reshape(x.shape)[()]
-
-
-def beside(x: Germ) -> np.ndarray:
-    """The limits, moved by one unit in the last place to the side where the germ is."""
-    rest = add(x, constant(x.wide_limit(), x.window).negated, x.type)
-    limit = x.wide_limit().ravel()
-    side = np.sign(np.where(rest.wild, 0.0, rest.terms[0]))
-    moved = np.nextafter(limit, np.where(side > 0, np.inf, -np.inf))
-    return np.where((side == 0) | ~np.isfinite(limit), limit, moved)
-
-
-_STEPS = {"floor", "ceil", "trunc", "rint", "sign", "signbit", "spacing", "gammasgn",
-          "binary_exponent"}  # fmt: skip
-
-
-def stepwise(run: Run, equation: Equation, inputs: list):
-    """Piecewise constant functions of one variable: their value on the germ's side."""
-    name = equation.op.name
-    if name not in _STEPS:
-        raise Unsupported(name)
-    (x,) = inputs
-    _decide(run, x)
-    made = equation.op.evaluate(beside(x), **equation.params)
-    out = equation.outputs[0].type
-    return np.asarray(made).astype(out.dtype).reshape(out.shape)[()]
-
-
-BY_KIND[Constant] = stepwise
-BY_KIND[Discrete] = stepwise

@@ -36,16 +36,31 @@ class FinerRoot(Exception):
         self.factor = factor
 
 
+LOG = 2.0**14
+
+
 class Run:
     """One evaluation: how many terms are kept, in which root of eps, and what it met.
 
-    `undecided` is set where a comparison, or a limit, would have needed more terms.
+    `log` stands for log(1 / s). `undecided` is set where a comparison would have needed more terms,
+    `met_logarithm` where log s came in.
     """
 
-    def __init__(self, window: int, root: int = 1):
-        self.window, self.root = window, root
+    def __init__(self, window: int, root: int = 1, log: float = LOG):
+        self.window, self.root, self.log = window, root, log
         self.undecided = False
-        self.final = False  # the last attempt: what is undecided counts as equal
+        self.met_logarithm = False
+
+    def smaller(self, window: int) -> Run:
+        """A run of fewer terms, for a part of this one."""
+        run = Run(window, self.root, self.log)
+        run.met_logarithm = self.met_logarithm
+        return run
+
+    def join(self, run: Run) -> None:
+        """Note what a part met."""
+        self.undecided |= run.undecided
+        self.met_logarithm |= run.met_logarithm
 
 
 Rule = Callable[[Run, Equation, list], Any]

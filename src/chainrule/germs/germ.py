@@ -13,6 +13,7 @@ from chainrule.program.types import Type, type_of
 
 WINDOWS = (6, 12, 24)  # how many powers of eps are kept, in one attempt after the other
 _LARGEST_ROOT = 24
+_STEADY = 1e-8  # relative change of a limit by rounding, when log s is another number
 _ENTRIES = 1009  # entries of directions are whole numbers up to this
 
 
@@ -75,26 +76,49 @@ def limits(
     types = [v.type for v, m in zip(program.inputs, moving, strict=True) if m]
     ways = iter(directions(types, seed))
     chosen = [next(ways) if m else None for m in moving]
-    outputs: list = []
+    with np.errstate(all="ignore"):
+        outputs, root, run = _determined(program, values, chosen, sign)
+        found = [o.limit() if isinstance(o, Germ) else np.asarray(o) for o in outputs]
+        if run.met_logarithm:
+            again = Run(run.window, root, 2 * run.log)
+            outputs = evaluate_in(again, program, _inputs(values, chosen, sign, again))
+            found = [_diverging(a, b) for a, b in zip(found, outputs, strict=True)]
+    return found
+
+
+def _determined(program: Program, values, chosen, sign: int):
+    """The outputs, with as many terms as they need (or as there may be), and in which root."""
     root = 1
     for window in WINDOWS:
-        outputs, root, undecided = _attempt(program, values, chosen, sign, window, root)
-        undecided |= any(isinstance(o, Germ) and o.undetermined.any() for o in outputs)
-        if not undecided:
+        outputs, root, run = _attempt(program, values, chosen, sign, window, root)
+        vague = any(isinstance(o, Germ) and o.undetermined.any() for o in outputs)
+        if not (run.undecided or vague):
             break
-    return [o.limit() if isinstance(o, Germ) else np.asarray(o) for o in outputs]
+    return outputs, root, run
 
 
 def _attempt(program: Program, values, chosen, sign: int, window: int, root: int):
     while True:
         run = Run(window * root, root)
-        inputs = [
-            value if way is None else along(value, way, sign, run)
-            for value, way in zip(values, chosen, strict=True)
-        ]
         try:
-            return evaluate_in(run, program, inputs), root, run.undecided
+            return evaluate_in(run, program, _inputs(values, chosen, sign, run)), root, run
         except FinerRoot as error:
             root *= error.factor
             if root > _LARGEST_ROOT:
                 raise Unsupported("power", f"roots of order {root}") from None
+
+
+def _inputs(values, chosen, sign: int, run: Run) -> list:
+    return [
+        value if way is None else along(value, way, sign, run)
+        for value, way in zip(values, chosen, strict=True)
+    ]
+
+
+def _diverging(limit: np.ndarray, other) -> np.ndarray:
+    """The limit; infinite where it changes with the number that stands for log s."""
+    if not isinstance(other, Germ) or limit.dtype.kind not in "fc":
+        return limit
+    change = other.limit() - limit
+    changes = np.abs(change) > _STEADY * (1 + np.abs(limit))
+    return np.where(changes & np.isfinite(limit), np.sign(change) * np.inf, limit)

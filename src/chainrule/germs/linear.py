@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.germs.choosing import beside
 from chainrule.germs.elementwise import NOISE
 from chainrule.germs.evaluation import BY_KIND, Run, Unsupported, germ_of, rule
 from chainrule.germs.series import (
@@ -23,6 +22,7 @@ from chainrule.germs.series import (
     wide,
 )
 from chainrule.germs.smooth import smooth
+from chainrule.germs.steps import beside
 from chainrule.program.op import Bilinear, Linear
 from chainrule.program.program import Equation
 

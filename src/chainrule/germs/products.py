@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.germs.elementwise import elementwise, power, with_limits
+from chainrule.germs.elementwise import elementwise, with_limits
 from chainrule.germs.evaluation import Run, rule
 from chainrule.germs.linear import linear
+from chainrule.germs.powers import power
 from chainrule.germs.series import (
     Germ,
     add,
@@ -17,6 +18,7 @@ from chainrule.germs.series import (
     constant,
     multiply,
     normal,
+    scaled,
     shifted,
     typed,
 )
@@ -102,36 +104,41 @@ def _cumprod(run: Run, equation: Equation, inputs: list) -> Germ:
 _SUM = REGISTRY["sum"]
 
 
-def _root(square: Germ) -> Germ:
-    return power(square, np.float64(0.5), np.sqrt)
+def _root(run: Run, square: Germ) -> Germ:
+    return power(run, square, np.float64(0.5), np.sqrt)
 
 
 @rule("norm")
 def _norm(run: Run, equation: Equation, inputs: list):
     (x,) = inputs
     out = equation.outputs[0].type
-    if x.terms.dtype.kind == "c":
-        re = Germ(x.type, x.terms.real, x.order, x.known)
-        im = Germ(x.type, x.terms.imag, x.order, x.known)
-        squares = add(_squared(re), _squared(im), x.type.with_dtype(float))
-    else:
-        squares = _squared(x)
+    largest = _power_of_two(np.abs(x.terms).max(initial=0.0))
+    small = Germ(x.type, x.terms / largest, x.order, x.known)
+    squares = multiply(small, _conjugated(small), x.type)
+    squares = normal(out.with_shape(x.shape), squares.terms.real, squares.order, squares.known)
     summed = Equation(_SUM, equation.inputs, equation.params, (Var(out),), equation.line)
     total = linear(run, summed, [squares])
     plain = np.asarray(equation.op.evaluate(x.wide_limit(), **equation.params)).reshape(-1)
-    return with_limits(_root(total), plain)
+    return with_limits(scaled(_root(run, total), largest), plain)
 
 
-def _squared(x: Germ) -> Germ:
-    x = normal(x.type, np.array(x.terms), x.order, x.known)
-    return multiply(x, x, x.type)
+def _conjugated(x: Germ) -> Germ:
+    return Germ(x.type, np.conj(x.terms), x.order, x.known)
+
+
+def _power_of_two(size):
+    """The power of two next to a size: dividing by it is exact."""
+    return np.ldexp(1.0, np.frexp(np.where(np.isfinite(size), size, 0.0))[1])
 
 
 @elementwise("hypot")
 def _hypot(run: Run, equation: Equation, x: Germ, y: Germ) -> Germ:
     type_ = equation.outputs[0].type
-    total = add(multiply(x, x, x.type), multiply(y, y, y.type), type_)
-    return with_limits(_root(total), np.hypot(x.wide_limit().ravel(), y.wide_limit().ravel()))
+    largest = _power_of_two(np.maximum(np.abs(x.terms[0]), np.abs(y.terms[0])))
+    one, two = scaled(typed(x, type_), 1 / largest), scaled(typed(y, type_), 1 / largest)
+    total = add(multiply(one, one, type_), multiply(two, two, type_), type_)
+    out = scaled(_root(run, total), largest)
+    return with_limits(out, np.hypot(x.wide_limit().ravel(), y.wide_limit().ravel()))
 
 
 @elementwise("arctan2")

@@ -276,12 +276,12 @@ def _multiplied_by_monomial(x: Germ, y: Germ, order, type: Type) -> Germ:
 
 def _product_known(x: Germ, y: Germ):
     known = np.minimum(x.known, y.known)
-    overflow = _degree(x) + _degree(y) >= x.window
+    overflow = degree(x) + degree(y) >= x.window
     known = np.where(overflow, np.minimum(known, x.window), known)
     return np.where(x.zero | y.zero, EXACT, known)
 
 
-def _degree(x: Germ):
+def degree(x: Germ):
     """The number of the last nonzero term."""
     backwards = (x.terms[::-1] != 0).argmax(axis=0)
     return np.where(x.terms.any(axis=0), x.window - 1 - backwards, 0)

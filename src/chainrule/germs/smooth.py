@@ -94,12 +94,12 @@ def smooth(run: Run, equation: Equation, inputs: list) -> tuple:
     reads_outputs = _reads(program, program.inputs[len(inputs) : len(inputs) + len(start)])
     outputs = start
     for terms in range(1 if reads_outputs else window - 1, window):
-        run_here = Run(terms, run.root)
+        run_here = run.smaller(terms)
         fixed = [truncated(x, terms) if isinstance(x, Germ) else _wide_value(x) for x in inputs]
         now = [truncated(g, terms) for g in outputs]
         speed = [truncated(derivative(g), terms) for g in germs if g is not None]
         found = evaluate_in(run_here, program, [*fixed, *now, *speed])
-        run.undecided |= run_here.undecided
+        run.join(run_here)
         outputs = [
             _integrated(germ_of(run_here, slope), first, window)
             for slope, first in zip(found, start, strict=True)
