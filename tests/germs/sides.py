@@ -20,8 +20,14 @@ def sides(f, *args, order=1):
 
 
 def mean(f, *args, order=1):
-    """The mean of both gradients: one array, or a tuple where there are several arguments."""
+    """The mean of both gradients: one array, or a tuple where there are several arguments.
+
+    An entry that is nan on one side, outside the domain, is that of the other side.
+    """
     plus, minus = sides(f, *args, order=order)
     with np.errstate(invalid="ignore"):
-        found = tuple((p + m) / 2 for p, m in zip(plus, minus, strict=True))
+        found = tuple(
+            np.where(np.isnan(p), m, np.where(np.isnan(m), p, (p + m) / 2))[()]
+            for p, m in zip(plus, minus, strict=True)
+        )
     return found[0] if len(found) == 1 else found

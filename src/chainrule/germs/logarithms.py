@@ -66,6 +66,7 @@ def _at_infinity(x: Germ, terms, order, known) -> Germ:
     infinite = (x.order < 0) & ~x.vague & ~x.wild
     terms = np.where(infinite | x.wild, 0.0, terms)
     terms[0] = np.where(infinite & (x.terms[0].real > 0), np.inf, terms[0])
+    terms[0] = np.where(x.wild, np.exp(x.terms[0]), terms[0])
     unknown = x.undetermined & ~x.wild
     order = np.where(infinite, 0, np.where(unknown, UNKNOWN, order))
     known = np.where(infinite | x.wild, EXACT, np.where(unknown, 0, known))

@@ -110,6 +110,12 @@ def _searchsorted(run: Run, equation: Equation, inputs: list):
     return equation.op.evaluate(*ranked.ranks, **equation.params)
 
 
+@rule("window_ties")
+def _ties(run: Run, equation: Equation, inputs: list):
+    ranks = Ranked(run, [germ_of(run, x) for x in inputs]).ranks
+    return equation.op.evaluate(*ranks, **equation.params)
+
+
 @rule("window_pick", "window_share")
 def _window(run: Run, equation: Equation, inputs: list):
     x, out, moving = inputs

@@ -24,14 +24,14 @@ def beside(x: Germ) -> np.ndarray:
     return np.where((side == 0) | ~np.isfinite(limit), limit, moved)
 
 
-_STEPS = {"floor", "ceil", "trunc", "rint", "sign", "signbit", "spacing", "gammasgn",
+STEPS = {"floor", "ceil", "trunc", "rint", "sign", "signbit", "spacing", "gammasgn",
           "binary_exponent"}  # fmt: skip
 
 
 def stepwise(run: Run, equation: Equation, inputs: list):
     """Piecewise constant functions of one variable: their value on the germ's side."""
     name = equation.op.name
-    if name not in _STEPS:
+    if name not in STEPS:
         raise Unsupported(name)
     (x,) = inputs
     decide(run, x)

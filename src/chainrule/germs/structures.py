@@ -17,7 +17,7 @@ def _cond(run: Run, equation: Equation, inputs: list) -> tuple:
     return tuple(evaluate_in(run, branch, operands))
 
 
-@rule("checkpoint", "custom")
+@rule("checkpoint", "custom", "germ")
 def _program(run: Run, equation: Equation, inputs: list) -> tuple:
     return tuple(evaluate_in(run, equation.params["program"], inputs))
 
