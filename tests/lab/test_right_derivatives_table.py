@@ -95,7 +95,7 @@ def test_text_is_short():
 
 
 def test_names_are_unique_and_asks_are_known():
-    group = Group("kinks", 0.0, [])
+    group = Group("kinks", 0.0, "grad", [])
     group(at=1.0)(square)
     with pytest.raises(ValueError, match="two cases are named square"):
         group(at=1.0)(square)

@@ -117,6 +117,57 @@ def test_a_jump_has_no_truth():
         truth(case)
 
 
+# Derivatives of naive formulas in closed form: the case, which part of its answer, the formula.
+_CLOSED = [
+    ("softplus", 1, lambda x: 1 / (1 + mpmath.exp(-x))),
+    ("log_of_one_minus_sigmoid", 1, lambda x: -1 / (1 + mpmath.exp(-x))),
+    ("one_minus_tanh_squared", 1, lambda x: -2 * mpmath.tanh(x) * mpmath.sech(x) ** 2),
+    ("arcsinh_by_log", 1, lambda x: 1 / mpmath.sqrt(x * x + 1)),
+    ("log_of_cosh", 1, lambda x: mpmath.tanh(x)),
+    ("exp_less_its_tangent", 1, lambda x: mpmath.expm1(x)),
+    ("log_of_one_minus_exp", 1, lambda x: 1 / mpmath.expm1(x)),
+    ("difference_of_roots", 1, lambda x: (1 / mpmath.sqrt(x + 1) - 1 / mpmath.sqrt(x)) / 2),
+    ("next_square", 1, lambda x: mpf(2)),
+    ("expanded_cube", 1, lambda x: 3 * (x - 1) ** 2),
+    ("versine", 1, lambda x: mpmath.sin(x)),
+    ("sine_over_x", 1, lambda x: (x * mpmath.cos(x) - mpmath.sin(x)) / x**2),
+    ("langevin", 1, lambda x: 1 / x**2 - mpmath.csch(x) ** 2),
+    ("arccos_of_one_less_x", 1, lambda x: 1 / mpmath.sqrt(2 * x - x * x)),
+    ("one_minus_erf", 1, lambda x: -2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-x * x)),
+    ("euler_limit_of_a_small_number", 1,
+     lambda x: (1 + x) ** (1 / x) * (1 / (x * (1 + x)) - mpmath.log(1 + x) / x**2)),
+    ("softplus/second", 0, lambda x: mpmath.sech(x / 2) ** 2 / 4),
+    ("versine/second", 0, lambda x: mpmath.cos(x)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, part, derivative", _CLOSED, ids=[c[0] for c in _CLOSED])
+def test_truth_of_a_naive_formula_is_its_closed_form(name, part, derivative):
+    case = next(c for c in cases(["naive"]) if c.name == name)
+    for (x,), answer in zip(case.points, truth(case), strict=True):
+        with workdps(900):
+            expected = float(derivative(mpf(x)))
+        assert abs(float(answer[part]) - expected) <= 1e-12 * abs(expected), x
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("logsumexp", lambda x: mpmath.log(sum(mpmath.exp(v) for v in x))),
+        ("variance_of_moments", lambda x: sum((v - sum(x) / len(x)) ** 2 for v in x) / len(x)),
+        ("norm_by_squares", lambda x: mpmath.sqrt(sum(v * v for v in x))),
+        ("log_of_a_product", lambda x: sum(mpmath.log(v) for v in x)),
+        ("sum_of_softpluses", lambda x: sum(mpmath.log(1 + mpmath.exp(v)) for v in x)),
+    ],
+)
+def test_value_of_a_naive_reduction_is_its_closed_form(name, expected):
+    case = next(c for c in cases(["naive"]) if c.name == name)
+    for (x,), answer in zip(case.points, truth(case), strict=True):
+        with workdps(900):
+            value = float(expected([mpf(float(v)) for v in x]))
+        assert abs(float(answer[0]) - value) <= 1e-14 * abs(value), x
+
+
 def test_truth_of_a_function_in_closed_form():
     case = Case("naive", "known", lambda np, x: np.log(1.0 + np.exp(x)), ((-700.0,),), "second")
     with workdps(700):

@@ -73,17 +73,18 @@ class Group:
 
     name: str
     absolute: float  # what its answers, of the size of 1, may be off where the truth is 0
+    ask: str  # what is asked where a case does not say
     cases: list[Case]
 
     def __call__(self, *asks: str, at=None, points=None, expect=None, expects=None, **rest):
-        """A decorator that adds the function once for each of `asks` ("grad" where none is)."""
+        """A decorator that adds the function once for each of `asks`."""
         found = tuple(_point(p) for p in (points if points is not None else [at]))
         answers = (expect,) if expect is not None else expects
         if answers is not None and len(answers) != len(found):
             raise ValueError(f"{len(found)} points with {len(answers)} answers.")
 
         def add(function):
-            for ask in asks or ("grad",):
+            for ask in asks or (self.ask,):
                 self._add(function, found, ask, answers if len(asks) < 2 else None, rest)
             return function
 
@@ -92,7 +93,7 @@ class Group:
     def _add(self, function, points, ask, answers, rest) -> None:
         if ask not in ASKS:
             raise ValueError(f"ask is one of {', '.join(ASKS)}; got {ask!r}.")
-        name = function.__name__ + ("" if ask == "grad" else f"/{ask}")
+        name = function.__name__ + ("" if ask == self.ask else f"/{ask}")
         if any(case.name == name for case in self.cases):
             raise ValueError(f"two cases are named {name}.")
         doc = (function.__doc__ or "").strip().split("\n")[0]
@@ -108,5 +109,10 @@ def _point(given) -> tuple:
     return given if isinstance(given, tuple) else (given,)
 
 
+_ASKED_FIRST = {"naive": "value_and_grad", "expectation": "expectation"}
+
 # Naive formulas are about digits: where their truth is 0 the answer is 0.
-GROUPS = {name: Group(name, 0.0 if name == "naive" else 1e-12, []) for name in CLASSES}
+GROUPS = {
+    name: Group(name, 0.0 if name == "naive" else 1e-12, _ASKED_FIRST.get(name, "grad"), [])
+    for name in CLASSES
+}

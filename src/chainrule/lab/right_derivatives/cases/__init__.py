@@ -13,6 +13,9 @@ _FILES = (
     "kinks_arrays",
     "singular_branches",
     "singular_points",
+    "naive_exponentials",
+    "naive_differences",
+    "naive_reductions",
 )
 
 
