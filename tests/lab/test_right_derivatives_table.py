@@ -11,7 +11,6 @@ from chainrule.lab.right_derivatives.asking import answers
 from chainrule.lab.right_derivatives.case import CLASSES, DIRECTED, Case, Group
 from chainrule.lab.right_derivatives.cases import cases
 from chainrule.lab.right_derivatives.judge import verdict
-from chainrule.lab.right_derivatives.members import Ball, between
 from chainrule.lab.right_derivatives.report import as_json, markdown, text
 from chainrule.lab.right_derivatives.run import Result, Row, run
 
@@ -70,13 +69,6 @@ def test_an_error_is_an_answer():
     assert answers(library, Case("kinks", "fails", fails, ((1.0,),))) == [
         "ValueError: no such thing"
     ]
-
-
-def test_members():
-    assert between(-1.0, 1.0).contains(np.array([0.25]))
-    assert not between(-1.0, 1.0).contains(np.array([1.0 + 1e-6]))
-    assert Ball((0.0, 0.0)).contains(np.array([0.6, 0.8]))
-    assert not Ball((0.0, 0.0)).contains(np.array([0.6, 0.9]))
 
 
 def test_the_table_counts_and_marks_what_is_not_installed():

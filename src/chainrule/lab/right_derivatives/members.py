@@ -21,7 +21,7 @@ class Hull:
 
     vertices: tuple
 
-    def contains(self, answer: np.ndarray) -> bool:
+    def contains(self, answer: np.ndarray, tolerance: float = TOLERANCE) -> bool:
         """Whether a vector lies in the hull: a nearest point by non-negative least squares."""
         from scipy.optimize import nnls
 
@@ -30,7 +30,7 @@ class Hull:
         weight = 1e3  # of "the weights sum to one", beside the coordinates
         rows = np.vstack([vertices / scale, np.full(vertices.shape[1], weight)])
         _, distance = nnls(rows, np.append(np.ravel(answer) / scale, weight))
-        return bool(distance <= TOLERANCE)
+        return bool(distance <= tolerance)
 
     def text(self) -> str:
         if np.ndim(self.vertices[0]) == 0 and len(self.vertices) == 2:
@@ -40,17 +40,28 @@ class Hull:
 
 @dataclass(frozen=True)
 class Ball:
-    """Vectors within `radius` of `centre`, in the Euclidean norm."""
+    """Vectors within `radius` of `centre`, in the Euclidean norm.
+
+    With orthogonal `axes`, the ellipsoid of centre + sum of u_i axes_i over all u no longer than
+    `radius`.
+    """
 
     centre: tuple
     radius: float = 1.0
+    axes: tuple | None = None
 
-    def contains(self, answer: np.ndarray) -> bool:
+    def contains(self, answer: np.ndarray, tolerance: float = TOLERANCE) -> bool:
+        """Whether a vector lies in the ball: within its plane, and near enough."""
         away = np.ravel(answer) - np.ravel(self.centre)
-        return bool(np.sqrt(np.sum(away * away)) <= self.radius + TOLERANCE)
+        along = np.eye(len(away)) if self.axes is None else np.array(self.axes, dtype=float)
+        u = along @ away / np.sum(along * along, axis=1)
+        beside = away - u @ along
+        inside = np.sqrt(np.sum(u * u)) <= self.radius + tolerance
+        return bool(inside and np.max(np.abs(beside)) <= tolerance)
 
     def text(self) -> str:
-        return f"within {self.radius:g} of {list(np.ravel(self.centre))}"
+        shape = "" if self.axes is None else " in a plane"
+        return f"within {self.radius:g} of {list(np.ravel(self.centre))}{shape}"
 
 
 def between(low: float, high: float) -> Hull:

@@ -41,11 +41,12 @@ def point_truth(case: Case, point: tuple) -> list[np.ndarray]:
     """What is asked at one point, rounded to float64."""
     if case.by_hand:
         return _by_hand(case, point)
-    before = now = _at_precision(case, point, 0)
+    before = now = computed(case, point, 0)
     for level in range(1, len(STEPS)):
-        now = _at_precision(case, point, level)
-        agreed = [_agreed(a, b, level) for a, b in zip(before, now, strict=True)]
-        if all(found is not None for found in agreed):
+        now = computed(case, point, level)
+        pairs = zip(before, now, strict=True)
+        agreed = [found for a, b in pairs if (found := _agreed(a, b, level)) is not None]
+        if len(agreed) == len(now):
             return agreed
         before = now
     raise Undetermined(
@@ -85,7 +86,8 @@ def _digits(point: tuple, step: int, order: int) -> int:
     return int(60 + 3 * order * step + 6 * far + exponents)
 
 
-def _at_precision(case: Case, point: tuple, level: int):
+def computed(case: Case, point: tuple, level: int = 0) -> list[np.ndarray]:
+    """What is asked at a point, as arrays of mpmath numbers: one computation, at one step."""
     order = {"third": 3, "second": 2, "hessian": 2, "hvp": 2}.get(case.ask, 1)
     step = STEPS[level]
     with workdps(_digits(point, step, order) << level):

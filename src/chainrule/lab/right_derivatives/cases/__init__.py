@@ -11,6 +11,7 @@ _FILES = (
     "kinks_scalars",
     "kinks_written_out",
     "kinks_arrays",
+    "lipschitz",
     "singular_branches",
     "singular_points",
     "naive_exponentials",
