@@ -19,6 +19,7 @@ from chainrule.batching import vmap
 from chainrule.compiled import compile
 from chainrule.control import checkpoint, cond, fori_loop, scan, while_loop
 from chainrule.custom import custom_derivative
+from chainrule.implicit import argmin, fixed_point, root
 from chainrule.ops import pooling as _pooling  # registers the operations that `nn` stands on
 from chainrule.program.tree import register
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "accuracy",
+    "argmin",
     "certified",
     "checkpoint",
     "compile",
@@ -40,6 +42,7 @@ __all__ = [
     "custom_derivative",
     "errors",
     "explain",
+    "fixed_point",
     "fori_loop",
     "get_threads",
     "grad",
@@ -54,6 +57,7 @@ __all__ = [
     "numpy",
     "random",
     "register",
+    "root",
     "scan",
     "set_threads",
     "source",

@@ -78,6 +78,14 @@ class MutationError(ChainruleError, ValueError):
     """A write that cannot be honoured: it would be lost, or seen in the wrong place."""
 
 
+class NotConverged(ChainruleError, RuntimeError):
+    """A solver (`root`, `fixed_point`, `argmin`) did not reach its tolerance."""
+
+
+class SingularJacobian(ChainruleError, LinAlgError):
+    """A solution has no derivative: the Jacobian of its equations by the unknowns is singular."""
+
+
 class NotANumber(ChainruleError, FloatingPointError):
     """An operation of a function compiled with check="nan" made a nan or inf of finite numbers."""
 

@@ -27,6 +27,8 @@ from tests.ops.truth import DIGITS, assert_within, points, shown
 ELSEWHERE = {
     **dict.fromkeys(("checkpoint", "cond", "scan", "while", "repeat"), "tests/transforms"),
     **dict.fromkeys(("custom", "custom_linear"), "tests/test_custom.py"),
+    **dict.fromkeys(("implicit", "jacobian_solve", "krylov_solve", "host_solution"),
+                    "tests/test_implicit.py"),
 }
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from chainrule.compiler.lower_elementwise import ELEMENTWISE
 from chainrule.compiler.lower_reductions import REDUCTIONS
 from chainrule.ops.control import as_tuple
+from chainrule.ops.linalg import solve
 from chainrule.ops.select import barrier
 from chainrule.ops.shape import add_batch_axis, broadcast
 from chainrule.ops.while_loop import repeat_as_while
@@ -36,6 +37,14 @@ def _checkpoint(tokens: Iterator[int], *operands, program: Program):
 
 def _custom(tokens, *operands, program: Program, forward, reverse, transposed):
     return inline(program, list(operands))
+
+
+def _implicit(tokens, *operands, solve: Program, **params):
+    return inline(solve, list(operands))
+
+
+def _jacobian_solve(tokens, a, b, *, adjoint, name):
+    return [solve(a, b, adjoint=adjoint, raises=True)]
 
 
 def _custom_linear(tokens, *operands, fixed, forward, reverse, transposed):
@@ -64,7 +73,7 @@ def _scan(tokens, *operands, body: Program, constants, carries, length, reverse)
 
 _CONTROL: dict[str, Callable] = {
     "checkpoint": _checkpoint, "custom": _custom, "custom_linear": _custom_linear,
-    "repeat": _repeat, "scan": _scan,
+    "implicit": _implicit, "jacobian_solve": _jacobian_solve, "repeat": _repeat, "scan": _scan,
 }  # fmt: skip
 LOWERINGS: dict[str, Callable] = {**REDUCTIONS, **ELEMENTWISE}
 
