@@ -5,14 +5,18 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from chainrule import errors
 from chainrule.options import DEFAULT, Options
+from chainrule.program.cost import subprograms
 from chainrule.program.evaluate import Plan
 from chainrule.program.garbage import collector_paused
 from chainrule.program.liveness import remove_dead
 from chainrule.program.names import names_wanted
 from chainrule.program.program import Program
+from chainrule.program.trace import current
 from chainrule.transforms.batch import batch
 from chainrule.transforms.checkpoint import within, within_halves
 from chainrule.transforms.forward import forward
@@ -30,7 +34,14 @@ checking = False  # set by the tests: every program that goes in or comes out is
 
 
 def derived(kind: str, program: Program, *arguments, options: Options = DEFAULT):
-    """The derived program of a kind (see `_MAKERS`), planned; the latest few hundred are kept."""
+    """The derived program of a kind (see `_MAKERS`), planned; the latest few hundred are kept.
+
+    In a trace that is to be certified, formulas are derived as they stand: rewriting rounds.
+    """
+    trace = current()
+    if trace is not None and trace.at_hand is not None and trace.at_hand.certain:
+        options = replace(options, kinks="convention", stabilize=False)
+        _refuse_series(program)
     if names_wanted():
         return _MAKERS[kind](program, options, *arguments)
     key = (kind, program.key, program.place, options, *arguments)  # the traced program may go
@@ -50,6 +61,18 @@ def derived(kind: str, program: Program, *arguments, options: Options = DEFAULT)
         if len(_cache) > _KEPT:
             _cache.popitem(last=False)
     return made
+
+
+def _refuse_series(program: Program) -> None:
+    """Refuse to prove a derivative whose rule is a series that is cut off."""
+    for equation in program.equations:
+        for _, inner in subprograms(equation):
+            _refuse_series(inner)
+        if equation.op.name == "sinc":
+            raise errors.NotSupported(
+                f"the derivative of sinc, at {equation.where}, is summed from a series in floating "
+                "point, and cannot be certified.\n  Write np.sin(np.pi * x) / (np.pi * x)."
+            )
 
 
 def _plans(made) -> list[Plan]:

@@ -279,3 +279,33 @@ def test_a_jacobian_is_certified():
     with mpmath.workprec(200):
         wanted = [[nearest(mpmath.cos(1e-3)), 0.0], [0.0, nearest(2 * mpmath.cos(2.0))]]
     np.testing.assert_array_equal(found, wanted)
+
+
+DERIVATIVES = {
+    "erf": (cr.special.erf, lambda x: 2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-x * x)),
+    "log2": (np.log2, lambda x: 1 / (x * mpmath.log(2))),
+    "exp2": (np.exp2, lambda x: mpmath.log(2) * mpmath.mpf(2) ** x),
+    "log10": (np.log10, lambda x: 1 / (x * mpmath.log(10))),
+    "cbrt": (np.cbrt, lambda x: 1 / (3 * mpmath.cbrt(x) ** 2)),
+    "power": (
+        lambda x: x ** (1 / 3), lambda x: mpmath.mpf(1 / 3) * x ** (mpmath.mpf(1 / 3) - 1),
+    ),
+    "ndtr": (cr.special.ndtr, lambda x: mpmath.npdf(x)),
+    "sindg": (cr.special.sindg, lambda x: mpmath.cos(x * mpmath.pi / 180) * mpmath.pi / 180),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DERIVATIVES)
+def test_irrational_constants_of_derivatives_are_the_numbers_themselves(name):
+    f, truth = DERIVATIVES[name]
+    points = np.random.default_rng(7).uniform(0.01, 3.0, 40)
+    points[0] = 1e-41
+    found = cr.certified(cr.grad(lambda x: np.sum(f(x))))(points)
+    with mpmath.workprec(300):
+        wanted = [nearest(truth(mpmath.mpf(x))) for x in points.tolist()]
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_derivative_whose_rule_is_cut_off_is_not_certified():
+    with pytest.raises(cr.errors.NotSupported, match="sinc"):
+        cr.certified(cr.grad(np.sinc))(0.3)

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.api import grad, jacobian
 from chainrule.certify.at_hand import CertainValues
-from chainrule.certify.ball import Ball, Undetermined, exact
+from chainrule.certify.ball import Ball, exact, rounded
 from chainrule.certify.complex_ball import ComplexBall
 from chainrule.certify.evaluate import as_value, operand, run
 from chainrule.certify.proving import prove
@@ -98,18 +98,25 @@ def _compared(f: Callable, args, label: str, computed: list | None = None) -> li
     program = call.program
     if computed is None:
         computed = Plan(program).run(call.operands)[: call.count]
-    true, lost = prove(
-        lambda bits: _beside(program, call.operands, call.count), f"a result of {call.name}"
-    )
+    values = [np.asarray(v) for v in computed]
+
+    def attempt(bits: int) -> list:
+        true, lost = _beside(program, call.operands, call.count)
+        digits = [
+            digits_right(v, t) if v.dtype.kind in "fc" else None
+            for v, t in zip(values, true, strict=True)
+        ]
+        return list(zip(digits, lost, strict=True))
+
+    found = prove(attempt, f"a result of {call.name}")
     names = [label + path for path in paths(call.structure)] if call.count > 1 else [label]
     out = []
-    for k, (value, balls) in enumerate(zip(computed, true, strict=True)):
-        if not program.outputs[k].type.inexact:
+    for name, value, (digits, lost) in zip(names, computed, found, strict=True):
+        if digits is None:
             continue
-        digits = digits_right(np.asarray(value), balls)
         fewest = float(np.min(digits, initial=np.inf))
         missing = digits_of(np.asarray(value).dtype) - fewest
-        out.append(Trusted(names[k], value, digits, lost[k] if missing > 1.0 else None))
+        out.append(Trusted(name, value, digits, lost if missing > 1.0 else None))
     return out
 
 
@@ -144,8 +151,8 @@ def _error(value, true: Ball | ComplexBall) -> float:
     if true.is_zero:
         return 1.0
     ratio = difference.arb() / true.arb()
-    if not ratio.is_finite():
-        raise Undetermined("how accurate a result is")
+    if not ratio.is_finite():  # the true number may be 0
+        return 0.0 if rounded(true, np.asarray(value).dtype) == value else 1.0
     return min(float(abs(ratio).upper()), 1.0)
 
 

@@ -21,6 +21,7 @@ class CertainValues(AtHand):
     """Values at hand in a trace that is to be certified; those already computed, by precision."""
 
     __slots__ = ("_balls",)
+    certain = True
 
     def __init__(self, by_reference: bool = False):
         super().__init__(by_reference)

@@ -26,6 +26,7 @@ import numpy as np
 
 from chainrule.certify.flint import load
 from chainrule.certify.rounding import round_ratio
+from chainrule.program.exact import ExactFloat
 
 MOST_EXACT_BITS = 4096  # of numerators and denominators
 
@@ -108,6 +109,8 @@ class Ball:
     def compare(self, other: Ball) -> int:
         """-1, 0 or 1 as this number is less than, equal to or greater than the other one; neither
         may be nan. `Undetermined` where the balls do not tell."""
+        if self is other:
+            return 0
         a, b = self.x, other.x
         if type(a) is float or type(b) is float:
             a = a if type(a) is float else 0.0
@@ -150,6 +153,18 @@ def exact(value) -> Ball:
 def ratio(numerator: int, denominator: int = 1) -> Ball:
     """An exact ratio."""
     return Ball(load().fmpq(numerator, denominator))
+
+
+def exact_ball(value: ExactFloat) -> Ball:
+    """The number that a float of a derivative rule stands for."""
+    flint = load()
+    made = ratio(value.ratio.numerator, value.ratio.denominator)
+    for name, power in value.powers.items():
+        base = {"pi": flint.arb.pi, "log 2": flint.arb.const_log2,
+                "log 10": flint.arb.const_log10}.get(name, lambda: flint.arb(2))()  # fmt: skip
+        exponent = flint.arb(flint.fmpq(power.numerator, power.denominator))
+        made = made * Ball(base**exponent)
+    return made
 
 
 def from_arb(x, what: str = "a value") -> Ball:

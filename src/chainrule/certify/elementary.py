@@ -62,23 +62,28 @@ def by_arb(name: str, function: Callable, low: int | None = None, high: int | No
             high is not None and a.compare_edge(high) > 0
         ):
             return NAN
-        made = function(a.arb())
-        if not made.is_finite() and a.exact:
-            return _at_a_pole(name, a)
-        return from_arb(made, f"{name} of a number")
+        if a.exact and _has_pole(name, a.x):
+            with np.errstate(all="ignore"):
+                return exact(REGISTRY[name].evaluate(np.float64(int(a.x.p))))
+        return from_arb(function(a.arb()), f"{name} of a number")
 
     REAL[name] = value
     return value
 
 
-def _at_a_pole(name: str, a: Ball) -> Ball:
-    near = stand_in(a)
-    if Fraction(near) == Fraction(int(a.x.p), int(a.x.q)):
-        with np.errstate(all="ignore"):
-            value = REGISTRY[name].evaluate(np.float64(near))
-        if not np.isfinite(value):
-            return exact(value)
-    raise Undetermined(f"{name} next to a pole")
+_POLES = {
+    "log": (0,), "log2": (0,), "log10": (0,), "log1p": (-1,), "arctanh": (-1, 1), "logit": (0, 1),
+    "portable_log": (0,), "erfinv": (-1, 1), "erfcinv": (0, 2), "ndtri": (0, 1), "expi": (0,),
+    "exp1": (0,), "cosine_integral": (0,), "hyperbolic_cosine_integral": (0,), "ellipk": (1,),
+    "ellipkm1": (0,),
+}  # fmt: skip
+
+
+def _has_pole(name: str, x) -> bool:
+    """Whether a function is infinite at a number, or has no value there."""
+    if name in ("gamma", "psi"):
+        return x.q == 1 and x <= 0
+    return x.q == 1 and int(x.p) in _POLES.get(name, ())
 
 
 for _name, _method, _low, _high in (

@@ -14,7 +14,7 @@ import numpy as np
 from chainrule import errors
 from chainrule.certify import control, matrices, special  # register their rules
 from chainrule.certify.arrays import RULES, balls, cast_array, filled
-from chainrule.certify.ball import Undetermined
+from chainrule.certify.ball import Undetermined, exact_ball
 from chainrule.certify.complex_functions import COMPLEX
 from chainrule.certify.elementary import ASKED, REAL
 from chainrule.program.op import REGISTRY
@@ -52,12 +52,20 @@ def evaluate(program: Program, values: Sequence) -> list[np.ndarray]:
 
 def operand(x, env: dict) -> np.ndarray:
     """The value of an operand of an equation."""
-    return as_value(x.value, x.type) if x.is_literal else env[x]
+    if not x.is_literal:
+        return env[x]
+    if x.exact is None:
+        return as_value(x.value, x.type)
+    return filled((), [exact_ball(x.exact)])
 
 
 def run(equation: Equation, env: dict) -> None:
     """Evaluate one equation, into `env`."""
     values = [operand(x, env) for x in equation.inputs]
+    key = _key(equation)
+    if key in env:  # the same numbers, not others that may be equal
+        env[equation.outputs[0]] = env[key]
+        return
     try:
         found = _apply(equation, values)
     except Undetermined as reason:
@@ -66,6 +74,15 @@ def run(equation: Equation, env: dict) -> None:
         raise
     for var, value in zip(equation.outputs, found, strict=True):
         env[var] = value
+    if key is not None:
+        env[key] = env[equation.outputs[0]]
+
+
+def _key(equation: Equation) -> tuple | None:
+    """Equal for elementwise equations of the same operands."""
+    if not equation.op.elementwise or equation.params:
+        return None
+    return (equation.op.name, *[x.key if x.is_literal else x for x in equation.inputs])
 
 
 def _apply(equation: Equation, values: list[np.ndarray]) -> Sequence[np.ndarray]:

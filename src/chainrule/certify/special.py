@@ -378,3 +378,46 @@ _inverse("gammaincinv", _lower_gamma, True)
 _inverse("gammainccinv", _upper_gamma, False)
 _inverse("betaincinv", _lower_beta, True)
 _inverse("betainccinv", lambda a, b, x: _lower_beta(b, a, one() - x), False)
+
+
+# --- what derivative rules are made of ------------------------------------------------------------
+
+
+@array_rule("exp_square")
+def exp_square(values, equation):
+    """exp(halves x^2 / 2)."""
+    factor = ratio(equation.params["halves"], 2)
+    return [filled(x.shape, [REAL["exp"](factor * a * a) for a in x.ravel()]) for x in values]
+
+
+@rule("gamma_density")
+def gamma_density(a: Ball, x: Ball) -> Ball:
+    """x^(a - 1) exp(-x) / gamma(a)."""
+    return power(x, a - one()) * REAL["exp"](-x) * _rgamma(a)
+
+
+@rule("beta_density")
+def beta_density(a: Ball, b: Ball, x: Ball) -> Ball:
+    """x^(a - 1) (1 - x)^(b - 1) / beta(a, b)."""
+    return power(x, a - one()) * power(one() - x, b - one()) / _beta(a, b)
+
+
+def _spherical(name: str, method: str) -> None:
+    """Register a spherical Bessel function of order n: sqrt(pi / 2x) times the one of n + 1/2."""
+
+    def value(values, equation):
+        order = load().acb(2 * equation.params["n"] + 1) / 2
+        made = []
+        for a in values[0].ravel():
+            x = _acb(a.arb())
+            factor = (load().acb.pi() / (2 * x)).sqrt()
+            made.append(_real(factor * getattr(x, method)(order), name))
+        return [filled(values[0].shape, made)]
+
+    array_rule(name)(value)
+
+
+for _name, _method in (
+    ("spherical_jn", "bessel_j"), ("spherical_yn", "bessel_y"), ("spherical_in", "bessel_i"),
+):  # fmt: skip
+    _spherical(_name, _method)

@@ -25,6 +25,7 @@ from chainrule.numpy.promotion import (
 )
 from chainrule.ops import compare, elementwise
 from chainrule.ops.select import select
+from chainrule.program.exact import ExactFloat
 from chainrule.program.mutation import assign
 from chainrule.program.op import REGISTRY, Op
 from chainrule.program.program import Literal
@@ -41,6 +42,7 @@ from chainrule.program.trace import (
 from chainrule.program.types import Type, array_type
 
 _WEAK = (float, int, complex, bool)
+_NUMBERS = (float, int, ExactFloat)
 
 
 def _same_name_ops() -> dict[np.ufunc, Op]:
@@ -186,14 +188,16 @@ def _binary_directly(op: Op, ufunc: np.ufunc, x, y) -> Traced | None:
             active = active or y.active
         elif type_.dtype.kind == "f" and (type(y) is float or type(y) is int):
             second = Literal(type_.dtype.type(y))
+        elif type_.dtype.kind == "f" and type(y) is ExactFloat:
+            second = Literal(type_.dtype.type(y), exact=y)
         else:
             return None
-    elif type(y) is Traced and not y.weak and (type(x) is float or type(x) is int):
+    elif type(y) is Traced and not y.weak and type(x) in _NUMBERS:
         second = y._var if y.builder is builder and y._view is None else operand(builder, y)
         type_, active = second.type, y.active
         if type_.dtype.kind != "f":
             return None
-        first = Literal(type_.dtype.type(x))
+        first = Literal(type_.dtype.type(x), exact=x if type(x) is ExactFloat else None)
     else:
         return None
     out = _direct_type(op, ufunc, type_, 2)

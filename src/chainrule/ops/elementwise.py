@@ -22,6 +22,7 @@ from chainrule.ops.compare import (
     signbit,
 )
 from chainrule.ops.select import constant_like, select
+from chainrule.program.exact import LN2, LN10, exact_result
 from chainrule.program.op import (
     TAKES,
     Bilinear,
@@ -35,9 +36,6 @@ from chainrule.program.op import (
 )
 from chainrule.program.trace import is_traced
 from chainrule.program.types import Type, array_type
-
-LN2 = math.log(2.0)
-LN10 = math.log(10.0)
 
 
 def _ones(*_):
@@ -143,7 +141,13 @@ square = elementwise("square", np.square, (lambda x, out: 2.0 * x,), takes="numb
 def _power_by_base(x, y, out):
     if _is_array(y):
         return scale(y, x ** (y - 1))
-    return y * x ** (y - 1) if y else 0.0  # x ** 0 is 1 everywhere, also at 0
+    return y * x ** _one_less(y) if y else 0.0  # x ** 0 is 1 everywhere, also at 0
+
+
+def _one_less(y):
+    """y - 1; where floating point rounds it, a float that remembers the difference."""
+    exact = None if np.iscomplexobj(y) else exact_result("subtract", (y, 1.0))
+    return y - 1 if exact is None else exact
 
 
 def _is_array(value) -> bool:
@@ -162,7 +166,7 @@ sqrt = elementwise(
     "sqrt", np.sqrt, (lambda x, out: 0.5 / out,), edges=(Edge(0.0, 0.0, math.inf),)
 )
 cbrt = elementwise(
-    "cbrt", np.cbrt, (lambda x, out: (1.0 / 3.0) / (out * out),), takes="float",
+    "cbrt", np.cbrt, (lambda x, out: 1.0 / (3.0 * (out * out)),), takes="float",
     edges=(Edge(0.0, 0.0, math.inf),),
 )  # fmt: skip
 

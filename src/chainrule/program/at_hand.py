@@ -26,6 +26,7 @@ class AtHand:
     """
 
     __slots__ = ("_without", "asked", "by_reference", "known", "numbers", "outer")
+    certain = False  # whether values are those of the real numbers (chainrule.certify)
 
     def __init__(self, by_reference: bool = False):
         self.by_reference = by_reference

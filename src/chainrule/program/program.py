@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.program.cost import Cost, cost
+from chainrule.program.exact import ExactFloat
 from chainrule.program.text import format_program, line_text
 from chainrule.program.types import Type, array_type
 from chainrule.program.validate import validate
@@ -34,14 +35,20 @@ class Var:
 
 
 class Literal:
-    """A scalar constant. In an elementwise operation it stands for an array filled with it."""
+    """A scalar constant. In an elementwise operation it stands for an array filled with it.
 
-    __slots__ = ("_key", "type", "value")
+    `exact` is the number that the value is rounded from, where it is known and another one.
+    """
+
+    __slots__ = ("_key", "exact", "type", "value")
     is_literal: typing.Literal[True] = True
 
-    def __init__(self, value: np.generic, type: Type | None = None):
+    def __init__(
+        self, value: np.generic, type: Type | None = None, exact: ExactFloat | None = None
+    ):
         self.value = value
         self.type = array_type((), value.dtype) if type is None else type
+        self.exact = exact
         self._key: tuple | None = None
 
     @property
@@ -49,6 +56,8 @@ class Literal:
         """Equal for literals of the same dtype and bits: 0.0 and -0.0 differ, nan equals itself."""
         if self._key is None:
             self._key = (self.value.dtype.str, self.value.tobytes())
+            if self.exact is not None:
+                self._key += self.exact.key
         return self._key
 
     def __repr__(self) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 from chainrule import errors
 from chainrule.program.at_hand import AtHand
 from chainrule.program.captured import CapturedArrays
+from chainrule.program.exact import ExactFloat, exact_result
 from chainrule.program.names import suggest_name
 from chainrule.program.program import Equation, Literal, Operand, Program, Var, literal
 from chainrule.program.text import line_text
@@ -398,7 +399,11 @@ def bind(op, arguments: tuple, params: dict[str, Any]):
 def _folded(builder: Builder, op, operands, params) -> Traced:
     """What a rule computes from literals alone is a literal: it fits any shape, as they do."""
     value = op.evaluate(*[o.value for o in operands], **params)
-    return Traced(builder, Literal(value if isinstance(value, np.generic) else value[()]))
+    made = value if isinstance(value, np.generic) else value[()]
+    exact = None
+    if made.dtype.kind == "f" and not params:
+        exact = exact_result(op.name, [o.value for o in operands])
+    return Traced(builder, Literal(made, exact=exact))
 
 
 def _literal_dtype(traced: list[Traced]):
@@ -415,7 +420,7 @@ def _as_literal(value, like) -> Literal:
         return Literal(value.dtype.type(value))
     if like is None or (isinstance(value, bool) and like.kind != "b"):
         return literal(value)
-    return Literal(like.type(value))
+    return Literal(like.type(value), exact=value if type(value) is ExactFloat else None)
 
 
 def record(builder: Builder, op, operands: tuple, params, types, active: bool = False):

@@ -21,6 +21,7 @@ from chainrule.ops.special.scipy_functions import (
     scipy_elementwise,
     scipy_special,
 )
+from chainrule.program.exact import ROOT_PI
 from chainrule.program.op import Op
 
 inf = math.inf
@@ -56,7 +57,7 @@ yn: Op = _with_order("yn", lambda n, x, out: 0.5 * (yn(n - 1.0, x) - yn(n + 1.0,
 
 def _struve_source(v, x):
     """(x/2)^v / (2 sqrt(pi) gamma(v + 3/2))"""
-    return (0.5 / math.sqrt(math.pi)) * (0.5 * x) ** v * rgamma(v + 1.5)
+    return (0.5 / ROOT_PI) * (0.5 * x) ** v * rgamma(v + 1.5)
 
 
 struve: Op = _with_order(

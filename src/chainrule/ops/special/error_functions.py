@@ -24,12 +24,10 @@ from chainrule.ops.special.scipy_functions import (
     scipy_elementwise,
     scipy_special,
 )
+from chainrule.program.exact import ROOT_2, ROOT_2PI, ROOT_PI
 from chainrule.program.op import Edge, Op
 
 inf = math.inf
-ROOT_PI = math.sqrt(math.pi)
-ROOT_2 = math.sqrt(2.0)
-ROOT_2PI = math.sqrt(2.0 * math.pi)
 
 # --- erf and erfc -------------------------------------------------------------------------------
 

@@ -17,10 +17,10 @@ from chainrule.ops.select import constant_like, select
 from chainrule.ops.special.exponential_integrals import exp_moment
 from chainrule.ops.special.gamma_functions import gamma, polygamma_difference, psi
 from chainrule.ops.special.scipy_functions import scipy_elementwise
+from chainrule.program.exact import LN10, PI
 from chainrule.program.op import Constant, Edge, Op
 
-LN10 = math.log(10.0)
-_DEGREE = math.pi / 180.0
+_DEGREE = PI / 180
 
 
 def _rgamma_slope(x, out):

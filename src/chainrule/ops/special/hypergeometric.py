@@ -17,6 +17,7 @@ from chainrule.ops.compare import less
 from chainrule.ops.elementwise import sin, sqrt
 from chainrule.ops.select import constant_like, select
 from chainrule.ops.special.scipy_functions import missing_by, scipy_elementwise
+from chainrule.program.exact import PI
 from chainrule.program.op import Edge, Op
 
 _PARAMETER = "no closed form is known; the derivative by the last argument is supported."
@@ -78,11 +79,11 @@ spence = scipy_elementwise(
 
 
 def _k_slope(m):
-    return (math.pi / 8.0) * _gauss(1.5, 1.5, 2.0, m)
+    return (PI / 8) * _gauss(1.5, 1.5, 2.0, m)
 
 
 def _e_slope(m):
-    return (-math.pi / 8.0) * _gauss(0.5, 1.5, 2.0, m)
+    return (-PI / 8) * _gauss(0.5, 1.5, 2.0, m)
 
 
 ellipk = scipy_elementwise(

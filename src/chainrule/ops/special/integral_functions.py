@@ -10,8 +10,6 @@ Source    DLMF 6.2, 7.2, 4.13; Owen, Ann. Math. Stat. 27 (1956) 1075; for wright
 
 from __future__ import annotations
 
-import math
-
 from chainrule.ops.elementwise import cos, cosh, exp, sin, sqrt
 from chainrule.ops.sinc import sinc
 from chainrule.ops.special.error_functions import erf
@@ -23,6 +21,7 @@ from chainrule.ops.special.scipy_functions import (
     scipy_elementwise,
     scipy_special,
 )
+from chainrule.program.exact import PI, ROOT_2, ROOT_2PI
 from chainrule.program.op import Edge, Op, elementwise
 
 # --- pairs --------------------------------------------------------------------------------------
@@ -59,7 +58,7 @@ def _hyperbolic_cosine_integral(x):
 
 
 def _quarter_turns(x):
-    return (0.5 * math.pi) * (x * x)
+    return (PI / 2) * (x * x)
 
 
 fresnel_sine = elementwise(
@@ -71,7 +70,7 @@ fresnel_cosine = elementwise(
     flops=20, doc="C(x), the integral of cos(pi t^2 / 2) from 0 to x",
 )  # fmt: skip
 sine_integral = elementwise(
-    "sine_integral", _sine_integral, (lambda x, out: sinc((1.0 / math.pi) * x),), "float", ulps=64,
+    "sine_integral", _sine_integral, (lambda x, out: sinc((1.0 / PI) * x),), "float", ulps=64,
     flops=20, edges=(Edge(0.0, 0.0, 1.0),), doc="Si(x), the integral of sin(t) / t from 0 to x",
 )  # fmt: skip
 cosine_integral = elementwise(
@@ -100,14 +99,14 @@ hyperbolic_cosine_integral = elementwise(
 def _owens_t_by_slope(h, a):
     """exp(-h^2 (1 + a^2) / 2) / (2 pi (1 + a^2))"""
     square = 1.0 + a * a
-    return exp_square(h * sqrt(square), halves=-1) / (2.0 * math.pi * square)
+    return exp_square(h * sqrt(square), halves=-1) / (2.0 * PI * square)
 
 
 owens_t = scipy_elementwise(
     "owens_t",
     (
-        lambda h, a, out: (-0.5 / math.sqrt(2.0 * math.pi))
-        * exp_square(h, halves=-1) * erf(math.sqrt(0.5) * a * h),
+        lambda h, a, out: (-0.5 / ROOT_2PI)
+        * exp_square(h, halves=-1) * erf((1.0 / ROOT_2) * a * h),
         lambda h, a, out: _owens_t_by_slope(h, a),
     ),
     ulps=64,
