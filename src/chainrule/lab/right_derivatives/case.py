@@ -94,15 +94,17 @@ class Group:
         if ask not in ASKS:
             raise ValueError(f"ask is one of {', '.join(ASKS)}; got {ask!r}.")
         name = function.__name__ + ("" if ask == self.ask else f"/{ask}")
-        if any(case.name == name for case in self.cases):
-            raise ValueError(f"two cases are named {name}.")
         doc = (function.__doc__ or "").strip().split("\n")[0]
         rest = {"absolute": self.absolute, **rest}
         if ask not in DIRECTED:
             rest.pop("along", None)
-        self.cases.append(
-            Case(self.name, name, function, points, ask, expect=answers, doc=doc, **rest)
-        )
+        self.append(Case(self.name, name, function, points, ask, expect=answers, doc=doc, **rest))
+
+    def append(self, case: Case) -> None:
+        """Adds a case; `ValueError` where there is one of its name."""
+        if any(other.name == case.name for other in self.cases):
+            raise ValueError(f"two cases are named {case.name}.")
+        self.cases.append(case)
 
 
 def _point(given) -> tuple:

@@ -35,7 +35,7 @@ class Hull:
     def text(self) -> str:
         if np.ndim(self.vertices[0]) == 0 and len(self.vertices) == 2:
             return f"in [{self.vertices[0]:g}, {self.vertices[1]:g}]"
-        return "in the hull of " + ", ".join(str(list(np.ravel(v))) for v in self.vertices)
+        return "in the hull of " + ", ".join(str(np.ravel(v).tolist()) for v in self.vertices)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Ball:
 
     def text(self) -> str:
         shape = "" if self.axes is None else " in a plane"
-        return f"within {self.radius:g} of {list(np.ravel(self.centre))}{shape}"
+        return f"within {self.radius:g} of {np.ravel(self.centre).tolist()}{shape}"
 
 
 def between(low: float, high: float) -> Hull:

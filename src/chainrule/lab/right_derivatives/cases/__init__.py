@@ -17,6 +17,7 @@ _FILES = (
     "naive_exponentials",
     "naive_differences",
     "naive_reductions",
+    "composed",  # of the files before it
 )
 
 

@@ -15,7 +15,7 @@ from chainrule.lab.right_derivatives.members import Ball, Hull, between
 lipschitz = GROUPS["lipschitz"]
 
 
-# --- one number -----------------------------------------------------------------------------------
+# --- one number ----------------------------------------------------------------------------------
 
 
 @lipschitz(at=0.0, members=between(-1.0, 1.0))
@@ -134,7 +134,7 @@ def loop_with_a_kink(np, x):
     return total
 
 
-# --- several numbers ------------------------------------------------------------------------------
+# --- several numbers -----------------------------------------------------------------------------
 
 
 @lipschitz(at=(1.0, 1.0), members=Hull(((1.0, 0.0), (0.0, 1.0))))
@@ -182,7 +182,7 @@ def maximum_of_both_and_their_sum(np, x, y):
     return np.maximum(np.maximum(x, y), x + y)
 
 
-# --- vectors and matrices -------------------------------------------------------------------------
+# --- vectors and matrices ------------------------------------------------------------------------
 
 
 @lipschitz(at=vector(2.0, 1.0, 2.0), members=Hull(((1.0, 0.0, 0.0), (0.0, 0.0, 1.0))))
@@ -339,3 +339,96 @@ def second_derivative_of_relu_squared(np, x):
 def second_derivative_of_huber(np, x):
     a = np.abs(x)
     return np.where(a <= 1.0, 0.5 * x * x, a - 0.5)
+
+
+# --- where conventions of single operations leave the set ----------------------------------------
+
+
+def ramp(np, x):
+    return np.where(x > 0.0, x, 0.0)
+
+
+@lipschitz(at=0.0, members=between(0.5, 1.5))
+def two_ramps_and_half_the_size(np, x):
+    return ramp(np, x) - ramp(np, -x) + 0.5 * np.abs(x)
+
+
+@lipschitz(at=0.0, members=between(2.0, 4.0))
+def equality_before_a_kink(np, x):
+    return np.where(x == 0.0, 0.0, np.abs(x) + 3.0 * x)
+
+
+@lipschitz(at=0.0, members=between(1.0, 2.0))
+def identity_of_clips_and_a_ramp(np, x):
+    return np.clip(x, 0.0, 1.0) + np.clip(x, -1.0, 0.0) + ramp(np, x)
+
+
+@lipschitz(at=0.0, members=between(4.0, 6.0))
+def maxima_of_maxima_and_a_size(np, x):
+    return np.maximum(np.minimum(5.0 * x, x), 5.0 * x) + np.abs(x)
+
+
+@lipschitz(at=1.0, members=between(1.0, 3.0))
+def if_equal_to_one(np, x):
+    if x == 1.0:
+        return 1.0
+    return 2.0 * x - 1.0 + abs(x - 1.0)
+
+
+@lipschitz(at=0.0, members=between(3.0, 5.0))
+def signs_and_sizes(np, x):
+    return 4.0 * np.sign(x) * np.abs(x) + np.abs(x)
+
+
+@lipschitz(at=(1.0, 1.0), members=Hull(((1.5, 0.5), (0.5, 1.5))))
+def ramps_of_a_difference(np, x, y):
+    ahead = ramp(np, x - y) - ramp(np, y - x)
+    return x + y - ahead + (x - y) + 0.5 * np.abs(x - y)
+
+
+@lipschitz(at=vector(2.0, 2.0, 2.0), members=Hull((
+    (2.0, 1.0, 1.0), (1.0, 2.0, 1.0), (1.0, 1.0, 2.0),
+)))  # fmt: skip
+def all_three_and_the_largest(np, x):
+    return np.max(x) + np.median(x) + np.min(x) + np.max(x)
+
+
+@lipschitz(at=(1.0, 1.0, 1.0), members=Hull(((0.0, 1.0, 1.0), (1.0, 0.0, 1.0), (1.0, 1.0, 0.0))))
+def sum_less_the_smallest(np, x, y, z):
+    smallest = np.minimum(np.minimum(x, y), z)
+    return x + y + z - smallest
+
+
+@lipschitz(at=vector(1.0, 0.0), members=Hull(((1.0, 0.5), (1.0, 1.5))))
+def masked_parts_and_half_the_size(np, x):
+    return np.sum(ramp(np, x) - ramp(np, -x)) + 0.5 * np.abs(x[1])
+
+
+@lipschitz(at=0.0, members=between(-1.0, 1.0))
+def cube_root_of_the_size_cubed(np, x):
+    return np.cbrt(np.abs(x) ** 3)
+
+
+@lipschitz(at=(0.0, 0.0), members=Ball((0.0, 1.0)))
+def length_and_height_in_polar_coordinates(np, x, y):
+    r, angle = np.hypot(x, y), np.arctan2(y, x)
+    return r + r * np.sin(angle)
+
+
+@lipschitz(at=vector(1.0, 1.0), members=Hull(((1.5, 0.5), (0.5, 1.5))))
+def sum_and_deviation(np, x):
+    return np.sum(np.sort(x)) + np.std(x)
+
+
+@lipschitz(at=0.0, members=between(0.25, 0.75))
+def size_of_a_sigmoid_from_its_middle(np, x):
+    e = np.exp(-np.abs(x))
+    p = np.where(x >= 0.0, 1.0 / (1.0 + e), e / (1.0 + e))
+    return np.abs(p - 0.5) + 2.0 * p
+
+
+@lipschitz(at=vector(0.0, 0.0), members=Hull(((2.0, -2.0), (0.0, 0.0), (2.0, 0.0), (0.0, -2.0))))
+def network_with_a_linear_half(np, x):
+    h = ramp(np, np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]) @ x)
+    linear = h[0] - h[1] - (h[2] - h[3])
+    return linear + np.abs(x[0]) + np.abs(x[1])
