@@ -25,6 +25,7 @@ from chainrule.program.tree import (
     first_difference,
     flatten,
     is_leaf,
+    learned_leaves,
     map_leaves,
     node_of,
     paths,
@@ -128,22 +129,24 @@ class Chosen:
             total += 1 if is_leaf(value) else len(flatten(value)[0])
         self.structures: list = []
         self.order: list[int] = []
-        self.values: list[list] = []
+        self.learned: list[list[bool]] = []
         for n in self.numbers:
             leaves, structure = flatten(args[n])
-            _check_differentiable(f, n, leaves, structure)
+            learned = learned_leaves(args[n])
+            _check_differentiable(f, n, leaves, structure, learned)
             self.structures.append(structure)
-            self.values.append(leaves)
-            self.order += range(starts[n], starts[n] + len(leaves))
+            self.learned.append(learned)
+            self.order += [starts[n] + i for i, is_learned in enumerate(learned) if is_learned]
         self.leaves = frozenset(self.order)
 
     def rebuild(self, found: list):
-        """Trees like the chosen arguments, from one value per chosen leaf, in input order."""
+        """Trees like the chosen arguments, from one value per chosen leaf, in input order; None
+        for the state of modules."""
         by_leaf = dict(zip(sorted(self.leaves), found, strict=True))
         source = iter([by_leaf[i] for i in self.order])
         trees = [
-            unflatten(s, [next(source) for _ in leaves])
-            for s, leaves in zip(self.structures, self.values, strict=True)
+            unflatten(s, [next(source) if is_learned else None for is_learned in learned])
+            for s, learned in zip(self.structures, self.learned, strict=True)
         ]
         return trees[0] if self.single else tuple(trees)
 
@@ -161,13 +164,15 @@ def _name(f) -> str:
     return getattr(f, "__name__", type(f).__name__)
 
 
-def _check_differentiable(f, n: int, leaves: list, structure) -> None:
-    if not leaves:
+def _check_differentiable(f, n: int, leaves: list, structure, learned: list[bool]) -> None:
+    if not any(learned):
         raise errors.NotDifferentiable(
             f"argument {n} of {_name(f)} holds no arrays or numbers to differentiate by "
             f"(it is {_what(structure)})."
         )
-    for leaf, path in zip(leaves, paths(structure), strict=True):
+    for leaf, path, is_learned in zip(leaves, paths(structure), learned, strict=True):
+        if not is_learned:
+            continue
         dtype = leaf.type.dtype if type(leaf) is Traced else np.asarray(leaf).dtype
         if dtype.kind not in "fc":
             raise errors.NotDifferentiable(
@@ -361,8 +366,11 @@ def linearize(
 
 
 def _inexact_leaves(primals) -> frozenset[int]:
-    leaves = flatten(primals)[0]
-    return frozenset(i for i, leaf in enumerate(leaves) if _type(leaf).inexact)
+    leaves, learned = flatten(primals)[0], learned_leaves(primals)
+    return frozenset(
+        i for i, (leaf, by) in enumerate(zip(leaves, learned, strict=True))
+        if by and _type(leaf).inexact
+    )  # fmt: skip
 
 
 @collector_paused()

@@ -1,4 +1,4 @@
-"""What networks are made of, as functions of arrays: convolution and pooling.
+"""What networks are made of: modules that hold what is learned, and functions of arrays.
 
 >>> import numpy as np
 >>> from chainrule import nn
@@ -7,6 +7,7 @@ array([[ 5.,  7.],
        [13., 15.]])
 """
 
+from chainrule.nn.module import Module, Parameter
 from chainrule.nn.windows import convolution, max_pool, mean_pool, sum_pool
 
-__all__ = ["convolution", "max_pool", "mean_pool", "sum_pool"]
+__all__ = ["Module", "Parameter", "convolution", "max_pool", "mean_pool", "sum_pool"]

@@ -152,6 +152,29 @@ class Static:
         return repr(self.value)
 
 
+def learned_leaves(value) -> list[bool]:
+    """For each leaf of a tree, whether derivatives are taken by it: all but the state of modules.
+
+    A registered class may name the attributes that are learned in `__learned__`; its other leaves
+    are state, and those of containers that it holds, down to objects with names of their own.
+    """
+    out: list[bool] = []
+    _learned_leaves(value, True, out)
+    return out
+
+
+def _learned_leaves(value, learned: bool, out: list[bool]) -> None:
+    if is_leaf(value):
+        out.append(learned)
+        return
+    node = node_of(value)
+    if node is None:
+        return
+    names = getattr(value, "__learned__", None)
+    for key, child in zip(node.keys, node.children, strict=True):
+        _learned_leaves(child, learned if names is None else key in names, out)
+
+
 class Place:
     """Stands in a structure for one of the containers given to `unflatten`, by its number."""
 

@@ -1,0 +1,101 @@
+"""Module and Parameter: a model is an object that holds arrays, and a function of its input.
+
+    class Line(nn.Module):
+        def __init__(self, rng):
+            self.slope = nn.Parameter(rng.normal(size=3))     # learned
+            self.seen = np.zeros((), np.int64)                # state
+
+        def __call__(self, x, training=False, rng=None):
+            return x @ self.slope
+
+An attribute that is assigned a `Parameter` is learned: it is stored as a plain array, and its name
+is remembered. Every other array or number is state. A module is a tree (see `cr.register`), and
+`grad(loss)(model, x)` gives a module of the same structure, with the gradient in the place of each
+parameter and None in the place of state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from chainrule import errors
+from chainrule.program.tree import is_leaf, node_of, register
+
+
+class Parameter:
+    """Marks an array that is learned, where it is assigned to an attribute of a `Module`.
+
+    Numbers and lists become float32 arrays; arrays keep their dtype, which must be floating.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        array = value if isinstance(value, np.ndarray) else np.asarray(value, np.float32)
+        if array.dtype.kind not in "fc":
+            raise errors.DtypeError(
+                f"a Parameter is an array of floats, got {array.dtype}: it has no derivative."
+            )
+        self.value = array
+
+
+@register
+class Module:
+    """The base of every layer and model. See the module's page for what is learned and what not.
+
+    Calling `model(x)` is inference and deterministic; `model(x, training=True, rng=rng)` trains:
+    dropout draws from `rng` (a `cr.random.Generator`), batch norm updates its running statistics.
+    """
+
+    _learned: tuple[str, ...] = ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Parameter):
+            if name not in self._learned:
+                object.__setattr__(self, "_learned", (*self._learned, name))
+            value = value.value
+        elif name in self._learned and not is_leaf(value):
+            object.__setattr__(self, "_learned", tuple(n for n in self._learned if n != name))
+        object.__setattr__(self, name, value)
+
+    @property
+    def __learned__(self) -> tuple[str, ...]:
+        return self._learned
+
+    def __call__(self, *inputs, training: bool = False, rng=None):
+        raise NotImplementedError(f"{type(self).__name__} defines no __call__.")
+
+    def named_parameters(self) -> Iterator[tuple[str, Any]]:
+        """(path, array) of everything learned, in the order of assignment: `layers[0].weight`."""
+        yield from _named(self, "", False, True)
+
+    def named_state(self) -> Iterator[tuple[str, Any]]:
+        """(path, array) of the arrays that are not learned: running statistics and the like."""
+        yield from _named(self, "", False, False)
+
+    def parameters(self) -> list:
+        """The learned arrays, in the order of assignment."""
+        return [array for _, array in self.named_parameters()]
+
+    def __repr__(self) -> str:
+        count = sum(array.size for array in self.parameters())
+        return f"{type(self).__name__}({count:,} parameters)"
+
+
+def _named(value, path: str, learned: bool, wanted: bool) -> Iterator[tuple[str, Any]]:
+    if is_leaf(value):
+        is_number = type(value) in (int, float, complex) or getattr(value, "weak", False)
+        if learned is wanted and not is_number:
+            yield path, value
+        return
+    node = node_of(value)
+    if node is None:
+        return
+    names = getattr(value, "__learned__", None)
+    for key, child in zip(node.keys, node.children, strict=True):
+        step = f"[{key!r}]" if isinstance(value, list | tuple | dict) else f".{key}"
+        inside = learned if names is None else key in names
+        yield from _named(child, (path + step).lstrip("."), inside, wanted)
