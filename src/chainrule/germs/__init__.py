@@ -12,6 +12,7 @@ from chainrule.germs import (  # the rules enter themselves
     order,
     products,
     smooth,
+    spectral,
     steps,
     structures,
 )

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.germs.evaluation import BY_KIND, Run, evaluate_in, germ_of
+from chainrule import errors
+from chainrule.germs.evaluation import BY_KIND, Run, Unsupported, evaluate_in, germ_of
 from chainrule.germs.series import (
     EXACT,
     UNKNOWN,
@@ -50,6 +51,13 @@ def rule_program(equation: Equation, active: tuple[bool, ...]) -> Program:
 
 
 def _made(equation: Equation, active: tuple[bool, ...]) -> Program:
+    try:
+        return _recorded(equation, active)
+    except errors.DerivativeMissing as error:
+        raise Unsupported(equation.op.name, str(error)) from None
+
+
+def _recorded(equation: Equation, active: tuple[bool, ...]) -> Program:
     with Builder(equation.op.name) as builder:
         builder.lines_from_user = False
         builder.line = equation.line
