@@ -256,7 +256,7 @@ def test_a_shape_from_an_array_names_the_line_the_argument_and_the_ways_out():
 
 def test_a_compiled_function_inside_a_derivative_is_the_function():
     f = cr.compile(lambda x: np.sum(np.sin(x) * x))
-    x = np.array([1.0, 2.0])
+    x = np.array([1.0, 0.5])
     wanted = np.cos(x) * x + np.sin(x)
     assert np.array_equal(cr.grad(f)(x), wanted)
     assert np.array_equal(cr.compile(cr.grad(f))(x), wanted)

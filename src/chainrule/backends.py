@@ -1,7 +1,8 @@
 """What runs the program of a compiled function: native code, or the evaluator.
 
-A backend is made by `build(program, written, check, memory)` of a closed program: `written` maps
-outputs to the inputs whose memory they update in place; `memory` bounds what a call allocates. Its
+A backend is made by `build(program, written, check, memory, stable)` of a closed program: `written`
+maps outputs to the inputs whose memory they update in place; `memory` bounds what a call allocates;
+a `stable` program is looked at for lost digits. Its
 `run(values)` takes C-contiguous arrays and NumPy scalars of exactly the program's input types, and
 returns the outputs, None for those in `written`.
 """
@@ -20,6 +21,7 @@ from chainrule.derived import derived
 from chainrule.program.program import Program
 from chainrule.running import run
 from chainrule.transforms.checkpoint import within
+from chainrule.wide.repair import watch
 
 
 class Backend(Protocol):
@@ -33,13 +35,16 @@ class Evaluated:
 
     def __init__(
         self, program: Program, written: dict[int, int], check: str | None,
-        memory: int | None = None,
+        memory: int | None = None, stable: bool = True,
     ):  # fmt: skip
         self._program, self._written, self._check = within(program, memory), written, check
+        self._watch = watch(program) if stable and not written and check is None else None
 
     def run(self, values: list) -> list:
         """The outputs; those that update an input in place are None."""
-        if self._check is None:
+        if self._watch is not None:
+            outputs = self._watch.run(values)
+        elif self._check is None:
             outputs = run(derived("run", self._program), values)
         else:
             outputs = run_checked(self._program, values)
@@ -49,8 +54,8 @@ class Evaluated:
         return outputs
 
 
-def _native(program: Program, written, check: str | None, memory: int | None) -> Any:
-    return import_module("chainrule.compiler.native").build(program, written, check, memory)
+def _native(program: Program, *options) -> Any:
+    return import_module("chainrule.compiler.native").build(program, *options)
 
 
 builders: dict[str, Callable[..., Backend]] = {"native": _native, "evaluator": Evaluated}
@@ -59,7 +64,8 @@ chosen = "native" if find_spec("llvmlite") else "evaluator"
 
 
 def build(
-    program: Program, written: dict[int, int], check: str | None, memory: int | None = None
-) -> Backend:
+    program: Program, written: dict[int, int], check: str | None, memory: int | None = None,
+    stable: bool = True,
+) -> Backend:  # fmt: skip
     """The program, ready to run on the chosen backend."""
-    return builders[chosen](program, written, check, memory)
+    return builders[chosen](program, written, check, memory, stable)

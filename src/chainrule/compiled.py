@@ -17,7 +17,7 @@ from typing import Any
 from chainrule.compiled_trace import CompiledTrace
 from chainrule.guards import Guards
 from chainrule.host_random import randomness_noticed
-from chainrule.options import bytes_of
+from chainrule.options import options
 from chainrule.program.garbage import collector_paused
 from chainrule.program.trace import current
 from chainrule.reach import code_that_runs
@@ -30,8 +30,9 @@ PATIENCE = 256  # calls that pass the entries by, until the trace gets one
 
 
 def compile(
-    f: Callable | None = None, *, check: str | None = None, memory: int | str | None = None
-):
+    f: Callable | None = None, *, check: str | None = None, memory: int | str | None = None,
+    stabilize: bool = True,
+):  # fmt: skip
     """The same function, as native code for the types, shapes and structure of its arguments.
 
     Also a decorator, of functions and methods: `@compile`, `@compile(check="nan")`. The function is
@@ -43,7 +44,8 @@ def compile(
     without `compile`. Inside a derivative or another trace it is simply the function. With
     check="nan", the first operation that makes a nan or an infinity of finite numbers raises. With
     `memory` (bytes, or "256MB") a call allocates no more, results included: what does not fit is
-    computed again instead of kept (docs/memory.md).
+    computed again instead of kept (docs/memory.md). Results that lost their digits or overflowed on
+    the way are computed again in wide arithmetic (docs/wide.md), unless stabilize=False.
 
     **Errors** `ConcreteValueNeeded` for a Python `if` on an array, with the ways out;
     `MutationError` where it keeps traced values, or writes by plain NumPy to arrays, outside of
@@ -63,10 +65,11 @@ def compile(
     if check not in (None, "nan"):
         raise ValueError(f"check is None or 'nan', got {check!r}.")
     if f is None:
-        return lambda g: compile(g, check=check, memory=memory)
+        return lambda g: compile(g, check=check, memory=memory, stabilize=stabilize)
     if not callable(f):
         raise TypeError(f"compile takes a function, got {f!r}.")
-    return Compiled(f, check, None if memory is None else bytes_of(memory))
+    chosen = options("exact", memory, stabilize)
+    return Compiled(f, check, chosen.memory, chosen.stabilize)
 
 
 class Compiled:
@@ -75,10 +78,12 @@ class Compiled:
     __name__: str
     __wrapped__: Callable
 
-    def __init__(self, f: Callable, check: str | None, memory: int | None = None):
+    def __init__(
+        self, f: Callable, check: str | None, memory: int | None = None, stable: bool = True
+    ):
         self.__name__ = type(f).__name__
         update_wrapper(self, f)
-        self._check, self.memory = check, memory
+        self._check, self.memory, self._stable = check, memory, stable
         self._f, self._bound, self._keywords = _apart(f)
         self._is_bound = bool(self._bound or self._keywords)
         self._traces: dict[tuple, list[CompiledTrace]] = {}
@@ -154,7 +159,7 @@ class Compiled:
             if old.proves_same(call, arguments):
                 old.guards.clear_suspects()
                 return old
-        made = CompiledTrace(call, guards, self._check, self.memory)
+        made = CompiledTrace(call, guards, self._check, self.memory, self._stable)
         self._make_room()
         self._traces[arguments.key] = [*self._traces.get(arguments.key, ()), made]
         return made

@@ -26,8 +26,9 @@ class CompiledTrace:
     """One trace of a compiled function, and its program, built."""
 
     def __init__(
-        self, call: Call, guards: Guards, check: str | None, memory: int | None = None
-    ):
+        self, call: Call, guards: Guards, check: str | None, memory: int | None = None,
+        stable: bool = True,
+    ):  # fmt: skip
         self.uses = -1
         self.note_use()
         self.call, self.guards = call, guards
@@ -37,7 +38,7 @@ class CompiledTrace:
         refuse_read_only(call, self.written)
         self._convert = conversions(call)
         self.wanted, program, self.in_place = _native_part(call)
-        self.native = build(program, self.in_place, check, memory)
+        self.native = build(program, self.in_place, check, memory, stable)
         call.operands, call.containers = [], []  # the first caller's own are not kept alive
 
     def note_use(self) -> None:

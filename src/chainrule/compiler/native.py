@@ -13,7 +13,7 @@ import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 
@@ -37,6 +37,7 @@ from chainrule.running import run
 from chainrule.transforms.checkpoint import within
 from chainrule.transforms.recompute import recomputes
 from chainrule.transforms.simplify import remove_barriers, simplify
+from chainrule.wide.repair import Watch, watch
 
 _MAIN = ctypes.CFUNCTYPE(
     ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
@@ -54,11 +55,12 @@ class Native:
     """
 
     def __init__(self, program: Program, written: dict[int, int], texts: list[str],
-                 region: Region, module: Module, check: str | None):  # fmt: skip
+                 region: Region, module: Module, check: str | None,
+                 watch: Watch | None = None):  # fmt: skip
         self.program, self.written, self.texts, self.region = program, written, texts, region
         self.sites, self.timed = module.sites, module.timed
         self.kernel_count = len(module.functions)
-        self.arena_bytes, self._check = region.arena, check
+        self.arena_bytes, self._check, self._watch = region.arena, check, watch
         self.loaded = Loaded(*_compiled(texts))
         self.address = self.loaded.address("main")
         self._main = _MAIN(self.address)
@@ -118,8 +120,12 @@ class Native:
 
     def run_again(self, arrays: list) -> list:
         """The call on the evaluator, with the outputs written where they belong."""
-        run = plan(self.program).run if self._check is None else partial(run_checked, self.program)
-        outputs = run(arrays)
+        if self._check is not None:
+            outputs = run_checked(self.program, arrays)
+        elif self._watch is not None:
+            outputs = self._watch.run(arrays)
+        else:
+            outputs = plan(self.program).run(arrays)
         for k, i in self.written.items():
             np.copyto(arrays[i], outputs[k])
             outputs[k] = None
@@ -153,21 +159,28 @@ def prepare(program: Program) -> Program:
 
 @collector_paused()
 def build(
-    program: Program, written: dict[int, int], check: str | None = None, memory: int | None = None
-):
+    program: Program, written: dict[int, int], check: str | None = None,
+    memory: int | None = None, stable: bool = False,
+):  # fmt: skip
     """The native form of a closed program; `written` maps outputs to the inputs they update.
 
     With check "nan" the first operation that makes a nan or an infinity out of finite numbers
-    raises `NotANumber`. `memory` bounds the bytes of the arena and of new outputs together.
+    raises `NotANumber`. `memory` bounds the bytes of the arena and of new outputs together. A
+    `stable` program looks for lost digits, and is run again on the evaluator where it finds some.
     """
     if affected_outputs(program):
         fitting = within(program, memory)
         return Evaluated(fitting, written, "limits at equal eigenvalues", check)
     watched = check is not None
-    region = fitted(prepare(program), written, watched, memory, lean=recomputes(program))
+    prepared = prepare(program)
+    looking = watch(program) if stable and not watched and not written else None
+    if looking is not None:
+        estimate = looking.estimating(prepared)
+        prepared, looking = (estimate, looking) if estimate is not None else (prepared, None)
+    region = fitted(prepared, written, watched, memory, lean=recomputes(program))
     module = Module()
     texts = Writer(module, watched).main(region)
-    return Native(program, written, texts, region, module, check)
+    return Native(program, written, texts, region, module, check, looking)
 
 
 def _compiled(texts: list[str]) -> list[bytes]:

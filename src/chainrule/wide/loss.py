@@ -27,8 +27,8 @@ from chainrule.program.evaluate import Layout
 from chainrule.program.program import Equation, Program
 
 UNIT = 2.0**-53
-_SMALLEST = 5e-324
-_NORMAL = 2.0**-1022
+SMALLEST = 5e-324
+NORMAL = 2.0**-1022
 
 
 class Follower:
@@ -110,15 +110,15 @@ def _own(out, *operands):
     size = abs(out)
     if isinstance(size, np.ndarray):
         error = UNIT * size
-        if size.size and size.min() < _NORMAL:
-            under = size < _NORMAL
+        if size.size and size.min() < NORMAL:
+            under = size < NORMAL
             for x in operands:
                 under = under & (x != 0)
-            error = error + np.where(under, _SMALLEST, 0.0)
+            error = error + np.where(under, SMALLEST, 0.0)
         return error
     error = UNIT * size
-    if size < _NORMAL and all(x != 0 for x in operands):
-        error = error + _SMALLEST
+    if size < NORMAL and all(x != 0 for x in operands):
+        error = error + SMALLEST
     return error
 
 
@@ -187,7 +187,7 @@ def _slope(slope: Callable) -> Callable:
 def _sqrt(out, inputs, errors, equation):
     own = UNIT * abs(out)
     e = errors[0]
-    return own if e is None else own + e / (out + np.sqrt(e) + _SMALLEST)
+    return own if e is None else own + e / (out + np.sqrt(e) + SMALLEST)
 
 
 def _log(out, inputs, errors, equation):
@@ -197,9 +197,9 @@ def _log(out, inputs, errors, equation):
 
 
 def _exp(out, inputs, errors, equation):
-    own = UNIT * out + _SMALLEST
+    own = UNIT * out + SMALLEST
     e = errors[0]
-    return own if e is None else own + out * e + _SMALLEST * (e > 0.5)
+    return own if e is None else own + out * e + SMALLEST * (e > 0.5)
 
 
 def _power(out, inputs, errors, equation):
@@ -329,7 +329,7 @@ def _of_any(out, inputs, errors, equation):
     for i, e in enumerate(errors):
         if e is not None and equation.op.elementwise:
             x = inputs[i]
-            step = np.maximum(e, 2.0**-26 * abs(x)) + _SMALLEST
+            step = np.maximum(e, 2.0**-26 * abs(x)) + SMALLEST
             moved = equation.op.evaluate(
                 *inputs[:i], x + step, *inputs[i + 1 :], **equation.params
             )

@@ -20,6 +20,8 @@ from chainrule.program.cost import subprograms
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Program, Var
 from chainrule.program.types import array_type
+from chainrule.wide.candidates import may_lose
+from chainrule.wide.estimate import estimating
 from chainrule.wide.evaluate import certain_float, settled, supported
 from chainrule.wide.loss import UNIT, Follower, followed
 from chainrule.wide.patterns import holds_error_free_pattern
@@ -28,23 +30,24 @@ LOST = 5  # bits, and two roundings for every equation
 TOGETHER = 16  # times the number of entries, where these are computed together (see `_bad`)
 EQUATIONS = 400  # a longer program is not watched
 ENTRIES = 1 << 16  # of all values of a program together; a larger one is not watched
-WORK = 1 << 17  # wide operations that one call may take
+PRODUCTS = 1 << 10  # multiplications in products of matrices; with more, it is not watched
+WORK = 1 << 15  # wide operations that one call may take, for what is computed together
+WORK_BY_ENTRY = 1 << 17  # and entry by entry
 
-_ABSOLUTE = 64 * 5e-324
+ABSOLUTE = 64 * 5e-324  # the error that numbers below the normal ones may have
 
 
 def watch(program: Program) -> Watch | None:
     """How a program is watched; None where it is not."""
     if len(program.equations) > EQUATIONS or _size(program) > ENTRIES:
         return None
-    if not any(_rounds(e) for e in program.equations):
+    if _size(program, products_only=True) > PRODUCTS:
         return None
     types = {v.type.dtype for e in program.equations for v in (*e.inputs, *e.outputs)}
     if any(t.kind in "fc" and t != np.float64 for t in types):
         return None
-    if not followed(program) or not supported(program) or holds_error_free_pattern(program):
-        return None
-    return Watch(program)
+    able = may_lose(program) and followed(program) and supported(program)
+    return Watch(program) if able and not holds_error_free_pattern(program) else None
 
 
 class Watch:
@@ -55,8 +58,8 @@ class Watch:
     def __init__(self, program: Program):
         self.program = program
         self._follower = Follower(program)
-        self.allowed = UNIT * (2**LOST + 2 * len(program.equations))
         self._parts: dict[tuple[int, ...], Part] = {}
+        self.allowed = [self._allowed(i) for i in range(len(program.outputs))]
 
     def run(self, values: Sequence) -> list:
         """The outputs for these host values, repaired."""
@@ -70,17 +73,29 @@ class Watch:
                 self._repair(inputs, found, bad)
         return found
 
-    def _bad(self, number: int, value, error) -> np.ndarray | None:
-        """Where an output has lost too much; None where nowhere.
+    def estimating(self, prepared: Program) -> Program | None:
+        """The program as the compiler has prepared it, made to stop where it loses digits; None
+        where it cannot be."""
+        return estimating(prepared, self.allowed, ABSOLUTE)
+
+    def _allowed(self, number: int) -> float:
+        """The error of an output that is no loss, relative to the output.
 
         Among n entries that are computed together, the smallest is expected to be some n times
         smaller than the others, and less certain by as much.
         """
+        allowed = UNIT * (2**LOST + 2 * len(self.program.equations))
+        type_ = self.program.outputs[number].type
+        if type_.ndim and self._part((number,)).shape is None:
+            allowed *= TOGETHER * max(type_.size, 1)
+        return allowed
+
+    def _bad(self, number: int, value, error) -> np.ndarray | None:
+        """Where an output has lost too much; None where nowhere."""
         if error is None or value.dtype.kind != "f":
             return None
-        if value.ndim and self._part((number,)).shape is None:
-            error = error / (TOGETHER * value.size)
-        mask = ~np.asarray(error <= self.allowed * abs(value) + _ABSOLUTE) | ~np.isfinite(value)
+        fits = (error <= self.allowed[number] * abs(value) + ABSOLUTE) & np.isfinite(value)
+        mask = ~np.asarray(fits)
         return np.broadcast_to(mask, np.shape(value)) if mask.any() else None
 
     def _repair(self, inputs: list, found: list, bad: list) -> None:
@@ -135,7 +150,7 @@ class Part:
         out = [np.full(m.shape, np.nan) for m in masks]
         places = np.argwhere(np.logical_or.reduce(masks))
         assert self.entry is not None
-        if len(places) * len(self.entry.equations) > WORK:
+        if len(places) * len(self.entry.equations) > WORK_BY_ENTRY:
             return out
         for place in map(tuple, places):
             values = [x[place] if x.ndim else x for x in inputs]
@@ -150,30 +165,23 @@ def _all_finite(values: list) -> bool:
     return all(np.isfinite(x).all() for x in values if x.dtype.kind == "f")
 
 
-_EXACT = {
-    "broadcast", "reshape", "transpose", "flip", "index", "index_set", "concatenate", "pad",
-    "negative", "absolute", "select", "maximum", "minimum", "stop_gradient", "barrier",
-}  # fmt: skip
-
-
-def _rounds(equation: Equation) -> bool:
-    return equation.op.name not in _EXACT and any(
-        v.type.dtype.kind == "f" for v in equation.outputs
-    )
-
-
-def _size(program: Program) -> int:
-    """How many numbers the equations of a program take or make, loops run through."""
+def _size(program: Program, products_only: bool = False) -> int:
+    """How many numbers the equations of a program take or make, loops run through; or those of
+    products of matrices alone."""
     total = 0
     for equation in program.equations:
-        inner = sum(_size(p) for _, p in subprograms(equation))
-        own = max(1, *(v.type.size for v in (*equation.inputs, *equation.outputs)))
+        inner = sum(_size(p, products_only) for _, p in subprograms(equation))
+        own = 0 if products_only else _own_size(equation)
         if equation.op.name == "contract":
             shape, axes = equation.inputs[0].type.shape, equation.params["axes"][0]
             depth = int(np.prod([shape[a] for a in axes], dtype=int))
             own = max(own, equation.outputs[0].type.size * depth)
         total += max(own, inner * equation.params.get("length", 1))
     return total
+
+
+def _own_size(equation: Equation) -> int:
+    return max(1, *(v.type.size for v in (*equation.inputs, *equation.outputs)))
 
 
 def _acts_by_entry(program: Program) -> tuple[int, ...] | None:

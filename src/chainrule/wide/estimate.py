@@ -1,0 +1,307 @@
+"""A program that also estimates its errors, and stops where its outputs have lost their digits.
+
+The rules are those of loss.py, written in operations: a compiled program computes them in the same
+loops as its values, and the call is made again on the evaluator where they tell of lost digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from chainrule.ops.compare import equal, isfinite, less, less_equal, logical_not, not_equal
+from chainrule.ops.elementwise import absolute, log, maximum, sqrt, square
+from chainrule.ops.reduce import all_, any_, max_
+from chainrule.ops.select import select
+from chainrule.ops.shape import broadcast, sum_
+from chainrule.ops.stop import stop_where
+from chainrule.program.program import Equation, Program
+from chainrule.program.trace import Builder, Traced, operand
+from chainrule.transforms.forward import copy_equation, traced_of
+from chainrule.wide.loss import NORMAL, SMALLEST, UNIT
+
+
+def estimating(program: Program, allowed: Sequence[float], absolute_error: float) -> Program | None:
+    """The program with a last equation that stops it where an output's error exceeds its size
+    times `allowed`, and `absolute_error`; None where an equation has no rule."""
+    if not all(_has_rule(e) for e in program.equations):
+        return None
+    with Builder(program.name, reuse=True) as builder:
+        builder.lines_from_user = False
+        env = {v: builder.input(v.type, v.name) for v in program.inputs}
+        lost: dict = {}
+        for equation in program.equations:
+            builder.line = equation.line
+            made = copy_equation(builder, equation, env)
+            inputs = [x.value if x.is_literal else env[x] for x in equation.inputs]
+            errors = [None if x.is_literal else lost.get(x) for x in equation.inputs]
+            rule = _RULES.get(equation.op.name, _of_any)
+            error = rule(made[0], inputs, errors, equation)
+            if error is not None:
+                lost[equation.outputs[0]] = error
+        finite = [isfinite(env[v]) for v in program.inputs if v.type.dtype.kind == "f"]
+        bad = None
+        for out, limit in zip(program.outputs, allowed, strict=True):
+            if not out.is_literal and out in lost and out.type.dtype.kind == "f":
+                mask = _lost(env[out], lost[out], limit, absolute_error, finite)
+                bad = mask if bad is None else bad | mask
+        if bad is None:
+            return None
+        stop_where(bad)
+        results = [o if o.is_literal else env[o] for o in program.outputs]
+        outputs = [operand(builder, traced_of(builder, _value(r))) for r in results]
+        return builder.finish(outputs)
+
+
+def _lost(value, error, allowed: float, absolute_error: float, finite: list):
+    """Whether an entry has lost too much, though the inputs that it may come from are finite."""
+    fits = less_equal(error, absolute(value) * allowed + absolute_error) & isfinite(value)
+    mask = logical_not(fits)
+    for known in finite:
+        if known.ndim and known.shape != mask.shape:
+            known = all_(known, axes=tuple(range(known.ndim)))
+        mask = mask & known
+    return any_(mask, axes=tuple(range(mask.ndim))) if mask.ndim else mask
+
+
+def _value(result):
+    return result.value if getattr(result, "is_literal", False) else result
+
+
+def _has_rule(equation: Equation) -> bool:
+    return len(equation.outputs) == 1 and (
+        equation.op.name in _RULES
+        or equation.op.elementwise
+        or equation.outputs[0].type.dtype.kind != "f"
+    )
+
+
+# --- rules ----------------------------------------------------------------------------------------
+# As in loss.py: rule(out, inputs, errors, equation) is the error of `out`, None where it has none.
+
+
+def _size(x):
+    return absolute(x) if type(x) is Traced else abs(x)
+
+
+def _sum(*errors):
+    total = None
+    for e in errors:
+        if e is not None:
+            total = e if total is None else total + e
+    return total
+
+
+def _own(out, *operands):
+    size = absolute(out)
+    under = less(size, NORMAL)
+    for x in operands:
+        if type(x) is Traced:
+            under = under & not_equal(x, 0.0)
+    return size * UNIT + select(under, np.float64(SMALLEST), np.float64(0.0))
+
+
+def _add(out, inputs, errors, equation):
+    return _sum(*errors, absolute(out) * UNIT)
+
+
+def _multiply(out, inputs, errors, equation):
+    x, y = inputs
+    ex, ey = errors
+    error = _own(out, x, y)
+    if ex is not None:
+        error = error + ex * _size(y)
+    return error if ey is None else error + ey * _size(x)
+
+
+def _scale(out, inputs, errors, equation):
+    error = _multiply(out, inputs, errors, equation)
+    for x, e in zip(inputs, errors, strict=True):
+        if type(x) is Traced:
+            certain = equal(x, 0.0) if e is None else equal(x, 0.0) & equal(e, 0.0)
+            error = select(certain, np.float64(0.0), error)
+    return error
+
+
+def _divide(out, inputs, errors, equation):
+    x, y = inputs
+    ex, ey = errors
+    error = _own(out, x)
+    if ex is not None:
+        error = error + ex / _size(y)
+    return error if ey is None else error + absolute(out) * _relative(ey, y)
+
+
+def _relative(e, y):
+    ratio = e / absolute(y)
+    beyond = select(equal(e, 0.0), np.float64(0.0), np.float64(np.inf))
+    return select(less(ratio, 0.5), ratio, beyond)
+
+
+def _reciprocal(out, inputs, errors, equation):
+    error = _own(out)
+    e = errors[0]
+    return error if e is None else error + absolute(out) * _relative(e, inputs[0])
+
+
+def _same(out, inputs, errors, equation):
+    return errors[0]
+
+
+def _slope(slope: Callable) -> Callable:
+    def rule(out, inputs, errors, equation):
+        own = _own(out, inputs[0]) * 2.0
+        e = errors[0]
+        return own if e is None else own + e * slope(inputs[0], out)
+
+    return rule
+
+
+def _sqrt(out, inputs, errors, equation):
+    own = absolute(out) * UNIT
+    e = errors[0]
+    return own if e is None else own + e / (out + sqrt(e) + SMALLEST)
+
+
+def _log(out, inputs, errors, equation):
+    own = absolute(out) * UNIT
+    e = errors[0]
+    return own if e is None else own + _relative(e, inputs[0])
+
+
+def _exp(out, inputs, errors, equation):
+    own = out * UNIT + SMALLEST
+    e = errors[0]
+    return own if e is None else own + out * e
+
+
+def _power(out, inputs, errors, equation):
+    x, y = inputs
+    ex, ey = errors
+    own = _own(out, x) * 2.0
+    if ex is not None:
+        own = own + absolute(out) * _size(y) * _relative(ex, x)
+    if ey is not None:
+        size = log(absolute(x)) if type(x) is Traced else np.log(abs(x))
+        own = own + absolute(out) * _size(size) * ey
+    return own
+
+
+def _of_larger(out, inputs, errors, equation):
+    known = [e for e in errors if e is not None]
+    return None if not known else known[0] if len(known) == 1 else maximum(*known)
+
+
+def _select(out, inputs, errors, equation):
+    condition, x, y = inputs
+    doubt, ex, ey = errors
+    error = None
+    if ex is not None or ey is not None:
+        zero = np.float64(0.0)
+        error = select(condition, zero if ex is None else ex, zero if ey is None else ey)
+    if doubt is None:
+        return error
+    return _sum(error, select(doubt, _size(x - y), np.float64(0.0)))
+
+
+def _comparison(out, inputs, errors, equation):
+    e = _sum(*errors)
+    if e is None or equation.inputs[0].type.dtype.kind != "f":
+        return None
+    return less_equal(absolute(inputs[0] - inputs[1]), e)
+
+
+def _logic(out, inputs, errors, equation):
+    known = [e for e in errors if e is not None and e.type.shape == out.type.shape]
+    return None if not known else known[0] if len(known) == 1 else known[0] | known[1]
+
+
+def _whole(out, inputs, errors, equation):
+    return None
+
+
+def _cast(out, inputs, errors, equation):
+    same = equation.inputs[0].type.dtype == equation.outputs[0].type.dtype
+    return errors[0] if same else None
+
+
+def _moved(out, inputs, errors, equation):
+    if all(e is None for e in errors):
+        return None
+    held = [
+        x if v.type.dtype.kind != "f" else _filled(e, v.type)
+        for x, e, v in zip(inputs, errors, equation.inputs, strict=True)
+    ]
+    return equation.op(*held, **equation.params)
+
+
+def _filled(e, type_):
+    if e is not None:
+        return e
+    zero = np.float64(0.0)
+    return broadcast(zero, shape=type_.shape, axes=()) if type_.ndim else zero
+
+
+def _total(out, inputs, errors, equation):
+    axes = equation.params["axes"]
+    own = (sqrt(sum_(square(inputs[0]), axes=axes)) + absolute(out)) * UNIT
+    e = errors[0]
+    return own if e is None else own + sqrt(sum_(square(e), axes=axes))
+
+
+def _product(out, inputs, errors, equation):
+    x, y = inputs
+    ex, ey = errors
+
+    def length(a, b):
+        return sqrt(equation.op(square(a), square(b), **equation.params))
+
+    error = (length(x, y) + absolute(out)) * UNIT
+    if ex is not None:
+        error = error + length(ex, y)
+    return error if ey is None else error + length(x, ey)
+
+
+def _largest(out, inputs, errors, equation):
+    e = errors[0]
+    return None if e is None else max_(e, axes=equation.params["axes"])
+
+
+def _of_any(out, inputs, errors, equation):
+    if equation.outputs[0].type.dtype.kind != "f":
+        return _logic(out, inputs, errors, equation) if out.type.dtype.kind == "b" else None
+    own = _own(out) * 4.0
+    for i, e in enumerate(errors):
+        if e is None or equation.inputs[i].type.dtype.kind != "f":
+            continue
+        step = maximum(e, absolute(inputs[i]) * 2.0**-26) + SMALLEST
+        moved = equation.op(*inputs[:i], inputs[i] + step, *inputs[i + 1 :], **equation.params)
+        own = own + absolute(moved - out) * (e / step)
+    return own
+
+
+def _at_most_one(x, out):
+    return 1.0
+
+
+_RULES: dict[str, Callable] = {
+    "add": _add, "subtract": _add, "multiply": _multiply, "divide": _divide, "scale": _scale,
+    **dict.fromkeys(
+        ("negative", "absolute", "stop_gradient", "barrier", "copysign", "clip"), _same),
+    "reciprocal": _reciprocal, "square": _slope(lambda x, out: absolute(x) * 2.0),
+    "sqrt": _sqrt, "log": _log, "exp": _exp, "power": _power,
+    "sin": _slope(_at_most_one), "cos": _slope(_at_most_one), "tanh": _slope(_at_most_one),
+    "arctan": _slope(_at_most_one), "expm1": _slope(lambda x, out: absolute(out + 1.0)),
+    "log1p": _slope(lambda x, out: 1.0 / absolute(x + 1.0)),
+    "select": _select, "cast": _cast,
+    **dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), _of_larger),
+    **dict.fromkeys(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
+                    _comparison),
+    **dict.fromkeys(("logical_not", "logical_and", "logical_or", "logical_xor"), _logic),
+    **dict.fromkeys(("sign", "floor", "ceil", "trunc", "rint", "floor_divide", "isnan", "isinf",
+                     "isfinite", "signbit", "heaviside", "spacing"), _whole),
+    **dict.fromkeys(("broadcast", "reshape", "transpose", "flip", "index", "index_set",
+                     "index_add", "concatenate", "pad", "cumsum"), _moved),
+    "sum": _total, "contract": _product, "max": _largest, "min": _largest,
+}  # fmt: skip

@@ -1,0 +1,71 @@
+"""Compiled functions look for lost digits natively, and are run again on the evaluator for them."""
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import backends
+from chainrule.tracing import trace_call
+from chainrule.wide import repair
+from tests.wide.test_wide_repair import FORMULAS, truth
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_compiled_values_and_derivatives_are_good_at_every_point(name):
+    formula, reference, points = FORMULAS[name]
+    value, slope = cr.compile(formula), cr.compile(cr.grad(formula))
+    for x in points:
+        wanted = truth(reference, x)
+        np.testing.assert_allclose([value(x), slope(x)], wanted, rtol=2e-14, err_msg=f"at {x}")
+
+
+def test_arrays_are_repaired_where_they_need_it():
+    f = cr.compile(lambda x: np.sqrt(x + 1) - np.sqrt(x))
+    x = np.array([2.0, 1e10, 1e200, np.inf, np.nan])
+    with np.errstate(invalid="ignore"):
+        wanted = 1 / (np.sqrt(x + 1) + np.sqrt(x))
+    np.testing.assert_allclose(f(x)[:3], wanted[:3], rtol=1e-15)
+    assert np.isnan(f(x)[3:]).all()
+
+
+def test_the_evaluator_backend_repairs_too(monkeypatch):
+    monkeypatch.setattr(backends, "chosen", "evaluator")
+    f = cr.compile(lambda x: np.sqrt(x + 1) - np.sqrt(x))
+    assert f(1e200) == 5e-101
+
+
+def test_without_stabilize_the_digits_stay_lost():
+    f = cr.compile(lambda x: np.sqrt(x + 1) - np.sqrt(x), stabilize=False)
+    assert f(1e200) == 0.0
+
+
+def test_harmless_points_stay_native(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("run on the evaluator")
+
+    monkeypatch.setattr(repair.Watch, "run", refuse)
+    f = cr.compile(lambda x: np.sqrt(x + 1) - np.sqrt(x))
+    assert f(0.5) == np.sqrt(1.5) - np.sqrt(0.5)
+    assert np.isnan(f(np.nan))  # what is no number to begin with is not looked at
+    g = cr.compile(lambda x: np.sum(x * x) - np.sum(np.sin(x)))
+    assert g(np.array([1.0, 2.0])) == pytest.approx(5 - np.sin(1.0) - np.sin(2.0), rel=1e-15)
+
+
+@pytest.mark.parametrize("f, x", [
+    (lambda x: 2.0 * x + 1.0, np.arange(4.0)), (lambda x: np.sum(x**2), np.arange(4.0)),
+    (np.tanh, 0.5), (lambda x: np.sqrt(x) * x, 0.5), (lambda x: np.exp(x) + x * x, 2.0),
+    (lambda x: x - np.sqrt(x), np.arange(4, dtype=np.float32)),
+])  # fmt: skip
+def test_programs_that_lose_nothing_compile_as_they_are(f, x):
+    program = trace_call(f, (x,), {}).program
+    assert repair.watch(program) is None
+
+
+def test_updates_in_place_are_not_watched():
+    @cr.compile
+    def step(w, x):
+        w -= 0.1 * (w - x)
+
+    w = np.ones(3)
+    step(w, np.array([1.0, 1.0 + 1e-12, 2.0]))
+    np.testing.assert_allclose(w, [1.0, 1.0, 1.1], rtol=1e-12)
