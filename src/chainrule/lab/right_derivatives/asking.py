@@ -8,6 +8,8 @@ from chainrule.lab.right_derivatives.case import Case
 from chainrule.lab.right_derivatives.libraries import Absent, Library
 from chainrule.lab.right_derivatives.truth import call, differentiable
 
+REPEATS = 16  # seeds that an expectation is estimated from
+
 
 def answers(library: Library, case: Case):
     """For each point a list of arrays, or the text of an error; None where something is absent."""
@@ -42,9 +44,11 @@ def _answer(library: Library, case: Case, point: tuple) -> list[np.ndarray]:
     chosen = differentiable(point)
     arguments = [library.array(v) if i in chosen else v for i, v in enumerate(point)]
 
-    def function(*given):
-        return call(case, library.namespaces, given)
+    def function(*given, **named):
+        return call(case, library.namespaces, (*given, *named.values()))
 
+    if case.ask == "expectation":
+        return _expectation(library, function, arguments)
     asked = _ASKED[case.ask](library, function, case, chosen)
     if case.by == "compile":
         if library.compile is None:
@@ -55,6 +59,29 @@ def _answer(library: Library, case: Case, point: tuple) -> list[np.ndarray]:
             raise Absent("vmap")
         asked = library.vmap(asked)
     return [np.asarray(library.plain(part), dtype=float) for part in asked(*arguments)]
+
+
+def _expectation(library: Library, function, arguments) -> list[np.ndarray]:
+    """Means of a library's estimates over REPEATS seeds, then the standard errors of these."""
+    if library.expectation is None:
+        raise Absent("expectations")
+    by_argument: list[list] = [[] for _ in arguments]
+    for seed in range(1, REPEATS + 1):
+        found = library.expectation(_drawing(function), arguments, seed)
+        for values, part in zip(by_argument, found, strict=True):
+            values.append(np.asarray(library.plain(part), dtype=float))
+    means = [np.mean(values, axis=0) for values in by_argument]
+    errors = [np.std(values, axis=0, ddof=1) / np.sqrt(REPEATS) for values in by_argument]
+    return [*means, *errors]
+
+
+def _drawing(function):
+    """`function`, with the generator as an argument named rng."""
+
+    def drawing(*values, rng):
+        return function(*values, rng=rng)
+
+    return drawing
 
 
 def _by_first(derivative):

@@ -12,6 +12,9 @@ The truth is computed from the function itself in high precision (truth.py). `ex
 answer by hand where it has a short closed form; the tests hold the two against each other. For a
 function that is only Lipschitz, `members` is the set that an answer has to lie in (members.py).
 
+A case of the class "expectation" draws from `rng`, its last argument; `mean` is what it comes to on
+average, and the truth is the derivative of that.
+
 A function may ask for two more namespaces by naming them before its arguments: `special`
 (scipy.special's names) and `control` (cond, scan, while_loop, fori_loop, in JAX's form).
 """
@@ -62,6 +65,7 @@ class Case:
     expect: tuple | None = None  # one answer a point
     by_hand: bool = False  # the truth is `expect`: at infinity, or where a branch settles it
     members: Any = None
+    mean: Callable | None = None  # of an expectation: its value in mpmath, by all entries in a row
     relative: float = 1e-9
     absolute: float = 0.0  # beyond `relative`
     doc: str = ""

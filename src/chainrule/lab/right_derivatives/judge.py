@@ -6,6 +6,7 @@ import numpy as np
 
 from chainrule.lab.right_derivatives.case import Case
 
+ERRORS = 4.5  # standard errors that a mean may be off
 VERDICTS = ("right", "wrong", "nan", "refused", "absent")
 
 
@@ -24,6 +25,8 @@ def verdict(case: Case, answers, truths) -> str:
 def _point_verdict(case: Case, answer, truth) -> str:
     if isinstance(answer, str):
         return "refused"
+    if case.ask == "expectation":
+        return _mean_verdict(answer, truth)
     if case.members is not None:
         vector = np.concatenate([np.ravel(np.asarray(part, dtype=float)) for part in answer])
         if np.any(np.isnan(vector)):
@@ -31,6 +34,22 @@ def _point_verdict(case: Case, answer, truth) -> str:
         return "right" if case.members.contains(vector) else "wrong"
     parts = [_part_verdict(case, a, t) for a, t in zip(answer, truth, strict=True)]
     return next((v for v in ("wrong", "nan") if v in parts), "right")
+
+
+def _mean_verdict(answer, truth) -> str:
+    """An estimate, with its standard error, beside an expectation's derivative.
+
+    Right is within ERRORS standard errors, where these are small enough to tell anything.
+    """
+    half = len(answer) // 2
+    found = np.concatenate([np.ravel(np.asarray(part, dtype=float)) for part in answer[:half]])
+    errors = np.concatenate([np.ravel(np.asarray(part, dtype=float)) for part in answer[half:]])
+    true = np.concatenate([np.ravel(part) for part in truth])
+    if np.any(np.isnan(found)):
+        return "nan"
+    telling = errors <= 0.2 * np.max(np.abs(true)) + 0.02
+    near = np.abs(found - true) <= ERRORS * errors + 1e-9 * np.abs(true) + 1e-12
+    return "right" if np.all(telling & near) else "wrong"
 
 
 def _part_verdict(case: Case, answer, truth) -> str:

@@ -17,6 +17,9 @@ _FILES = (
     "naive_exponentials",
     "naive_differences",
     "naive_reductions",
+    "expectations_smooth",
+    "expectations_jumps",
+    "expectations_discrete",
     "composed",  # of the files before it
 )
 

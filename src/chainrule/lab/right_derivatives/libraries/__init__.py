@@ -53,6 +53,7 @@ class Library:
     hvp: Callable
     vmap: Callable | None = None
     compile: Callable | None = None
+    expectation: Callable | None = None  # (f, arguments, seed) -> gradients, of some draws' mean
     answer: Callable | None = None  # instead of all of the above: (case, point) -> arrays
 
 

@@ -26,8 +26,16 @@ def library() -> Library:
         hvp=_hvp,
         vmap=cr.vmap,
         compile=cr.compile,
+        expectation=_expectation,
     )
 
 
 def _hvp(f, x, dx):
     return cr.hvp(f, (x,), (dx,))
+
+
+def _expectation(f, arguments, seed):
+    """The gradient of the mean, by all arguments, from 500 samples."""
+    generator = cr.random.Generator(seed)
+    numbers = tuple(range(len(arguments)))
+    return cr.grad(cr.expectation(f), numbers)(*arguments, rng=generator, samples=500)
