@@ -15,6 +15,7 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.derived import derived
+from chainrule.kinked import Kinked
 from chainrule.ops.select import stop_gradient as barrier_to_derivatives
 from chainrule.options import Options, options
 from chainrule.program.garbage import collector_paused
@@ -33,8 +34,9 @@ from chainrule.program.tree import (
 )
 from chainrule.program.types import Type, type_of
 from chainrule.running import run, run_known, run_linear
+from chainrule.sides import run_on_sides, trace_sides
 from chainrule.sparse import Passes, sparse_blocks, with_zero_blocks
-from chainrule.tracing import Call, trace_call
+from chainrule.tracing import Call
 
 
 def grad(
@@ -103,11 +105,14 @@ def value_and_grad(
 @collector_paused()
 def _gradient(f, argnums, has_aux: bool, with_value: bool, chosen_options: Options, args, kwargs):
     chosen = Chosen(f, argnums, args)
-    call = trace_call(f, args, kwargs, chosen.leaves)
+    call, sides = trace_sides(f, args, kwargs, chosen.leaves, chosen_options)
     _check_scalar(call, has_aux)
-    mask = call.active(chosen.leaves)
-    plan = derived("gradient", call.program, mask, with_value, options=chosen_options)
-    outputs = run(plan, call.operands)
+
+    def plan_of(call: Call):
+        mask = call.active(chosen.leaves)
+        return derived("gradient", call.program, mask, with_value, options=chosen_options)
+
+    outputs = run_on_sides(plan_of, call, sides, len(chosen.leaves))
     if not with_value:
         outputs.insert(0, None)
     count = len(call.program.outputs)
@@ -246,12 +251,29 @@ def jvp(
     moving = _matching_leaves(primals, _as_tuple(tangents, "tangents"), "tangent", "primal")
     wanted = frozenset(i for i, t in enumerate(moving) if t is not None)
     chosen_options = options(kinks, memory, stabilize)
-    call = trace_call(f, primals, {}, wanted)
-    plan, moves = derived("forward", call.program, call.active(wanted), options=chosen_options)
+    call, sides = trace_sides(f, primals, {}, wanted, chosen_options)
     given = [moving[i] for i in sorted(wanted)]
+
+    def plan_of(call: Call):
+        return derived("forward", call.program, call.active(wanted), options=chosen_options)
+
+    def tangents_of(call: Call, moves, outputs: list) -> list:
+        return _spread(moves[: call.count], outputs[len(call.program.outputs) :])
+
+    plan, moves = plan_of(call)
     outputs = run(plan, call.operands + given)
-    count = len(call.program.outputs)
-    return call.finish(outputs[:count]), _tangent_tree(call, moves, outputs[count:])
+    found, inner = [], [i for i, s in enumerate(_settled(plan)[: call.count]) if s]
+    for side in sides:
+        other, moves_there = plan_of(side.call)
+        limits = side.limits(other, given)
+        values = [limits[i] for i in inner]
+        found.append([*values, *tangents_of(side.call, moves_there, limits)])
+    at = [*(outputs[i] for i in inner), *tangents_of(call, moves, outputs)]
+    moved = sides.mean(at, found)
+    for i, value in zip(inner, moved, strict=False):
+        outputs[i] = value
+    moved = moved[len(inner) :]
+    return call.finish(outputs[: len(call.program.outputs)]), _tangent_tree(call, moved)
 
 
 def _as_tuple(values, what: str) -> tuple:
@@ -317,10 +339,18 @@ def flatten_like(structure, tree, what: str) -> list:
     return out
 
 
-def _tangent_tree(call: Call, moves, found: list):
-    """The tangents of the function's result as a tree; zeros where nothing moves."""
+def _settled(plan) -> tuple[bool, ...]:
+    return plan.settled if isinstance(plan, Kinked) else ()
+
+
+def _spread(moves, found: list) -> list:
+    """The tangents found, each at its output's place; None where an output does not move."""
     source = iter(found)
-    tangents = [next(source) if m else None for m in moves]
+    return [next(source) if m else None for m in moves]
+
+
+def _tangent_tree(call: Call, tangents: list):
+    """The tangents of the function's result as a tree; zeros where nothing moves."""
     out = []
     for i in range(call.count):
         type_ = call.program.outputs[i].type
@@ -347,10 +377,14 @@ def linearize(
     """
     chosen_options = options(kinks, memory, stabilize)
     wanted = _inexact_leaves(primals)
-    call = trace_call(f, primals, {}, wanted)
-    mask = call.active(wanted)
-    known, linear, moves = derived("linearize", call.program, mask, options=chosen_options)
+    call, sides = trace_sides(f, primals, {}, wanted, chosen_options)
+
+    def parts_of(call: Call):
+        return derived("linearize", call.program, call.active(wanted), options=chosen_options)
+
+    known, linear, moves = parts_of(call)
     outputs, residuals = run_known(known, call.operands, len(call.program.outputs))
+    others = [(side, *parts_of(side.call)[1:]) for side in sides]
     y = call.finish(outputs)
 
     def derivative(*tangents):
@@ -360,7 +394,11 @@ def linearize(
             for i, (t, x) in enumerate(zip(moving, flatten(primals)[0], strict=True))
             if i in wanted
         ]
-        return _tangent_tree(call, moves, run_linear(linear, residuals, given))
+        found = _spread(moves[: call.count], run_linear(linear, residuals, given))
+        limits = [
+            _spread(m[: call.count], side.limits(half.whole, given)) for side, half, m in others
+        ]
+        return _tangent_tree(call, sides.mean(found, limits))
 
     return y, derivative
 
@@ -393,26 +431,32 @@ def vjp(
     """
     chosen_options = options(kinks, memory, stabilize)
     wanted = _inexact_leaves(primals)
-    call = trace_call(f, primals, {}, wanted)
+    call, sides = trace_sides(f, primals, {}, wanted, chosen_options)
     parts = _pullback_parts(call, wanted, has_aux, chosen_options)
     known, pull, moves, structure, value_count = parts
+    others = [(s, *_pullback_parts(s.call, wanted, has_aux, chosen_options)[1:3]) for s in sides]
     outputs, residuals = run_known(known, call.operands, len(call.program.outputs))
     result = call.finish(outputs)
     value, aux = result if has_aux else (result, None)
     types = call.program.out_types[:value_count]
 
     def pullback(cotangent):
-        given = _cotangent_leaves(structure, cotangent, types)
-        moving = [
+        given = [
             np.zeros(t.shape, t.dtype) if ct is None else ct
-            for ct, t, m in zip(given, types, moves, strict=False)
-            if m
+            for ct, t in zip(_cotangent_leaves(structure, cotangent, types), types, strict=True)
         ]
-        found = dict(zip(sorted(wanted), run_linear(pull, residuals, moving), strict=True))
+        arrived = run_linear(pull, residuals, _where(moves, given))
+        limits = [side.limits(half.whole, _where(m, given)) for side, half, m in others]
+        arrived = sides.mean(arrived, limits)
+        found = dict(zip(sorted(wanted), arrived, strict=True))
         leaves, primal_structure = flatten(primals)
         return unflatten(primal_structure, [found.get(i) for i in range(len(leaves))])
 
     return (value, pullback, aux) if has_aux else (value, pullback)
+
+
+def _where(mask, items: list) -> list:
+    return [x for x, m in zip(items, mask, strict=False) if m]
 
 
 def _pullback_parts(call: Call, wanted, has_aux: bool, chosen_options: Options):
@@ -504,10 +548,12 @@ def _jacobian(f, argnums, mode: str, sparse: bool, symmetric: bool, chosen_optio
 
     def traced(args, kwargs):
         chosen = Chosen(f, argnums, args)
-        call = trace_call(f, args, kwargs, chosen.leaves)
+        call, sides = trace_sides(f, args, kwargs, chosen.leaves, chosen_options)
         _check_some_inexact(call)
-        arguments = (call.program, call.active(chosen.leaves), call.count, mode)
-        return chosen, call, arguments
+        return chosen, call, sides
+
+    def arguments_of(call: Call, chosen: Chosen):
+        return call.program, call.active(chosen.leaves), call.count, mode
 
     def sparse_parts(arguments):
         return derived("sparse_jacobian", *arguments, symmetric, options=chosen_options)
@@ -515,14 +561,16 @@ def _jacobian(f, argnums, mode: str, sparse: bool, symmetric: bool, chosen_optio
     @wraps(f)
     @collector_paused()
     def jacobian_of_f(*args, **kwargs):
-        chosen, call, arguments = traced(args, kwargs)
+        chosen, call, sides = traced(args, kwargs)
         if sparse:
-            parts = sparse_parts(arguments)
+            parts = sparse_parts(arguments_of(call, chosen))
             outputs, blocks, _ = sparse_blocks(parts, call.operands)
             found = with_zero_blocks(parts, blocks, call.program.out_types[: call.count])
         else:
-            plan = derived("jacobian", *arguments, options=chosen_options)
-            outputs = run(plan, call.operands)
+            def plan_of(call: Call):
+                return derived("jacobian", *arguments_of(call, chosen), options=chosen_options)
+
+            outputs = run_on_sides(plan_of, call, sides, call.count * len(chosen.leaves))
             found = outputs[len(call.program.outputs) :]
         call.apply_effects(outputs[: len(call.program.outputs)])
         return _jacobian_tree(call, chosen, found)
@@ -530,7 +578,8 @@ def _jacobian(f, argnums, mode: str, sparse: bool, symmetric: bool, chosen_optio
     @collector_paused()
     def passes(*args, **kwargs) -> Passes:
         """How many passes the Jacobian takes for these arguments."""
-        _, call, arguments = traced(args, kwargs)
+        chosen, call, _ = traced(args, kwargs)
+        arguments = arguments_of(call, chosen)
         if not sparse:
             return Passes(*derived("passes", *arguments, options=chosen_options))
         colouring = sparse_blocks(sparse_parts(arguments), call.operands)[2].colouring

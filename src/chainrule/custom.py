@@ -17,6 +17,7 @@ from chainrule.program.trace import Builder, Traced, as_operand, bind, current, 
 from chainrule.program.tree import first_difference, flatten, paths, unflatten
 from chainrule.program.types import Type, type_of
 from chainrule.tracing import Call, trace_call
+from chainrule.transforms.kinks import inlined
 from chainrule.transforms.reverse import split_program, transpose_program
 
 
@@ -144,6 +145,7 @@ class _Rules:
             lambda *v: run(rule, list(v[:a]), list(v[a:b]), list(v[b:])), zeros, {},
             frozenset(range(len(types))), types, concrete=False,
         )  # fmt: skip
+        call.program = inlined(call.program)
         for host in call.operands[: call.leading]:
             if type(host) is Traced:
                 self._refuse_captured(rule, host)

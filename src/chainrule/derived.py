@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from chainrule import errors
+from chainrule.kinked import Kinked, KinkedHalf, joined, settling, settling_halves
 from chainrule.options import DEFAULT, Options
 from chainrule.program.cost import subprograms
 from chainrule.program.evaluate import Plan
@@ -21,6 +22,7 @@ from chainrule.transforms.batch import batch
 from chainrule.transforms.checkpoint import within, within_halves
 from chainrule.transforms.forward import forward
 from chainrule.transforms.jacobian import jacobian_program, passes
+from chainrule.transforms.kinks import inlined, see_through
 from chainrule.transforms.reverse import reverse, split_program, transpose_program
 from chainrule.transforms.sparse_jacobian import SparseJacobian
 from chainrule.transforms.storing import storing_less
@@ -76,7 +78,9 @@ def _refuse_series(program: Program) -> None:
 
 
 def _plans(made) -> list[Plan]:
-    return [p for p in (made if isinstance(made, tuple) else (made,)) if isinstance(p, Plan)]
+    items = made if isinstance(made, tuple) else (made,)
+    plans = [x.plan if isinstance(x, Kinked | KinkedHalf) else x for x in items]
+    return [p for p in plans if isinstance(p, Plan)]
 
 
 def _watch(made) -> None:
@@ -90,41 +94,52 @@ def _check(program: Program, made) -> None:
         plan.program.validate()
 
 
-def _gradient(program: Program, options: Options, active, with_value: bool) -> Plan:
-    made, _ = reverse(program, active, seeds=(0,))
+def _gradient(program: Program, options: Options, active, with_value: bool) -> Plan | Kinked:
+    opened = see_through(program, active)
+    made, _ = reverse(opened.program, opened.active(active), seeds=(0,))
+    settled = opened.settled
     if not with_value:
         made = remove_dead(_with_outputs(made, made.outputs[1:]))
-    return _planned(made, options)
+        settled = settled[1:]
+    return _planned(made, opened, active, settled, options)
 
 
-def _planned(program: Program, options: Options) -> Plan:
+def _planned(program: Program, opened, active, settled, options: Options) -> Plan | Kinked:
     """The program within its budget; without one, run in an order that keeps less."""
     if options.memory is not None:
-        return Plan(within(program, options.memory))
-    return Plan(storing_less(program), recorded=program)
+        made = within(program, options.memory)
+        return settling(made, opened, active, settled, options)
+    return settling(program, opened, active, settled, options, storing_less)
 
 
 def _with_outputs(program: Program, outputs) -> Program:
     return Program(program.inputs, program.equations, outputs, name=program.name)
 
 
-def _forward(program: Program, options: Options, active) -> tuple[Plan, tuple[bool, ...]]:
-    made, moves = forward(program, active)
-    return Plan(within(made, options.memory)), moves
+def _forward(program: Program, options: Options, active):
+    opened = see_through(program, active)
+    made, moves = forward(opened.program, opened.active(active))
+    made = within(made, options.memory)
+    return settling(made, opened, active, opened.settled, options), moves
 
 
 def _linearize(program: Program, options: Options, active):
-    flat, moves = forward(program, active)
+    opened = see_through(program, active)
+    program = opened.program
+    flat, moves = forward(program, opened.active(active))
     count = len(program.inputs)
     mask = (False,) * count + (True,) * (len(flat.inputs) - count)
     known, linear, _, residuals = split_program(flat, mask)
+    whole = remove_dead(_with_outputs(flat, flat.outputs[len(program.outputs) :]))
     known, linear = within_halves(known, linear, len(residuals), options.memory)
-    return Plan(known), Plan(linear), moves
+    return *settling_halves(known, linear, whole, opened, active, options), moves
 
 
 def _pullback(program: Program, options: Options, active, value_count: int):
     """The known half, the transposed half, and which of the first outputs take a cotangent."""
-    flat, moves = forward(program, active)
+    opened = see_through(program, active)
+    program = opened.program
+    flat, moves = forward(program, opened.active(active))
     inputs, outputs = len(program.inputs), len(program.outputs)
     moving = [i for i, m in enumerate(moves) if m]
     kept = [flat.outputs[outputs + k] for k, i in enumerate(moving) if i < value_count]
@@ -132,20 +147,24 @@ def _pullback(program: Program, options: Options, active, value_count: int):
     mask = (False,) * inputs + (True,) * (len(flat.inputs) - inputs)
     known, linear, _, residuals = split_program(flat, mask)
     pull = transpose_program(linear, len(residuals))
+    whole = joined(known, pull, len(residuals))
     known, pull = within_halves(known, pull, len(residuals), options.memory)
-    return Plan(known), Plan(pull), moves[:value_count]
+    halves = settling_halves(known, pull, whole, opened, active, options)
+    return *halves, moves[:value_count]
 
 
-def _jacobian(program: Program, options: Options, active, value_count: int, mode: str) -> Plan:
-    return _planned(jacobian_program(program, active, value_count, mode), options)
+def _jacobian(program: Program, options: Options, active, value_count: int, mode: str):
+    opened = see_through(program, active)
+    made = jacobian_program(opened.program, opened.active(active), value_count, mode)
+    return _planned(made, opened, active, opened.settled, options)
 
 
 def _sparse_jacobian(program: Program, options: Options, *arguments) -> SparseJacobian:
-    return SparseJacobian(program, *arguments)
+    return SparseJacobian(inlined(program), *arguments)
 
 
 def _passes(program: Program, options: Options, active, value_count: int, mode: str):
-    return passes(program, active, value_count, mode)
+    return passes(inlined(program), active, value_count, mode)
 
 
 def _batch(program: Program, options: Options, size: int, batched, wanted) -> Plan:

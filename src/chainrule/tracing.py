@@ -94,6 +94,7 @@ def trace_call(
     rows: Sequence[int | None] | None = None,
     compiled: bool = False,
     knows: type[AtHand] = AtHand,
+    branching: Callable | None = None,
 ) -> Call:
     """Trace `f(*args, **kwargs)`.
 
@@ -103,10 +104,12 @@ def trace_call(
     row of the leaf along the axis that `rows` gives for it. For a `compiled` function, the values
     of Python numbers are at hand all the same, and `Call.asked` tells which of them the program
     depends on; and the caller's containers that it returns are the caller's own. `knows` is the
-    kind of values at hand of an outermost trace, and of those inside it.
+    kind of values at hand of an outermost trace, and of those inside it; `branching` is asked for
+    the values that Python decides by (see chainrule.sides).
     """
     name = getattr(f, "__name__", None) or type(f).__name__
     builder = Builder(name, at_hand=_values_at_hand(concrete, compiled, knows))
+    builder.branching = branching
     with builder, dispatching_asarray(), collector_paused():
         clones = Clones(builder, active, types, _parameter_names(f), weak, rows, compiled)
         new_args, new_kwargs = clones.make((args, kwargs))

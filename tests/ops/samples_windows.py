@@ -98,6 +98,19 @@ def picked(x, out, dx, **options):
     return result(pieces)
 
 
+def tied(x, out, **options):
+    """Whether more than one entry of each window is the largest."""
+    inside = options | {"padding": ((0, 0),) * len(options["window"]),
+                        "x_dilation": (1,) * len(options["window"])}  # fmt: skip
+    x = padded(x, options["padding"], (1,) * len(options["window"]), np.nan)
+    pieces = {}
+    for place, seen in windows(x, **inside):
+        axes = tuple(range(1, seen.ndim - 1))
+        best = np.expand_dims(out[(slice(None), *place)], axes)
+        pieces[place] = (seen == best).sum(axes) > 1
+    return result(pieces)
+
+
 def shared(x, out, y, **options):
     """The transpose of `picked`, one unit vector after the other."""
     total = np.zeros(x.shape)
@@ -152,6 +165,8 @@ for _x, _window, _strides, _padding, _wd in _POOLS:
     samples("window_pick", given(_some), given(_out), normal(*_x), **_options,
             dtypes="fd", active=(2,),
             reference=lambda x, out, dx, o=_options: picked(x, out, dx, **o))  # fmt: skip
+    samples("window_ties", given(_some), given(_out), **_options, dtypes="fd", active=(),
+            reference=lambda x, out, o=_options: tied(x, out, **o))  # fmt: skip
     samples("window_share", given(_some), given(_out), normal(*_out.shape), **_options,
             dtypes="fd", active=(2,),
             reference=lambda x, out, y, o=_options: shared(x, out, y, **o))  # fmt: skip

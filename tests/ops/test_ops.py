@@ -29,6 +29,7 @@ ELSEWHERE = {
     **dict.fromkeys(("custom", "custom_linear"), "tests/test_custom.py"),
     **dict.fromkeys(("implicit", "jacobian_solve", "krylov_solve", "host_solution"),
                     "tests/test_implicit.py"),
+    **dict.fromkeys(("germ", "refuse"), "tests/test_kinks.py"),
 }
 
 

@@ -33,6 +33,7 @@ from chainrule.compiler.llvm.pool import (
     emit_window_sum,
 )
 from chainrule.compiler.llvm.prefix import emit_accumulate, emit_iota
+from chainrule.compiler.llvm.refusing import emit_refuse
 from chainrule.compiler.llvm.scatter import emit_scatter
 from chainrule.compiler.llvm.sequences import emit_convolve, emit_recurrence, emit_segment_sum
 from chainrule.compiler.llvm.sorting import emit_argsort, emit_searchsorted, emit_sort
@@ -65,6 +66,7 @@ EMITTERS: dict[str, Emitter] = {
     "random_poisson": emit_poisson,
     "random_subset": emit_subset,
     "recurrence": emit_recurrence,
+    "refuse": emit_refuse,
     "searchsorted": emit_searchsorted,
     "segment_sum": emit_segment_sum,
     "sort": emit_sort,

@@ -35,6 +35,7 @@ from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program
 from chainrule.running import run
 from chainrule.transforms.checkpoint import within
+from chainrule.transforms.kinks import guarded
 from chainrule.transforms.recompute import recomputes
 from chainrule.transforms.simplify import remove_barriers, simplify
 from chainrule.wide.repair import Watch, watch
@@ -153,7 +154,7 @@ class Evaluated:
 
 def prepare(program: Program) -> Program:
     """The program as it is compiled: composite operations written out, and simplified."""
-    written_out = lower(simplify(remove_dead(program)), keep=MATH)
+    written_out = lower(simplify(remove_dead(guarded(program))), keep=MATH)
     return remove_barriers(simplify(written_out))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from chainrule import errors
 from chainrule.ops.shape import add_batch_axis, reshape
 from chainrule.ops.windows import laid_out, out_spatial, transposed_padding
-from chainrule.program.op import Forward, Linear, Op
+from chainrule.program.op import Discrete, Forward, Linear, Op
 from chainrule.program.types import Type
 
 # --- the value ----------------------------------------------------------------------------------
@@ -87,6 +87,14 @@ def _window_pick(x, out, dx, *, window, strides, padding, w_dilation):
     return mean
 
 
+def _window_ties(x, out, *, window, strides, padding, w_dilation):
+    padded, _ = _tied(x, out, padding)
+    count = np.zeros(out.shape, np.int64)
+    for tap in _all_taps(window, strides, w_dilation, out.shape[1:-1]):
+        count += padded[tap] == out
+    return count > 1
+
+
 def _window_share(x, out, ct, *, window, strides, padding, w_dilation):
     padded, lost = _tied(x, out, padding)
     taps = list(_all_taps(window, strides, w_dilation, out.shape[1:-1]))
@@ -137,6 +145,13 @@ def _share_type(
     if out != _pooled_type(x, window, strides, padding, ones, w_dilation) or ct != out:
         raise errors.ShapeError(f"window_share: {out} and {ct} do not fit {x}.")
     return (x,)
+
+
+def _ties_type(x: Type, out: Type, *, window, strides, padding, w_dilation) -> tuple[Type, ...]:
+    ones = (1,) * len(window)
+    if out != _pooled_type(x, window, strides, padding, ones, w_dilation):
+        raise errors.ShapeError(f"window_ties: {out} does not fit {x}.")
+    return (out.with_dtype(bool),)
 
 
 # --- derivatives and batching -------------------------------------------------------------------
@@ -200,4 +215,8 @@ window_share: Op = Op(
     ),
     _images(lambda: window_share), flops=_flops,
     doc="(x, out, y): y of each window shared evenly among its entries where x equals out",
+)  # fmt: skip
+window_ties: Op = Op(
+    "window_ties", _ties_type, _window_ties, Discrete(), _images(lambda: window_ties),
+    flops=_flops, doc="(x, out): whether more than one entry of each window of x equals out",
 )  # fmt: skip

@@ -10,7 +10,7 @@ def remove_dead(program: Program) -> Program:
     needed = {o for o in program.outputs if not o.is_literal}
     kept = []
     for equation in reversed(program.equations):
-        if any(v in needed for v in equation.outputs):
+        if equation.op.kept or any(v in needed for v in equation.outputs):
             kept.append(equation)
             needed.update(x for x in equation.inputs if not x.is_literal)
     if len(kept) == len(program.equations):

@@ -123,6 +123,7 @@ class Op:
     view: bool = False  # the value may share memory with the first input's
     in_place: Callable | None = None  # as evaluate, but overwrites the first input
     pure: bool = True  # equal equations may be merged
+    kept: bool = False  # an equation stays though nobody reads its outputs
     flops: Callable | None = None  # (in_types, out_types, params) -> int; default one per element
     edges: tuple[Edge, ...] = ()
     ulps: float = 4.0  # accuracy of the derivative that the shared tests demand

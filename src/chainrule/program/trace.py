@@ -126,11 +126,15 @@ class Builder:
         self._maker: dict[Operand, Equation] = {}
         self._indexed = 0
         self.strides: dict[Operand, Any] = {}  # memory layouts (chainrule.numpy.layout)
+        self.active_inputs: set[Var] = set()
+        self.branching: Callable | None = None  # (builder, variable, value) -> value, for an `if`
 
     def __enter__(self) -> Builder:
         self.parent = _stack.top
         _stack.top = self
         self.open = True
+        if self.branching is None and self.parent is not None:
+            self.branching = self.parent.branching
         return self
 
     def __exit__(self, *_) -> None:
@@ -145,12 +149,14 @@ class Builder:
             held.clear()
         for table in (self.aliases, self.cells, self.owned, self._adopted, self._maker):
             table.clear()
-        self.at_hand = self._memo = None
+        self.at_hand = self._memo = self.branching = None
 
     def input(self, type: Type, name=None, value=None, weak=False, active=False) -> Traced:
         """A new input of the program; `value` is its value at hand, where there is one."""
         var = Var(type, name)
         self.inputs.append(var)
+        if active and type.inexact:
+            self.active_inputs.add(var)
         if value is not None and self.at_hand is not None:
             self.at_hand.known[var] = value
         return Traced(self, var, weak, active and type.inexact)
@@ -291,9 +297,16 @@ def is_traced(value) -> bool:
 
 
 def concrete_value(traced: Traced):
-    """The value at hand of a traced value, or None."""
+    """The value at hand of a traced value, or None.
+
+    What Python decides by, a truth value or a whole number, is the one on the side of a tie that
+    the function is being traced for.
+    """
     builder, var = _place(traced)
-    return builder.value(var)
+    value = builder.value(var)
+    if builder.branching is not None and value is not None and var.type.dtype.kind in "biu":
+        return builder.branching(builder, var, value)
+    return value
 
 
 def _place(traced: Traced) -> tuple[Builder, Operand]:

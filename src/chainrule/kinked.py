@@ -1,0 +1,284 @@
+"""Derivatives at kinks: what a derived program gives where pieces of the function meet.
+
+The program is run as it is, and watches for ties on the way (transforms/ties.py). Where it met
+none, that is the derivative. Where it did, the program is evaluated along the germs x + eps v and
+x - eps v, eps -> 0+ (chainrule.germs), and the derivatives become the mean of the two limits;
+function values stay those at the point. An entry that has a finite limit on one side only takes
+that one; an entry that has none keeps what the conventions of each operation give.
+
+Recorded in another trace, such a derivative is one equation, `germ`, that holds its program.
+
+Source    lexicographic derivatives: Nesterov, "Lexicographic differentiation of nonsmooth
+          functions", Mathematical Programming 104 (2005); Khan and Barton, "A vector forward mode
+          of automatic differentiation for generalized derivative evaluation", 2015; the cheap
+          subgradient principle: Kakade and Lee, NeurIPS 2018. The mean of both sides is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from chainrule import errors, germs
+from chainrule.ops.control import as_tuple
+from chainrule.options import Options
+from chainrule.program.displacement import affected_outputs
+from chainrule.program.evaluate import Plan
+from chainrule.program.liveness import remove_dead
+from chainrule.program.names import names_wanted
+from chainrule.program.op import Op, Structural
+from chainrule.program.program import Program
+from chainrule.program.remember import remembered
+from chainrule.program.trace import Builder, as_operand, current, inline
+from chainrule.transforms.kinks import SeenThrough
+from chainrule.transforms.ties import first_tie, watched
+
+DIRECTIONS = 3  # pairs of germs that `kinks="raise"` compares
+
+
+def _same(program: Program) -> Program:
+    return program
+
+
+class Kinked:
+    """A derived program that settles ties: a plan, run by `chainrule.running.run`.
+
+    `moving` marks the inputs that the derivative is taken by, `settled` the outputs that change at
+    a tie. The inputs from `start` on, as many as `zeros`, are zeros that the caller does not give
+    (see transforms/kinks.py).
+    """
+
+    def __init__(
+        self, program: Program, moving: tuple[bool, ...], settled: tuple[bool, ...],
+        kinks: str, start: int = 0, zeros: int = 0, order: Callable[[Program], Program] = _same,
+    ):  # fmt: skip
+        self.program, self.moving, self.settled, self.kinks = program, moving, settled, kinks
+        self.start = start
+        self.zeros = [
+            np.zeros(v.type.shape, v.type.dtype)[()] for v in program.inputs[start : start + zeros]
+        ]
+        seen = None if kinks == "convention" else watched(program, moving)
+        self.watches = seen is not None
+        self.plan = Plan(order(program if seen is None else seen))
+        self.with_quotient = affected_outputs(program)
+
+    def operands(self, given: list) -> list:
+        """The operands of the program, from those that the caller gives."""
+        if not self.zeros:
+            return given
+        return [*given[: self.start], *self.zeros, *given[self.start :]]
+
+    def settle(self, found: list, operands: list) -> list:
+        """The outputs, from those of the watched program: changed where a tie was met."""
+        if not self.watches:
+            return found
+        *found, met = found
+        return settled_outputs(self, found, operands) if met and any(self.settled) else found
+
+
+class KinkedHalf:
+    """The linear half of a derivative, and the whole that takes its place at a tie.
+
+    It watches too: a loop's linear half computes its states again, and their choices with them.
+    """
+
+    def __init__(self, program: Program, residuals: int, whole: Kinked):
+        self.program, self.whole = program, whole
+        rest = len(program.inputs) - residuals
+        seen = watched(program, (True,) * residuals + (False,) * rest) if whole.watches else None
+        self.watches = seen is not None
+        self.plan = Plan(program if seen is None else seen)
+
+
+def settling(
+    made: Program, opened: SeenThrough, active: tuple[bool, ...], settled, options: Options,
+    order: Callable[[Program], Program] = _same,
+) -> Plan | Kinked:
+    """A derived program, planned; its outputs after those in `settled` are derivatives.
+
+    `order` gives the program with its equations in the order that they are run in.
+    """
+    if options.kinks == "convention" and not opened.zeros:
+        return Plan(order(made), recorded=made)
+    moving = opened.active(active, True)
+    rest = (False,) * (len(made.inputs) - len(moving))
+    changes = (*settled, *(True,) * (len(made.outputs) - len(settled)))
+    return Kinked(
+        made, moving + rest, changes, options.kinks, len(active), len(opened.zeros), order
+    )
+
+
+def settling_halves(
+    known: Program, linear: Program, whole: Program, opened: SeenThrough, active, options: Options
+):
+    """The two halves of a derivative, planned; `whole` maps all operands to what `linear` gives."""
+    if options.kinks == "convention" and not opened.zeros:
+        return Plan(known), Plan(linear)
+    residuals = len(known.outputs) - len(opened.settled)
+    first = settling(known, opened, active, (*opened.settled, *(False,) * residuals), options)
+    both = settling(whole, opened, active, (), options)
+    assert isinstance(both, Kinked)
+    return first, KinkedHalf(linear, residuals, both)
+
+
+def joined(known: Program, linear: Program, residuals: int) -> Program:
+    """The program from all operands to the outputs of the linear half."""
+    with Builder(known.name, reuse=True) as builder:
+        builder.lines_from_user = False
+        inputs = [builder.input(v.type, v.name) for v in known.inputs]
+        given = [builder.input(v.type, v.name) for v in linear.inputs[residuals:]]
+        values = inline(known, inputs)
+        found = inline(linear, [*values[len(values) - residuals :], *given])
+        made = builder.finish([as_operand(builder, v) for v in found])
+    return remove_dead(made)
+
+
+def settled_outputs(kinked: Kinked, found: list, operands: list) -> list:
+    """The outputs at a tie: derivatives are the mean of the limits along both germs."""
+    try:
+        if kinked.kinks == "raise":
+            _check_differentiable(kinked, operands)
+        sides = [limits(kinked.program, operands, kinked.moving, sign) for sign in (1, -1)]
+    except germs.Unsupported as error:
+        if kinked.kinks == "raise":
+            raise _not_known(kinked, operands, error) from None
+        return found
+    return merged(found, kinked.settled, *sides)
+
+
+def limits(program: Program, operands, moving, sign: int, seed: int = 0) -> list:
+    """The limits of a program's outputs along one germ of its moving inputs."""
+    values = _arrays(program, operands)
+    with np.errstate(all="ignore"):
+        return germs.limits(program, values, moving, sign, seed)
+
+
+def _arrays(program: Program, operands) -> list:
+    types = program.in_types
+    return [np.asarray(v, t.dtype)[()] for v, t in zip(operands, types, strict=True)]
+
+
+def merged(found: list, settled: Sequence[bool], above: list, below: list) -> list:
+    """The outputs with those marked replaced by the mean of their limits from both sides."""
+    return [
+        _mean(at, a, b) if changes else at
+        for at, a, b, changes in zip(found, above, below, settled, strict=True)
+    ]
+
+
+def _mean(at, above, below):
+    """The mean of two limits; the finite one where only one is, and `at` where none is."""
+    with np.errstate(all="ignore"):
+        mean = np.where(above == below, above, above / 2 + below / 2) + 0.0
+    finite = np.isfinite(above), np.isfinite(below)
+    one = np.where(finite[0], above, np.where(finite[1], below, at))
+    return np.where(finite[0] & finite[1], mean, one).astype(np.asarray(at).dtype)[()]
+
+
+# --- kinks="raise" --------------------------------------------------------------------------------
+
+
+def _check_differentiable(kinked: Kinked, operands: list) -> None:
+    """Raise where the limits along several germs differ, or are not finite."""
+    sides = [
+        limits(kinked.program, operands, kinked.moving, sign, seed)
+        for seed in range(DIRECTIONS)
+        for sign in (1, -1)
+    ]
+    for number, changes in enumerate(kinked.settled):
+        if changes and not agree([side[number] for side in sides]):
+            raise _kink(kinked, operands, [side[number] for side in sides[:2]])
+
+
+def agree(values: list) -> bool:
+    """Whether limits are finite, and the same up to rounding."""
+    together = np.stack([np.asarray(v) for v in values])
+    if not np.isfinite(together).all():
+        return False
+    if not together.size:
+        return True
+    tolerance = np.sqrt(np.finfo(together.dtype).eps) * np.abs(together).max(initial=1.0)
+    return bool((np.abs(together - together[0]) <= tolerance).all())
+
+
+def _kink(kinked: Kinked, operands: list, sides: list) -> Exception:
+    equation = first_tie(kinked.program, kinked.moving, _arrays(kinked.program, operands))
+    where = f"{equation.op.name}, at {equation.where}" if equation is not None else "a choice"
+    return errors.NotDifferentiable(
+        f"{kinked.program.name} has no derivative at this point: {where}, meets a tie or a "
+        f"singular point.\n  On two sides of it the derivative is {_short(sides[0])} and "
+        f"{_short(sides[1])}."
+        '\n  Move off the point, or take the mean of both sides with kinks="exact".'
+    )
+
+
+def _short(value) -> str:
+    return np.array2string(np.asarray(value), threshold=8, edgeitems=2)
+
+
+def _not_known(kinked: Kinked, operands: list, error: Exception) -> Exception:
+    equation = first_tie(kinked.program, kinked.moving, _arrays(kinked.program, operands))
+    where = f" at {equation.where}" if equation is not None and equation.where else ""
+    return errors.NotDifferentiable(
+        f"whether {kinked.program.name} has a derivative at this point is not known: it meets a tie"
+        f"{where}, and {error}.\n"
+        '  Move off the point, or use kinks="exact", which then follows the conventions.'
+    )
+
+
+# --- as an equation -------------------------------------------------------------------------------
+
+
+def _type(*operands, program: Program, moving, settled, kinks):
+    return program.out_types
+
+
+def _evaluate(*operands, program, moving, settled, kinks):
+    kinked = _kinked(program, moving, settled, kinks)
+    made = kinked.settle(kinked.plan.run(operands), list(operands))
+    return made[0] if len(made) == 1 else tuple(made)
+
+
+@remembered
+def _kinked(program: Program, moving, settled, kinks) -> Kinked:
+    return Kinked(program, moving, settled, kinks)
+
+
+def _forward(equation, inputs, tangents, forward):
+    """The tangents of the program itself: an outer derivative settles its ties (see_through)."""
+    program, moves = forward(equation.params["program"], tuple(t is not None for t in tangents))
+    values = inline(program, [*inputs, *(t for t in tangents if t is not None)])
+    count = len(equation.outputs)
+    made = iter(values[count:])
+    return values[:count], [next(made) if m else None for m in moves]
+
+
+def _split(equation, mask, split_program):
+    raise AssertionError("germ is seen through when it is pushed forward")
+
+
+def _batch(equation, size, inputs, mask, batch):
+    """The lanes are settled together: a tie in one is none in another."""
+    made, marks = batch(equation.params["program"], size, tuple(mask))
+    return as_tuple(germ_op(*inputs, **{**equation.params, "program": made})), marks
+
+
+germ_op: Op = Op(
+    "germ", _type, _evaluate, Structural(_forward, _split, None), _batch,
+    doc="a derivative: the program, its outputs in `settled` the mean of their limits at a tie",
+)  # fmt: skip
+
+
+def recorded(kinked: Kinked, operands: list) -> list:
+    """The derivative as an equation of the current trace; plain equations where the trace is made
+    to be shown, and where there can be no tie (nor was one met in a Python `if`)."""
+    builder = current()
+    met = builder is not None and getattr(builder.branching, "met", False)
+    if names_wanted() or not (kinked.watches or met):
+        return inline(kinked.program, operands)
+    made = germ_op(
+        *operands, program=kinked.program, moving=kinked.moving, settled=kinked.settled,
+        kinks=kinked.kinks,
+    )  # fmt: skip
+    return list(as_tuple(made))

@@ -1,0 +1,151 @@
+"""Seeing through derivatives: a program whose inner derivatives are equations of their own.
+
+A derivative that is taken inside another trace is recorded as one equation, `germ`, which settles
+ties when it is run (see chainrule.kinked). Where the program that holds it is differentiated in
+turn, the whole is settled at once, along one germ of all its inputs; so the equation is replaced by
+its program. What an inner derivative is taken by may not move in the outer program:
+
+    grad(lambda y: y * grad(relu)(0.0))
+
+There a new input is added, which is zero and moves: relu is read at 0.0 + z.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from chainrule.ops.elementwise import add
+from chainrule.ops.refuse import refuse
+from chainrule.program.program import Equation, Operand, Program, Var, map_subprograms
+from chainrule.transforms.ties import moving_outputs, watched
+
+
+@dataclass
+class SeenThrough:
+    """A program without `germ` equations: its new inputs come last, and are zero.
+
+    `settled` marks the outputs that hold an inner derivative, which a tie changes.
+    """
+
+    program: Program
+    zeros: list[Var] = field(default_factory=list)
+    settled: tuple[bool, ...] = ()
+
+    def active(self, mask: tuple[bool, ...], zeros: bool = False) -> tuple[bool, ...]:
+        """The mask of the program's inputs, with the zeros marked or not."""
+        return (*mask, *(zeros for _ in self.zeros))
+
+
+def see_through(program: Program, active: tuple[bool, ...]) -> SeenThrough:
+    """The program with the programs of its `germ` equations in their place."""
+    if not holds_germs(program):
+        return SeenThrough(program, [], (False,) * len(program.outputs))
+    sight = _Sight(displaces=True)
+    moves = {v for v, m in zip(program.inputs, active, strict=True) if m and v.type.inexact}
+    made = sight.opened(program, moves)
+    settled = tuple([not o.is_literal and o in sight.settled for o in program.outputs])
+    return SeenThrough(_with_inputs(made, sight.zeros), sight.zeros, settled)
+
+
+def holds_germs(program: Program) -> bool:
+    """Whether a `germ` equation is in the program or in a sub-program."""
+    return any(
+        e.op.name == "germ"
+        or (bool(e.params) and any(holds_germs(p) for p in _subprograms(e)))
+        for e in program.equations
+    )
+
+
+def inlined(program: Program) -> Program:
+    """The program with the programs of its `germ` equations in their place, and no new inputs."""
+    if not holds_germs(program):
+        return program
+    return _Sight(displaces=False).opened(program, set())
+
+
+def _subprograms(equation: Equation) -> list[Program]:
+    found: list[Program] = []
+
+    def note(program: Program) -> Program:
+        found.append(program)
+        return program
+
+    map_subprograms(equation, note)
+    return found
+
+
+def _with_inputs(program: Program, more: list[Var]) -> Program:
+    return Program(
+        [*program.inputs, *more], program.equations, program.outputs, name=program.name
+    )
+
+
+def guarded(program: Program) -> Program:
+    """The program as it is compiled: it is given up where a derivative in it meets a tie."""
+    if not holds_germs(program):
+        return program
+    return _Sight(displaces=False, guards=True).opened(program, set())
+
+
+class _Sight:
+    """The walk through one program: what moves, what is settled, and the zeros that were added."""
+
+    def __init__(self, displaces: bool = False, guards: bool = False) -> None:
+        self.displaces, self.guards = displaces, guards
+        self.zeros: list[Var] = []
+        self.settled: set[Operand] = set()
+
+    def opened(self, program: Program, moves: set) -> Program:
+        env: dict[Operand, Operand] = {}
+        equations: list[Equation] = []
+        for e in program.equations:
+            if e.op.name == "germ":
+                self._open(e, env, equations, moves)
+                continue
+            inner = bool(e.params) and any(holds_germs(p) for p in _subprograms(e))
+            inputs = tuple([env.get(x, x) for x in e.inputs])
+            params = e.params
+            if inner:
+                params = map_subprograms(e, guarded if self.guards else inlined)
+                self.settled.update(e.outputs)
+            if any(x in self.settled for x in e.inputs):
+                self.settled.update(e.outputs)
+            equations.append(Equation(e.op, inputs, params, e.outputs, e.line))
+            marks = moving_outputs(e, moves)
+            moves.update([v for v, m in zip(e.outputs, marks, strict=True) if m])
+        return Program(
+            program.inputs, equations, [env.get(o, o) for o in program.outputs],
+            program.captured, program.captured_values, program.name,
+        )  # fmt: skip
+
+    def _open(self, e: Equation, env: dict, equations: list[Equation], moves: set) -> None:
+        program, by = e.params["program"], e.params["moving"]
+        if self.guards:
+            program = watched(program, by) or program
+        operands: list[Operand] = []
+        for x, m in zip(e.inputs, by, strict=True):
+            given = env.get(x, x)
+            if m and self.displaces and not (not x.is_literal and x in moves):
+                zero, read = Var(x.type), Var(x.type)
+                self.zeros.append(zero)
+                equations.append(Equation(add, (given, zero), {}, (read,), e.line))
+                given = read
+            operands.append(given)
+        inside: dict[Operand, Operand] = dict(zip(program.inputs, operands, strict=True))
+        for inner in program.equations:
+            inputs = tuple([inside.get(x, x) for x in inner.inputs])
+            outputs = tuple([Var(v.type, v.name) for v in inner.outputs])
+            inside.update(zip(inner.outputs, outputs, strict=True))
+            line = inner.line or e.line
+            equations.append(Equation(inner.op, inputs, inner.params, outputs, line))
+        if self.guards and len(program.outputs) > len(e.outputs):
+            met = inside.get(program.outputs[-1], program.outputs[-1])
+            equations.append(Equation(refuse, (met,), {}, (Var(met.type),), e.line))
+        for var, out, changes in zip(
+            e.outputs, program.outputs, e.params["settled"], strict=False
+        ):
+            env[var] = inside.get(out, out)
+            if var.type.inexact:
+                moves.add(var)
+            if changes or any(x in self.settled for x in e.inputs):
+                self.settled.add(var)
