@@ -33,10 +33,9 @@ _SLOTS = 192  # amounts of memory that are told apart
 class Chain:
     """A program cut at positions of its forward part, nodes 0 to `turn` - 1."""
 
-    def __init__(self, work: Work):
-        self.work = work
+    def __init__(self, work: Work, turn: int):
+        self.work, self.turn = work, turn
         self.readers = work.readers()
-        self.turn = turn_of(work, self.readers)
         self.ends = self._round_trips()
         self.until = self._frontiers()
         self.cuts = self._cuts()
@@ -46,35 +45,36 @@ class Chain:
         work, turn = self.work, self.turn
         ends = np.full(turn + 1, turn, np.int64)
         for node in range(turn, work.count):
-            highest = max([r for r in work.reads[node] if r < turn], default=-1)
+            makers = [work.maker[v] for v in work.reads[node]]
+            highest = max([m for m in makers if m < turn], default=-1)
             if highest >= 0:
                 ends[highest] = max(ends[highest], node + 1)
         ends = np.maximum.accumulate(ends[::-1])[::-1]  # by the highest that is at least s
         ends[0] = work.count
         return ends
 
-    def _frontiers(self) -> np.ndarray:
-        """For each forward node j the last s of whose frontier F(s) it is; j itself where none."""
-        work, turn, ends = self.work, self.turn, self.ends
+    def _frontiers(self) -> list[int]:
+        """For each forward value the last s of whose frontier F(s) it is; its own node where it is
+        of none."""
+        work, turn = self.work, self.turn
         entered = np.zeros(work.count, np.int64)  # the last s from which the round trip runs a node
         for node in range(turn, work.count):
-            entered[node] = np.searchsorted(-ends, -node, side="left") - 1
-        until = np.zeros(turn, np.int64)
+            entered[node] = np.searchsorted(-self.ends, -node, side="left") - 1
+        until = [0] * sum(m < turn for m in work.maker)
         for node in range(turn - 1, -1, -1):
-            last = max([int(entered[r]) for r in self.readers[node]], default=-1)
-            if node in work.results:
-                last = max(last, node)
-            until[node] = max(last, node)
-            entered[node] = min(last, node)
+            for value in work.makes[node]:
+                last = max([int(entered[r]) for r in self.readers[value]], default=-1)
+                until[value] = max(last, node)
+            entered[node] = min(max(until[v] for v in work.makes[node]), node)
         return until
 
     def _cuts(self) -> list[int]:
         """The positions to cut at: in every stretch of equal cost, where the frontier is least."""
         work, turn = self.work, self.turn
         weight = np.zeros(turn + 2)
-        for node in range(turn):
-            weight[node + 1] += work.size[node]
-            weight[self.until[node] + 1] -= work.size[node]
+        for value, until in enumerate(self.until):
+            weight[work.maker[value] + 1] += work.size[value]
+            weight[until + 1] -= work.size[value]
         frontier = np.cumsum(weight)[: turn + 1]
         cost = np.cumsum([0.0, *work.cost[:turn]])
         stretch = np.minimum(cost / max(cost[-1], 1.0) * _CUTS, _CUTS - 1).astype(int)
@@ -88,27 +88,30 @@ class Chain:
     # --- running a schedule -----------------------------------------------------------------------
 
     def frontier(self, s: int) -> list[int]:
-        """F(s): the nodes before s that the round trip from s reads."""
-        return [j for j in range(min(s, self.turn)) if self.until[j] >= s]
+        """F(s): the values made before s that the round trip from s reads."""
+        maker = self.work.maker
+        return [v for v, until in enumerate(self.until) if maker[v] < s <= until]
 
     def order(self, tree) -> list[int]:
         """The nodes that a schedule runs: a tree of (p, q, None) or (p, q, (s, first, second))."""
         return _Running(self).run(tree)
 
 
-def turn_of(work: Work, readers: list[list[int]]) -> int:
-    """Where most bytes wait for a reader: the end of the forward part."""
-    waiting = np.zeros(work.count + 2)
-    for node in range(work.count):
-        last = max(readers[node], default=node)
-        if node not in work.results:
-            waiting[node + 1] += work.size[node]
-            waiting[last + 1] -= work.size[node]
-    return int(np.argmax(np.cumsum(waiting)[: work.count + 1]))
+def turns(work: Work) -> list[int]:
+    """Where the forward part may end: where most bytes, or most arrays, wait for a reader."""
+    waiting = np.zeros((2, work.count + 2))
+    for value, readers in enumerate(work.readers()):
+        if value not in work.results:
+            node = work.maker[value]
+            for row, amount in enumerate((work.size[value], 1)):
+                waiting[row, node + 1] += amount
+                waiting[row, max(readers, default=node) + 1] -= amount
+    places = np.argmax(np.cumsum(waiting, axis=1)[:, : work.count + 1], axis=1)
+    return list(dict.fromkeys(map(int, places)))
 
 
 class _Running:
-    """A schedule being run: the order so far, and the nodes whose arrays are there."""
+    """A schedule being run: the order so far, and the values that are there."""
 
     def __init__(self, chain: Chain):
         self.chain, self.work = chain, chain.work
@@ -116,6 +119,7 @@ class _Running:
         self.order: list[int] = []
 
     def run(self, tree) -> list[int]:
+        work = self.work
         pending = [tree]
         while pending:  # no recursion: a schedule may be as deep as the chain is long
             item = pending.pop()
@@ -127,49 +131,50 @@ class _Running:
                 self._leaf(p, q)
                 continue
             s, first, second = split
-            before = set(self.have)
-            kept = self.chain.frontier(s)
-            self._demand([*kept, *(n for n in self.work.results if n < s)])
-            self._forget(before.union(kept))
-            pending += [second, before.union(kept), first]
-        self._demand(sorted(self.work.results))
+            kept = self.have.union(self.chain.frontier(s))
+            self._demand([*kept, *(v for v in work.results if work.maker[v] < s)])
+            self._forget(kept)
+            pending += [second, kept, first]
+        self._demand(sorted(work.results))
         return self.order
 
     def _forget(self, kept: set[int]) -> None:
         """Keep these, what is made in the backward part, and the results."""
-        turn, results = self.chain.turn, self.work.results
-        self.have = {n for n in self.have if n in kept or n >= turn or n in results}
+        turn, work = self.chain.turn, self.work
+        self.have = {
+            v for v in self.have if v in kept or work.maker[v] >= turn or v in work.results
+        }
 
     def _leaf(self, p: int, q: int) -> None:
-        chain = self.chain
+        chain, work = self.chain, self.work
         before = set(self.have)
         if q == chain.turn:
-            self._demand([n for n in self.work.results if n < q])
+            self._demand([v for v in work.results if work.maker[v] < q])
         for node in range(int(chain.ends[q]), int(chain.ends[p])):
-            self._demand([node])
+            self._note(work.run(node, self.have))
         self._forget(before)
 
-    def _demand(self, nodes: list[int]) -> None:
-        """Run what these need and what is not there, in the order of the program."""
-        missing = self.work.closure(nodes, self.have)
-        self.order += missing
-        self.have.update(missing)
+    def _demand(self, values: list[int]) -> None:
+        """Make these values, and what they need that is not there, in the order of the program."""
+        self._note(self.work.closure(values, self.have))
+
+    def _note(self, nodes: list[int]) -> None:
+        self.order += nodes
+        self.have.update(self.work.made_by(nodes))
 
 
 # --- dynamic programming --------------------------------------------------------------------------
 
 
-def chain_orders(work: Work) -> Iterator[list[int]]:
-    """Orders of a program's nodes, each the cheapest for some amount of memory, the most first."""
-    chain = Chain(work)
-    whole = (0, chain.turn, None)
-    yield chain.order(whole)
-    if len(chain.cuts) > 2:
-        seen = {whole}
-        for tree in _Table(chain).trees():
-            if tree not in seen:
-                seen.add(tree)
-                yield chain.order(tree)
+def chain_orders(work: Work) -> Iterator[list[list[int]]]:
+    """Orders of a program's nodes, each the cheapest for some amount of memory, the most first;
+    a list for each place where the forward part may end."""
+    for turn in turns(work):
+        chain = Chain(work, turn)
+        trees = [(0, turn, None)]
+        if len(chain.cuts) > 2:
+            trees += _Table(chain).trees()
+        yield [chain.order(tree) for tree in dict.fromkeys(trees)]
 
 
 class _Table:
@@ -183,33 +188,38 @@ class _Table:
     def _measure(self) -> None:
         """Bytes and costs of the stretches, from a run that keeps everything."""
         chain, work, turn = self.chain, self.chain.work, self.chain.turn
-        order = chain.order((0, turn, None))
-        program = ordered(work, order)
-        peaks, equations = alive(program), program.equations
-        place = {id(e.op) and e.outputs: i for i, e in enumerate(equations)}
-        at = {n: i for i, n in enumerate(order)}
-        when = np.array([
-            peaks[place[work.equations[n].outputs]] if n in at else 0 for n in range(work.count)
-        ], float)  # fmt: skip
-        late = {n for n in range(turn) if not any(r < turn for r in chain.readers[n])}
-        kept = [
-            float(work.size[n]) if any(r >= turn or r in late for r in chain.readers[n]) else 0.0
+        when = self._peaks()
+        late = [
+            not any(r < turn for v in work.makes[n] for r in chain.readers[v])
             for n in range(turn)
         ]
-        last = [max(chain.readers[n], default=n) for n in range(turn)]
+        kept = np.zeros(turn)
         waiting = np.zeros(work.count + 2)
-        for n in range(turn):
-            waiting[n] += kept[n]
-            waiting[max(last[n], turn) + 1 if last[n] >= turn else turn + 1] -= kept[n]
+        for value in range(len(chain.until)):
+            node, readers = work.maker[value], chain.readers[value]
+            if any(r >= turn or late[r] for r in readers):
+                kept[node] += work.size[value]
+                waiting[node] += work.size[value]
+                waiting[max(*readers, turn) + 1] -= work.size[value]
         other = np.maximum(when - np.cumsum(waiting)[: work.count], 0.0)
         self.kept = np.cumsum([0.0, *kept])
         self.cost = np.cumsum([0.0, *map(float, work.cost[:turn])])
         self.advance = np.cumsum(
-            [0.0, *(0.0 if n in late else float(work.cost[n]) for n in range(turn))]
+            [0.0, *(0.0 if late[n] else float(work.cost[n]) for n in range(turn))]
         )
-        self.forward_peak = other[:turn]
-        self.backward_peak = other[turn:]
+        self.forward_peak, self.backward_peak = other[:turn], other[turn:]
         self.top = float(when.max(initial=0.0))
+
+    def _peaks(self) -> np.ndarray:
+        """For each node the bytes that are allocated when it runs."""
+        chain, work = self.chain, self.chain.work
+        order = chain.order((0, chain.turn, None))
+        program = ordered(work, order)
+        place = {e.outputs: i for i, e in enumerate(program.equations)}
+        peaks, found = alive(program), np.zeros(work.count)
+        for node in set(order):
+            found[node] = peaks[place[work.equations[node].outputs]]
+        return found
 
     def _leaf_bytes(self, p: int, q: int) -> float:
         ends, turn = self.chain.ends, self.chain.turn
@@ -219,8 +229,10 @@ class _Table:
 
     def _frontier_bytes(self, s: int) -> np.ndarray:
         """For each p: the bytes of F(s) that are made from p on."""
-        size = self.chain.work.size
-        mine = [float(size[j]) if self.chain.until[j] >= s else 0.0 for j in range(s)]
+        work = self.chain.work
+        mine = np.zeros(s)
+        for value in self.chain.frontier(s):
+            mine[work.maker[value]] += work.size[value]
         return np.concatenate([np.cumsum(mine[::-1])[::-1], [0.0]])
 
     def _solve(self) -> None:
@@ -228,6 +240,7 @@ class _Table:
         unit = self.top / (_SLOTS - 1)
         amounts = np.arange(_SLOTS) * unit
         frontiers = [self._frontier_bytes(s) for s in cuts]
+        self.needs: dict[tuple[int, int], np.ndarray] = {}
         self.best = np.full((count, count, _SLOTS), np.inf)
         self.choice = np.full((count, count, _SLOTS), -1, np.int32)
         for length in range(1, count):
@@ -255,7 +268,6 @@ class _Table:
         better = least < self.best[a, b]
         self.best[a, b][better] = least[better]
         self.choice[a, b][better] = inner[winner[better]]
-        self.needs = getattr(self, "needs", {})
         self.needs[a, b] = need
 
     def trees(self) -> Iterator:

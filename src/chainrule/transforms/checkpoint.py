@@ -3,16 +3,18 @@
 `within(program, memory)` is the same program where it fits; else one that computes some arrays
 again instead of keeping them. What counts is everything that a run allocates, results included and
 arguments not (program/footprint.py). The schedules come from dynamic programming over the program
-as a chain; the footprint of each is exact, so a schedule that is chosen fits. Every result has the
+as a chain, and over its loops cut into stretches; the footprint of each is exact, so a schedule
+that is chosen fits. Every result has the
 bits that it has without: the same operations run on the same operands, and random draws are
 functions of their key and counter.
 
-Source    see chain_schedule.py.
+Source    see chain_schedule.py and stretches.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from chainrule import errors
@@ -23,9 +25,12 @@ from chainrule.program.program import Equation, Operand, Program
 from chainrule.transforms.chain_schedule import chain_orders
 from chainrule.transforms.recompute import Work, ordered
 from chainrule.transforms.storing import storing_less
+from chainrule.transforms.stretches import stretched
 
 _NEAR = 6  # schedules on either side of the one that just fits are looked at
 _LEAN = 24  # and so many of the leanest, before it is said that none fits
+_PIECES = (8, 16, 32, 64)  # into which loops are cut
+_TAILS = (0.9, 0.75, 0.5, 0.25, 0.1, 0.0)  # parts of their steps that are not run twice
 
 
 class Schedule(NamedTuple):
@@ -45,11 +50,11 @@ def within(
     program: Program,
     memory: int | None,
     measure: Callable[[Program], int] = footprint,
-    orders: Callable[[Work], Iterable[list[int]]] = chain_orders,
+    orders: Callable[[Work], Iterable[list[list[int]]]] = chain_orders,
 ) -> Program:
     """The program where its `measure` is at most `memory`, or one that recomputes, and is.
 
-    `orders` gives orders of its nodes to choose from, those that take more memory first.
+    `orders` gives lists of orders of its nodes to choose from, those that take more memory first.
     **Units** bytes. **Errors** `BudgetTooSmall`, with the least that would do.
     **Cost** some milliseconds an equation, where something must be recomputed.
     """
@@ -61,17 +66,38 @@ def within(
     less = storing_less(program, measure)
     if measure(less) <= memory:
         return less
-    bases = [program] if less is program else [less, program]
-    found = [_best(Work(base), memory, measure, orders) for base in bases]
-    fitting = [s for s in found if s.peak <= memory]
-    if not fitting:
-        raise too_small(min(found, key=lambda s: s.peak), memory)
-    return min(fitting, key=lambda s: s.cost).program()
+    found: list[Schedule] = []
+    for stage in _stages(program, less, orders):
+        found += [_best(work, memory, measure, list_) for work, list_ in stage]
+        fitting = [s for s in found if s.peak <= memory]
+        if fitting:
+            return min(fitting, key=lambda s: (s.cost, len(s.order))).program()
+    raise too_small(min(found, key=lambda s: s.peak), memory)
 
 
-def _best(work: Work, memory: int, measure, orders) -> Schedule:
+def _stages(program: Program, less: Program, orders) -> Iterator[Iterator[tuple[Work, list]]]:
+    """Works with lists of their orders; a later stage is for where those before did not do."""
+
+    def scheduled(bases: Iterable[Program | None]):
+        for base in bases:
+            if base is not None:
+                work = Work(base)
+                yield from ((work, list_) for list_ in orders(work))
+
+    def as_they_are():
+        for pieces in _PIECES:
+            works = [Work(p) for t in _TAILS if (p := stretched(program, pieces, t)) is not None]
+            for work in works:
+                yield work, [list(range(work.count))]
+
+    yield chain(scheduled([less] if less is program else [less, program]), as_they_are())
+    yield scheduled(stretched(program, pieces) for pieces in _PIECES)
+    twice = stretched(program, _PIECES[-1])
+    yield scheduled([] if twice is None else [stretched(twice, _PIECES[0])])
+
+
+def _best(work: Work, memory: int, measure, candidates: list[list[int]]) -> Schedule:
     """The cheapest schedule that fits; where none does, the one that takes the least."""
-    candidates = list(orders(work))
     looked_at: dict[int, Schedule] = {}
 
     def look(i: int) -> Schedule:
@@ -172,25 +198,23 @@ class _Split(NamedTuple):
         kept = sum(v.type.nbytes for v in linear.inputs if v not in self.given)
         return max(footprint(known), kept + footprint(linear))
 
-    def orders(self, work: Work) -> Iterator[list[int]]:
+    def orders(self, work: Work) -> Iterator[list[list[int]]]:
         """Those of a chain; and the second half beside the first one run again, up to a node: for
         linear halves that run forward, as the first does."""
-        values = frozenset(work.nodes(work.program.outputs[: self.values]))
+        yield from chain_orders(work)
+        values = work.values(work.program.outputs[: self.values])
         moving = self._moving(work)
-        chain = list(chain_orders(work))
-        yield chain[0]
         steps = sorted({work.count * k // _LEAN for k in range(_LEAN + 1)})
-        for step in steps:
-            yield again_beside(work, values, moving, step)
-        yield from chain[1:]
+        yield [again_beside(work, values, moving, step) for step in steps]
 
-    def _moving(self, work: Work) -> set[int]:
-        found: set[int] = set()
+    def _moving(self, work: Work) -> list[int]:
+        """The nodes that depend on what is given to the second half."""
+        found: dict[int, None] = {}
         for node, equation in enumerate(work.equations):
-            reads = any(r in found for r in work.reads[node])
+            reads = any(work.maker[v] in found for v in work.reads[node])
             if reads or not self.given.isdisjoint(map(work.base, equation.inputs)):
-                found.add(node)
-        return found
+                found[node] = None
+        return list(found)
 
 
 def _cut(program: Program, start: int, results, given) -> tuple[list[Equation], list]:
@@ -216,13 +240,13 @@ def _cut(program: Program, start: int, results, given) -> tuple[list[Equation], 
     ]
 
 
-def again_beside(work: Work, values: frozenset[int], moving: set[int], step: int) -> list[int]:
+def again_beside(work: Work, values: Iterable[int], moving: list[int], step: int) -> list[int]:
     """The nodes that the values need, then each moving node, before it what it needs of the others:
     those numbered from `step` on are kept from the first time, the others run again."""
-    first = work.closure(values, frozenset())
-    order, have = list(first), {n for n in first if n >= step}
-    for node in sorted(moving):
-        missing = work.closure((node,), have)
-        order += missing
-        have.update(missing)
+    order = work.closure(values, set())
+    have = {v for v in work.made_by(order) if work.maker[v] >= step}
+    for node in moving:
+        added = work.run(node, have)
+        order += added
+        have.update(work.made_by(added))
     return order

@@ -1,9 +1,10 @@
 """A program in another order, with equations that are run more than once: what memory plans are.
 
-`Work` is a program as a plan sees it. Its nodes are the equations that make arrays, by number;
-views are made again where they are read, at no cost. An `order` is a list of nodes, in which a node
-may stand several times: each time its arrays are made anew, readers take the latest ones, and every
-array lives from where it is made to its last reader. `ordered` writes an order as a program.
+`Work` is a program as a plan sees it. Its nodes are the equations that make arrays, by number, and
+its values these arrays; views are made again where they are read, at no cost. An `order` is a list
+of nodes, in which a node may stand several times: each time its arrays are made anew, readers take
+the latest ones, and every array lives from where it is made to its last reader. `ordered` writes an
+order as a program.
 
 A repeated equation on the very operands of the first run reads one of them through a barrier, so
 that nothing merges the two.
@@ -17,7 +18,6 @@ from itertools import count
 from chainrule.ops.select import barrier
 from chainrule.program.cost import cost_of, subprograms
 from chainrule.program.evaluate import is_view
-from chainrule.program.footprint import scratch
 from chainrule.program.program import Equation, Operand, Program, Var
 
 _FIRST = 1 << 32  # of barriers' tokens; those of lowered checkpoints are small numbers
@@ -25,27 +25,35 @@ _tokens = count(_FIRST)
 
 
 class Work:
-    """A program as nodes: what each reads, its bytes, its cost, and which the results need."""
+    """A program as nodes and values, by number: `reads` of a node are values, as `results` are."""
 
     def __init__(self, program: Program):
         self.program = program
         self.equations: list[Equation] = []
-        self.node_of: dict[Var, int] = {}
         self.view_of: dict[Var, Equation] = {}
+        self.value_of: dict[Var, int] = {}
+        self.maker: list[int] = []  # of each value, the node
+        self.size: list[int] = []  # of each value, bytes
+        self.makes: list[range] = []  # of each node, its values
         self.reads: list[tuple[int, ...]] = []
         for equation in program.equations:
             if is_view(equation):
                 self.view_of[equation.outputs[0]] = equation
-                continue
-            number = len(self.equations)
-            self.equations.append(equation)
-            self.reads.append(self.nodes(equation.inputs))
-            self.node_of.update(dict.fromkeys(equation.outputs, number))
+            else:
+                self._add(equation)
         self.count = len(self.equations)
-        self.size = [sum(v.type.nbytes for v in e.outputs) for e in self.equations]
-        self.scratch = [scratch(e) for e in self.equations]
         self.cost = [cost_of(e) for e in self.equations]
-        self.results = frozenset(self.nodes(program.outputs))
+        self.results = frozenset(self.values(program.outputs))
+
+    def _add(self, equation: Equation) -> None:
+        start = len(self.size)
+        self.reads.append(self.values(equation.inputs))
+        for var in equation.outputs:
+            self.value_of[var] = len(self.size)
+            self.maker.append(len(self.equations))
+            self.size.append(var.type.nbytes)
+        self.makes.append(range(start, len(self.size)))
+        self.equations.append(equation)
 
     def base(self, x: Operand) -> Operand:
         """What an operand is a view of; itself where it is none."""
@@ -53,29 +61,38 @@ class Work:
             x = self.view_of[x].inputs[0]
         return x
 
-    def nodes(self, operands: Iterable[Operand]) -> tuple[int, ...]:
-        """The nodes whose arrays operands are, or are views of; each once."""
+    def values(self, operands: Iterable[Operand]) -> tuple[int, ...]:
+        """The values that operands are, or are views of; each once."""
         bases = [self.base(x) for x in operands]
-        found = [self.node_of[x] for x in bases if not x.is_literal and x in self.node_of]
+        found = [self.value_of[x] for x in bases if not x.is_literal and x in self.value_of]
         return tuple(dict.fromkeys(found))
 
-    def closure(self, nodes: Iterable[int], have: Container[int]) -> list[int]:
-        """These nodes and what they need that is not there, in the order of the program."""
+    def closure(self, values: Iterable[int], have: Container[int]) -> list[int]:
+        """The nodes that make these values and what they need that is not there, in the order of
+        the program."""
         missing: set[int] = set()
-        pending = [n for n in nodes if n not in have]
+        pending = [v for v in values if v not in have]
         while pending:
-            node = pending.pop()
+            node = self.maker[pending.pop()]
             if node not in missing:
                 missing.add(node)
-                pending += [r for r in self.reads[node] if r not in have]
+                pending += [v for v in self.reads[node] if v not in have]
         return sorted(missing)
 
+    def run(self, node: int, have: Container[int]) -> list[int]:
+        """A node, and before it the nodes that make what it needs and that is not there."""
+        return [*self.closure(self.reads[node], have), node]
+
+    def made_by(self, nodes: Iterable[int]) -> list[int]:
+        """The values that nodes make."""
+        return [v for node in nodes for v in self.makes[node]]
+
     def readers(self) -> list[list[int]]:
-        """For each node, the nodes that read it, in order."""
-        found: list[list[int]] = [[] for _ in range(self.count)]
+        """For each value, the nodes that read it, in order."""
+        found: list[list[int]] = [[] for _ in self.size]
         for node, reads in enumerate(self.reads):
-            for read in reads:
-                found[read].append(node)
+            for value in reads:
+                found[value].append(node)
         return found
 
     def cost_of(self, order: Iterable[int]) -> int:

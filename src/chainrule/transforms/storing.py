@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from chainrule.program.footprint import footprint
 from chainrule.program.program import Program
-from chainrule.transforms.chain_schedule import turn_of
+from chainrule.transforms.chain_schedule import turns
 from chainrule.transforms.minimum_cut import INFINITE, Network
 from chainrule.transforms.recompute import Work, ordered
 
@@ -40,46 +40,45 @@ def storing_less(
     if sum(v.type.nbytes for e in program.equations for v in e.outputs) < _WORTH:
         return program
     work = Work(program)
-    order = lean_order(work)
+    order = lean_order(work, turns(work)[0])
     if work.cost_of(order) > _PRICE * work.cost_of(range(work.count)):
         return program
     made = ordered(work, order)
     return made if measure(made) <= _GAIN * measure(program) else program
 
 
-def lean_order(work: Work) -> list[int]:
-    """The nodes in an order in which the backward part makes again, or later, what is cheap."""
-    readers = work.readers()
-    turn = turn_of(work, readers)
-    kept = _kept(work, readers, turn)
-    first = [n for n in work.results if n < turn]
-    have: set[int] = set()
-    order = work.closure([*kept, *first], have)
-    have.update(kept, first)
+def lean_order(work: Work, turn: int) -> list[int]:
+    """The nodes in an order in which those from `turn` on make again, or later, what is cheap."""
+    kept = _kept(work, turn)
+    first = [v for v in work.results if work.maker[v] < turn]
+    order = work.closure([*kept, *first], set())
+    have = {*kept, *first}
     for node in range(turn, work.count):
-        missing = work.closure((node,), have)
-        order += missing
-        have.update(missing)
+        added = work.run(node, have)
+        order += added
+        have.update(work.made_by(added))
     return order
 
 
-def _kept(work: Work, readers: list[list[int]], turn: int) -> set[int]:
-    """The forward nodes whose arrays are kept for the backward part: the fewest bytes from which
-    all that it reads can be made by cheap operations."""
-    network = Network(2 + 2 * turn)  # node n comes in at 2 + 2 n and goes out at 3 + 2 n
-    for node in range(turn):
-        size = 0 if node in work.results else work.size[node] + 1  # of equal cuts, the fewest
-        network.connect(2 + 2 * node, 3 + 2 * node, size)
-        if _is_cheap(work, node):
-            for read in work.reads[node]:
-                network.connect(3 + 2 * read, 2 + 2 * node, INFINITE)
+def _kept(work: Work, turn: int) -> set[int]:
+    """The values of the forward part that are kept for the backward part: the fewest bytes from
+    which all that it reads can be made by cheap operations."""
+    values = [v for v, node in enumerate(work.maker) if node < turn]
+    network = Network(2 + 2 * len(values))  # value v comes in at 2 + 2 v and goes out at 3 + 2 v
+    readers = work.readers()
+    for v in values:
+        size = 0 if v in work.results else work.size[v] + 1  # of equal cuts, the fewest
+        network.connect(2 + 2 * v, 3 + 2 * v, size)
+        if _is_cheap(work, v):
+            for read in work.reads[work.maker[v]]:
+                network.connect(3 + 2 * read, 2 + 2 * v, INFINITE)
         else:
-            network.connect(0, 2 + 2 * node, INFINITE)
-        if any(r >= turn for r in readers[node]):
-            network.connect(3 + 2 * node, 1, INFINITE)
+            network.connect(0, 2 + 2 * v, INFINITE)
+        if any(node >= turn for node in readers[v]):
+            network.connect(3 + 2 * v, 1, INFINITE)
     behind = network.behind_cut()
-    return {n for n in range(turn) if 3 + 2 * n in behind and 2 + 2 * n not in behind}
+    return {v for v in values if 3 + 2 * v in behind and 2 + 2 * v not in behind}
 
 
-def _is_cheap(work: Work, node: int) -> bool:
-    return node not in work.results and work.equations[node].op.name in CHEAP
+def _is_cheap(work: Work, value: int) -> bool:
+    return value not in work.results and work.equations[work.maker[value]].op.name in CHEAP
