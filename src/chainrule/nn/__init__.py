@@ -7,7 +7,31 @@ array([[ 5.,  7.],
        [13., 15.]])
 """
 
+from chainrule.nn import init, losses
+from chainrule.nn.activations import (
+    Activation,
+    Swish,
+    elu,
+    gelu,
+    identity,
+    leaky_relu,
+    relu,
+    sigmoid,
+    softmax,
+    softplus,
+    swish,
+    tanh,
+)
+from chainrule.nn.dropout import Dropout
+from chainrule.nn.linear import Linear
 from chainrule.nn.module import Module, Parameter
+from chainrule.nn.normalisation import BatchNorm, LayerNorm
+from chainrule.nn.sequential import MLP, Sequential
 from chainrule.nn.windows import convolution, max_pool, mean_pool, sum_pool
 
-__all__ = ["Module", "Parameter", "convolution", "max_pool", "mean_pool", "sum_pool"]
+__all__ = [
+    "MLP", "Activation", "BatchNorm", "Dropout", "LayerNorm", "Linear", "Module", "Parameter",
+    "Sequential", "Swish", "convolution", "elu", "gelu", "identity", "init", "leaky_relu",
+    "losses", "max_pool", "mean_pool", "relu", "sigmoid", "softmax", "softplus", "sum_pool",
+    "swish", "tanh",
+]  # fmt: skip

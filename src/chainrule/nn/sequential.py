@@ -1,0 +1,95 @@
+"""Layers one after the other, and the multi-layer perceptron."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from chainrule import random
+from chainrule.nn.activations import Activation
+from chainrule.nn.dropout import Dropout
+from chainrule.nn.init import Initialisation
+from chainrule.nn.linear import Linear
+from chainrule.nn.module import Module
+from chainrule.nn.normalisation import BatchNorm
+
+
+class Sequential(Module):
+    """Each layer on the output of the one before. Layers are modules or functions of an array.
+
+    >>> Sequential(Linear(3, 2, rng=0), np.tanh)(np.ones((4, 3), np.float32)).shape
+    (4, 2)
+    """
+
+    def __init__(self, *layers: Module | Callable):
+        self.layers = list(layers)
+
+    def __call__(self, x, training: bool = False, rng=None):
+        for layer in self.layers:
+            x = applied(layer, x, training, rng)
+        return x
+
+    def __repr__(self) -> str:
+        inside = ", ".join(getattr(a, "__name__", None) or repr(a) for a in self.layers)
+        return f"Sequential({inside})"
+
+
+def applied(layer: Module | Callable, x, training: bool, rng):
+    """The output of a module, or of a function of an array."""
+    return layer(x, training=training, rng=rng) if isinstance(layer, Module) else layer(x)
+
+
+class MLP(Sequential):
+    """A multi-layer perceptron: linear layers with an activation between them, and scores out.
+
+    `hidden` are the sizes of the hidden layers, `activation` one name, or one for each of them;
+    `dropout` the rate behind each hidden layer and `input_dropout` the one before the first;
+    `batch_norm` normalises before each activation. `init` is one initialisation, or one for each
+    linear layer. The output is linear: losses take scores.
+
+    **Shapes** (..., inputs) -> (..., outputs).
+
+    >>> MLP(64, (32, 16), 10, rng=0)(np.ones((5, 64), np.float32)).shape
+    (5, 10)
+    """
+
+    def __init__(
+        self, inputs: int, hidden: Sequence[int], outputs: int, *,
+        activation: str | Sequence[str] = "relu", dropout: float = 0.0, input_dropout: float = 0.0,
+        batch_norm: bool = False,
+        init: str | Initialisation | Sequence[str | Initialisation] = "he", dtype="f", rng=0,
+    ):  # fmt: skip
+        rng = random.default_rng(rng)
+        sizes = [inputs, *hidden, outputs]
+        names = _one_each(activation, len(hidden), "activation")
+        inits = _one_each(init, len(sizes) - 1, "init")
+        layers: list[Module] = [Dropout(input_dropout)] if input_dropout else []
+        for i, (n, m) in enumerate(pairwise(sizes)):
+            layers.append(Linear(n, m, init=inits[i], dtype=dtype, rng=rng))
+            if i < len(hidden):
+                layers += [BatchNorm(m, dtype=dtype)] if batch_norm else []
+                layers.append(Activation(names[i]))
+                layers += [Dropout(dropout)] if dropout else []
+        super().__init__(*layers)
+        config = {
+            "inputs": inputs, "hidden": list(hidden), "outputs": outputs, "activation": names,
+            "dropout": dropout, "input_dropout": input_dropout, "batch_norm": batch_norm,
+            "dtype": np.dtype(dtype).char,
+        }  # fmt: skip
+        self._config = json.dumps(config)  # text: numbers in a module are data
+
+    def config(self) -> dict:
+        """What builds this network again."""
+        return json.loads(self._config)
+
+
+def _one_each(given: Any, count: int, name: str) -> list:
+    if isinstance(given, str) or callable(given):
+        return [given] * count
+    if len(given) != count:
+        raise ValueError(f"{name} is one for all layers or {count} of them, got {len(given)}.")
+    return list(given)

@@ -1,0 +1,87 @@
+"""Losses against their formulas, and the perceptron's rule."""
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.nn import losses
+
+RNG = np.random.default_rng(3)
+F, Y = RNG.normal(size=6) * 2, RNG.normal(size=6)
+SIGNS = np.where(RNG.random(6) < 0.5, -1.0, 1.0)
+
+FORMULAS = {
+    "squared": (Y, lambda f, y: (f - y) ** 2 / 2, lambda f, y: f - y),
+    "absolute": (Y, lambda f, y: np.abs(f - y), lambda f, y: np.sign(f - y)),
+    "huber": (
+        Y, lambda f, y: np.where(abs(f - y) <= 1, (f - y) ** 2 / 2, abs(f - y) - 0.5),
+        lambda f, y: np.clip(f - y, -1, 1),
+    ),
+    "logistic": (
+        SIGNS, lambda f, y: np.log(1 + np.exp(-y * f)), lambda f, y: -y / (1 + np.exp(y * f)),
+    ),
+    "hinge": (
+        SIGNS, lambda f, y: np.maximum(0, 1 - y * f), lambda f, y: np.where(y * f < 1, -y, 0),
+    ),
+    "perceptron": (
+        SIGNS, lambda f, y: np.maximum(0, -y * f), lambda f, y: np.where(y * f < 0, -y, 0),
+    ),
+    "poisson": (np.abs(Y), lambda f, y: np.exp(f) - y * f, lambda f, y: np.exp(f) - y),
+    "quantile": (
+        Y, lambda f, y: np.maximum(0.5 * (y - f), -0.5 * (y - f)),
+        lambda f, y: np.where(y > f, -0.5, 0.5),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_values_and_slopes_are_those_of_the_formula(name):
+    targets, value, slope = FORMULAS[name]
+    loss = losses.LOSSES[name]
+    np.testing.assert_allclose(loss(F, targets, reduce="none"), value(F, targets), rtol=1e-13)
+    np.testing.assert_allclose(loss(F, targets), value(F, targets).mean(), rtol=1e-13)
+    found = cr.grad(lambda f: loss(f, targets, reduce="sum"))(F)
+    np.testing.assert_allclose(found, slope(F, targets), rtol=1e-12)
+
+
+def test_every_loss_is_tested():
+    assert {*FORMULAS, "softmax_cross_entropy"} == set(losses.LOSSES)
+
+
+def test_cross_entropy_with_smoothing_and_weights():
+    scores, labels = RNG.normal(size=(4, 3)), np.array([0, 2, 1, 2])
+    classes, samples = np.array([1.0, 2.0, 0.5]), np.array([1.0, 0.0, 2.0, 1.0])
+    logs = np.log(np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True))
+    target = 0.9 * np.eye(3)[labels] + 0.1 / 3
+    each, weights = -(target * logs).sum(axis=1), classes[labels] * samples
+    found = losses.softmax_cross_entropy(
+        scores, labels, label_smoothing=0.1, class_weights=classes, sample_weights=samples
+    )
+    np.testing.assert_allclose(found, (each * weights).sum() / weights.sum(), rtol=1e-13)
+    slope = cr.grad(lambda s: losses.softmax_cross_entropy(s, labels, reduce="sum"))(scores)
+    np.testing.assert_allclose(slope, np.exp(logs) - np.eye(3)[labels], rtol=1e-12, atol=1e-15)
+
+
+def test_scores_of_a_thousand_do_not_overflow():
+    scores = np.array([[1000.0, -1000.0]])
+    assert losses.softmax_cross_entropy(scores, np.array([1])) == 2000.0
+    assert losses.logistic(np.array([-1000.0]), np.array([1.0])) == 1000.0
+
+
+def test_a_step_of_the_perceptron_loss_is_the_perceptron_rule():
+    w, x = np.array([0.5, -1.0]), np.array([[1.0, 1.0], [2.0, -1.0]])
+    for row, sign in zip(x, (1.0, 1.0), strict=True):
+        slope = cr.grad(lambda w: losses.perceptron((row @ w)[None], np.array([sign])))(w)
+        wrong = sign * (row @ w) < 0
+        np.testing.assert_array_equal(w - slope, w + sign * row if wrong else w)
+
+
+def test_shapes_that_would_broadcast_are_refused():
+    with pytest.raises(cr.errors.ShapeError, match=r"\(6, 1\)"):
+        losses.squared(F[:, None], Y)
+
+
+def test_float32_stays_float32():
+    scores = F.astype(np.float32)
+    for name, (targets, _, _) in FORMULAS.items():
+        assert losses.LOSSES[name](scores, targets).dtype == np.float32
