@@ -65,7 +65,7 @@ class Module:
     def __learned__(self) -> tuple[str, ...]:
         return self._learned
 
-    def __call__(self, *inputs, training: bool = False, rng=None):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} defines no __call__.")
 
     def named_parameters(self) -> Iterator[tuple[str, Any]]:
