@@ -108,7 +108,7 @@ class Swish(Module):
     """x sigmoid(slope x) with a learned slope, one for all units (units=1) or one for each."""
 
     def __init__(self, units: int = 1, slope: float = 1.0, dtype="f"):
-        self.slope = Parameter(np.full(units, slope, dtype))
+        self.slope: Any = Parameter(np.full(units, slope, dtype))
 
     def __call__(self, x, training: bool = False, rng=None):
         return swish(x, self.slope)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from chainrule import errors
@@ -29,8 +31,8 @@ class Linear(Module):
         if inputs < 1 or outputs < 1:
             raise ValueError(f"Linear needs at least 1 input and output, got {inputs}, {outputs}.")
         shape = (inputs, outputs)
-        self.weight = Parameter(initial(init, rng, shape, inputs, outputs, dtype))
-        self.bias = Parameter(np.zeros(outputs, dtype)) if bias else None
+        self.weight: Any = Parameter(initial(init, rng, shape, inputs, outputs, dtype))
+        self.bias: Any = Parameter(np.zeros(outputs, dtype)) if bias else None
 
     def __call__(self, x, training: bool = False, rng=None):
         inputs = self.weight.shape[0]

@@ -6,6 +6,8 @@ Source    Ioffe and Szegedy, "Batch Normalization", ICML 2015; Ba, Kiros and Hin
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from chainrule import errors
@@ -30,8 +32,8 @@ class BatchNorm(Module):
     def __init__(
         self, channels: int, momentum: float = 0.1, epsilon: float = 1e-5, *, dtype="f"
     ):
-        self.scale = Parameter(np.ones(channels, dtype))
-        self.shift = Parameter(np.zeros(channels, dtype))
+        self.scale: Any = Parameter(np.ones(channels, dtype))
+        self.shift: Any = Parameter(np.zeros(channels, dtype))
         self.running_mean = np.zeros(channels, dtype)
         self.running_variance = np.ones(channels, dtype)
         self.momentum, self.epsilon = float(momentum), float(epsilon)
@@ -74,8 +76,8 @@ class LayerNorm(Module):
     """
 
     def __init__(self, channels: int, epsilon: float = 1e-5, *, dtype="f"):
-        self.scale = Parameter(np.ones(channels, dtype))
-        self.shift = Parameter(np.zeros(channels, dtype))
+        self.scale: Any = Parameter(np.ones(channels, dtype))
+        self.shift: Any = Parameter(np.zeros(channels, dtype))
         self.epsilon = float(epsilon)
 
     def __call__(self, x, training: bool = False, rng=None):
