@@ -19,6 +19,7 @@ from chainrule.batching import vmap
 from chainrule.compiled import compile
 from chainrule.control import checkpoint, cond, fori_loop, scan, while_loop
 from chainrule.custom import custom_derivative
+from chainrule.expecting import expectation
 from chainrule.implicit import argmin, fixed_point, root
 from chainrule.ops import pooling as _pooling  # registers the operations that `nn` stands on
 from chainrule.program.tree import register
@@ -41,6 +42,7 @@ __all__ = [
     "cond",
     "custom_derivative",
     "errors",
+    "expectation",
     "explain",
     "fixed_point",
     "fori_loop",

@@ -31,6 +31,12 @@ from chainrule.running import run
 from chainrule.tracing import Call, is_weak, trace_call
 
 
+def _plainly() -> bool:
+    """Whether to run as plain Python: outside of traces, and in those that unroll control flow."""
+    builder = current()
+    return builder is None or (builder.at_hand is not None and builder.at_hand.unrolls)
+
+
 def cond(predicate, if_true: Callable, if_false: Callable, *args):
     """`if_true(*args)` where the predicate holds, else `if_false(*args)`; only that one is run.
 
@@ -41,7 +47,7 @@ def cond(predicate, if_true: Callable, if_false: Callable, *args):
     >>> cond(True, lambda x: x + 1, lambda x: x - 1, 10.0)
     11.0
     """
-    if current() is None or type(predicate) is not Traced:
+    if _plainly() or type(predicate) is not Traced:
         return (if_true if predicate else if_false)(*args)
     predicate = predicate.astype(bool) if predicate.dtype != np.bool_ else predicate
     calls = [_sub_call(f, args) for f in (if_true, if_false)]
@@ -183,7 +189,7 @@ def scan(body: Callable, carry, xs, length: int | None = None, reverse: bool = F
     (np.float64(6.0), array([0., 1., 3.]))
     """
     length = _scan_length(flatten(xs)[0], length)
-    if current() is None:
+    if _plainly():
         return _plain_scan(body, carry, xs, length, reverse)
     return _traced_scan(body, carry, xs, length, reverse)
 
@@ -334,7 +340,7 @@ def while_loop(test: Callable, body: Callable, state):
     >>> while_loop(lambda x: x < 100.0, lambda x: x * 2.0, 3.0)
     192.0
     """
-    if current() is None:
+    if _plainly():
         while test(state):
             state = body(state)
         return state
@@ -384,7 +390,7 @@ def fori_loop(low, high, body: Callable, state):
     >>> fori_loop(0, 4, lambda i, total: total + i, 0)
     6
     """
-    if current() is None:
+    if _plainly():
         for i in range(operator.index(low), operator.index(high)):
             state = body(i, state)
         return state
@@ -418,7 +424,7 @@ def checkpoint(f: Callable) -> Callable:
 
     @wraps(f)
     def checkpointed(*args, **kwargs):
-        if current() is None:
+        if _plainly():
             return f(*args, **kwargs)
         call = trace_call(f, args, kwargs)
         if not call.program.outputs:

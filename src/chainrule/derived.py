@@ -24,6 +24,7 @@ from chainrule.transforms.forward import forward
 from chainrule.transforms.jacobian import jacobian_program, passes
 from chainrule.transforms.kinks import inlined, see_through
 from chainrule.transforms.reverse import reverse, split_program, transpose_program
+from chainrule.transforms.single_draws import refuse_jumps
 from chainrule.transforms.sparse_jacobian import SparseJacobian
 from chainrule.transforms.storing import storing_less
 from chainrule.wide.repair import watch
@@ -45,6 +46,8 @@ def derived(kind: str, program: Program, *arguments, options: Options = DEFAULT)
         options = replace(options, kinks="convention", stabilize=False)
         _refuse_series(program)
     if names_wanted():
+        if kind in _DERIVATIVES:
+            refuse_jumps(program, arguments[0])
         return _MAKERS[kind](program, options, *arguments)
     key = (kind, program.key, program.place, options, *arguments)  # the traced program may go
     with _lock:
@@ -53,6 +56,8 @@ def derived(kind: str, program: Program, *arguments, options: Options = DEFAULT)
             _cache.move_to_end(key)
             return found
     with collector_paused():
+        if kind in _DERIVATIVES:
+            refuse_jumps(program, arguments[0])
         made = _MAKERS[kind](program, options, *arguments)
     if options.stabilize and kind != "run":
         _watch(made)
@@ -171,6 +176,7 @@ def _batch(program: Program, options: Options, size: int, batched, wanted) -> Pl
     return Plan(batch(program, size, batched, wanted)[0])
 
 
+_DERIVATIVES = frozenset({"gradient", "forward", "linearize", "pullback", "jacobian"})
 _MAKERS: dict[str, Callable] = {
     "gradient": _gradient,
     "forward": _forward,

@@ -54,6 +54,7 @@ class Call:
         self.owners: dict[int, tuple[Any, str]] = {}  # captured operands that are attributes
         self.asked: dict[int, Any] = {}  # the leaves whose values the program depends on
         self.generator_states: tuple[int, ...] = ()  # operands that captured generators hold
+        self.generators: tuple = ()  # these generators
 
     def active(self, wanted) -> tuple[bool, ...]:
         """The mask over the program's inputs for a set of argument leaf numbers."""
@@ -95,6 +96,7 @@ def trace_call(
     compiled: bool = False,
     knows: type[AtHand] = AtHand,
     branching: Callable | None = None,
+    at_hand: AtHand | None = None,
 ) -> Call:
     """Trace `f(*args, **kwargs)`.
 
@@ -105,10 +107,10 @@ def trace_call(
     of Python numbers are at hand all the same, and `Call.asked` tells which of them the program
     depends on; and the caller's containers that it returns are the caller's own. `knows` is the
     kind of values at hand of an outermost trace, and of those inside it; `branching` is asked for
-    the values that Python decides by (see chainrule.sides).
+    the values that Python decides by (see chainrule.sides). `at_hand` gives values in another way.
     """
     name = getattr(f, "__name__", None) or type(f).__name__
-    builder = Builder(name, at_hand=_values_at_hand(concrete, compiled, knows))
+    builder = Builder(name, at_hand=at_hand or _values_at_hand(concrete, compiled, knows))
     builder.branching = branching
     with builder, dispatching_asarray(), collector_paused():
         clones = Clones(builder, active, types, _parameter_names(f), weak, rows, compiled)
@@ -150,7 +152,7 @@ def _values_at_hand(concrete: bool, numbers: bool, knows: type[AtHand]) -> AtHan
     outer = current()
     if numbers or not concrete or outer is None:
         return knows(by_reference=numbers) if numbers or concrete else None
-    return None if outer.at_hand is None else type(outer.at_hand)(outer.at_hand.by_reference)
+    return None if outer.at_hand is None else outer.at_hand.inside()
 
 
 def _parameter_names(f) -> tuple[str, ...]:
@@ -196,10 +198,11 @@ def _finish(builder: Builder, clones: Clones, out, name: str) -> Call:
         for i, (_, _, cell) in enumerate(captured)
         if id(cell) in builder.cells
     }
-    owned = {id(cell) for cell, _ in builder.owned.values()}
+    owner_of = {id(cell): owner for cell, owner in builder.owned.values()}
     call.generator_states = tuple(
-        i for i, (_, _, cell) in enumerate(captured) if id(cell) in owned
+        i for i, (_, _, cell) in enumerate(captured) if id(cell) in owner_of
     )
+    call.generators = tuple(owner_of[id(captured[i][2])] for i in call.generator_states)
     return call
 
 

@@ -23,9 +23,13 @@ from tests.ops.running import as_tuple, derived_programs, evaluated, has_truth, 
 from tests.ops.table import ROWS, Row, all_rows
 from tests.ops.truth import DIGITS, assert_within, points, shown
 
-# Operations that hold programs, and where they are tested.
+# Operations that hold programs, or belong to such, and where they are tested.
 ELSEWHERE = {
     **dict.fromkeys(("checkpoint", "cond", "scan", "while", "repeat"), "tests/transforms"),
+    **dict.fromkeys(
+        ("expectation", "expectation_slope", "first_order", "known_slope", "placed_gamma",
+         "placed_log_gamma", "unit"), "tests/test_expectation.py",
+    ),
     **dict.fromkeys(("custom", "custom_linear"), "tests/test_custom.py"),
     **dict.fromkeys(("implicit", "jacobian_solve", "krylov_solve", "host_solution"),
                     "tests/test_implicit.py"),

@@ -17,7 +17,7 @@ from chainrule.numpy.statistics import any_at_hand
 from chainrule.ops import convolve as convolve_ops
 from chainrule.ops.elementwise import conj, maximum, minimum, scale
 from chainrule.ops.index import index
-from chainrule.ops.select import select
+from chainrule.ops.select import select, stop_gradient
 from chainrule.ops.shape import flip
 from chainrule.ops.sort import searchsorted
 from chainrule.program.text import line_text
@@ -231,9 +231,10 @@ def interp(x, xp, fp, left=None, right=None, period=None):
     if period is not None:
         left = right = None
         x, xp, fp = _periodic(x, xp, fp, period)
+    ends = (left is None, right is None)
     left = fp[0] if left is None else cast_to(array(left), dtype)
     right = fp[-1] if right is None else cast_to(array(right), dtype)
-    return _interpolated(x, xp, fp, left, right)
+    return _interpolated(x, xp, fp, left, right, ends)
 
 
 def _periodic(x, xp, fp, period):
@@ -247,13 +248,16 @@ def _periodic(x, xp, fp, period):
     return x, xp, np.concatenate((fp[-1:], fp, fp[:1]))
 
 
-def _interpolated(x, xp, fp, left, right):
-    """The piece that x lies in, measured from its left knot (at the last knot, from that one)."""
+def _interpolated(x, xp, fp, left, right, continuous: tuple[bool, bool]):
+    """The piece that x lies in, measured from its left knot (at the last knot, from that one).
+
+    stop_gradient on what is discrete says that nothing jumps there.
+    """
     n = xp.shape[0]
     if n == 1:
         inside = broadcast_to(fp[0], x.shape)
     else:
-        after = searchsorted(xp, x, side="right", lead=0)
+        after = stop_gradient(searchsorted(xp, x, side="right", lead=0))
         before = maximum(after - np.int64(1), np.int64(0))
         piece, anchor = minimum(before, np.int64(n - 2)), minimum(before, np.int64(n - 1))
         x0, f0, f1 = (index(v, piece, at=()) for v in (xp, fp, part(fp, 0, 1, n)))
@@ -261,8 +265,12 @@ def _interpolated(x, xp, fp, left, right):
         distance = x - index(xp, anchor, at=())
         # scale: at a knot the distance is exactly 0, and the value the knot's, whatever the slope
         inside = scale(slope, cast_to(distance, fp.dtype)) + index(fp, anchor, at=())
-    out = select(x < xp[0], broadcast_to(left, x.shape), inside)
-    out = select(x > xp[-1], broadcast_to(right, x.shape), out)
+    outside = [
+        stop_gradient(side) if known else side
+        for side, known in zip((x < xp[0], x > xp[-1]), continuous, strict=True)
+    ]
+    out = select(outside[0], broadcast_to(left, x.shape), inside)
+    out = select(outside[1], broadcast_to(right, x.shape), out)
     if n == 1:
         return out
     return select(np.isnan(x), cast_to(x, fp.dtype), out)

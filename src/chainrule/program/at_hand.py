@@ -27,6 +27,7 @@ class AtHand:
 
     __slots__ = ("_without", "asked", "by_reference", "known", "numbers", "outer")
     certain = False  # whether values are those of the real numbers (chainrule.certify)
+    unrolls = False  # whether loops and branches of chainrule run as Python's own
 
     def __init__(self, by_reference: bool = False):
         self.by_reference = by_reference
@@ -35,6 +36,10 @@ class AtHand:
         self.asked: dict[Var, Any] = {}
         self.outer: dict[Var, tuple[Builder, Operand]] = {}
         self._without: set[Operand] = set()
+
+    def inside(self) -> AtHand:
+        """The values at hand of a trace inside this one."""
+        return type(self)(self.by_reference)
 
     def has(self, builder: Builder, wanted: Operand) -> bool:
         """Whether a value of this variable can be given; asks for none."""

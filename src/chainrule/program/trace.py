@@ -277,6 +277,16 @@ def current() -> Builder | None:
     return _stack.top
 
 
+@contextlib.contextmanager
+def suspended():
+    """No trace is open inside: operations on arrays are run at once."""
+    top, _stack.top = _stack.top, None
+    try:
+        yield
+    finally:
+        _stack.top = top
+
+
 def refuse_subclass(array: np.ndarray) -> None:
     """Raise NotSupported for a matrix, a masked array, or an array with units: as plain arrays they
     would lose what they mean."""

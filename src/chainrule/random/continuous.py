@@ -140,7 +140,7 @@ class Continuous(Stream):
         u = self._standard(samplers.standard_uniform, shape, FLOAT64)
         left, mode, right = (parameter(p, shape) for p in (left, mode, right))
         width = right - left
-        rising = u * width <= mode - left
+        rising = stop_gradient(u * width <= mode - left)  # nothing jumps there
         area = np.where(rising, u * (mode - left), (1.0 - u) * (right - mode)) * width
         root = np.sqrt(area)
         return np.where(rising, left + root, right - root)[()]

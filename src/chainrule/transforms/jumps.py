@@ -1,0 +1,344 @@
+"""Jumps: what events (comparisons, roundings) that move with the inputs add to a derivative.
+
+Where h(x, z) = 0 separates two values of the function, the place of the jump moves with x:
+
+    d/dx E f  =  E f_x  +  E over the surface h = 0 of  h_x (f where h > 0  -  f where h < 0)
+
+The surface is found along lines: one element z of a continuous draw is moved over its whole range,
+the others (and the random bits of all discrete draws) staying as they are. Each place z* on it
+where an event jumps adds
+
+    density(z*) h_z / (sum over all lines of h_z^2) h_x (f after - f before)
+
+where the weights h_z^2 / (sum of h_z^2) share each piece of the surface among the lines that cross
+it. Places are found by bisection from the ends of the range inwards; where an event's argument may
+turn round along the line, from a grid of quantiles, between which a turn is looked for. Jumps of
+discrete draws along the line are left out: these are the business of `perturb`.
+
+Source    conditional Monte Carlo and the boundary term: Fu and Hu, "Conditional Monte Carlo", 1997,
+          chapter 4; sharing the surface by h_z^2 is ours.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule.program.program import Var
+from chainrule.transforms.chance import CONTINUOUS
+from chainrule.transforms.events import cotangents, margin, mark
+from chainrule.transforms.lanes import Lanes
+from chainrule.transforms.laws import CONTINUOUS_LAWS
+from chainrule.transforms.paths import Group
+from chainrule.transforms.samples import Model, Runs
+
+MOST_LINES = 32  # in each sample; more are chosen from at random
+TAIL = 1e-13  # the probability that is left out at each end of a line
+GRID = 48  # points of a line where an event may turn round
+TURN_STEPS = 24  # of the search for a turn between points: to 1e-5 of their distance
+GOLDEN = 0.6180339887498949
+CLOSE = 1e-12  # how near to a jump, relative to its place, the function is looked at
+_NONE = np.iinfo(np.int64).min  # stands where one way has no further events
+
+
+def add_jumps(model: Model, runs: Runs, rng: np.random.Generator, found: dict[Var, np.ndarray]):
+    """Add the boundary terms of all samples to `found`: by input, (samples, results, *shape)."""
+    chances = [(g, model.chance(g)) for g in runs.groups]
+    lines = frozenset().union(*(c.lines() for _, c in chances))
+    if not lines:
+        return
+    bends = any(c.bends for _, c in chances)
+    for group, chance in chances:
+        here = [n for n in sorted(lines) if n < len(chance.draws)
+                and chance.draws[n].op.name in CONTINUOUS]  # fmt: skip
+        sizes = [chance.draws[n].outputs[0].type.size for n in here]
+        walker = _Walker(model, runs, lines, bends, found)
+        for number, elements, scale in _chosen(here, sizes, len(group.places), rng):
+            walker.walk(group, number, elements, scale)
+
+
+def _chosen(numbers, sizes, count: int, rng):
+    """(draw, its element in each sample or -1, weight): all lines, or some at random."""
+    total = sum(sizes)
+    if total <= MOST_LINES:
+        for number, size in zip(numbers, sizes, strict=True):
+            for element in range(size):
+                yield number, np.full(count, element), 1.0
+        return
+    chosen = np.argsort(rng.random((count, total)), axis=1)[:, :MOST_LINES]
+    starts = np.cumsum([0, *sizes])
+    for slot in chosen.T:
+        for number, start, size in zip(numbers, starts, sizes, strict=False):
+            inside = (slot >= start) & (slot < start + size)
+            if inside.any():
+                yield number, np.where(inside, slot - start, -1), total / MOST_LINES
+
+
+class Points:
+    """Places on lines: all discrete values there, in order, and how far comparisons are from a tie.
+
+    `codes` and `margins` are (places, elements of events); a margin is nan where there is none.
+    Ways that part agree up to their first difference, which is all that is compared.
+    """
+
+    def __init__(self, lane, z, codes, margins):
+        self.lane, self.z, self.codes, self.margins = lane, z, codes, margins
+
+    def at(self, which) -> Points:
+        """Some of the places."""
+        return Points(self.lane[which], self.z[which], self.codes[which], self.margins[which])
+
+    def differ(self, other: Points) -> np.ndarray:
+        """Where something discrete is not the same."""
+        width = min(self.codes.shape[1], other.codes.shape[1])
+        return np.any(self.codes[:, :width] != other.codes[:, :width], axis=1)
+
+
+def joined(parts: list[Points]) -> Points:
+    """All places of several lists in one."""
+    width = max(p.codes.shape[1] for p in parts)
+    codes = [np.pad(p.codes, ((0, 0), (0, width - p.codes.shape[1])), constant_values=_NONE)
+             for p in parts]  # fmt: skip
+    margins = [np.pad(p.margins, ((0, 0), (0, width - p.margins.shape[1])), constant_values=np.nan)
+               for p in parts]  # fmt: skip
+    return Points(
+        np.concatenate([p.lane for p in parts]), np.concatenate([p.z for p in parts]),
+        np.concatenate(codes), np.concatenate(margins),
+    )  # fmt: skip
+
+
+def _discrete(marks, lanes: Lanes):
+    codes = [mark(e, lanes) for e in marks]
+    margins = [margin(e, lanes, c.shape) for e, c in zip(marks, codes, strict=True)]
+    empty = np.zeros((lanes.size, 0))
+    return (np.concatenate(codes or [empty.astype(np.int64)], axis=1),
+            np.concatenate(margins or [empty], axis=1))  # fmt: skip
+
+
+def _sides(equation, codes, rows, groups):
+    """From which side each jump is looked at: before it, but where two things are said to be equal
+    there (which have no difference that could change), after it."""
+    after = np.zeros(len(rows[0]), bool)
+    if equation.op.name in ("equal", "not_equal"):
+        after = codes[0] == (equation.op.name == "equal")
+    for side in (False, True):
+        own = np.flatnonzero(after == side)
+        if own.size:
+            yield own, groups[side], rows[side]
+
+
+def _between(low: Points, high: Points, reach, by_margin: np.ndarray):
+    """Two places between each pair: close about the tie, where it is estimated, or the middle."""
+    first = 0.5 * (low.z + high.z)
+    if not len(first):
+        return first, first
+    width = min(low.codes.shape[1], high.codes.shape[1])
+    element = np.argmax(low.codes[:, :width] != high.codes[:, :width], axis=1)
+    rows = np.arange(len(first))
+    before, after = low.margins[rows, element], high.margins[rows, element]
+    with np.errstate(all="ignore"):
+        tie = low.z + (high.z - low.z) * (before / (before - after))
+    inside = by_margin & (tie > low.z) & (tie < high.z)
+    one = np.where(inside, np.maximum(tie - reach, low.z), first)
+    two = np.where(inside, np.minimum(tie + reach, high.z), first)
+    return one, two
+
+
+class _Walker:
+    """Walks along lines, and adds what it finds."""
+
+    def __init__(self, model: Model, runs: Runs, lines: frozenset[int], bends: bool, found):
+        self.model, self.runs, self.lines, self.bends = model, runs, lines, bends
+        self.found = found
+        self.affine = all(model.chance(g).affine for g in runs.groups)
+
+    def walk(self, group: Group, number: int, elements: np.ndarray, scale: float) -> None:
+        """Move one element of a draw, in each sample where there is one, over its range."""
+        which = np.flatnonzero(elements >= 0)
+        draw = self.model.chance(group).draws[number]
+        self.number, self.scale = number, scale
+        self.elements = elements[which]
+        self.samples = group.places[which]  # rows of runs
+        self.base = group.lanes.value(draw.outputs[0])[which].reshape(len(which), -1)
+        self.shape = draw.outputs[0].type.shape
+        self.dtype = draw.outputs[0].type.dtype
+        self.density, quantile = CONTINUOUS_LAWS[draw.op.name]
+        rows = np.arange(len(which))
+        self.parameters = [
+            group.lanes.value(p)[which].reshape(len(which), -1)[rows, self.elements]
+            for p in draw.inputs[1:]
+        ]
+        with np.errstate(all="ignore"):
+            starts = self._points(quantile, rows)
+        if self.bends:
+            starts = self._with_turns(rows, starts)
+        low, high = self._brackets(rows, starts)
+        if len(low.lane):
+            lane, low, high = self._narrowed(low, high)
+            beside = CLOSE * np.maximum(np.abs(low), 1e-3)  # off the tie, which may be met exactly
+            ends = starts[lane, 0], starts[lane, -1]
+            self._add(lane, np.maximum(low - beside, ends[0]), np.minimum(high + beside, ends[1]))
+
+    def _points(self, quantile, rows) -> np.ndarray:
+        """Where to look first, ascending: (lines, points)."""
+        shares = np.array([TAIL, 1.0 - TAIL])
+        if self.bends:
+            tail = 10.0 ** np.arange(-10.0, -1.8, 0.5)
+            inner = (np.arange(GRID) + 0.5) / GRID
+            shares = np.sort(np.concatenate([shares, tail, inner, 1.0 - tail]))
+        parameters = [p[:, None] for p in self.parameters]
+        points = np.broadcast_to(quantile(shares, *parameters), (len(rows), len(shares)))
+        here = self.base[rows, self.elements][:, None]
+        return np.sort(np.concatenate([points, here], axis=1), axis=1)
+
+    def _run(self, lane: np.ndarray, z: np.ndarray) -> Runs:
+        moved = self.base[lane]
+        moved[np.arange(len(lane)), self.elements[lane]] = z
+        values = moved.reshape(len(lane), *self.shape).astype(self.dtype)
+        numbers = self.runs.numbers[self.samples[lane]]
+        return Runs(self.model.paths, numbers, {self.number: values})
+
+    def _looked_at(self, lane: np.ndarray, z: np.ndarray) -> Points:
+        if not len(lane):
+            return Points(lane, z, np.zeros((0, 0), np.int64), np.zeros((0, 0)))
+        runs = self._run(lane, z)
+        parts = [_discrete(self.model.chance(g).marks, g.lanes) for g in runs.groups]
+        width = max(codes.shape[1] for codes, _ in parts)
+        codes = np.full((len(lane), width), _NONE)
+        margins = np.full((len(lane), width), np.nan)
+        for group, (code, gap) in zip(runs.groups, parts, strict=True):
+            codes[group.places, : code.shape[1]] = code
+            margins[group.places, : code.shape[1]] = gap
+        return Points(lane, z, codes, margins)
+
+    def _with_turns(self, rows, points) -> np.ndarray:
+        """The points, and places between them where a comparison comes out otherwise although it
+        does not at the points: looked for where the sides come nearest to each other."""
+        count = points.shape[1]
+        found = self._looked_at(np.repeat(rows, count), points.reshape(-1))
+        size = np.abs(found.margins).reshape(len(rows), count, -1)
+        code = found.codes.reshape(size.shape)
+        same = (code[:, :-2] == code[:, 1:-1]) & (code[:, 1:-1] == code[:, 2:])
+        turn = same & (size[:, 1:-1] <= size[:, :-2]) & (size[:, 1:-1] <= size[:, 2:])
+        line, place, element = np.nonzero(turn)
+        if not line.size:
+            return points
+        before = code[line, place, element]
+        left, right = points[line, place], points[line, place + 2]
+        there = np.full(line.size, np.nan)
+        for _ in range(TURN_STEPS):  # golden section
+            pair = np.stack([right - GOLDEN * (right - left), left + GOLDEN * (right - left)])
+            seen = self._looked_at(np.tile(line, 2), pair.reshape(-1))
+            rank = np.arange(2 * line.size)
+            column = np.tile(element, 2)
+            width = seen.codes.shape[1]
+            known = column < width
+            column = np.where(known, column, 0)
+            gap = np.where(known, np.abs(seen.margins[rank, column]), np.inf).reshape(2, -1)
+            other = (known & (seen.codes[rank, column] != np.tile(before, 2))).reshape(2, -1)
+            for side in (0, 1):
+                there = np.where(np.isnan(there) & other[side], pair[side], there)
+            if not np.isnan(there).any():
+                break
+            first = gap[0] <= gap[1]
+            left, right = np.where(first, left, pair[0]), np.where(first, pair[1], right)
+        hit = ~np.isnan(there)
+        line, there = line[hit], there[hit]
+        if not line.size:
+            return points
+        order = np.argsort(line, kind="stable")
+        line, there = line[order], there[order]
+        slot = np.arange(line.size) - np.searchsorted(line, line)
+        extra = np.repeat(points[:, :1], int(slot.max()) + 1, axis=1)
+        extra[line, slot] = there
+        return np.sort(np.concatenate([points, extra], axis=1), axis=1)
+
+    def _brackets(self, rows, points) -> tuple[Points, Points]:
+        """Neighbouring points between which something discrete changes."""
+        count = points.shape[1]
+        found = self._looked_at(np.repeat(rows, count), points.reshape(-1))
+        first = np.arange(len(rows) * count).reshape(-1, count)
+        low, high = found.at(first[:, :-1].reshape(-1)), found.at(first[:, 1:].reshape(-1))
+        differ = low.differ(high)
+        return low.at(differ), high.at(differ)
+
+    def _narrowed(self, low: Points, high: Points):
+        """All places of change, each between two close points: (lines, lower, upper places).
+
+        Two places are looked at about where the margin of the first event that changes would be 0
+        if it were affine; the closer, the better that has worked in the step before. Where it has
+        not, the middle comes next.
+        """
+        done: list[tuple] = []
+        trust = np.full(len(low.lane), 0.0 if self.affine else 0.05)
+        while len(low.lane):
+            width = high.z - low.z
+            reach = CLOSE * np.maximum(np.maximum(np.abs(low.z), np.abs(high.z)), 1e-3)
+            middle = 0.5 * (low.z + high.z)
+            close = (width <= reach) | (middle <= low.z) | (middle >= high.z)
+            done.append((low.lane[close], low.z[close], high.z[close]))
+            low, high = low.at(~close), high.at(~close)
+            reach, width, trust = reach[~close], width[~close], trust[~close]
+            first, second = _between(low, high, np.maximum(0.25 * reach, trust * width), trust < 1)
+            count = len(low.lane)
+            new = self._looked_at(np.tile(low.lane, 2), np.concatenate([first, second]))
+            one, two = new.at(np.arange(count)), new.at(np.arange(count, 2 * count))
+            ends = [(low, one), (one, two), (two, high)]
+            wide = [a.differ(b) & (a.z < b.z) for a, b in ends]
+            better = ((second - first) / width) ** 2
+            missed = np.where(first < second, 1.0, 0.05)
+            after = [missed, better, missed]
+            trust = np.concatenate([t[d] for t, d in zip(after, wide, strict=True)])
+            low = joined([a.at(d) for (a, _), d in zip(ends, wide, strict=True)])
+            high = joined([b.at(d) for (_, b), d in zip(ends, wide, strict=True)])
+        return tuple(np.concatenate(parts) for parts in zip(*done, strict=True))
+
+    def _add(self, lane, low, high) -> None:
+        before, after = self._run(lane, low), self._run(lane, high)
+        change = after.results - before.results
+        with np.errstate(all="ignore"):
+            density = self.density(0.5 * (low + high), *(p[lane] for p in self.parameters))
+        seen = np.zeros(len(lane), bool)
+        for first in before.groups:
+            for second in after.groups:
+                self._add_pair(first, second, lane, change, density, seen)
+
+    def _add_pair(self, first: Group, second: Group, lane, change, density, seen) -> None:
+        """The places where the way `first` becomes `second`, by the first event that jumps."""
+        _, one, two = np.intersect1d(first.places, second.places, return_indices=True)
+        chance, other = self.model.chance(first), self.model.chance(second)
+        for position, equation in enumerate(chance.marks):
+            if not one.size or position >= len(other.marks):
+                return
+            before = mark(equation, first.lanes)[one]
+            after = mark(other.marks[position], second.lanes)[two]
+            differ = before != after
+            jumps = differ.any(axis=1)
+            if jumps.any() and position in chance.active_events:
+                rows = np.flatnonzero(jumps)
+                element = np.argmax(differ[rows], axis=1)
+                places = first.places[one[rows]]
+                sides = before[rows, element], after[rows, element]
+                for own, group, here in _sides(equation, sides, (one[rows], two[rows]),
+                                                     (first, second)):  # fmt: skip
+                    mine = self.model.chance(group).marks[position]
+                    seeds = cotangents(mine, element[own], sides[0][own], sides[1][own])
+                    self._add_jump(group, here[own], seeds, lane[places[own]],
+                                   change[places[own]], density[places[own]])  # fmt: skip
+            one, two = one[~jumps], two[~jumps]
+
+    def _add_jump(self, group: Group, rows, seeds, lane, change, density) -> None:
+        chance = self.model.chance(group)
+        wanted = frozenset(
+            n for n in self.lines if n < len(chance.draws) and chance.draws[n].op.name in CONTINUOUS
+        )
+        by_input, by_draw = self.model.slopes(group, group.lanes.part(rows), seeds, wanted)
+        flat = {n: np.reshape(v, (len(rows), -1)).astype(np.float64) for n, v in by_draw.items()}
+        squares = np.sum([np.sum(v * v, axis=1) for v in flat.values()], axis=0)
+        slope = flat[self.number][np.arange(len(rows)), self.elements[lane]]
+        weight = np.where(squares > 0, density * slope / np.where(squares > 0, squares, 1.0), 0.0)
+        change = self.scale * weight[:, None] * change
+        for var, h in by_input.items():
+            term = change.reshape(*change.shape, *(1,) * (h.ndim - 1)) * h[:, None]
+            np.add.at(self.found[var], self.samples[lane], term)
+
+

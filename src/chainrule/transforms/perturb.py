@@ -1,0 +1,147 @@
+"""Discrete draws: what happens in the rest of the program if one of them had another value.
+
+For each draw whose parameter moves, the samples are run again with another value of one element in
+its place and the same random bits for everything else; the differences, weighted (see `laws`), are
+an unbiased estimate of the derivative by the parameter. Where a sample has more elements than
+`MOST`, as many are chosen at random and count for all.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule import errors
+from chainrule.program.program import Equation
+from chainrule.transforms.laws import ALTERNATIVES, subset_score
+from chainrule.transforms.paths import Group
+from chainrule.transforms.samples import Model, Runs
+
+MOST = 64  # elements that are perturbed in each sample
+MOST_VALUES = 24  # other values that are tried for one categorical draw
+
+
+class Perturbed:
+    """The derivatives of a group's results by the parameters of its discrete draws.
+
+    `found` maps (number of the draw, position of the parameter) to an array (samples, results,
+    *parameter's shape).
+    """
+
+    def __init__(self, model: Model, runs: Runs, group: Group, rng: np.random.Generator):
+        self.model, self.rng, self.group = model, rng, group
+        self.numbers = runs.numbers[group.places]
+        self.results = runs.results[group.places]
+        self.all_results = runs.results
+        self.found: dict[tuple[int, int], np.ndarray] = {}
+        chance = model.chance(group)
+        moving = chance.moving_draws()
+        sizes = [chance.draws[n].outputs[0].type.size for n in moving]
+        for number, elements, scale in self._tasks(moving, sizes):
+            self._perturb(number, chance.draws[number], elements, scale)
+
+    def _tasks(self, moving: list[int], sizes: list[int]):
+        """(draw, its element in each sample or -1, weight): all elements, or some at random."""
+        count, total = len(self.numbers), sum(sizes)
+        if total <= MOST:
+            for number, size in zip(moving, sizes, strict=True):
+                for element in range(size):
+                    yield number, np.full(count, element), 1.0
+            return
+        chosen = np.argsort(self.rng.random((count, total)), axis=1)[:, :MOST]
+        starts = np.cumsum([0, *sizes])
+        for slot in chosen.T:
+            for number, start, size in zip(moving, starts, sizes, strict=False):
+                inside = (slot >= start) & (slot < start + size)
+                if inside.any():
+                    yield number, np.where(inside, slot - start, -1), total / MOST
+
+    def _perturb(self, number: int, draw: Equation, elements: np.ndarray, scale: float) -> None:
+        lanes, name = self.group.lanes, draw.op.name
+        x = lanes.value(draw.outputs[0])
+        parameters = [lanes.value(p) for p in draw.inputs[1:]]
+        if name == "random_categorical":
+            self._categorical(number, draw, x, parameters[0], elements, scale)
+        elif name == "random_subset":
+            self._subset(number, x, parameters[0], elements)
+        elif name in ALTERNATIVES:
+            _refuse_trials(self.model, self.group, draw)
+            for position, other, weight in ALTERNATIVES[name](x, *parameters):
+                self._one(number, position, x, other, weight * scale, elements)
+        else:
+            raise errors.NotDifferentiable(f"{name} has no derivative, at {draw.where}.")
+
+    def _total(self, number: int, position: int, shape) -> np.ndarray:
+        key = (number, position)
+        if key not in self.found:
+            self.found[key] = np.zeros((len(self.numbers), self.results.shape[1], *shape))
+        return self.found[key]
+
+    def _rerun(self, number: int, x, which, elements, values) -> np.ndarray:
+        """The change of the results of some samples, with these values in place of theirs."""
+        changed = np.array(x[which])
+        changed.reshape(len(which), -1)[np.arange(len(which)), elements] = values
+        runs = Runs(self.model.paths, self.numbers[which], {number: changed})
+        return runs.results - self.results[which]
+
+    def _one(self, number: int, position: int, x, other, weight, elements) -> None:
+        flat = (len(x), -1)
+        other, weight = other.reshape(flat), weight.reshape(flat)
+        lanes = np.arange(len(x))
+        weights = np.where(elements >= 0, weight[lanes, elements], 0.0)
+        which = np.flatnonzero(weights)
+        if not which.size:
+            return
+        own = elements[which]
+        change = self._rerun(number, x, which, own, other[which, own])
+        total = self._total(number, position, x.shape[1:])
+        wide = total.reshape(len(x), total.shape[1], -1)
+        wide[which, :, own] += weights[which, None] * change
+
+    def _categorical(self, number: int, draw: Equation, x, weights, elements, scale) -> None:
+        shared = draw.inputs[1].type.ndim == 1
+        count = weights.shape[-1]
+        rows = weights[:, None, :] if shared else weights.reshape(len(x), -1, count)
+        which = np.flatnonzero(elements >= 0)
+        own = elements[which]
+        row = rows[which, 0 if shared else own]
+        share = row / np.sum(row, axis=1, keepdims=True)
+        current = x.reshape(len(x), -1)[which, own]
+        steps, more = self._steps(len(which), count)
+        change = np.zeros((len(which), self.results.shape[1], count))
+        lanes = np.arange(len(which))
+        for step in steps:
+            other = (current + step) % count
+            change[lanes, :, other] = more * self._rerun(number, x, which, own, other)
+        slope = change - np.sum(share[:, None, :] * change, axis=2, keepdims=True)
+        slope = scale * slope / np.sum(row, axis=1)[:, None, None]
+        total = self._total(number, 0, draw.inputs[1].type.shape)
+        if shared:
+            total[which] += slope
+        else:
+            wide = total.reshape(len(x), total.shape[1], -1, count)
+            wide[which, :, own] += slope
+
+    def _steps(self, lanes: int, count: int):
+        """By how many places values are moved on, and what each such change counts for."""
+        if count - 1 <= MOST_VALUES:
+            return np.arange(1, count), 1.0
+        order = np.argsort(self.rng.random((lanes, count - 1)), axis=1)[:, :MOST_VALUES]
+        return order.T + 1, (count - 1) / MOST_VALUES
+
+    def _subset(self, number: int, x, weights, elements) -> None:
+        """By the score function; the baseline is the mean of the other samples."""
+        key = (number, 0)
+        if key in self.found:  # all its elements at once
+            return
+        everyone = self.all_results
+        others = (np.sum(everyone, axis=0) - self.results) / max(len(everyone) - 1, 1)
+        score = subset_score(x, weights)
+        self.found[key] = (self.results - others)[:, :, None] * score[:, None, :]
+
+
+def _refuse_trials(model: Model, group: Group, draw: Equation) -> None:
+    if draw.op.name == "random_binomial" and draw.inputs[1] in model.chance(group).moving:
+        raise errors.NotDifferentiable(
+            f"the number of trials of a binomial draw moves with the input, at {draw.where}: it is "
+            "a whole number, and has no derivative.\n  Keep it fixed (cr.stop_gradient)."
+        )

@@ -1,0 +1,263 @@
+"""Expectations and their derivatives: against closed forms, and what is refused."""
+
+import numpy as np
+import pytest
+from mpmath import mp
+
+import chainrule as cr
+from tests.expectation_cases import CASES
+
+SEED = 2022
+ERRORS = 4.5  # standard errors; a correct estimator is further off in 1 of 150,000 trials
+
+
+def rng(seed: int = SEED):
+    return cr.random.Generator(seed)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_mean_and_gradient_against_closed_forms(case):
+    found = cr.expectation(case.f).estimate(case.at, rng=rng(), samples=case.samples)
+    value, slope = case.value(), case.slope()
+    assert abs(found.value - value) <= ERRORS * found.value_error + 1e-9 * (1 + abs(value))
+    assert abs(found.gradient - slope) <= ERRORS * found.gradient_error + 1e-9 * (1 + abs(slope))
+
+
+@pytest.mark.parametrize("case", CASES[::7], ids=lambda case: case.name)
+def test_grad_gives_the_gradient_that_estimate_gives(case):
+    mean = cr.expectation(case.f, samples=200)
+    found = mean.estimate(case.at, rng=rng())
+    value, slope = cr.value_and_grad(mean)(case.at, rng=rng())
+    assert value == pytest.approx(found.value, rel=1e-12)
+    assert slope == pytest.approx(found.gradient, rel=1e-12)
+    assert cr.grad(mean)(case.at, rng=rng(), samples=200) == pytest.approx(slope, rel=1e-12)
+
+
+HONEST = ["normal", "binomial", "geometric", "many bernoullis", "many categories", "sum above",
+          "inside a circle", "random walk", "dependent bernoullis", "subset"]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.name in HONEST], ids=lambda c: c.name)
+def test_standard_errors_are_honest(case):
+    mean, slope = cr.expectation(case.f, samples=100), case.slope()
+    off = []
+    for seed in range(40):
+        found = mean.estimate(case.at, rng=rng(seed))
+        off.append((found.gradient - slope) / found.gradient_error)
+    assert 0.55 < np.mean(np.square(off)) < 1.7  # chi-squared over 40: outside once in 1,000
+    assert abs(np.mean(off)) < 4.0 / np.sqrt(40)
+
+
+# --- transformations ----------------------------------------------------------------------------
+
+
+def mixed(t, rng):
+    return np.where(rng.normal(t, 1.0) > 0.5, 1.0 * rng.poisson(np.exp(t)), t)
+
+
+def branching(t, rng):
+    return rng.normal(t, 1.0) ** 2 if rng.bernoulli(t) else 3.0 * t
+
+
+@pytest.mark.parametrize("f", [mixed, branching])
+def test_forward_reverse_and_jacobian_agree(f):
+    def mean(t):
+        return cr.expectation(f, samples=100)(t, rng=rng())
+
+    slope = cr.grad(mean)(0.3)
+    assert cr.jvp(mean, (0.3,), (2.0,))[1] == pytest.approx(2.0 * slope, rel=1e-12)
+    assert cr.vjp(mean, 0.3)[1](1.0)[0] == pytest.approx(slope, rel=1e-12)
+    assert cr.jacobian(mean)(0.3) == pytest.approx(slope, rel=1e-12)
+
+
+def test_compiled_expectations_are_those_of_plain_calls():
+    def mean(t, generator):
+        return cr.expectation(mixed, samples=100)(t, rng=generator)
+
+    assert cr.compile(mean)(0.3, rng()) == mean(0.3, rng())
+    assert cr.compile(cr.grad(mean))(0.3, rng()) == cr.grad(mean)(0.3, rng())
+
+
+def test_vmap_over_parameters_is_a_loop():
+    def mean(t):
+        return cr.expectation(mixed, samples=100)(t, rng=rng())
+
+    points = np.array([0.2, 0.4])
+    slopes = [cr.grad(mean)(t) for t in points]
+    np.testing.assert_allclose(cr.vmap(mean)(points), [mean(t) for t in points], rtol=1e-12)
+    np.testing.assert_allclose(cr.vmap(cr.grad(mean))(points), slopes, rtol=1e-12)
+    total = cr.grad(lambda x: np.sum(cr.vmap(mean)(x)))(points)
+    np.testing.assert_allclose(total, slopes, rtol=1e-12)
+
+
+def test_vectors_of_parameters_and_results():
+    def f(x, rng):
+        return np.stack([x[1] * rng.poisson(x[0]), 1.0 * rng.bernoulli(x[1])])
+
+    found = cr.expectation(f).estimate(np.array([2.0, 0.3]), rng=rng(), samples=4000)
+    truth = np.array([[0.3, 2.0], [0.0, 1.0]])
+    assert found.value.shape == (2,) and found.gradient.shape == (2, 2)
+    assert np.all(np.abs(found.gradient - truth) <= ERRORS * found.gradient_error + 1e-12)
+    slopes = cr.jacobian(cr.expectation(f, samples=4000))(np.array([2.0, 0.3]), rng=rng())
+    np.testing.assert_allclose(slopes, found.gradient, rtol=1e-12)
+
+
+def test_trees_of_parameters_and_several_arguments():
+    mean = cr.expectation(lambda p, s, rng: rng.binomial(10, p["p"]) * s)
+    by_p, by_s = cr.grad(mean, argnums=(0, 1))({"p": 0.3}, 2.0, rng=rng(), samples=4000)
+    assert by_p["p"] == pytest.approx(20.0, rel=1e-12)
+    assert by_s == pytest.approx(3.0, abs=0.1)
+
+
+def test_hessian_where_everything_is_smooth():
+    mean = cr.expectation(lambda x, rng: np.sum(rng.normal(x, 1.0) ** 2) * x[0])
+    x = np.array([1.0, 2.0])
+    found = cr.hessian(mean)(x, rng=rng(), samples=20_000)
+    np.testing.assert_allclose(found, [[6.0, 4.0], [4.0, 2.0]], atol=0.15)
+
+
+def test_curvature_at_a_kink_by_an_expectation_of_the_gradient():
+    def slope(t, rng):
+        return cr.grad(lambda t, rng: np.maximum(rng.normal(t, 1.0), 0.0))(t, rng)
+
+    found = cr.grad(cr.expectation(slope))(0.3, rng=rng())
+    assert found == pytest.approx(float(mp.npdf(0.3)), rel=1e-9)
+
+
+# --- generators ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("differentiate", [False, True])
+def test_generators_advance_by_one_draw(differentiate):
+    captured, passed = rng(1), rng(2)
+    first = cr.expectation(lambda t: t * captured.normal(t, 1.0), samples=10)
+    second = cr.expectation(lambda t, rng: t if rng.bernoulli(t) else 0.0, samples=10)
+    if differentiate:
+        first, second = cr.grad(first), cr.grad(second)
+    first(0.5)
+    second(0.5, rng=passed)
+    assert captured.state[1] == 1 and passed.state[1] == 1
+
+
+def test_names_and_places_of_the_generator():
+    expected = cr.expectation(lambda t, rng: rng.normal(t))(0.5, rng=rng())
+    assert cr.expectation(lambda t, generator: generator.normal(t))(0.5, rng=rng()) == expected
+    assert cr.expectation(lambda rng, t: rng.normal(t))(0.5, rng=rng()) == expected
+    assert cr.expectation(lambda t, rng: rng.normal(t))(0.5, rng()) == expected
+    assert cr.expectation(lambda t, *, rng: rng.normal(t))(0.5, rng=SEED) == expected
+
+
+def test_functions_that_close_over_outer_traced_values():
+    def smooth(t):
+        return cr.expectation(lambda rng: rng.normal(t, 1.0) * t)(rng=rng())
+
+    def branch(t):
+        return cr.expectation(lambda rng: 5.0 * t if rng.bernoulli(t) else 1.0)(rng=rng())
+
+    draws = cr.expectation(lambda rng: rng.normal())(rng=rng())
+    assert cr.grad(smooth)(0.5) == pytest.approx(1.0 + draws, rel=1e-12)
+    share = cr.expectation(lambda rng: rng.bernoulli(0.5))(rng=rng())
+    assert cr.grad(branch)(0.5) == pytest.approx(5.0 * share + 5.0 * 0.5 - 1.0, rel=1e-12)
+
+
+def test_standard_error_beside_the_mean():
+    mean, error = cr.expectation(lambda rng: rng.normal())(rng=rng(), samples=400, with_error=True)
+    assert abs(mean) < 5 * error and error == pytest.approx(0.05, rel=0.15)
+
+
+# --- refusals -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "f",
+    [lambda t: 1.0 * rng().bernoulli(t), lambda t: 1.0 * (rng().normal(t) > 0.0),
+     lambda t: np.floor(rng().normal(t)), lambda t: np.sum(rng().poisson(t, size=3)) * 1.0],
+)  # fmt: skip
+def test_a_plain_derivative_through_a_jump_of_chance_is_refused(f):
+    with pytest.raises(cr.errors.NotDifferentiable, match=r"cr\.expectation\(f\)"):
+        cr.grad(f)(0.4)
+    with pytest.raises(cr.errors.NotDifferentiable, match="test_expectation.py"):
+        cr.jvp(f, (0.4,), (1.0,))
+
+
+def test_a_jump_inside_a_loop_is_found():
+    def f(t, generator):
+        step = lambda i, x: x + np.where(generator.normal(t, 1.0) > 0.0, 1.0, 0.0)
+        return cr.fori_loop(0, 3, step, 0.0)
+
+    with pytest.raises(cr.errors.NotDifferentiable, match="greater"):
+        cr.grad(f)(0.3, rng())
+
+
+def test_masks_that_do_not_move_pass():
+    kept = np.sum(rng().random(5) < 0.5)
+    assert cr.grad(lambda t: t * np.sum(rng().random(5) < 0.5))(0.3) == kept
+    assert cr.grad(lambda t: t * rng().bernoulli(0.5))(0.3) == rng().bernoulli(0.5)
+    assert cr.grad(lambda t: np.where(rng().normal(t) == 0.0, 9.0, t))(0.3) == 1.0
+
+
+def test_a_leaky_unit_of_one_draw_is_continuous():
+    def f(t):
+        x = rng().normal(t)
+        return np.where(x > 0.0, x, 0.1 * x)
+
+    assert cr.grad(f)(0.3) in (1.0, 0.1)
+    assert cr.grad(lambda t: (lambda x: (x - 1.0) * (x > 1.0))(rng().normal(t)))(0.3) in (0.0, 1.0)
+
+
+def test_what_is_zero_somewhere_only_does_not_count_as_continuous():
+    def f(t):
+        x = rng().normal(t)
+        return np.where(x > 0.0, 1.0, 0.0) * np.maximum(x - 5.0, 0.0)
+
+    with pytest.raises(cr.errors.NotDifferentiable):
+        cr.grad(f)(0.3)
+
+
+def test_second_derivatives_of_estimates_are_refused():
+    mean = cr.expectation(mixed, samples=10)
+    with pytest.raises(cr.errors.DerivativeMissing, match="itself an estimate"):
+        cr.hessian(mean)(0.3, rng=rng())
+    with pytest.raises(cr.errors.DerivativeMissing, match="itself an estimate"):
+        cr.hessian(cr.expectation(branching, samples=10))(0.3, rng=rng())
+
+
+def test_what_is_no_generator_is_refused():
+    with pytest.raises(TypeError, match="cr.random.Generator"):
+        cr.expectation(lambda t, rng: rng.normal(t))(0.3, rng=np.random.default_rng(1))
+    with pytest.raises(TypeError, match="pass rng="):
+        cr.expectation(lambda t, rng: rng.normal(t))(0.3)
+    with pytest.raises(TypeError, match="no parameter rng"):
+        cr.expectation(lambda t: t)(0.3, rng=rng())
+    with pytest.raises(ValueError, match="method is one of"):
+        cr.expectation(lambda t: t, method="guess")(0.3)
+    with pytest.raises(ValueError, match="positive"):
+        cr.expectation(lambda t: t, samples=0)(0.3)
+
+
+def test_writes_and_changing_structures_are_refused():
+    def writes(x, rng):
+        x[0] = rng.normal()
+        return x[0]
+
+    with pytest.raises(cr.errors.MutationError, match="each sample"):
+        cr.expectation(writes)(np.ones(2), rng=rng())
+
+    def changes(t, rng):
+        return (t, t) if rng.bernoulli(t) else t
+
+    with pytest.raises(cr.errors.StructureMismatch, match="different draws"):
+        cr.expectation(changes)(0.5, rng=rng())
+
+
+def test_a_number_of_trials_that_moves_is_refused():
+    with pytest.raises(cr.errors.NotDifferentiable, match="trials"):
+        cr.grad(cr.expectation(lambda t, rng: 1.0 * rng.binomial(t, 0.5)))(4.0, rng=rng())
+
+
+def test_what_is_not_pathwise_is_refused_on_request():
+    for f in (mixed, lambda t, rng: 1.0 * rng.bernoulli(t)):
+        with pytest.raises(cr.errors.NotDifferentiable, match="pathwise"):
+            cr.grad(cr.expectation(f, method="pathwise"))(0.3, rng=rng())
+    smooth = cr.expectation(lambda t, rng: rng.normal(t) ** 2, method="pathwise")
+    assert cr.grad(smooth)(0.3, rng=rng()) == pytest.approx(0.6, abs=0.3)
