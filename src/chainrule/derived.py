@@ -89,8 +89,12 @@ def _plans(made) -> list[Plan]:
 
 
 def _watch(made) -> None:
-    for plan in _plans(made):
-        plan.watch = watch(plan.program)
+    """Have lost digits looked for; a half by the whole that it belongs to, since what its residuals
+    have lost is found in the inputs only."""
+    for item in made if isinstance(made, tuple) else (made,):
+        whole = item.whole if isinstance(item, KinkedHalf) else item
+        for plan in _plans(whole):
+            plan.watch = watch(plan.recorded)
 
 
 def _check(program: Program, made) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+import numpy as np
+
 from chainrule.kinked import Kinked, KinkedHalf, recorded, settled_outputs
 from chainrule.program.blas import one_thread
 from chainrule.program.displacement import largest, limit, samples
@@ -50,6 +52,9 @@ def _evaluated(plan: Plan, operands: list, with_quotient: list[int]) -> list:
         return plan.run(operands)
 
 
+_SMALL = 1 << 16  # entries
+
+
 @dataclass
 class Residuals:
     """What the linear half reads of the known one: weighted lists, more than one where equal
@@ -72,7 +77,7 @@ def _known_of_kinked(kinked: Kinked, operands: list, count: int) -> tuple[list, 
         outputs = recorded(kinked, operands)
         return outputs[:count], Residuals([(1.0, outputs[count:])], operands)
     outputs, residuals = _known(kinked.plan, kinked.with_quotient, operands, count)
-    residuals.operands = operands
+    residuals.operands = _kept(operands)
     if kinked.watches:
         rows = [values for _, values in residuals.weighted]
         residuals.met = bool(rows[0].pop())
@@ -81,6 +86,13 @@ def _known_of_kinked(kinked: Kinked, operands: list, count: int) -> tuple[list, 
         if residuals.met:
             outputs = kinked.settle([*outputs, *rows[0], True], operands)[:count]
     return outputs, residuals
+
+
+def _kept(operands: list) -> list:
+    """Small operands copied: the caller may write to them before the linear half is run."""
+    if sum(map(np.size, operands)) > _SMALL:
+        return operands
+    return [np.array(v)[()] for v in operands]
 
 
 def _known(plan: Plan, with_quotient: list[int], operands: list, count: int):
@@ -110,6 +122,8 @@ def _linear_of_kinked(half: KinkedHalf, residuals: Residuals, given: list) -> li
         if half.whole.watches and not names_wanted():
             return recorded(half.whole, operands)
         return inline(half.program, residuals.weighted[0][1] + given)
+    if half.whole.plan.watch is not None:  # what the residuals have lost is found in the inputs
+        return half.whole.settle(_evaluated(half.whole.plan, operands, []), operands)
     found = _linear(half.plan, residuals, given)
     if half.watches:
         met |= bool(found.pop())

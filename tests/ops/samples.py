@@ -208,7 +208,6 @@ for _name, _reduced in (("max", np.max), ("min", np.min)):
 for _name, _reduced in (("all", np.all), ("any", np.any)):
     samples(_name, booleans(3, 4), axes=(1,), dtypes="?",
             reference=lambda x, f=_reduced: f(x, 1))  # fmt: skip
-samples("stop_where", given(True), dtypes="?", reference=lambda x: x)
 for _name, _reduced in (("argmax", np.argmax), ("argmin", np.argmin)):
     samples(_name, normal(3, 4), axis=0, reference=lambda x, f=_reduced: f(x, 0))
 samples("cumsum", normal(3, 4), axis=1, dtypes="ldD", reference=lambda x: np.cumsum(x, 1))

@@ -38,7 +38,6 @@ from chainrule.compiler.llvm.scatter import emit_scatter
 from chainrule.compiler.llvm.sequences import emit_convolve, emit_recurrence, emit_segment_sum
 from chainrule.compiler.llvm.sorting import emit_argsort, emit_searchsorted, emit_sort
 from chainrule.compiler.llvm.special import NAMES, emit_special
-from chainrule.compiler.llvm.stop import emit_stop
 
 EMITTERS: dict[str, Emitter] = {
     **dict.fromkeys(NAMES, emit_special),
@@ -70,7 +69,6 @@ EMITTERS: dict[str, Emitter] = {
     "searchsorted": emit_searchsorted,
     "segment_sum": emit_segment_sum,
     "sort": emit_sort,
-    "stop_where": emit_stop,
     "window_max": emit_window_max,
     "window_pick": emit_window_pick,
     "window_share": emit_window_share,

@@ -29,8 +29,8 @@ class Plan:
     """
 
     __slots__ = (
-        "_inputs", "_outputs", "_steps", "_template", "program", "recorded", "uses_blas", "watch",
-        "with_quotient",
+        "_inputs", "_outputs", "_steps", "_template", "program", "recorded", "uses_blas",
+        "watch", "with_quotient",
     )  # fmt: skip
 
     def __init__(

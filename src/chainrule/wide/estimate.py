@@ -13,9 +13,9 @@ import numpy as np
 from chainrule.ops.compare import equal, isfinite, less, less_equal, logical_not, not_equal
 from chainrule.ops.elementwise import absolute, log, maximum, sqrt, square
 from chainrule.ops.reduce import all_, any_, max_
+from chainrule.ops.refuse import refuse
 from chainrule.ops.select import select
 from chainrule.ops.shape import broadcast, sum_
-from chainrule.ops.stop import stop_where
 from chainrule.program.program import Equation, Program
 from chainrule.program.trace import Builder, Traced, operand
 from chainrule.transforms.forward import copy_equation, traced_of
@@ -48,7 +48,7 @@ def estimating(program: Program, allowed: Sequence[float], absolute_error: float
                 bad = mask if bad is None else bad | mask
         if bad is None:
             return None
-        stop_where(bad)
+        refuse(bad)
         results = [o if o.is_literal else env[o] for o in program.outputs]
         outputs = [operand(builder, traced_of(builder, _value(r))) for r in results]
         return builder.finish(outputs)

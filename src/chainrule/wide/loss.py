@@ -451,6 +451,26 @@ def _inner(equation: Equation) -> Callable:
     return Follower(equation.params["program"]).run
 
 
+def _germ(equation: Equation) -> Callable:
+    """A derivative that settles ties: where it does, its values are no roundings of others.
+
+    Where all digits were lost besides, the tie may be one of rounded numbers only.
+    """
+    follower = Follower(equation.params["program"])
+
+    def run(inputs, errors):
+        made = equation.op.evaluate(*inputs, **equation.params)
+        made = list(made) if isinstance(made, tuple) else [made]
+        plain, lost = follower.run(inputs, errors)
+        return made, [
+            None if e is None else np.where((a == b) | ~np.isfinite(e), e, 0.0)[()]
+            for a, b, e in zip(made, plain, lost, strict=True)
+        ]
+
+    return run
+
+
 _CONTROL: dict[str, Callable] = {
     "cond": _cond, "while": _while, "scan": _scan, "checkpoint": _inner, "custom": _inner,
+    "germ": _germ,
 }  # fmt: skip

@@ -20,6 +20,7 @@ from chainrule.program.cost import subprograms
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Program, Var
 from chainrule.program.types import array_type
+from chainrule.transforms.kinks import inlined
 from chainrule.wide.candidates import may_lose
 from chainrule.wide.estimate import estimating
 from chainrule.wide.evaluate import certain_float, settled, supported
@@ -37,8 +38,9 @@ WORK_BY_ENTRY = 1 << 17  # and entry by entry
 ABSOLUTE = 64 * 5e-324  # the error that numbers below the normal ones may have
 
 
-def watch(program: Program) -> Watch | None:
+def watch(whole: Program) -> Watch | None:
     """How a program is watched; None where it is not."""
+    program = inlined(whole)
     if len(program.equations) > EQUATIONS or _size(program) > ENTRIES:
         return None
     if _size(program, products_only=True) > PRODUCTS:
@@ -47,16 +49,20 @@ def watch(program: Program) -> Watch | None:
     if any(t.kind in "fc" and t != np.float64 for t in types):
         return None
     able = may_lose(program) and followed(program) and supported(program)
-    return Watch(program) if able and not holds_error_free_pattern(program) else None
+    return Watch(whole, program) if able and not holds_error_free_pattern(program) else None
 
 
 class Watch:
-    """A program that is watched, and the parts of it that are evaluated when it is repaired."""
+    """A program that is watched, and the parts of it that are evaluated when it is repaired.
 
-    __slots__ = ("_follower", "_parts", "allowed", "program")
+    `plain` is the program with the derivatives in it seen through: what they settle at a tie
+    (chainrule.kinked) is never repaired.
+    """
 
-    def __init__(self, program: Program):
-        self.program = program
+    __slots__ = ("_follower", "_parts", "allowed", "plain", "program")
+
+    def __init__(self, program: Program, plain: Program):
+        self.program, self.plain = program, plain
         self._follower = Follower(program)
         self._parts: dict[tuple[int, ...], Part] = {}
         self.allowed = [self._allowed(i) for i in range(len(program.outputs))]
@@ -84,7 +90,7 @@ class Watch:
         Among n entries that are computed together, the smallest is expected to be some n times
         smaller than the others, and less certain by as much.
         """
-        allowed = UNIT * (2**LOST + 2 * len(self.program.equations))
+        allowed = UNIT * (2**LOST + 2 * len(self.plain.equations))
         type_ = self.program.outputs[number].type
         if type_.ndim and self._part((number,)).shape is None:
             allowed *= TOGETHER * max(type_.size, 1)
@@ -112,9 +118,9 @@ class Watch:
     def _part(self, numbers: tuple[int, ...]) -> Part:
         found = self._parts.get(numbers)
         if found is None:
-            outputs = [self.program.outputs[i] for i in numbers]
-            program = self.program
-            found = Part(remove_dead(Program(program.inputs, program.equations, outputs)))
+            plain = self.plain
+            outputs = [plain.outputs[i] for i in numbers]
+            found = Part(remove_dead(Program(plain.inputs, plain.equations, outputs)))
             self._parts[numbers] = found
         return found
 
