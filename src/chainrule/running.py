@@ -36,7 +36,24 @@ def _run_kinked(kinked: Kinked, operands: list) -> list:
         if current() is None:
             raise_leaked(traced[0])
         return recorded(kinked, operands)
-    return kinked.settle(_evaluated(kinked.plan, operands, kinked.with_quotient), operands)
+    return _settled(kinked, operands)
+
+
+def _settled(kinked: Kinked, operands: list) -> list:
+    """The outputs of a derivative; what wide arithmetic has found at no tie is not settled again.
+
+    Rounding makes ties where there are none: x * x is 0 for small x.
+    """
+    plan = kinked.plan
+    if plan.watch is None:
+        return kinked.settle(_evaluated(plan, operands, kinked.with_quotient), operands)
+    with one_thread() if plan.uses_blas else nullcontext():
+        found, certain = plan.watch.run_noted(operands)
+    made = kinked.settle(found, operands)
+    return [
+        value if mask is None else np.where(mask, repaired, value)[()]
+        for value, repaired, mask in zip(made, found, certain, strict=False)
+    ]
 
 
 def _evaluated(plan: Plan, operands: list, with_quotient: list[int]) -> list:
@@ -123,7 +140,7 @@ def _linear_of_kinked(half: KinkedHalf, residuals: Residuals, given: list) -> li
             return recorded(half.whole, operands)
         return inline(half.program, residuals.weighted[0][1] + given)
     if half.whole.plan.watch is not None:  # what the residuals have lost is found in the inputs
-        return half.whole.settle(_evaluated(half.whole.plan, operands, []), operands)
+        return _settled(half.whole, operands)
     found = _linear(half.plan, residuals, given)
     if half.watches:
         met |= bool(found.pop())

@@ -32,7 +32,7 @@ from chainrule.wide.number import (
     Undecided,
     Wide,
     bits_in_force,
-    compare,
+    compare_noted,
     more_bits,
     nearest,
     rounded,
@@ -421,7 +421,7 @@ def compare_pair(better: Callable) -> Callable:
     def choose(x, y):
         if x != x or y != y:
             return nan
-        return x if better(compare(x, y), 0) else y
+        return x if better(compare_noted(x, y), 0) else y
 
     return choose
 

@@ -23,6 +23,7 @@ from chainrule.wide.number import (
     Number,
     Wide,
     compare,
+    compare_noted,
     more_bits,
     nearest,
     wide,
@@ -57,7 +58,13 @@ def _square(x):
 
 
 def _sign(x):
-    return x if x != x else Wide(compare(x, ZERO))
+    return x if x != x else Wide(compare_noted(x, ZERO))
+
+
+def _absolute(x):
+    if isinstance(x, Wide) and x.is_zero:
+        compare_noted(x, x)
+    return abs(x)
 
 
 def _larger(x, y):
@@ -216,7 +223,7 @@ def _cosm1(x):
 
 FUNCTIONS: dict[str, Callable] = {
     "add": add, "subtract": lambda x, y: x - y, "multiply": multiply, "divide": divide,
-    "scale": _scale, "negative": lambda x: -x, "absolute": abs, "square": _square,
+    "scale": _scale, "negative": lambda x: -x, "absolute": _absolute, "square": _square,
     "reciprocal": lambda x: divide(ONE, x), "sign": _sign, "copysign": _copysign,
     "maximum": e.maximum, "minimum": e.minimum, "fmax": _larger, "fmin": _smaller, "clip": _clip,
     "heaviside": _heaviside, "remainder": _remainder, "fmod": _fmod,
@@ -245,7 +252,7 @@ FUNCTIONS: dict[str, Callable] = {
 
 
 def _comparison(holds: Callable[[int], bool]) -> Callable:
-    return lambda x, y: holds(compare(x, y))
+    return lambda x, y: holds(compare_noted(x, y))
 
 
 def _signbit(x):

@@ -13,7 +13,7 @@ Source    midpoint-radius arithmetic as in Johansson, "Arb", IEEE Trans. Comput.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import frexp, inf, isqrt, ldexp, nan
 
@@ -27,6 +27,7 @@ class Undecided(Exception):
 class _State(threading.local):
     bits = 128
     last = False  # whether no higher precision will be tried
+    tied = False  # whether a comparison of the program met equal numbers
 
 
 _state = _State()
@@ -52,6 +53,24 @@ def more_bits(extra: int) -> Iterator[None]:
         yield
     finally:
         _state.bits = before
+
+
+@contextmanager
+def ties_noted() -> Iterator[Callable[[], bool]]:
+    """Gives a function that tells whether a comparison inside has met equal numbers."""
+    before, _state.tied = _state.tied, False
+    try:
+        yield lambda: _state.tied
+    finally:
+        _state.tied = before
+
+
+def compare_noted(x, y) -> int:
+    """As `compare`, for a comparison of the program's own."""
+    found = compare(x, y)
+    if not found:
+        _state.tied = True
+    return found
 
 
 def bits_in_force() -> int:

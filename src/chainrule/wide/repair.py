@@ -25,6 +25,7 @@ from chainrule.wide.candidates import may_lose
 from chainrule.wide.estimate import estimating
 from chainrule.wide.evaluate import certain_float, settled, supported
 from chainrule.wide.loss import UNIT, Follower, followed
+from chainrule.wide.number import ties_noted
 from chainrule.wide.patterns import holds_error_free_pattern
 
 LOST = 5  # bits, and two roundings for every equation
@@ -69,15 +70,21 @@ class Watch:
 
     def run(self, values: Sequence) -> list:
         """The outputs for these host values, repaired."""
+        return self.run_noted(values)[0]
+
+    def run_noted(self, values: Sequence) -> tuple[list, list]:
+        """The outputs, repaired; and where they are what exact arithmetic gives, and no comparison
+        of equal numbers is behind them (a mask for each output, None for nowhere)."""
         program = self.program
         inputs = [np.asarray(v, t.dtype)[()] for v, t in zip(values, program.in_types, strict=True)]
         with np.errstate(all="ignore"):
             found, errors = self._follower.run(inputs, [None] * len(inputs))
             bad = [self._bad(i, x, e) for i, (x, e) in enumerate(zip(found, errors, strict=True))]
             found = [np.array(x)[()] for x in found]  # memory of their own
+            certain: list = [None] * len(found)
             if any(m is not None for m in bad):
-                self._repair(inputs, found, bad)
-        return found
+                self._repair(inputs, found, bad, certain)
+        return found, certain
 
     def estimating(self, prepared: Program) -> Program | None:
         """The program as the compiler has prepared it, made to stop where it loses digits; None
@@ -104,7 +111,7 @@ class Watch:
         mask = ~np.asarray(fits)
         return np.broadcast_to(mask, np.shape(value)) if mask.any() else None
 
-    def _repair(self, inputs: list, found: list, bad: list) -> None:
+    def _repair(self, inputs: list, found: list, bad: list, certain: list) -> None:
         by_shape: dict[Any, list[int]] = {}
         for i, mask in enumerate(bad):
             if mask is not None:
@@ -112,8 +119,11 @@ class Watch:
         for numbers in by_shape.values():
             part = self._part(tuple(numbers))
             masks = [bad[i] for i in numbers]
-            for i, better in zip(numbers, part.repaired(inputs, masks), strict=True):
-                found[i] = _merged(found[i], bad[i], better)
+            made, tied = part.repaired(inputs, masks)
+            for i, better in zip(numbers, made, strict=True):
+                mask = bad[i] & ~np.isnan(better)
+                found[i] = np.where(mask, better, found[i])[()]
+                certain[i] = mask & ~tied
 
     def _part(self, numbers: tuple[int, ...]) -> Part:
         found = self._parts.get(numbers)
@@ -123,11 +133,6 @@ class Watch:
             found = Part(remove_dead(Program(plain.inputs, plain.equations, outputs)))
             self._parts[numbers] = found
         return found
-
-
-def _merged(value, mask, better):
-    """The value, and in its place what wide arithmetic found (nan where nothing)."""
-    return np.where(mask & ~np.isnan(better), better, value)[()]
 
 
 class Part:
@@ -141,30 +146,38 @@ class Part:
         self.entry = None if self.shape is None else _for_one_entry(program)
         self.work = _size(program)
 
-    def repaired(self, inputs: list, masks: list) -> list:
-        """The outputs where the masks ask for them, nan where they are not found."""
+    def repaired(self, inputs: list, masks: list) -> tuple[list, np.ndarray]:
+        """The outputs where the masks ask for them, nan where they are not found; and where equal
+        numbers were compared for them."""
         if self.entry is not None:
             return self._by_entry(inputs, masks)
         out = [np.full(np.shape(m), np.nan) for m in masks]
+        tied = np.zeros((), bool)
         if self.work <= WORK and _all_finite(inputs):
-            for numbers, wide in zip(out, settled(self.program, inputs) or (), strict=False):
+            with ties_noted() as met:
+                made = settled(self.program, inputs) or ()
+                tied = np.asarray(met())
+            for numbers, wide in zip(out, made, strict=False):
                 for place in np.ndindex(numbers.shape):
                     numbers[place] = certain_float(wide[place] if numbers.ndim else wide)
-        return out
+        return out, tied
 
-    def _by_entry(self, inputs: list, masks: list) -> list:
+    def _by_entry(self, inputs: list, masks: list) -> tuple[list, np.ndarray]:
         out = [np.full(m.shape, np.nan) for m in masks]
+        tied = np.zeros(masks[0].shape, bool)
         places = np.argwhere(np.logical_or.reduce(masks))
         assert self.entry is not None
         if len(places) * len(self.entry.equations) > WORK_BY_ENTRY:
-            return out
+            return out, tied
         for place in map(tuple, places):
             values = [x[place] if x.ndim else x for x in inputs]
             if _all_finite(values):
-                found = settled(self.entry, values)
-                for numbers, wide in zip(out, found or (), strict=False):
+                with ties_noted() as met:
+                    found = settled(self.entry, values) or ()
+                    tied[place] = met()
+                for numbers, wide in zip(out, found, strict=False):
                     numbers[place] = certain_float(wide)
-        return out
+        return out, tied
 
 
 def _all_finite(values: list) -> bool:
