@@ -10,6 +10,7 @@ from chainrule.germs import (  # the rules enter themselves
     exponential_sums,
     linear,
     order,
+    poles,
     products,
     smooth,
     spectral,

@@ -50,11 +50,12 @@ class Run:
         self.window, self.root, self.log = window, root, log
         self.undecided = False
         self.met_logarithm = False
+        self.kept: dict | None = None  # within a derivative rule: what was worked out
 
     def smaller(self, window: int) -> Run:
         """A run of fewer terms, for a part of this one."""
         run = Run(window, self.root, self.log)
-        run.met_logarithm = self.met_logarithm
+        run.met_logarithm, run.kept = self.met_logarithm, self.kept
         return run
 
     def join(self, run: Run) -> None:

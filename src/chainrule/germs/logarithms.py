@@ -147,15 +147,18 @@ def _logarithmic(run: Run, equation: Equation, inputs: list) -> Germ:
     name = equation.op.name
     limit = x.wide_limit().ravel()
     singular = np.isin(limit, _POLES[name]) | ~np.isfinite(limit)
-    return _by(run, equation, inputs, singular | (name == "log"), lambda: _FORMULAS[name](run, x))
+    return by_formula(
+        run, equation, inputs, singular | (name == "log"), lambda: _FORMULAS[name](run, x)
+    )
 
 
-def _by(run: Run, equation: Equation, germs: list[Germ], singular, formula) -> Germ:
+def by_formula(run: Run, equation: Equation, germs: list[Germ], singular, formula) -> Germ:
     """By a formula where an element is singular, with NumPy's limits; else by the derivative."""
     singular = np.broadcast_to(singular, equation.outputs[0].type.size)
     if not singular.any():
         return smooth(run, equation, germs)[0]
-    plain = equation.op.evaluate(*[g.wide_limit().ravel() for g in germs])
+    limits = [g.wide_limit().ravel() for g in germs]
+    plain = equation.op.evaluate(*limits, **equation.params)
     out = with_wild(equation, germs, with_limits(formula(), plain))
     if singular.all():
         return out
@@ -174,7 +177,7 @@ def _relative(run: Run, equation: Equation, inputs: list) -> Germ:
         pole = limit == (-1.0 if equation.op.name == "xlog1py" else 0.0)
         singular = singular | pole | ~np.isfinite(limit)
     formula = _RELATIVE[equation.op.name]
-    return _by(run, equation, germs, singular, lambda: formula(run, *germs))
+    return by_formula(run, equation, germs, singular, lambda: formula(run, *germs))
 
 
 def _log_ratio(run: Run, x: Germ, y: Germ) -> Germ:

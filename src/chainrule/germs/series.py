@@ -96,7 +96,7 @@ class Germ:
         out = limits_of(self)
         if self.dtype.kind != "c" and out.dtype.kind == "c":
             out = out.real
-        return out.reshape(self.shape)
+        return out.astype(wide(self.dtype), copy=False).reshape(self.shape)
 
     def __repr__(self) -> str:
         return f"Germ({self.type}, limit={self.limit()!r})"

@@ -11,6 +11,8 @@ Source    the ordinary differential equation behind the power series method (Knu
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from chainrule import errors
@@ -27,21 +29,35 @@ from chainrule.germs.series import (
     truncated,
     wide,
 )
+from chainrule.program.liveness import remove_dead
 from chainrule.program.op import Forward, Partials
 from chainrule.program.program import Equation, Operand, Program, literal
 from chainrule.program.trace import Builder, Traced, operand
 from chainrule.program.types import Type
 from chainrule.transforms.forward import tangents_of
 
-_programs: dict[tuple, Program] = {}
 _KEPT = 2048
 
 
-def rule_program(equation: Equation, active: tuple[bool, ...]) -> Program:
-    """(inputs, outputs, tangents of the active inputs) -> tangents of the outputs, in float64."""
-    literals = tuple(x.key if x.is_literal else None for x in equation.inputs)
-    types = tuple(x.type for x in equation.inputs)
-    key = (equation.op, literals, types, tuple(equation.params.items()), active)
+@dataclass(frozen=True)
+class RuleProgram:
+    """A derivative rule, recorded in float64, in two parts.
+
+    `before(inputs, tangents)` gives what does not depend on the operation's outputs, `after(before,
+    inputs, outputs, tangents)` the tangents of the outputs. Where `final`, no output is read.
+    """
+
+    before: Program
+    after: Program
+    final: bool
+
+
+_programs: dict[tuple, RuleProgram] = {}
+
+
+def rule_program(equation: Equation, active: tuple[bool, ...]) -> RuleProgram:
+    """The rule of an equation's operation, for the inputs that move; the latest ones are kept."""
+    key = (*_same(equation), tuple(x.type for x in equation.inputs), active)
     found = _programs.get(key)
     if found is None:
         if len(_programs) >= _KEPT:
@@ -50,11 +66,36 @@ def rule_program(equation: Equation, active: tuple[bool, ...]) -> Program:
     return found
 
 
-def _made(equation: Equation, active: tuple[bool, ...]) -> Program:
+def _same(equation: Equation) -> tuple:
+    literals = tuple(x.key if x.is_literal else None for x in equation.inputs)
+    return equation.op, literals, tuple(equation.params.items())
+
+
+def _made(equation: Equation, active: tuple[bool, ...]) -> RuleProgram:
     try:
-        return _recorded(equation, active)
+        program = _recorded(equation, active)
     except errors.DerivativeMissing as error:
         raise Unsupported(equation.op.name, str(error)) from None
+    n, m = len(equation.inputs), len(equation.outputs)
+    inputs, outputs = program.inputs[:n], program.inputs[n : n + m]
+    tangents = program.inputs[n + m :]
+    depends = set(outputs)
+    before: list[Equation] = []
+    after: list[Equation] = []
+    for e in program.equations:
+        if any(x in depends for x in e.inputs if not x.is_literal):
+            after.append(e)
+            depends.update(e.outputs)
+        else:
+            before.append(e)
+    made = [v for e in before for v in e.outputs]
+    read = {x for e in after for x in e.inputs} | set(program.outputs)
+    wanted = [v for v in made if v in read]
+    return RuleProgram(
+        remove_dead(Program([*inputs, *tangents], before, wanted)),
+        Program([*wanted, *inputs, *outputs, *tangents], after, program.outputs),
+        not any(x in depends for x in read),
+    )
 
 
 def _recorded(equation: Equation, active: tuple[bool, ...]) -> Program:
@@ -92,39 +133,62 @@ def _wide_literal(value):
 
 def smooth(run: Run, equation: Equation, inputs: list) -> tuple:
     """The outputs of a smooth operation on germs."""
-    moving = [isinstance(x, Germ) for x in inputs]
-    germs = [x if m else None for x, m in zip(inputs, moving, strict=True)]
-    window = min(g.window for g in germs if g is not None)
+    if run.kept is None:  # rules of special functions lead to each other: each is worked out once
+        run.kept = {}
+        try:
+            return _by_rule(run, equation, inputs)
+        finally:
+            run.kept = None
+    key = (*_same(equation), *map(_content, inputs))
+    found = run.kept.get(key)
+    if found is None:
+        found = run.kept[key] = _by_rule(run, equation, inputs)
+    return found
+
+
+def _content(x):
+    if isinstance(x, Germ):
+        return x.shape, x.terms.tobytes(), x.order.tobytes(), x.known.tobytes()
+    return np.shape(x), np.asarray(x).tobytes()
+
+
+def _by_rule(run: Run, equation: Equation, inputs: list) -> tuple:
+    moving = tuple(isinstance(x, Germ) for x in inputs)
+    germs = [x for x in inputs if isinstance(x, Germ)]
+    window = germs[0].window
     start = _start(equation, inputs, window)
     if window == 1:
         return tuple(start)
-    program = rule_program(equation, tuple(moving))
-    reads_outputs = _reads(program, program.inputs[len(inputs) : len(inputs) + len(start)])
+    program = rule_program(equation, moving)
+    inner = run.smaller(window - 1)
+    fixed = [_cut(_widened_value(x), window - 1) for x in inputs]
+    speed = [truncated(derivative(g), window - 1) for g in germs]
+    before = evaluate_in(inner, program.before, [*fixed, *speed])
+    run.join(inner)
     outputs = start
-    for terms in range(1 if reads_outputs else window - 1, window):
-        run_here = run.smaller(terms)
-        fixed = [truncated(x, terms) if isinstance(x, Germ) else _wide_value(x) for x in inputs]
-        now = [truncated(g, terms) for g in outputs]
-        speed = [truncated(derivative(g), terms) for g in germs if g is not None]
-        found = evaluate_in(run_here, program, [*fixed, *now, *speed])
-        run.join(run_here)
+    for terms in range(window - 1 if program.final else 1, window):
+        inner = run.smaller(terms)
+        given = [_cut(x, terms) for x in (*before, *fixed, *outputs, *speed)]
+        found = evaluate_in(inner, program.after, given)
+        run.join(inner)
         outputs = [
-            _integrated(germ_of(run_here, slope), first, window)
+            _integrated(germ_of(inner, slope), first, window)
             for slope, first in zip(found, start, strict=True)
         ]
     return tuple(outputs)
 
 
+def _cut(x, window: int):
+    return truncated(x, window) if isinstance(x, Germ) else x
+
+
+def _widened_value(x):
+    return x if isinstance(x, Germ) else _wide_value(x)
+
+
 def _wide_value(x):
     x = np.asarray(x)
     return x.astype(wide(x.dtype))[()] if x.dtype.kind in "fc" else x[()]
-
-
-def _reads(program: Program, variables) -> bool:
-    wanted = set(variables)
-    return any(x in wanted for e in program.equations for x in e.inputs if not x.is_literal) or any(
-        o in wanted for o in program.outputs
-    )
 
 
 def _start(equation: Equation, inputs, window: int) -> list[Germ]:
