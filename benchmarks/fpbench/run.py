@@ -20,6 +20,7 @@ from benchmarks.fpbench.points import points_of
 from benchmarks.fpbench.python_code import Unsupported, translated
 from benchmarks.fpbench.read import Core, cores_under
 from benchmarks.fpbench.score import Score, scored
+from chainrule import backends
 
 WITHIN = 5.0  # bits
 LARGEST = 1000  # nodes; three pictures, drawn by thousands, are left out
@@ -28,6 +29,8 @@ _CLONES = {"FPBench/FPBench": "benchmarks", "herbie-fp/herbie": "bench"}
 
 def main(arguments: list[str] | None = None) -> None:
     chosen = _options(arguments)
+    if not chosen.native:
+        backends.chosen = "evaluator"  # the same programs, without LLVM's time
     folders = [Path(f) for f in chosen.folders]
     if chosen.clone:
         folders += _cloned(Path(chosen.clone))
@@ -75,6 +78,7 @@ def _options(arguments) -> argparse.Namespace:
     parser.add_argument("--write", default="")
     parser.add_argument("--text", action="store_true")
     parser.add_argument("--truth-only", action="store_true")
+    parser.add_argument("--native", action="store_true", help="values from native code")
     parser.add_argument("--no-stabilize", dest="stabilize", action="store_false")
     parser.add_argument("--cache", default=str(Path(tempfile.gettempdir()) / "fpbench-truth"))
     return parser.parse_args(arguments)

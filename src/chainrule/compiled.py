@@ -44,8 +44,9 @@ def compile(
     without `compile`. Inside a derivative or another trace it is simply the function. With
     check="nan", the first operation that makes a nan or an infinity of finite numbers raises. With
     `memory` (bytes, or "256MB") a call allocates no more, results included: what does not fit is
-    computed again instead of kept (docs/memory.md). Results that lost their digits or overflowed on
-    the way are computed again in wide arithmetic (docs/wide.md), unless stabilize=False.
+    computed again instead of kept (docs/memory.md). Unless stabilize=False, formulas that lose
+    digits or overflow are rewritten (docs/stability.md), and results that lost theirs all the same
+    are computed again in wide arithmetic (docs/wide.md).
 
     **Errors** `ConcreteValueNeeded` for a Python `if` on an array, with the ways out;
     `MutationError` where it keeps traced values, or writes by plain NumPy to arrays, outside of

@@ -26,6 +26,7 @@ from chainrule.transforms.kinks import inlined, see_through
 from chainrule.transforms.reverse import reverse, split_program, transpose_program
 from chainrule.transforms.single_draws import refuse_jumps
 from chainrule.transforms.sparse_jacobian import SparseJacobian
+from chainrule.transforms.stabilize import stabilize
 from chainrule.transforms.storing import storing_less
 from chainrule.wide.repair import watch
 
@@ -48,7 +49,7 @@ def derived(kind: str, program: Program, *arguments, options: Options = DEFAULT)
     if names_wanted():
         if kind in _DERIVATIVES:
             refuse_jumps(program, arguments[0])
-        return _MAKERS[kind](program, options, *arguments)
+        return _made(kind, program, options, arguments)
     key = (kind, program.key, program.place, options, *arguments)  # the traced program may go
     with _lock:
         found = _cache.get(key)
@@ -58,7 +59,7 @@ def derived(kind: str, program: Program, *arguments, options: Options = DEFAULT)
     with collector_paused():
         if kind in _DERIVATIVES:
             refuse_jumps(program, arguments[0])
-        made = _MAKERS[kind](program, options, *arguments)
+        made = _made(kind, program, options, arguments)
     if options.stabilize and kind != "run":
         _watch(made)
     if checking:
@@ -68,6 +69,17 @@ def derived(kind: str, program: Program, *arguments, options: Options = DEFAULT)
         if len(_cache) > _KEPT:
             _cache.popitem(last=False)
     return made
+
+
+def _made(kind: str, program: Program, options: Options, arguments):
+    if kind not in _AS_IT_IS:
+        program = _stable(program, options)
+    return _MAKERS[kind](program, options, *arguments)
+
+
+def _stable(program: Program, options: Options) -> Program:
+    """The program stabilised, as the options say: before it is derived, and what is made of it."""
+    return stabilize(program) if options.stabilize else program
 
 
 def _refuse_series(program: Program) -> None:
@@ -115,6 +127,7 @@ def _gradient(program: Program, options: Options, active, with_value: bool) -> P
 
 def _planned(program: Program, opened, active, settled, options: Options) -> Plan | Kinked:
     """The program within its budget; without one, run in an order that keeps less."""
+    program = _stable(program, options)
     if options.memory is not None:
         made = within(program, options.memory)
         return settling(made, opened, active, settled, options)
@@ -128,7 +141,7 @@ def _with_outputs(program: Program, outputs) -> Program:
 def _forward(program: Program, options: Options, active):
     opened = see_through(program, active)
     made, moves = forward(opened.program, opened.active(active))
-    made = within(made, options.memory)
+    made = within(_stable(made, options), options.memory)
     return settling(made, opened, active, opened.settled, options), moves
 
 
@@ -140,6 +153,7 @@ def _linearize(program: Program, options: Options, active):
     mask = (False,) * count + (True,) * (len(flat.inputs) - count)
     known, linear, _, residuals = split_program(flat, mask)
     whole = remove_dead(_with_outputs(flat, flat.outputs[len(program.outputs) :]))
+    whole, known, linear = (_stable(p, options) for p in (whole, known, linear))
     known, linear = within_halves(known, linear, len(residuals), options.memory)
     return *settling_halves(known, linear, whole, opened, active, options), moves
 
@@ -157,6 +171,7 @@ def _pullback(program: Program, options: Options, active, value_count: int):
     known, linear, _, residuals = split_program(flat, mask)
     pull = transpose_program(linear, len(residuals))
     whole = joined(known, pull, len(residuals))
+    whole, known, pull = (_stable(p, options) for p in (whole, known, pull))
     known, pull = within_halves(known, pull, len(residuals), options.memory)
     halves = settling_halves(known, pull, whole, opened, active, options)
     return *halves, moves[:value_count]
@@ -180,6 +195,7 @@ def _batch(program: Program, options: Options, size: int, batched, wanted) -> Pl
     return Plan(batch(program, size, batched, wanted)[0])
 
 
+_AS_IT_IS = ("batch", "run")
 _DERIVATIVES = frozenset({"gradient", "forward", "linearize", "pullback", "jacobian"})
 _MAKERS: dict[str, Callable] = {
     "gradient": _gradient,

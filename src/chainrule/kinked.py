@@ -32,6 +32,7 @@ from chainrule.program.program import Program
 from chainrule.program.remember import remembered
 from chainrule.program.trace import Builder, as_operand, current, inline
 from chainrule.transforms.kinks import SeenThrough
+from chainrule.transforms.plain import plain
 from chainrule.transforms.ties import first_tie, watched
 
 DIRECTIONS = 3  # pairs of germs that `kinks="raise"` compares
@@ -149,6 +150,7 @@ def settled_outputs(kinked: Kinked, found: list, operands: list) -> list:
 
 def limits(program: Program, operands, moving, sign: int, seed: int = 0) -> list:
     """The limits of a program's outputs along one germ of its moving inputs."""
+    program = plain(program)
     values = _arrays(program, operands)
     with np.errstate(all="ignore"):
         return germs.limits(program, values, moving, sign, seed)

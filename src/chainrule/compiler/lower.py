@@ -18,6 +18,7 @@ from typing import Any
 
 from chainrule.compiler.lower_elementwise import ELEMENTWISE
 from chainrule.compiler.lower_reductions import REDUCTIONS
+from chainrule.compiler.lower_stable import STABLE
 from chainrule.ops.control import as_tuple
 from chainrule.ops.linalg import solve
 from chainrule.ops.select import barrier
@@ -75,7 +76,7 @@ _CONTROL: dict[str, Callable] = {
     "checkpoint": _checkpoint, "custom": _custom, "custom_linear": _custom_linear,
     "implicit": _implicit, "jacobian_solve": _jacobian_solve, "repeat": _repeat, "scan": _scan,
 }  # fmt: skip
-LOWERINGS: dict[str, Callable] = {**REDUCTIONS, **ELEMENTWISE}
+LOWERINGS: dict[str, Callable] = {**REDUCTIONS, **ELEMENTWISE, **STABLE}
 
 
 def lower(program: Program, keep: Collection[str] = ()) -> Program:

@@ -21,6 +21,7 @@ from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Program, Var
 from chainrule.program.types import array_type
 from chainrule.transforms.kinks import inlined
+from chainrule.transforms.plain import plain
 from chainrule.wide.candidates import may_lose
 from chainrule.wide.estimate import estimating
 from chainrule.wide.evaluate import certain_float, settled, supported
@@ -41,7 +42,7 @@ ABSOLUTE = 64 * 5e-324  # the error that numbers below the normal ones may have
 
 def watch(whole: Program) -> Watch | None:
     """How a program is watched; None where it is not."""
-    program = inlined(whole)
+    program = plain(inlined(whole))
     if len(program.equations) > EQUATIONS or _size(program) > ENTRIES:
         return None
     if _size(program, products_only=True) > PRODUCTS:

@@ -1,0 +1,158 @@
+"""The operations of rewriting for stability written out in core ones.
+
+Value     as in chainrule.ops.special.stable_forms, branch by branch.
+Source    that file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from chainrule.ops.compare import equal, greater, greater_equal, isfinite, less, less_equal
+from chainrule.ops.elementwise import (
+    absolute,
+    exp,
+    expm1,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    power,
+    sinh,
+    sqrt,
+)
+from chainrule.ops.reduce import max_, prod
+from chainrule.ops.select import constant_like, select
+from chainrule.ops.shape import broadcast, kept_axes, sum_
+
+_LN2 = math.log(2.0)
+
+
+def _array(x, like):
+    """x in the shape of another operand, where it is a number."""
+    return x if np.shape(x) == np.shape(like) else constant_like(like, x)
+
+
+def _both(x, y):
+    return _array(x, y), _array(y, x)
+
+
+def _log1mexp(x):
+    return select(greater(x, -_LN2), log(-expm1(x)), log1p(-exp(x)))
+
+
+def _exp_sum(x, y):
+    x, y = _both(x, y)
+    total = x + y
+    part = total - x
+    lost = (x - (total - part)) + (y - part)
+    out = exp(total)
+    return select(isfinite(lost) & isfinite(out), out + out * lost, out)
+
+
+def _exp_difference(x, y):
+    x, y = _both(x, y)
+    low, high = minimum(x, y), maximum(x, y)
+    apart = high - low
+    size = select(less(apart, 1.0), exp(low) * expm1(apart), exp(high) - exp(low))
+    return select(less(x, y), -size, size)
+
+
+def _log_cosh(x):
+    size = absolute(x)
+    half = sinh(0.5 * minimum(size, 1.0))
+    far = (size - _LN2) + log1p(exp(-2.0 * size))
+    return select(less(size, 1.0), log1p(2.0 * half * half), far)
+
+
+def _pow1p(x, y):
+    x, y = _both(x, y)
+    s = 1.0 + x
+    part = s - 1.0
+    lost = (1.0 - (s - part)) + (x - part)
+    zero = constant_like(x, 0.0)
+    lost = select(isfinite(lost) & ~equal(s, 0.0), lost / s, zero)
+    return power(s, y) * exp(y * lost)
+
+
+def _log_expm1(x):
+    return select(greater(x, 30.0), x, log(expm1(x)))
+
+
+def _log_sinh(x):
+    return select(greater(x, 20.0), x - _LN2, log(sinh(x)))
+
+
+def _is_normal(x):
+    limits = np.finfo(x.dtype)
+    return greater_equal(x, float(limits.tiny)) & less_equal(x, float(limits.max))
+
+
+def _log_times_exp(x, y):
+    x, y = _both(x, y)
+    size = exp(x)
+    product = size * y
+    near = (_is_normal(size) & _is_normal(product)) | ~greater(y, 0.0)
+    return select(near, log(product), x + log(y))
+
+
+def _log_exp_difference(x, y):
+    x, y = _both(x, y)
+    difference = _exp_difference(x, y)
+    far = less(y, x) & ~_is_normal(difference)
+    apart = select(far, y - x, constant_like(x, -1.0))
+    return select(far, x + _log1mexp(apart), log(difference))
+
+
+def _series(x, *, start, coefficients):
+    total = constant_like(x, coefficients[-1])
+    for c in coefficients[-2::-1]:
+        total = total * x + c
+    return total * power(x, float(start)) if start else total
+
+
+def _log_prod(x, *, axes):
+    if not x.size:
+        return NotImplemented
+    product = prod(x, axes=axes)
+    signs = select(less(x, 0.0), constant_like(x, -1.0), constant_like(x, 1.0))
+    total = sum_(log(absolute(x)), axes=axes)
+    negative = less(prod(signs, axes=axes), 0.0)
+    far = select(negative, constant_like(total, np.nan), total)
+    return select(_is_normal(absolute(product)), log(product), far)
+
+
+def _safe_norm(x, *, axes):
+    if not x.size:
+        return NotImplemented
+    largest = max_(absolute(x), axes=axes)
+    inside = greater(largest, 0.0) & less(largest, math.inf)
+    unit = select(inside, largest, constant_like(largest, 1.0))
+    spread = broadcast(unit, shape=x.shape, axes=kept_axes(x.ndim, axes))
+    part = x / spread
+    far = unit * sqrt(sum_(part * part, axes=axes))
+    square = sum_(x * x, axes=axes)
+    limits = np.finfo(x.dtype)
+    good = greater_equal(square, float(limits.tiny / limits.eps))
+    good = good & less_equal(square, float(limits.max))
+    return select(good, sqrt(square), far)
+
+
+def _of_floats(formula: Callable) -> Callable:
+    def written_out(*inputs, **params):
+        wide = any(x.dtype.itemsize > 2 for x in inputs)
+        return formula(*inputs, **params) if wide else NotImplemented
+
+    return written_out
+
+
+_FORMULAS: dict[str, Callable] = {
+        "log1mexp": _log1mexp, "exp_sum": _exp_sum, "exp_difference": _exp_difference,
+        "log_cosh": _log_cosh, "pow1p": _pow1p, "log_expm1": _log_expm1, "log_sinh": _log_sinh,
+        "log_times_exp": _log_times_exp, "log_exp_difference": _log_exp_difference,
+        "series": _series, "log_prod": _log_prod, "safe_norm": _safe_norm,
+}  # fmt: skip
+STABLE: dict[str, Callable] = {name: _of_floats(formula) for name, formula in _FORMULAS.items()}

@@ -1,0 +1,266 @@
+"""What rewriting for stability puts in place of formulas that lose digits or overflow.
+
+    log1mexp(x)       log(1 - e^x), x <= 0
+    exp_sum(x, y)     e^(x + y): the rounding error of the sum is made good
+    exp_difference    e^x - e^y
+    log_cosh(x)       log(cosh(x))
+    pow1p(x, y)       (1 + x)^y
+    log_expm1(x), log_sinh(x), log_times_exp(x, y) = log(y e^x), log_exp_difference(x, y)
+    series(x)         x^start (c_0 + c_1 x + c_2 x^2 + ...), by Horner's rule
+    log_prod(x)       log(prod(x)) over axes
+    safe_norm(x)      sqrt(sum(x^2)) over axes
+
+Value     to a few units in the last place, wherever the true value is a number.
+Source    log1mexp: Maechler, "Accurately computing log(1 - exp(-|a|))", 2012; the rest is ours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from chainrule.ops.compare import equal
+from chainrule.ops.elementwise import cosh, exp, expm1, log, log1p, scale, sinh, sqrt, tanh
+from chainrule.ops.reduce import prod
+from chainrule.ops.select import constant_like, select
+from chainrule.ops.shape import broadcast, kept_axes, reduced_type, reduction_batch, sum_
+from chainrule.ops.special.scipy_functions import elementwise_family
+from chainrule.program.op import Edge, Forward, Op, elementwise
+
+_LN2 = math.log(2.0)
+
+
+def _log1mexp(x):
+    with np.errstate(all="ignore"):
+        return np.where(x > -_LN2, np.log(-np.expm1(x)), np.log1p(-np.exp(x))).astype(x.dtype)[()]
+
+
+log1mexp: Op = elementwise(
+    "log1mexp", _log1mexp, (lambda x, out: -1.0 / expm1(-x),), "float",
+    edges=(Edge(-math.inf, 0.0, 0.0), Edge(0.0, -math.inf)), flops=40,
+    doc="log(1 - e^x), x <= 0",
+)  # fmt: skip
+
+
+def _exp_sum(x, y):
+    with np.errstate(all="ignore"):
+        total = x + y
+        part = total - x
+        lost = (x - (total - part)) + (y - part)
+        out = np.exp(total)
+        return np.where(np.isfinite(lost) & np.isfinite(out), out + out * lost, out).astype(
+            out.dtype)[()]  # fmt: skip
+
+
+exp_sum: Op = elementwise(
+    "exp_sum", _exp_sum, (lambda x, y, out: out, lambda x, y, out: out), "float", flops=30,
+    doc="e^(x + y), with the rounding error of the sum made good",
+)  # fmt: skip
+
+
+def _exp_difference(x, y):
+    with np.errstate(all="ignore"):
+        low, high = np.minimum(x, y), np.maximum(x, y)
+        size = np.where(
+            high - low < 1.0, np.exp(low) * np.expm1(high - low), np.exp(high) - np.exp(low)
+        )
+        return np.where(x < y, -size, size).astype(size.dtype)[()]
+
+
+exp_difference: Op = elementwise(
+    "exp_difference", _exp_difference, (lambda x, y, out: exp(x), lambda x, y, out: -exp(y)),
+    "float", flops=60, doc="e^x - e^y, accurate where x is near y",
+)  # fmt: skip
+
+
+def _log_cosh(x):
+    with np.errstate(all="ignore"):
+        size = np.abs(x)
+        half = np.sinh(0.5 * np.minimum(size, 1.0))
+        far = (size - _LN2) + np.log1p(np.exp(-2.0 * size))
+        return np.where(size < 1.0, np.log1p(2.0 * half * half), far).astype(x.dtype)[()]
+
+
+log_cosh: Op = elementwise(
+    "log_cosh", _log_cosh, (lambda x, out: tanh(x),), "float",
+    edges=(Edge(0.0, 0.0, 0.0), Edge(math.inf, math.inf, 1.0)), flops=60, doc="log(cosh(x))",
+)  # fmt: skip
+
+
+def _pow1p(x, y):
+    """(s + lost)^y with s = 1 + x rounded: s^y exp(y lost / s)."""
+    with np.errstate(all="ignore"):
+        s = 1.0 + x
+        part = s - 1.0
+        lost = (1.0 - (s - part)) + (x - part)
+        lost = np.where(np.isfinite(lost) & (s != 0), lost / s, 0)
+        return (np.power(s, y) * np.exp(y * lost)).astype(np.result_type(x, y))[()]
+
+
+pow1p: Op = elementwise(
+    "pow1p", _pow1p,
+    (lambda x, y, out: scale(y, pow1p(x, y - 1.0)), lambda x, y, out: scale(out, log1p(x))),
+    "float", ulps=16, flops=80, doc="(1 + x)^y, accurate for small x",
+)  # fmt: skip
+
+
+# --- logarithms of exponentials -------------------------------------------------------------------
+
+
+def _normal(x):
+    limits = np.finfo(x.dtype)
+    return (x >= limits.tiny) & (x <= limits.max)
+
+
+def _log_expm1(x):
+    with np.errstate(all="ignore"):
+        return np.where(x > 30.0, x, np.log(np.expm1(x))).astype(x.dtype)[()]
+
+
+log_expm1: Op = elementwise(
+    "log_expm1", _log_expm1, (lambda x, out: -1.0 / expm1(-x),), "float", flops=40,
+    edges=(Edge(math.inf, math.inf, 1.0),), doc="log(e^x - 1), x >= 0",
+)  # fmt: skip
+
+
+def _log_sinh(x):
+    with np.errstate(all="ignore"):
+        return np.where(x > 20.0, x - _LN2, np.log(np.sinh(x))).astype(x.dtype)[()]
+
+
+log_sinh: Op = elementwise(
+    "log_sinh", _log_sinh, (lambda x, out: 1.0 / tanh(x),), "float", flops=40,
+    edges=(Edge(math.inf, math.inf, 1.0),), doc="log(sinh(x)), x >= 0",
+)  # fmt: skip
+
+
+def _log_times_exp(x, y):
+    with np.errstate(all="ignore"):
+        power = np.exp(x)
+        product = power * y
+        near = (_normal(power) & _normal(product)) | ~(y > 0)
+        return np.where(near, np.log(product), x + np.log(y)).astype(product.dtype)[()]
+
+
+log_times_exp: Op = elementwise(
+    "log_times_exp", _log_times_exp, (lambda x, y, out: 1.0, lambda x, y, out: 1.0 / y), "float",
+    flops=60, doc="log(y e^x)",
+)  # fmt: skip
+
+
+def _log_exp_difference(x, y):
+    with np.errstate(all="ignore"):
+        difference = np.asarray(_exp_difference(x, y))
+        far = (y < x) & ~_normal(difference)
+        apart = np.where(far, y - x, -1.0)
+        return np.where(far, x + _log1mexp(apart), np.log(difference)).astype(difference.dtype)[()]
+
+
+log_exp_difference: Op = elementwise(
+    "log_exp_difference", _log_exp_difference,
+    (lambda x, y, out: -1.0 / expm1(y - x), lambda x, y, out: -1.0 / expm1(x - y)), "float",
+    ulps=16, flops=100, doc="log(e^x - e^y), y <= x",
+)  # fmt: skip
+
+
+def _series(x, *, start, coefficients):
+    total = np.full_like(x, coefficients[-1])
+    for c in coefficients[-2::-1]:
+        total = total * x + x.dtype.type(c)
+    return (total * np.power(x, x.dtype.type(start)) if start else total)[()]
+
+
+def _series_slope(x, out, *, start, coefficients):
+    if start:
+        slopes = tuple(c * (start + k) for k, c in enumerate(coefficients))
+        return series(x, start=start - 1, coefficients=slopes)
+    slopes = tuple(c * k for k, c in enumerate(coefficients))[1:] or (0.0,)
+    return series(x, start=0, coefficients=slopes)
+
+
+series: Op = elementwise_family(
+    "series", _series, (_series_slope,), flops=40,
+    doc="x^start (c_0 + c_1 x + c_2 x^2 + ...), the coefficients given",
+)  # fmt: skip
+
+
+# --- over axes ------------------------------------------------------------------------------------
+
+
+def _log_prod(x, *, axes):
+    with np.errstate(all="ignore"):
+        product = np.multiply.reduce(x, axes)
+        size = np.abs(product)
+        tiny, huge = np.finfo(x.dtype).tiny, np.finfo(x.dtype).max
+        total = np.add.reduce(np.log(np.abs(x)), axes)
+        negative = np.multiply.reduce(np.sign(x), axes) < 0
+        far = np.where(negative, x.dtype.type(np.nan), total)
+        return np.where((size >= tiny) & (size <= huge), np.log(product), far).astype(x.dtype)[()]
+
+
+def _log_prod_tangent(inputs, outputs, tangents, *, axes):
+    (x,), (dx,) = inputs, tangents
+    return sum_(scale(1.0 / x, dx), axes=axes)
+
+
+log_prod: Op = Op(
+    "log_prod", reduced_type, _log_prod, Forward(_log_prod_tangent),
+    reduction_batch(lambda: log_prod), flops=lambda ins, outs, params: 30 * ins[0].size,
+    doc="log(prod(x)) over `axes`; a product that is no float64 number is no obstacle",
+)  # fmt: skip
+
+
+
+def _safe_norm(x, *, axes):
+    """The norm; where its square is no normal number, of the entries over the largest."""
+    with np.errstate(all="ignore"):
+        square = np.add.reduce(x * x, axes)
+        limits = np.finfo(x.dtype)
+        good = (square >= limits.tiny / limits.eps) & (square <= limits.max)
+        if np.all(good):
+            return np.sqrt(square)
+        largest = np.maximum.reduce(np.abs(x), axes, keepdims=True, initial=0)
+        unit = np.where((largest > 0) & (largest < math.inf), largest, 1).astype(x.dtype)
+        far = unit.reshape(np.shape(square)) * np.sqrt(np.add.reduce((x / unit) ** 2, axes))
+        return np.where(good, np.sqrt(square), far).astype(x.dtype)[()]
+
+
+def _safe_norm_tangent(inputs, outputs, tangents, *, axes):
+    (x,), (out,), (dx,) = inputs, outputs, tangents
+    spread = broadcast(out, shape=x.shape, axes=kept_axes(x.ndim, axes))
+    at_origin = equal(spread, x.dtype.type(0))
+    size = select(at_origin, x.dtype.type(1), spread)
+    return sum_(scale(select(at_origin, x.dtype.type(0), x / size), dx), axes=axes)
+
+
+safe_norm: Op = Op(
+    "safe_norm", reduced_type, _safe_norm, Forward(_safe_norm_tangent),
+    reduction_batch(lambda: safe_norm), flops=lambda ins, outs, params: 4 * ins[0].size,
+    doc="the Euclidean norm over `axes`, whose squares neither overflow nor vanish",
+)  # fmt: skip
+
+
+def _plain_series(x, *, start, coefficients):
+    total = constant_like(x, coefficients[-1])
+    for c in coefficients[-2::-1]:
+        total = total * x + c
+    return total * x ** float(start) if start else total
+
+
+# What each operation stands for, in exact arithmetic.
+MEANINGS: dict[str, Callable] = {
+    "log1mexp": lambda x: log(1.0 - exp(x)),
+    "exp_sum": lambda x, y: exp(x + y),
+    "exp_difference": lambda x, y: exp(x) - exp(y),
+    "log_cosh": lambda x: log(cosh(x)),
+    "pow1p": lambda x, y: (1.0 + x) ** y,
+    "log_expm1": lambda x: log(expm1(x)),
+    "log_sinh": lambda x: log(sinh(x)),
+    "log_times_exp": lambda x, y: log(y * exp(x)),
+    "log_exp_difference": lambda x, y: log(exp(x) - exp(y)),
+    "series": _plain_series,
+    "log_prod": lambda x, *, axes: log(prod(x, axes=axes)),
+    "safe_norm": lambda x, *, axes: sqrt(sum_(x * x, axes=axes)),
+}
