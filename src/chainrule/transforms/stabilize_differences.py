@@ -9,7 +9,8 @@ _HAMMING = "Hamming, Numerical Methods for Scientists and Engineers, 2nd ed., ch
 DIFFERENCES = (
     Rule("difference of square roots", "sqrt(x) - sqrt(y)",
          "d / where(equal(sqrt(x) + sqrt(y), 0.0) | equal(absolute(d), inf), 1.0, "
-         "where(equal(sqrt(x) + sqrt(y), inf), x - y, sqrt(x) + sqrt(y)))", source=_HAMMING, difference="x - y"),
+         "where(equal(sqrt(x) + sqrt(y), inf), x - y, sqrt(x) + sqrt(y)))",
+         source=_HAMMING, difference="x - y"),
     Rule("difference of cube roots", "cbrt(x) - cbrt(y)",
          "d / (square(cbrt(x)) + (cbrt(x) * cbrt(y) + square(cbrt(y))))", source=_HAMMING,
          difference="x - y", cancels=True),
