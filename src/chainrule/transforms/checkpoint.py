@@ -23,12 +23,18 @@ from chainrule.program.footprint import alive, footprint
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Operand, Program
 from chainrule.transforms.chain_schedule import chain_orders
+from chainrule.transforms.exhaustive_schedule import LARGEST as EXHAUSTIBLE
+from chainrule.transforms.exhaustive_schedule import exhaustive_order
+from chainrule.transforms.local_schedule import LARGEST as LOCAL
+from chainrule.transforms.local_schedule import Local
 from chainrule.transforms.recompute import Work, ordered
 from chainrule.transforms.storing import storing_less
 from chainrule.transforms.stretches import stretched
 
 _NEAR = 6  # schedules on either side of the one that just fits are looked at
 _LEAN = 24  # and so many of the leanest, before it is said that none fits
+_LESS = (0.93, 0.9, 0.85)  # parts of the least memory known that are tried, to say what is least
+_TRIMMED = 600  # nodes
 _PIECES = (8, 16, 32, 64)  # into which loops are cut
 _TAILS = (0.9, 0.75, 0.5, 0.25, 0.1, 0.0)  # parts of their steps that are not run twice
 
@@ -66,23 +72,57 @@ def within(
     less = storing_less(program, measure)
     if measure(less) <= memory:
         return less
+    found = _schedule(program, less, memory, measure, orders)
+    if found.peak > memory:
+        raise too_small(_least(program, less, found, measure, orders), memory)
+    return found.program()
+
+
+def _schedule(program: Program, less: Program, memory: int, measure, orders) -> Schedule:
+    """The cheapest schedule found that fits; where none does, the one that takes the least."""
     found: list[Schedule] = []
-    for stage in _stages(program, less, orders):
-        found += [_best(work, memory, measure, list_) for work, list_ in stage]
+    for stage in _stages(program, less, memory, orders):
+        found += [_best(work, memory, measure, list_) for work, list_ in stage if list_]
         fitting = [s for s in found if s.peak <= memory]
         if fitting:
-            return min(fitting, key=lambda s: (s.cost, len(s.order))).program()
-    raise too_small(min(found, key=lambda s: s.peak), memory)
+            best = min(fitting, key=lambda s: (s.cost, len(s.order)))
+            return _trimmed(best, memory, measure)
+    return min(found, key=lambda s: s.peak)
 
 
-def _stages(program: Program, less: Program, orders) -> Iterator[Iterator[tuple[Work, list]]]:
+def _least(program: Program, less: Program, known: Schedule, measure, orders) -> Schedule:
+    """The schedule of the least memory found: the known one, or one for a little less."""
+    for part in _LESS:
+        found = _schedule(program, less, int(part * known.peak), measure, orders)
+        if found.peak > int(part * known.peak):
+            break
+        known = found
+    return known
+
+
+def _trimmed(found: Schedule, memory: int, measure) -> Schedule:
+    """The schedule without runs that it fits without."""
+    work = found.work
+    if work.count > _TRIMMED:
+        return found
+    order = Local(work, memory).trimmed(found.order)
+    peak = measure(ordered(work, order))
+    return Schedule(work.cost_of(order), peak, work, order) if peak <= memory else found
+
+
+def _stages(
+    program: Program, less: Program, memory: int, orders
+) -> Iterator[Iterator[tuple[Work, list]]]:
     """Works with lists of their orders; a later stage is for where those before did not do."""
 
     def scheduled(bases: Iterable[Program | None]):
         for base in bases:
             if base is not None:
                 work = Work(base)
-                yield from ((work, list_) for list_ in orders(work))
+                lists = list(orders(work))
+                yield from ((work, list_) for list_ in lists)
+                yield work, _exact_orders(work, memory)
+                yield work, _local_orders(work, memory, lists)
 
     def as_they_are():
         for pieces in _PIECES:
@@ -94,6 +134,23 @@ def _stages(program: Program, less: Program, orders) -> Iterator[Iterator[tuple[
     yield scheduled(stretched(program, pieces) for pieces in _PIECES)
     twice = stretched(program, _PIECES[-1])
     yield scheduled([] if twice is None else [stretched(twice, _PIECES[0])])
+
+
+def _local_orders(work: Work, memory: int, lists: list[list[list[int]]]) -> list[list[int]]:
+    """Orders of a middling program that fit, from its own order and from the ends of the lists."""
+    if not EXHAUSTIBLE < work.count <= LOCAL:
+        return []
+    local = Local(work, memory)
+    starts = [list(range(work.count)), *(list_[k] for list_ in lists[:1] for k in (0, -1))]
+    return [order for s in starts if (order := local.relieved(s)) is not None]
+
+
+def _exact_orders(work: Work, memory: int) -> list[list[int]]:
+    """The cheapest order of a small program; where none fits, the one that takes the least."""
+    if work.count > EXHAUSTIBLE:
+        return []
+    order = exhaustive_order(work, memory) or exhaustive_order(work, None)
+    return [] if order is None else [order]
 
 
 def _best(work: Work, memory: int, measure, candidates: list[list[int]]) -> Schedule:
