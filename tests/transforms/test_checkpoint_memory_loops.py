@@ -11,7 +11,7 @@ from chainrule.transforms.checkpoint import within
 from chainrule.transforms.stretches import stretched
 from tests.transforms.test_checkpoint_memory import allocated, gradient_program, least_of
 
-STEPS, BATCH, WIDTH = 240, 64, 32
+STEPS, BATCH, WIDTH = 240, 256, 32
 rng = np.random.default_rng(11)
 W = rng.normal(size=(WIDTH, WIDTH)) / np.sqrt(WIDTH)
 XS = 0.3 * rng.normal(size=(STEPS, BATCH, WIDTH))

@@ -7,35 +7,58 @@ things again is scheduled `lean` (see `Schedule`).
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from chainrule import errors
 from chainrule.compiler.layout import contiguous
 from chainrule.compiler.region import Region
 from chainrule.program.program import Program
 from chainrule.transforms.checkpoint import within
+from chainrule.transforms.recompute import budget_of, recomputes
 from chainrule.transforms.storing import storing_less
 
 _WORTH = 1 << 20  # bytes of an arena that stays in the processor's caches
 
 
 def fitted(
-    program: Program, written: dict[int, int], watched: bool, memory: int | None, lean: bool = False
+    program: Program, written: dict[int, int], watched: bool, memory: int | None, traced: Program
 ) -> Region:
     """The region of a prepared program within `memory` bytes; without a bound, one that keeps less
     where that costs little and the arena is large.
 
+    Where a derivative in the program as it was traced has a budget of its own, that is aimed at.
     **Errors** `BudgetTooSmall`, with the least that would do.
     """
-    layouts = [(t.nbytes, contiguous(t.shape)) for t in program.in_types]
-    region = Region(program, layouts, written, False, watched, lean)
-    results = sum(t.nbytes for k, t in enumerate(program.out_types) if k not in written)
-    if region.arena < _WORTH and (memory is None or region.arena + results <= memory):
-        return region
+    planning = _Planning(program, written, watched, recomputes(traced))
+    if memory is not None:
+        return planning.within(memory)
+    aim = budget_of(traced)
+    if aim is not None:
+        with suppress(errors.BudgetTooSmall):  # there is more in the program than the derivative
+            return planning.within(aim)
+    if planning.region.arena < _WORTH:
+        return planning.region
+    return planning.of(storing_less(program, planning.measure))
 
-    def lean_region(candidate: Program) -> Region:
-        return Region(candidate, layouts, written, False, watched, lean=True)
 
-    def measure(candidate: Program) -> int:
-        made = region if candidate is program else lean_region(candidate)
-        return made.arena + results
+class _Planning:
+    """Regions of one program and of candidates that compute the same."""
 
-    made = storing_less(program, measure) if memory is None else within(program, memory, measure)
-    return region if made is program else lean_region(made)
+    def __init__(self, program: Program, written: dict[int, int], watched: bool, lean: bool):
+        self.program, self.written, self.watched = program, written, watched
+        self.layouts = [(t.nbytes, contiguous(t.shape)) for t in program.in_types]
+        self.region = self._made(program, lean)
+        new = [t.nbytes for k, t in enumerate(program.out_types) if k not in written]
+        self.results = sum(new)
+
+    def _made(self, program: Program, lean: bool) -> Region:
+        return Region(program, self.layouts, self.written, False, self.watched, lean)
+
+    def of(self, candidate: Program) -> Region:
+        return self.region if candidate is self.program else self._made(candidate, True)
+
+    def measure(self, candidate: Program) -> int:
+        return self.of(candidate).arena + self.results
+
+    def within(self, memory: int) -> Region:
+        return self.of(within(self.program, memory, self.measure))

@@ -36,7 +36,6 @@ from chainrule.program.program import Program
 from chainrule.running import run
 from chainrule.transforms.checkpoint import within
 from chainrule.transforms.kinks import guarded
-from chainrule.transforms.recompute import recomputes
 from chainrule.transforms.simplify import remove_barriers, simplify
 from chainrule.wide.repair import Watch, watch
 
@@ -178,7 +177,7 @@ def build(
     if looking is not None:
         estimate = looking.estimating(prepared)
         prepared, looking = (estimate, looking) if estimate is not None else (prepared, None)
-    region = fitted(prepared, written, watched, memory, lean=recomputes(program))
+    region = fitted(prepared, written, watched, memory, program)
     module = Module()
     texts = Writer(module, watched).main(region)
     return Native(program, written, texts, region, module, check, looking)

@@ -27,6 +27,7 @@ from chainrule.program.footprint import alive
 from chainrule.transforms.recompute import Work, ordered
 
 _CUTS = 64  # at most so many positions are considered
+_TINY = 1000  # a value is tiny that takes such a part of the largest one
 _SLOTS = 192  # amounts of memory that are told apart
 
 
@@ -36,16 +37,27 @@ class Chain:
     def __init__(self, work: Work, turn: int):
         self.work, self.turn = work, turn
         self.readers = work.readers()
+        self.lasting = self._lasting()
         self.ends = self._round_trips()
         self.until = self._frontiers()
         self.cuts = self._cuts()
+
+    def _lasting(self) -> set[int]:
+        """Forward values that are never dropped: results, and what is tiny (a flag that is read at
+        the very end would make one round trip of everything)."""
+        work, turn = self.work, self.turn
+        tiny = max(work.size, default=0) // _TINY
+        return {
+            v for v, readers in enumerate(self.readers) if work.maker[v] < turn
+            and (v in work.results or (work.size[v] <= tiny and max(readers, default=0) >= turn))
+        }  # fmt: skip
 
     def _round_trips(self) -> np.ndarray:
         """t(s) for s = 0 ... turn: the backward nodes before t(s) read what was made from s on."""
         work, turn = self.work, self.turn
         ends = np.full(turn + 1, turn, np.int64)
         for node in range(turn, work.count):
-            makers = [work.maker[v] for v in work.reads[node]]
+            makers = [work.maker[v] for v in work.reads[node] if v not in self.lasting]
             highest = max([m for m in makers if m < turn], default=-1)
             if highest >= 0:
                 ends[highest] = max(ends[highest], node + 1)
@@ -64,7 +76,7 @@ class Chain:
         for node in range(turn - 1, -1, -1):
             for value in work.makes[node]:
                 last = max([int(entered[r]) for r in self.readers[value]], default=-1)
-                until[value] = max(last, node)
+                until[value] = node if value in self.lasting else max(last, node)
             entered[node] = min(max(until[v] for v in work.makes[node]), node)
         return until
 
@@ -132,7 +144,7 @@ class _Running:
                 continue
             s, first, second = split
             kept = self.have.union(self.chain.frontier(s))
-            self._demand([*kept, *(v for v in work.results if work.maker[v] < s)])
+            self._demand([*kept, *(v for v in self.chain.lasting if work.maker[v] < s)])
             self._forget(kept)
             pending += [second, kept, first]
         self._demand(sorted(work.results))
@@ -140,16 +152,14 @@ class _Running:
 
     def _forget(self, kept: set[int]) -> None:
         """Keep these, what is made in the backward part, and the results."""
-        turn, work = self.chain.turn, self.work
-        self.have = {
-            v for v in self.have if v in kept or work.maker[v] >= turn or v in work.results
-        }
+        turn, maker, lasting = self.chain.turn, self.work.maker, self.chain.lasting
+        self.have = {v for v in self.have if v in kept or v in lasting or maker[v] >= turn}
 
     def _leaf(self, p: int, q: int) -> None:
         chain, work = self.chain, self.work
         before = set(self.have)
         if q == chain.turn:
-            self._demand([v for v in work.results if work.maker[v] < q])
+            self._demand(sorted(chain.lasting))
         for node in range(int(chain.ends[q]), int(chain.ends[p])):
             self._note(work.run(node, self.have))
         self._forget(before)

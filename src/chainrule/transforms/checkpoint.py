@@ -33,7 +33,7 @@ from chainrule.transforms.stretches import stretched
 
 _NEAR = 6  # schedules on either side of the one that just fits are looked at
 _LEAN = 24  # and so many of the leanest, before it is said that none fits
-_LESS = (0.93, 0.9, 0.85)  # parts of the least memory known that are tried, to say what is least
+_LESS = (0.94, 0.88)  # parts of the least memory known that are tried, to say what is least
 _TRIMMED = 600  # nodes
 _PIECES = (8, 16, 32, 64)  # into which loops are cut
 _TAILS = (0.9, 0.75, 0.5, 0.25, 0.1, 0.0)  # parts of their steps that are not run twice
@@ -47,9 +47,9 @@ class Schedule(NamedTuple):
     work: Work
     order: list[int]
 
-    def program(self) -> Program:
-        """The program that runs the nodes in this order."""
-        return ordered(self.work, self.order)
+    def program(self, memory: int | None = None) -> Program:
+        """The program that runs the nodes in this order, for a budget."""
+        return ordered(self.work, self.order, memory)
 
 
 def within(
@@ -75,7 +75,7 @@ def within(
     found = _schedule(program, less, memory, measure, orders)
     if found.peak > memory:
         raise too_small(_least(program, less, found, measure, orders), memory)
-    return found.program()
+    return found.program(memory)
 
 
 def _schedule(program: Program, less: Program, memory: int, measure, orders) -> Schedule:
@@ -92,6 +92,8 @@ def _schedule(program: Program, less: Program, memory: int, measure, orders) -> 
 
 def _least(program: Program, less: Program, known: Schedule, measure, orders) -> Schedule:
     """The schedule of the least memory found: the known one, or one for a little less."""
+    if known.work.count > LOCAL:
+        return known
     for part in _LESS:
         found = _schedule(program, less, int(part * known.peak), measure, orders)
         if found.peak > int(part * known.peak):
@@ -137,11 +139,11 @@ def _stages(
 
 
 def _local_orders(work: Work, memory: int, lists: list[list[list[int]]]) -> list[list[int]]:
-    """Orders of a middling program that fit, from its own order and from the ends of the lists."""
+    """Orders of a middling program that fit, from its own order and the first of the lists."""
     if not EXHAUSTIBLE < work.count <= LOCAL:
         return []
     local = Local(work, memory)
-    starts = [list(range(work.count)), *(list_[k] for list_ in lists[:1] for k in (0, -1))]
+    starts = [list(range(work.count)), *(list_[0] for list_ in lists[:1])]
     return [order for s in starts if (order := local.relieved(s)) is not None]
 
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 from chainrule.program.footprint import scratch
 from chainrule.transforms.recompute import Work
 
-LARGEST = 160  # nodes
-_CHOICES = 24  # arrays that are tried at one place
+LARGEST = 100  # nodes
+_CHOICES = 10  # arrays that are tried at one place
 _MOVES = 400
 
 

@@ -7,12 +7,12 @@ the latest ones, and every array lives from where it is made to its last reader.
 order as a program.
 
 A repeated equation on the very operands of the first run reads one of them through a barrier, so
-that nothing merges the two.
+that nothing merges the two. The barrier's token is (a number of its own, the budget or 0).
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import count
 
 from chainrule.ops.select import barrier
@@ -20,8 +20,7 @@ from chainrule.program.cost import cost_of, subprograms
 from chainrule.program.evaluate import is_view
 from chainrule.program.program import Equation, Operand, Program, Var
 
-_FIRST = 1 << 32  # of barriers' tokens; those of lowered checkpoints are small numbers
-_tokens = count(_FIRST)
+_serials = count()
 
 
 class Work:
@@ -102,23 +101,33 @@ class Work:
 
 def recomputes(program: Program) -> bool:
     """Whether some of a program, or of its sub-programs, has been ordered to be run again."""
-    return any(
-        (e.op is barrier and e.params["token"] >= _FIRST)
-        or any(recomputes(p) for _, p in subprograms(e))
-        for e in program.equations
-    )
+    return any(True for _ in _budgets(program))
 
 
-def ordered(work: Work, order: Sequence[int]) -> Program:
-    """The program that runs the nodes of an order, one after the other."""
-    return _Writing(work).write(order)
+def budget_of(program: Program) -> int | None:
+    """The most bytes that a derivative in a program has been given; None where none has."""
+    return max((b for b in _budgets(program) if b is not None), default=None)
+
+
+def _budgets(program: Program) -> Iterator[int | None]:
+    for e in program.equations:
+        if e.op is barrier and isinstance(e.params["token"], tuple):
+            yield e.params["token"][1] or None
+        for _, inner in subprograms(e):
+            yield from _budgets(inner)
+
+
+def ordered(work: Work, order: Sequence[int], memory: int | None = None) -> Program:
+    """The program that runs the nodes of an order, one after the other, for a budget of bytes."""
+    return _Writing(work, memory).write(order)
 
 
 class _Writing:
     """A program being written; `latest` is what stands for each variable by now."""
 
-    def __init__(self, work: Work):
+    def __init__(self, work: Work, memory: int | None):
         self.work = work
+        self.token = next(_serials), memory or 0
         self.equations: list[Equation] = []
         self.latest: dict[Operand, Operand] = {}
         self.views: dict[Var, tuple[Operand, ...]] = {}  # the operands that a view was made of
@@ -159,7 +168,8 @@ class _Writing:
         for i, x in enumerate(inputs):
             if not x.is_literal:
                 out = Var(x.type, x.name)
-                params = {"token": next(_tokens)}
+                self.token = next(_serials), self.token[1]
+                params = {"token": self.token}
                 self.equations.append(Equation(barrier, (x,), params, (out,), equation.line))
                 return (*inputs[:i], out, *inputs[i + 1 :])
         return inputs
