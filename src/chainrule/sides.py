@@ -63,6 +63,10 @@ class Branching:
             self.met, self.line = True, line_text(user_line())
         return self._decided(builder, var, value) if self.sign else value
 
+    def forget(self) -> None:
+        """Let the traces go that were looked at."""
+        self._seen.clear()
+
     def _known(self, builder: Builder) -> _Seen:
         seen = self._seen.setdefault(id(builder), _Seen(builder))
         for var in [*builder.inputs, *(var for var, _, _ in builder.captured)]:
@@ -221,6 +225,7 @@ def trace_sides(f: Callable, args, kwargs, wanted, options: Options) -> tuple[Ca
         return call, Sides(call.name, options.kinks)
     branching = Branching()
     call = trace_call(f, args, kwargs, wanted, branching=branching)
+    branching.forget()
     sides = Sides(call.name, options.kinks, branching.line)
     if not branching.met or any(type(x) is Traced for x in call.operands):
         return call, sides

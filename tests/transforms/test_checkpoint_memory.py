@@ -41,8 +41,9 @@ def network(layers, width, batch, activation=np.tanh, seed=3):
 
 
 def allocated(run):
-    """The most bytes that a call has allocated at once; a first call fills caches."""
-    run()
+    """The most bytes that a call has allocated at once; the first calls fill caches."""
+    for _ in range(3):
+        run()
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
