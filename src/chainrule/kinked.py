@@ -23,6 +23,7 @@ import numpy as np
 from chainrule import errors, germs
 from chainrule.ops.control import as_tuple
 from chainrule.options import Options
+from chainrule.program.blas import one_thread
 from chainrule.program.displacement import affected_outputs
 from chainrule.program.evaluate import Plan
 from chainrule.program.liveness import remove_dead
@@ -31,6 +32,7 @@ from chainrule.program.op import Op, Structural
 from chainrule.program.program import Program
 from chainrule.program.remember import remembered
 from chainrule.program.trace import Builder, as_operand, current, inline
+from chainrule.transforms.first_order import one_side
 from chainrule.transforms.kinks import SeenThrough
 from chainrule.transforms.plain import plain
 from chainrule.transforms.ties import first_tie, watched
@@ -63,6 +65,23 @@ class Kinked:
         self.watches = seen is not None
         self.plan = Plan(order(program if seen is None else seen))
         self.with_quotient = affected_outputs(program)
+        self._side: Plan | None = None
+        self._has_side = self.watches
+
+    def on_side(self, operands: list, sign: int, seed: int = 0) -> list | None:
+        """The outputs on one side of the ties, where tangents tell the sides apart; else None."""
+        if self._has_side and self._side is None:
+            made = one_side(self.program, self.moving)
+            self._has_side = made is not None
+            self._side = None if made is None else Plan(made)
+        if self._side is None:
+            return None
+        types = [v.type for v, m in zip(self.program.inputs, self.moving, strict=True) if m]
+        ways = [sign * np.asarray(way[0], t.dtype)[()] for way, t in
+                zip(germs.directions(types, seed), types, strict=True)]  # fmt: skip
+        with one_thread():
+            *found, undecided = self._side.run([*operands, *ways])
+        return None if undecided else found
 
     def operands(self, given: list) -> list:
         """The operands of the program, from those that the caller gives."""
@@ -140,12 +159,21 @@ def settled_outputs(kinked: Kinked, found: list, operands: list) -> list:
     try:
         if kinked.kinks == "raise":
             _check_differentiable(kinked, operands)
-        sides = [limits(kinked.program, operands, kinked.moving, sign) for sign in (1, -1)]
+        sides = _both_sides(kinked, operands)
     except germs.Unsupported as error:
         if kinked.kinks == "raise":
             raise _not_known(kinked, operands, error) from None
         return found
     return merged(found, kinked.settled, *sides)
+
+
+def _both_sides(kinked: Kinked, operands: list, seed: int = 0) -> list[list]:
+    """The limits of the outputs along x + eps v and x - eps v; by tangents, where that will do."""
+    above = kinked.on_side(operands, 1, seed)
+    below = None if above is None else kinked.on_side(operands, -1, seed)
+    if above is not None and below is not None:
+        return [above, below]
+    return [limits(kinked.program, operands, kinked.moving, sign, seed) for sign in (1, -1)]
 
 
 def limits(program: Program, operands, moving, sign: int, seed: int = 0) -> list:
@@ -183,11 +211,7 @@ def _mean(at, above, below):
 
 def _check_differentiable(kinked: Kinked, operands: list) -> None:
     """Raise where the limits along several germs differ, or are not finite."""
-    sides = [
-        limits(kinked.program, operands, kinked.moving, sign, seed)
-        for seed in range(DIRECTIONS)
-        for sign in (1, -1)
-    ]
+    sides = [side for seed in range(DIRECTIONS) for side in _both_sides(kinked, operands, seed)]
     for number, changes in enumerate(kinked.settled):
         if changes and not agree([side[number] for side in sides]):
             raise _kink(kinked, operands, [side[number] for side in sides[:2]])

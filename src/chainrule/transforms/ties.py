@@ -107,10 +107,15 @@ def _several_equal(tied, axes):
 
 
 def _neighbours(x, *, axis, **params):
-    if x.shape[axis] < 2:
+    return neighbours(sort(x, axis=axis), axis) if x.shape[axis] > 1 else None
+
+
+def neighbours(ordered, axis: int):
+    """Where an entry equals the one before it; None where there are no two."""
+    n = ordered.shape[axis]
+    if n < 2:
         return None
-    ordered = sort(x, axis=axis)
-    return equal(_part(ordered, axis, 1, x.shape[axis]), _part(ordered, axis, 0, -1))
+    return equal(_part(ordered, axis, 1, n), _part(ordered, axis, 0, -1))
 
 
 def record_held(x, out, axis: int):
@@ -198,19 +203,26 @@ def _look_of_comparison(equation: Equation, uses: Makers) -> Callable | None:
             if name in ("cummax", "cummin") and made.inputs[0] is a:
                 axis, straight = made.params["axis"], a is x
                 return lambda x, y: record_held(*((x, y) if straight else (y, x)), axis)
-            over = _extreme_of(a, made, uses) if name == "broadcast" else None
-            if over is not None:
-                return lambda x, y: _several_equal(equal(x, y), over)
+        extreme = extreme_of(equation, uses)
+        if extreme is not None:
+            return lambda x, y: _several_equal(equal(x, y), extreme[1])
     return _sides
 
 
-def _extreme_of(x: Operand, spread: Equation, uses: Makers) -> tuple[int, ...] | None:
-    """The axes over which the array is x's own largest or smallest entry, repeated over them."""
-    extreme = uses.maker(spread.inputs[0])
-    if extreme is None or extreme.op.name not in ("max", "min") or extreme.inputs[0] is not x:
-        return None
-    over = extreme.params["axes"]
-    return over if spread.params["axes"] == kept_axes(x.type.ndim, over) else None
+def extreme_of(equation: Equation, uses: Makers) -> tuple[int, tuple[int, ...]] | None:
+    """Which operand of a comparison is compared with its own largest or smallest entry, and the
+    axes of that; None where neither is."""
+    for own in (0, 1):
+        x, spread = equation.inputs[own], uses.maker(equation.inputs[1 - own])
+        if spread is None or spread.op.name != "broadcast":
+            continue
+        extreme = uses.maker(spread.inputs[0])
+        if extreme is None or extreme.op.name not in ("max", "min") or extreme.inputs[0] is not x:
+            continue
+        over = extreme.params["axes"]
+        if spread.params["axes"] == kept_axes(x.type.ndim, over):
+            return own, over
+    return None
 
 
 def _guards_infinity(equation: Equation, uses: Makers) -> bool:

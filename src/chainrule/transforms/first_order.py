@@ -1,0 +1,330 @@
+"""Ties settled by tangents: the program of one side, where first order tells the sides apart.
+
+    f(x)   becomes   (f on the side x + eps v, undecided)      for a direction v, a further input
+
+Where two sides of a choice tie, the one that grows faster along v is larger just beside the point.
+So each choice of values that move looks at their tangents where they tie:
+
+    less(x, y)    ->   select(x == y, less(dx, dy), less(x, y))
+    argmax(x)     ->   argmax over the entries that tie, of dx
+
+`undecided` says that some tie was not broken (`x * x` against 0), or that a singular point was met;
+then series of higher order decide (chainrule.germs). Tangents are computed only for what stands
+before a choice. On that side the program is smooth, so nothing else changes.
+
+Source    the vector forward mode of Khan and Barton, 2015, cut off after the first direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from chainrule.ops.compare import equal, greater, less, logical_and, logical_or
+from chainrule.ops.control import closed_program
+from chainrule.ops.elementwise import (
+    absolute,
+    add,
+    ceil,
+    floor,
+    maximum,
+    minimum,
+    scale,
+    sign,
+    subtract,
+)
+from chainrule.ops.reduce import any_, argmax, max_, min_
+from chainrule.ops.select import cast, select
+from chainrule.ops.shape import broadcast, kept_axes, sum_, zeros_of
+from chainrule.ops.sort import along, argsort
+from chainrule.program.op import Constant, Discrete, Structural
+from chainrule.program.program import Equation, Operand, Program
+from chainrule.program.remember import remembered
+from chainrule.program.trace import Builder, Traced, as_operand
+from chainrule.transforms.forward import copy_equation, tangents_of
+from chainrule.transforms.ties import (
+    SINGULAR,
+    Uses,
+    extreme_of,
+    look_of,
+    moving,
+    neighbours,
+    watched,
+)
+
+_F64 = np.dtype(np.float64)
+_OWN_RECORD = {"fmax", "fmin", "cummax", "cummin"}  # their rules compare a result with its operands
+
+
+class NotFirstOrder(Exception):
+    """A choice of the program has no rule here."""
+
+
+def _one_side(program: Program, mask: tuple[bool, ...]) -> Program | None:
+    """The program with a direction for each moving input, its choices made on that side, and one
+    more output, whether some are left open; None where an operation has no rule."""
+    try:
+        with Builder(program.name, reuse=True) as builder:
+            builder.lines_from_user = False
+            return _Side(builder, program, mask).program()
+    except NotFirstOrder:
+        return None
+
+
+one_side = remembered(_one_side)
+
+
+class _Side:
+    """A program being made: its variables, their tangents, and what stays open."""
+
+    def __init__(self, builder: Builder, program: Program, mask: tuple[bool, ...]):
+        self.builder, self.source = builder, program
+        self.env: dict = {v: builder.input(v.type, v.name) for v in program.inputs}
+        self.tangent_of: dict[Operand, Traced | None] = {}
+        for v, m in zip(program.inputs, mask, strict=True):
+            if m and v.type.inexact:
+                self.tangent_of[self.env[v]._var] = builder.input(v.type)
+        self.moves = moving(program, mask)[0]
+        self.open: list[Traced] = []
+        self.pending: set[Operand] = set()  # variables whose tangents are being made
+
+    def program(self) -> Program:
+        source = self.source
+        uses = Uses(source)
+        looks = {id(e) for e in source.equations if look_of(e, self.moves, uses) is not None}
+        needed = self._needed(looks)
+        with np.errstate(all="ignore"):
+            for e in source.equations:
+                self.builder.line = e.line
+                self._visit(e, self.env, self.moves, id(e) in looks, uses)
+                if any(v in needed for v in e.outputs):
+                    for v in e.outputs:
+                        self.tangent(self.env[v])
+        outputs = [as_operand(self.builder, o.value if o.is_literal else self.env[o], o.type)
+                   for o in source.outputs]  # fmt: skip
+        left: Traced | np.bool_ = np.bool_(False)
+        for flag in self.open:
+            left = logical_or(left, flag) if type(left) is Traced else flag
+        return self.builder.finish([*outputs, as_operand(self.builder, left)])
+
+    def _needed(self, looks: set[int]) -> set[Operand]:
+        """The variables of the source whose tangents some choice asks for."""
+        found: set[Operand] = set()
+        for e in reversed(self.source.equations):
+            if id(e) in looks or any(v in found for v in e.outputs):
+                found.update(x for x in e.inputs if not x.is_literal and x in self.moves)
+        return found
+
+    def _visit(self, e: Equation, env: dict, moves: set, looked: bool, uses: Uses) -> None:
+        """Record an equation of the program, or of a rule, on this side."""
+        if e.op.name in _OWN_RECORD and any(x in moves for x in e.inputs):
+            raise NotFirstOrder(e.op.name)
+        if isinstance(e.op.derivative, Structural) and any(x in moves for x in e.inputs):
+            self._refuse_choices(e, moves)
+        if not looked:
+            copy_equation(self.builder, e, env)
+            return
+        values = [x.value if x.is_literal else env[x] for x in e.inputs]
+        name = e.op.name
+        if name in SINGULAR:
+            self._leave_open(SINGULAR[name](*values, **e.params))
+            copy_equation(self.builder, e, env)
+            return
+        rule = _CHOICES.get(name)
+        if rule is None:
+            raise NotFirstOrder(name)
+        spread = extreme_of(e, uses) if name == "equal" else None
+        if spread is not None:
+            env[e.outputs[0]] = self._own_extreme(values, *spread)
+            return
+        env[e.outputs[0]] = rule(self, e, values)
+
+    def _refuse_choices(self, e: Equation, moves: set) -> None:
+        if e.op.name in ("cond", "scan", "while", "checkpoint", "repeat", "germ"):
+            one = Program(_inputs_of(e), [e], e.outputs)
+            mask = tuple([v in moves for v in one.inputs])
+            if watched(one, mask) is None:
+                return
+        raise NotFirstOrder(e.op.name)
+
+    def _leave_open(self, ties) -> None:
+        if type(ties) is Traced:
+            self.open.append(any_(ties, axes=tuple(range(ties.ndim))) if ties.ndim else ties)
+
+    # --- choices ----------------------------------------------------------------------------------
+
+    def compared(self, op, x, y):
+        """A comparison, made by the tangents where its sides tie."""
+        dx, dy = self.tangent(x), self.tangent(y)
+        dx, dy = _filled(dx, x, y), _filled(dy, y, x)
+        tie = equal(x, y)
+        self._leave_open(logical_and(tie, equal(dx, dy)))
+        return select(tie, op(dx, dy), op(x, y))
+
+    def _own_extreme(self, values, own: int, axes):
+        """Where an array equals its own extreme, repeated: those of these that lead."""
+        x, spread = values[own], values[1 - own]
+        dx, d_spread = self.tangent(x), self.tangent(spread)
+        if dx is None or d_spread is None:
+            raise NotFirstOrder("equal")
+        leading = logical_and(equal(x, spread), equal(dx, d_spread))
+        self._leave_open(greater(sum_(cast(leading, dtype=_F64), axes=axes), np.float64(1)))
+        return leading
+
+    def signed(self, x):
+        """sign(x), and at 0 that of its tangent."""
+        dx, zero = _filled(self.tangent(x), x, x), x.dtype.type(0)
+        tie = equal(x, zero)
+        self._leave_open(logical_and(tie, equal(dx, zero)))
+        return select(tie, sign(dx), sign(x))
+
+    def stepped(self, op, x, towards: Callable):
+        """floor or ceil, one further where the value leaves a whole number by the other side."""
+        dx, value, zero = _filled(self.tangent(x), x, x), op(x), x.dtype.type(0)
+        tie = equal(x, value)
+        self._leave_open(logical_and(tie, equal(dx, zero)))
+        step = subtract if op is floor else add
+        return select(logical_and(tie, towards(dx, zero)), step(value, x.dtype.type(1)), value)
+
+    def rounded(self, op, x):
+        """rint, at a half to the side where the value goes."""
+        dx, zero = _filled(self.tangent(x), x, x), x.dtype.type(0)
+        tie = equal(subtract(x, floor(x)), x.dtype.type(0.5))
+        self._leave_open(logical_and(tie, equal(dx, zero)))
+        return select(tie, select(greater(dx, zero), ceil(x), floor(x)), op(x))
+
+    def first_extreme(self, op, x, axis: int):
+        """argmax or argmin: among the entries that tie, by their tangents."""
+        dx = _filled(self.tangent(x), x, x)
+        extreme, worst = (max_, -np.inf) if op is argmax else (min_, np.inf)
+        kept = kept_axes(x.ndim, (axis,))
+        best = equal(x, broadcast(extreme(x, axes=(axis,)), shape=x.shape, axes=kept))
+        slopes = select(best, dx, x.dtype.type(worst))
+        top = broadcast(extreme(slopes, axes=(axis,)), shape=x.shape, axes=kept)
+        leading = cast(logical_and(best, equal(slopes, top)), dtype=_F64)
+        self._leave_open(greater(sum_(leading, axes=(axis,)), np.float64(1)))
+        return op(slopes, axis=axis)
+
+    def order(self, x, axis: int):
+        """The order of the values, equal ones by their tangents."""
+        dx = _filled(self.tangent(x), x, x)
+        by_slope = argsort(dx, axis=axis, stable=True)
+        order = along(by_slope, argsort(along(x, by_slope, axis), axis=axis, stable=True), axis)
+        near = [neighbours(along(v, order, axis), axis) for v in (x, dx)]
+        if near[0] is not None:
+            self._leave_open(logical_and(*near))
+        return order
+
+    # --- tangents ---------------------------------------------------------------------------------
+
+    def tangent(self, x) -> Traced | None:
+        """The tangent of a value along the direction; None where it does not move."""
+        if type(x) is not Traced or x._var.is_literal or not x.type.inexact:
+            return None
+        if x._var not in self.tangent_of:
+            made = self.builder.maker(x._var)
+            if made is None:
+                return None
+            if x._var in self.pending:  # a choice by the value whose tangent it is to give
+                raise NotFirstOrder(made.op.name)
+            self.pending.update(made.outputs)
+            for v, t in zip(made.outputs, self._tangents(made), strict=True):
+                self.tangent_of[v] = t
+            self.pending.difference_update(made.outputs)
+        return self.tangent_of[x._var]
+
+    def _tangents(self, e: Equation) -> tuple:
+        """The tangents of an equation that has been recorded."""
+        values = [self._value(x) for x in e.inputs]
+        tangents = [self.tangent(x) for x in values]
+        if e.op.name == "stop_gradient":
+            return (tangents[0],)
+        nothing = (None,) * len(e.outputs)
+        if all(t is None for t in tangents) or isinstance(e.op.derivative, Constant | Discrete):
+            return nothing
+        if isinstance(e.op.derivative, Structural):
+            raise NotFirstOrder(e.op.name)
+        rule = _TANGENTS.get(e.op.name)
+        if rule is not None:
+            return (rule(self, e, values, tangents),)
+        return self._by_rule(e, values, tangents)
+
+    def _value(self, x: Operand):
+        return x.value if x.is_literal else Traced(self.builder, x)
+
+    def _by_rule(self, e: Equation, values, tangents) -> tuple:
+        """By the operation's derivative rule, whose choices are made on this side as well."""
+        outputs = tuple([self._value(v) for v in e.outputs])
+        found: list = []
+
+        def build():
+            found.extend(tangents_of(e, tuple(values), outputs, tangents))
+            return [t for t in found if t is not None]
+
+        program, captured = closed_program("rule", (), build)
+        env: dict = dict(zip(program.inputs, captured, strict=True))
+        mask = tuple([v._var in e.outputs or self.tangent(v) is not None for v in captured])
+        moves, uses = moving(program, mask)[0], Uses(program)
+        for inner in program.equations:
+            looked = look_of(inner, moves, uses) is not None
+            self._visit(inner, env, moves, looked, uses)
+        made = iter([o.value if o.is_literal else env[o] for o in program.outputs])
+        return tuple([None if t is None else next(made) for t in found])
+
+
+def _inputs_of(e: Equation) -> list:
+    return list(dict.fromkeys(x for x in e.inputs if not x.is_literal))
+
+
+def _filled(tangent, x, other):
+    """A tangent of a side of a choice, zero where it does not move; of the shape of both."""
+    if tangent is not None:
+        return tangent
+    like = x if type(x) is Traced and not x._var.is_literal else other
+    return zeros_of(like.type)
+
+
+def _extreme_tangent(side: _Side, e: Equation, values, tangents):
+    """The tangent of max and min: the extreme one among the entries that tie."""
+    (x,), (dx,), axes = values, tangents, e.params["axes"]
+    op, worst = (max_, -np.inf) if e.op is max_ else (min_, np.inf)
+    out = side._value(e.outputs[0])
+    spread = broadcast(out, shape=x.shape, axes=kept_axes(x.ndim, axes))
+    return op(select(equal(x, spread), dx, x.dtype.type(worst)), axes=axes)
+
+
+def _larger_tangent(side: _Side, e: Equation, values, tangents):
+    x, y = values
+    dx, dy = _filled(tangents[0], x, y), _filled(tangents[1], y, x)
+    op, first = (maximum, greater) if e.op is maximum else (minimum, less)
+    return select(equal(x, y), op(dx, dy), select(first(x, y), dx, dy))
+
+
+def _size_tangent(side: _Side, e: Equation, values, tangents):
+    (x,), (dx,) = values, tangents
+    return select(equal(x, x.dtype.type(0)), absolute(dx), scale(sign(x), dx))
+
+
+def _sorted_tangent(side: _Side, e: Equation, values, tangents):
+    axis = e.params["axis"]
+    return along(tangents[0], side.order(values[0], axis), axis)
+
+
+_TANGENTS: dict[str, Callable] = {
+    "max": _extreme_tangent, "min": _extreme_tangent, "maximum": _larger_tangent,
+    "minimum": _larger_tangent, "absolute": _size_tangent, "sort": _sorted_tangent,
+}  # fmt: skip
+_CHOICES: dict[str, Callable] = {
+    **dict.fromkeys(
+        ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal"),
+        lambda side, e, values: side.compared(e.op, *values)),
+    "sign": lambda side, e, values: side.signed(*values),
+    "floor": lambda side, e, values: side.stepped(floor, *values, less),
+    "ceil": lambda side, e, values: side.stepped(ceil, *values, greater),
+    "rint": lambda side, e, values: side.rounded(e.op, *values),
+    **dict.fromkeys(
+        ("argmax", "argmin"),
+        lambda side, e, values: side.first_extreme(e.op, *values, e.params["axis"])),
+    "argsort": lambda side, e, values: side.order(*values, e.params["axis"]),
+}  # fmt: skip
