@@ -86,6 +86,16 @@ def _heaviside(run: Run, equation: Equation, x: Germ, y: Germ) -> Germ:
     return normal(type_, terms, order, np.where(x.zero, y.known, EXACT))
 
 
+@rule(
+    "random_below", "random_bernoulli", "random_binomial", "random_geometric", "random_poisson",
+    "random_categorical", "random_subset",
+)  # fmt: skip
+def _draw(run: Run, equation: Equation, inputs: list):
+    """Draws are those at the point."""
+    at_point = [x.limit()[()] if isinstance(x, Germ) else x for x in inputs]
+    return equation.op.evaluate(*at_point, **equation.params)
+
+
 @rule("nextafter")
 def _nextafter(run: Run, equation: Equation, inputs: list) -> Germ:
     """A neighbour moves as its number does."""
