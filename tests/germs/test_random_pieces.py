@@ -1,7 +1,7 @@
 """Random functions with kinks of every order at a point, against plain gradients beside it.
 
-At x + h v + h^2 w, with h small, no tie is left, and the plain derivative program is right; along
-the germ in the same direction the limit must agree with it.
+At x + h v + h^2 w + h^3 u, with h small, no tie is left, and the plain derivative program is right;
+along the germ in the same direction the limit must agree with it.
 """
 
 import numpy as np
@@ -54,11 +54,12 @@ def test_limits_along_a_germ_are_the_gradients_beside_the_point(seed):
     inner, outer = _expression(rng, rng.integers(1, 5)), rng.integers(-3, 4, 3).astype(float)
     x = np.zeros(3) if seed % 3 else np.array([0.0, 1.0, 1.0])
     gradient, values, moving = _gradient(lambda x: np.sum(outer * inner(x)), x)
-    v, w = germs.directions([gradient.in_types[-1]])[0]
+    v, w, u = germs.directions([gradient.in_types[-1]])[0]
     for sign in (1, -1):
         (limit,) = germs.limits(gradient, values, moving, sign)
         errors = []
         for h in (2.0**-20, 2.0**-24, 2.0**-30):
-            (beside,) = evaluate(gradient, [*values[:-1], x + sign * (h * v + h * h * w)])
+            moved = x + sign * (h * v + h * h * w + h**3 * u)
+            (beside,) = evaluate(gradient, [*values[:-1], moved])
             errors.append(np.max(np.abs(beside - limit) / (1 + np.abs(limit))))
         assert min(errors) < 1e-3

@@ -14,27 +14,27 @@ from chainrule.program.types import Type, type_of
 WINDOWS = (6, 12, 24)  # how many powers of eps are kept, in one attempt after the other
 _LARGEST_ROOT = 24
 _STEADY = 1e-8  # relative change of a limit by rounding, when log s is another number
-_ENTRIES = 1009  # entries of directions are whole numbers up to this
+_ENTRIES = 97  # entries of directions are whole numbers up to this
 
 
 def directions(types: Sequence[Type], seed: int = 0) -> list[np.ndarray]:
     """A generic direction: for each type an array (levels, *shape) of non-zero whole numbers.
 
-    The first level is v in x + eps v + eps^2 w. Where there is more than one number, a second
-    level w tells apart what coincides in the first. Sums of entries are exact.
+    The first level is v in x + eps v + eps^2 w + eps^3 u. Where there is more than one number, the
+    further levels tell apart what coincides in the first. Sums of entries are exact.
     """
     generator = np.random.default_rng(seed)
-    levels = 1 if sum(t.size for t in types) <= 1 else 2
+    levels = 1 if sum(t.size for t in types) <= 1 else 3
     return [_entries(generator, (levels, *t.shape)) for t in types]
 
 
 def _entries(generator: np.random.Generator, shape) -> np.ndarray:
     signs = generator.choice(np.array([-1.0, 1.0]), shape)
-    return generator.integers(1, _ENTRIES, shape).astype(float) * signs
+    return generator.integers(1, _ENTRIES, shape, endpoint=True).astype(float) * signs
 
 
 def along(value, directions: np.ndarray, sign: int = 1, run: Run | None = None) -> Germ:
-    """The germ of `value + sign * (eps v + eps^2 w)`, for the levels v, w of the directions."""
+    """The germ of `value + sign * (eps v + eps^2 w + ...)`, for the levels of the directions."""
     run = Run(WINDOWS[0]) if run is None else run
     value = np.asarray(value)
     type_ = type_of(value)
@@ -66,7 +66,7 @@ def limits(
     program: Program, values: Sequence, moving: Sequence[bool], sign: int = 1, seed: int = 0
 ) -> list[np.ndarray]:
     """The limits of all outputs of a closed program, eps -> 0+, as its moving inputs go along
-    x + sign * (eps v + eps^2 w) to their values.
+    x + sign * (eps v + eps^2 w + ...) to their values.
 
     **Maths** every variable is a Puiseux series in eps; the coefficient of eps^0 is the limit.
     **dtypes** the program's; computed in float64 or complex128.

@@ -12,12 +12,12 @@ from chainrule.germs.elementwise import NOISE
 from chainrule.germs.evaluation import BY_KIND, Run, Unsupported, germ_of, rule
 from chainrule.germs.series import (
     EXACT,
-    TINY,
     UNKNOWN,
     Germ,
     add,
     lowered,
     normal,
+    snap,
     truncated,
     wide,
 )
@@ -142,10 +142,7 @@ def _fixed(x):
 def _snap(equation: Equation, terms, sizes, base: int) -> None:
     dtype = equation.outputs[0].type.dtype
     noise = NOISE * float(np.finfo(dtype).eps) if dtype.kind in "fc" else 0.0
-    for k in range(terms.shape[0]):
-        bound = noise if base + k == 0 else TINY
-        small = (np.abs(terms[k]) <= bound * sizes[k]) & (terms[k] != 0)
-        terms[k][small] = 0.0
+    snap(terms, sizes, np.full(terms.shape[1], base), noise)
 
 
 def _reach(equation: Equation, parts: dict[int, Aligned], applied) -> np.ndarray:

@@ -7,9 +7,9 @@ the window. Puiseux series need no more than this: with eps = s**q they are Laur
 
 An element that is infinite or nan at its leading term is a constant: nothing is known beyond it.
 
-Rounding  a coefficient below 2**-42 of the sizes of the terms that it is the sum of counts as 0,
-          since it is what rounding leaves of one; at s**0, where a plain run has its values, below
-          4 roundings, and only if both sides move.
+Rounding  see `snap`: a coefficient below 2**-42 of the sizes of the terms that it is the sum of
+          counts as 0; at s**0, where a plain run has its values, below 4 roundings, and only if
+          both sides move.
 Source    truncated power series as in Knuth, TAOCP 2, section 4.7; leading exponents as in the
           Levi-Civita field (Berz, 1992); the bookkeeping of what is known is ours.
 """
@@ -22,7 +22,8 @@ from chainrule.program.types import Type, array_type
 
 EXACT = 1 << 40  # known terms of a series that ends, and the order of an exact zero
 UNKNOWN = -(1 << 30)  # the order of an element of which nothing is known
-TINY = 2.0**-42
+TINY = 2.0**-42  # of the terms of a sum: what rounding leaves of it
+STILL = 2.0**-46  # of the terms of a sum that is 0: coefficients that do not move it
 
 
 class Germ:
@@ -234,19 +235,29 @@ def add(x: Germ, y: Germ, type: Type, noise: float = 0.0) -> Germ:
     one, lost_one = lowered(x.terms, np.minimum(x.order - order, window))
     two, lost_two = lowered(y.terms, np.minimum(y.order - order, window))
     total = one + two
-    _snap(total, np.abs(one) + np.abs(two), order, noise)
+    snap(total, np.abs(one) + np.abs(two), order, noise)
     precision = np.minimum(x.precision, y.precision)
     known = np.where(precision >= EXACT, EXACT, np.minimum(precision - order, window))
     known = np.where(lost_one | lost_two, np.minimum(known, window), known)
     return normal(type, total, order, known)
 
 
-def _snap(total, size, order, noise: float) -> None:
-    """Put 0 where rounding left a sum of much larger terms."""
-    bound = np.where(np.arange(total.shape[0])[:, None] + order == 0, noise, TINY)
-    small = (np.abs(total) <= bound * size) & (total != 0)
+def snap(total, size, order, noise: float) -> None:
+    """Put 0 where rounding left a sum of terms of these sizes.
+
+    A sum that is 0 at s**0 and hardly moves stays 0: 1 - p is 0 where p is 1 to the last digit, but
+    p need not be 1 at the point, and the sum is no zero that s passes through.
+    """
+    power = np.arange(total.shape[0])[:, None] + order
+    at_point = power == 0
+    small = (np.abs(total) <= np.where(at_point, noise, TINY) * size) & (total != 0)
     if small.any():
         total[small] = 0.0
+    met = at_point & (total == 0) & (size > 0)
+    if met.any():
+        reach = np.where(met, size, 0.0).max(axis=0)
+        still = (power > 0) & (np.abs(total) <= STILL * reach) & (total != 0)
+        total[still] = 0.0
 
 
 def multiply(x: Germ, y: Germ, type: Type) -> Germ:
@@ -264,7 +275,7 @@ def multiply(x: Germ, y: Germ, type: Type) -> Germ:
         if x.terms[i].any():
             total[i:] += x.terms[i] * y.terms[: window - i]
             size[i:] += np.abs(x.terms[i]) * np.abs(y.terms[: window - i])
-    _snap(total, size, order, 0.0)
+    snap(total, size, order, 0.0)
     return normal(type, total, order, _product_known(x, y))
 
 
