@@ -208,6 +208,8 @@ def product(p, t):
     number = scalar_of(p)
     if number is None:
         return scaled(p, t)
+    if not np.isfinite(number):  # in a branch that is not taken an exact zero annihilates it
+        return scaled(t.dtype.type(number), t)
     if number == 1:
         return t
     if number == 0:
