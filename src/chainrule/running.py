@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import threading
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +15,7 @@ from chainrule.program.blas import one_thread
 from chainrule.program.displacement import largest, limit, samples
 from chainrule.program.evaluate import Plan
 from chainrule.program.names import names_wanted
+from chainrule.program.program import Program
 from chainrule.program.trace import Traced, current, inline, raise_leaked
 
 
@@ -56,7 +60,47 @@ def _settled(kinked: Kinked, operands: list) -> list:
     ]
 
 
+class _Observer(threading.local):
+    runs: list[tuple[Program, int]] | None = None
+
+
+_observer = _Observer()
+
+
+@contextmanager
+def observed() -> Iterator[list[tuple[Program, int]]]:
+    """The programs that this thread evaluates inside, with the bytes that each has allocated."""
+    before = _observer.runs
+    found = _observer.runs = []
+    try:
+        yield found
+    finally:
+        _observer.runs = before
+
+
+def observe(program: Program, run: Callable[[], list]) -> list:
+    """The results of a run of a program, which is noted where this thread is observed."""
+    if _observer.runs is None:
+        return run()
+    started = not tracemalloc.is_tracing()
+    if started:
+        tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        found = run()
+        _observer.runs.append((program, tracemalloc.get_traced_memory()[1] - before))
+    finally:
+        if started:
+            tracemalloc.stop()
+    return found
+
+
 def _evaluated(plan: Plan, operands: list, with_quotient: list[int]) -> list:
+    return observe(plan.program, lambda: _run(plan, operands, with_quotient))
+
+
+def _run(plan: Plan, operands: list, with_quotient: list[int]) -> list:
     if with_quotient:
         found = samples(lambda: plan.run(operands))
         return limit(found, with_quotient, largest(operands)) if found[1:] else found[0][1]

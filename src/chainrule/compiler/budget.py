@@ -15,6 +15,7 @@ from chainrule.compiler.region import Region
 from chainrule.program.program import Program
 from chainrule.transforms.checkpoint import within
 from chainrule.transforms.recompute import budget_of, recomputes
+from chainrule.transforms.simplify import remove_barriers
 from chainrule.transforms.storing import storing_less
 
 _WORTH = 1 << 20  # bytes of an arena that stays in the processor's caches
@@ -55,7 +56,9 @@ class _Planning:
         return Region(program, self.layouts, self.written, False, self.watched, lean)
 
     def of(self, candidate: Program) -> Region:
-        return self.region if candidate is self.program else self._made(candidate, True)
+        if candidate is self.program:
+            return self.region
+        return self._made(remove_barriers(candidate), True)
 
     def measure(self, candidate: Program) -> int:
         return self.of(candidate).arena + self.results

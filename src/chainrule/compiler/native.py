@@ -89,6 +89,11 @@ class Native:
         outputs, failed = self.attempt(arrays)
         return self.run_again(arrays) if failed else outputs
 
+    def fresh_run(self, values: list) -> list:
+        """As `run`, with an arena that is allocated for this call."""
+        self._arenas = threading.local()
+        return self.run(values)
+
     def attempt(self, arrays: list) -> tuple[list, bool]:
         """The outputs of the native code alone, and whether it failed."""
         outputs: list = [

@@ -6,8 +6,9 @@ function and reading the processor's clock around every kernel.
 
 from __future__ import annotations
 
+import copy
 import html
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,11 @@ from chainrule.compiler.native import Evaluated, Native
 from chainrule.compiler.region import Region
 from chainrule.compiler.steps import Control, Group, Host, Step, Write
 from chainrule.compiler.steps import Native as Kernel
-from chainrule.program.program import Equation
+from chainrule.program.footprint import footprint
+from chainrule.program.program import Equation, Var
 from chainrule.program.text import line_text
+from chainrule.running import observe, observed
+from chainrule.show.memory_plan import MemoryPlan, bytes_text, memory_plan
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Report:
     fallbacks: tuple[str, ...]  # operations that run on the evaluator, with their lines
     upcasts: tuple[str, ...]  # casts of floats to wider ones, with their lines
     distinct: int  # kernels whose code differs
+    memory: MemoryPlan | None = None  # what is kept and made again; None on the evaluator
 
     @property
     def peak(self) -> int:
@@ -82,13 +87,15 @@ class Report:
 
     def _notes(self) -> list[str]:
         notes = [
-            f"memory: {_bytes(self.arena)} temporary, {_bytes(self.inputs)} of arguments, "
-            f"{_bytes(self.outputs)} of results"
+            f"memory: {bytes_text(self.arena)} temporary, {bytes_text(self.inputs)} of arguments, "
+            f"{bytes_text(self.outputs)} of results"
         ]
         some = "\n  ".join(self.fallbacks)
         notes.append(f"on the evaluator:\n  {some}" if some else "on the evaluator: nothing")
         if self.upcasts:
             notes.append("wider floats from narrower ones:\n  " + "\n  ".join(self.upcasts))
+        if self.memory is not None and (self.memory.kept or self.memory.again):
+            notes += self.memory.notes()
         return notes
 
     def __str__(self) -> str:
@@ -100,8 +107,12 @@ class Report:
         return self.html()
 
 
-def explain(compiled: Compiled, *args, runs: int = 0, **kwargs) -> Report:
+def explain(compiled: Callable, *args, runs: int = 0, **kwargs) -> Report | MemoryPlan:
     """What a compiled function does: every kernel with its lines, flops, bytes; what falls back.
+
+    Of a function that is not compiled, such as `grad(f, memory="1GB")`: the memory plan of the
+    largest derivative that it computes for these arguments (on copies of them): what is kept, what
+    is made again, the predicted peak, and the measured one. `.memory` is that of a compiled one.
 
     With arguments, the report is of the native code for these (made if need be); without, of that
     used last. With `runs`, the code runs so many times on copies of the arguments, and every kernel
@@ -109,8 +120,9 @@ def explain(compiled: Compiled, *args, runs: int = 0, **kwargs) -> Report:
     `.rows`, `.fallbacks`, `.upcasts`, `.arena`, `.peak` are there to be read.
 
     **Units** seconds, bytes, flops (predicted from shapes).
-    **Errors** `TypeError` for a function that is not compiled; `ValueError` where nothing was
-    called yet and no arguments are given, or `runs` is asked for without arguments.
+    **Errors** `TypeError` for a function that is neither compiled nor computes a derivative;
+    `ValueError` where nothing was called yet and no arguments are given, or `runs` is asked for
+    without arguments.
 
     >>> import chainrule as cr
     >>> print(explain(cr.compile(lambda x: np.sum(x * x)), np.ones(10)))
@@ -123,7 +135,7 @@ def explain(compiled: Compiled, *args, runs: int = 0, **kwargs) -> Report:
     on the evaluator: nothing
     """
     if not isinstance(compiled, Compiled):
-        raise TypeError(f"explain takes a function that cr.compile made, got {compiled!r}.")
+        return _evaluated_plan(compiled, args, kwargs)
     name = compiled.__name__
     if not args and not kwargs:
         latest = compiled.latest_trace()
@@ -135,7 +147,25 @@ def explain(compiled: Compiled, *args, runs: int = 0, **kwargs) -> Report:
     if not runs or isinstance(native, Evaluated):
         return report(name, native)
     values = [np.array(x, order="C") for x in trace.values(trace.operands(arguments))]
-    return report(name, native, native.profiled(values, runs), runs)
+    with observed() as runs_seen:
+        observe(native.region.program, lambda: native.fresh_run(values))
+    return report(name, native, native.profiled(values, runs), runs, runs_seen[0][1])
+
+
+def _evaluated_plan(f: Callable, args: tuple, kwargs: dict) -> MemoryPlan:
+    """The memory plan of the largest program that a call of a function evaluates."""
+    if not callable(f):
+        raise TypeError(f"explain takes a function, compiled or not, got {f!r}.")
+    args, kwargs = copy.deepcopy((args, kwargs))
+    with observed() as runs:
+        f(*args, **kwargs)
+    if not runs:
+        raise TypeError(
+            f"explain takes a function that cr.compile made, or one that computes a derivative "
+            f"when it is called; got {f!r}."
+        )
+    program, measured = max(runs, key=lambda run: footprint(run[0]))
+    return memory_plan(program, footprint(program), measured, getattr(f, "__name__", None))
 
 
 def _explicable(native) -> Native | Evaluated:
@@ -144,8 +174,11 @@ def _explicable(native) -> Native | Evaluated:
     return native
 
 
-def report(name: str, native: Native | Evaluated, profile=None, runs: int = 1) -> Report:
-    """The report of one compiled program; `profile` as `Native.profiled` gives it for some runs."""
+def report(
+    name: str, native: Native | Evaluated, profile=None, runs: int = 1, allocated: int | None = None
+) -> Report:
+    """The report of one compiled program; `profile` as `Native.profiled` gives it for some runs,
+    `allocated` the bytes that one took."""
     program = native.program
     inputs = sum(t.nbytes for t in program.in_types)
     outputs = sum(t.nbytes for k, t in enumerate(program.out_types) if k not in native.written)
@@ -156,9 +189,21 @@ def report(name: str, native: Native | Evaluated, profile=None, runs: int = 1) -
     rows = tuple(_rows(native.region, 0, measured))
     fallbacks = tuple(dict.fromkeys(_named(s.equation) for s in native.sites if s.equation))
     upcasts = tuple(dict.fromkeys(_upcasts(native.region)))
+    plan = memory_plan(
+        native.region.program, native.arena_bytes + outputs, allocated, name,
+        set(_in_registers(native.region)),
+    )  # fmt: skip
     return Report(
-        name, rows, native.arena_bytes, inputs, outputs, fallbacks, upcasts, native.kernel_count
-    )
+        name, rows, native.arena_bytes, inputs, outputs, fallbacks, upcasts, native.kernel_count,
+        plan,
+    )  # fmt: skip
+
+
+def _in_registers(region: Region) -> Iterator[Var]:
+    """The values that no kernel stores."""
+    for step in region.steps:
+        if isinstance(step, Group):
+            yield from (v for v in step.made if v not in step.stores)
 
 
 def _named(equation: Equation) -> str:
@@ -264,7 +309,7 @@ def _titles(timed: bool) -> list[str]:
 def _cells(row: Row, timed: bool) -> list[str]:
     does = row.does if len(row.does) <= 60 else row.does[:57] + "..."
     cells = [
-        "  " * row.depth + row.kind, does, row.over, _count(row.flops), _bytes(row.nbytes),
+        "  " * row.depth + row.kind, does, row.over, _count(row.flops), bytes_text(row.nbytes),
         str(row.tasks),
     ]  # fmt: skip
     if timed:
@@ -282,13 +327,6 @@ def _count(n: int) -> str:
         if n >= size:
             return f"{n / size:.3g} {letter}"
     return str(n) if n else ""
-
-
-def _bytes(n: int) -> str:
-    for size, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if n >= size:
-            return f"{n / size:.3g} {unit}"
-    return f"{n} B"
 
 
 def _seconds(s: float) -> str:
