@@ -258,8 +258,9 @@ def test_a_compiled_function_inside_a_derivative_is_the_function():
     f = cr.compile(lambda x: np.sum(np.sin(x) * x))
     x = np.array([1.0, 0.5])
     wanted = np.cos(x) * x + np.sin(x)
-    assert np.array_equal(cr.grad(f)(x), wanted)
-    assert np.array_equal(cr.compile(cr.grad(f))(x), wanted)
+    # beside 2 cos(2) + sin(2), which cancels, the gradient may be the more accurate of the two
+    np.testing.assert_allclose(cr.grad(f)(x), wanted, rtol=0, atol=2e-16)
+    np.testing.assert_allclose(cr.compile(cr.grad(f))(x), wanted, rtol=0, atol=2e-16)
     assert np.array_equal(cr.compile(f.__wrapped__)(x), f(x))
     assert np.array_equal(cr.compile(lambda x: f(x) * 2.0)(x), f(x) * 2.0)
 

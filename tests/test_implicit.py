@@ -392,3 +392,12 @@ def test_writes_inside_are_refused():
 
     with pytest.raises(errors.MutationError, match="inside root"):
         cr.root(f, 0.0, log)
+
+
+def test_a_solver_prints_as_python():
+    text = cr.source(cr.grad(square_root), 9.0)
+    scope: dict = {}
+    exec(text, scope)
+    assert_close(next(v for k, v in scope.items() if k.startswith("grad"))(9.0), 1 / 6)
+    with pytest.raises(errors.NotSupported, match=r"test_implicit.py:\d+"):
+        cr.source(lambda a: np.sum(cr.root(heat, np.zeros(SIZE), a)), np.zeros(SIZE))

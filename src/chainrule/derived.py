@@ -20,6 +20,7 @@ from chainrule.program.program import Program
 from chainrule.program.trace import current
 from chainrule.transforms.batch import batch
 from chainrule.transforms.checkpoint import within, within_halves
+from chainrule.transforms.closed_forms import closed_forms
 from chainrule.transforms.forward import forward
 from chainrule.transforms.jacobian import jacobian_program, passes
 from chainrule.transforms.kinks import inlined, see_through
@@ -120,7 +121,7 @@ def _gradient(program: Program, options: Options, active, with_value: bool) -> P
     made, _ = reverse(opened.program, opened.active(active), seeds=(0,))
     settled = opened.settled
     if not with_value:
-        made = remove_dead(_with_outputs(made, made.outputs[1:]))
+        made = closed_forms(remove_dead(_with_outputs(made, made.outputs[1:])))
         settled = settled[1:]
     return _planned(made, opened, active, settled, options)
 

@@ -150,8 +150,9 @@ def _contract_batch(size, inputs, batched, *, axes, batch):
 
 
 def _contract_flops(ins, outs, params) -> int:
-    inner = math.prod(ins[0].shape[a] for a in params["axes"][0])
-    return 2 * outs[0].size * inner
+    axes = params["axes"][0]
+    inner = math.prod(ins[0].shape[a] for a in axes)
+    return (2 if axes else 1) * outs[0].size * inner  # without a sum nothing is added
 
 
 contract: Op = Op(

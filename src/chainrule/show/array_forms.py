@@ -343,8 +343,21 @@ def _power(use: Use) -> Fragment:
 
 _WHOLE_POWERS = (3, 4, 5, 6, 7, 8, 9, 10)
 
+def _require(use: Use) -> Fragment:
+    """A function of its own for each message."""
+    words = "".join(f"\n        {line!r}" for line in use.params["message"].splitlines())
+    name = use.definitions.written("require", (
+        "def require(x, ok):\n"
+        '    """x, where every entry of ok is true; else an error."""\n'
+        f"    if not np.all(ok):\n        raise RuntimeError({words}\n        )\n"
+        "    return x"
+    ))  # fmt: skip
+    return call(name, use.operand(0), use.operand(1))
+
+
 FORMS.update({
     "square": _square, "power": _power,
+    "require": _require,
     "stop_gradient": lambda use: use.operand(0), "barrier": lambda use: use.operand(0),
     "scale": _scale, "select": _select, "cast": _cast, "clip": _clip, "join": _join,
     "floor_divide": _infix_on_arrays("floor_divide", "//"),

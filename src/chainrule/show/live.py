@@ -134,5 +134,6 @@ _SHORTEN = {
     "cond": _cond, "scan": _scan, "while": _while, "repeat": _repeat,
     "checkpoint": _run_once(lambda params: params["program"]),
     "custom": _run_once(lambda params: params["program"]),
+    "implicit": _run_once(lambda params: params["solve"]),
     "custom_linear": _run_once(lambda params: params["forward"] or params["transposed"]),
 }  # fmt: skip

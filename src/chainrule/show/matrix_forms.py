@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule import errors
 from chainrule.program.op import REGISTRY
 from chainrule.show.forms import FORMS, Form, Use, params_of
 from chainrule.show.fragments import Fragment, call, dtype_text, tuple_text
@@ -54,6 +55,19 @@ def _solve(use: Use) -> Fragment:
         return _defined(use)
     a, b = use.operands()
     return call("np.linalg.solve", _adjoint(a, use.types[0]) if use.params["adjoint"] else a, b)
+
+
+def _jacobian_solve(use: Use) -> Fragment:
+    a, b = use.operands()
+    return call("np.linalg.solve", _adjoint(a, use.types[0]) if use.params["adjoint"] else a, b)
+
+
+def _by_programs(use: Use) -> Fragment:
+    raise errors.NotSupported(
+        f"{use.equation.op.name}, at {use.equation.where}, runs a solver on programs: it has no "
+        "form in Python source. With up to 512 unknowns, and no solver of its own, an implicit "
+        "function has one."
+    )
 
 
 def _triangular_solve(use: Use) -> Fragment:
@@ -231,6 +245,7 @@ def _random_bits(use: Use) -> Fragment:
 
 
 FORMS.update({
+    "jacobian_solve": _jacobian_solve, "krylov_solve": _by_programs, "host_solution": _by_programs,
     "solve": _solve, "triangular_solve": _triangular_solve, "inv": _inv,
     "slogdet": _function("slogdet"), "cholesky": _cholesky, "qr": _qr,
     "eigh": _triangle("eigh"), "eigvalsh": _triangle("eigvalsh"), "svd": _svd,

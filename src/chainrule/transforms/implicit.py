@@ -22,7 +22,7 @@ from chainrule.ops.select import cast
 from chainrule.ops.shape import reshape, zeros_of
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program
-from chainrule.program.trace import Builder, as_operand, inline
+from chainrule.program.trace import Builder, as_operand, inline, user_line
 from chainrule.program.types import Type, array_type
 from chainrule.transforms.forward import forward
 from chainrule.transforms.jacobian import jacobian_program
@@ -57,7 +57,7 @@ def program_of(name: str, types: Sequence[Type], build: Callable) -> Program:
     """The program of a function of a rule that captures nothing."""
     with Builder(name, reuse=True) as builder:
         builder.lines_from_user = False
-        builder.line = builder.parent.line if builder.parent else None
+        builder.line = user_line()
         inputs = [builder.input(t) for t in types]
         return remove_dead(builder.finish([as_operand(builder, v) for v in build(*inputs)]))
 

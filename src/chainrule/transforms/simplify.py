@@ -19,6 +19,7 @@ from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Operand, Program, map_subprograms
 from chainrule.transforms.hoist import HOIST
 from chainrule.transforms.rewrites_arithmetic import ARITHMETIC
+from chainrule.transforms.rewrites_closed import CLOSED
 from chainrule.transforms.rewrites_contract import CONTRACT
 from chainrule.transforms.rewrites_control import CONTROL
 from chainrule.transforms.rewrites_scan import SCAN
@@ -34,7 +35,9 @@ _OWN = (
     Rewrite("dead code", "an equation whose outputs nobody reads -> nothing"),
 )  # fmt: skip
 
-REWRITES: tuple[Rewrite, ...] = (*_OWN, *ARITHMETIC, *SHAPE, *CONTRACT, *SCAN, *CONTROL, *HOIST)
+REWRITES: tuple[Rewrite, ...] = (
+    *_OWN, *ARITHMETIC, *SHAPE, *CONTRACT, *SCAN, *CONTROL, *HOIST, *CLOSED,
+)  # fmt: skip
 DEFAULT: tuple[Rewrite, ...] = tuple(r for r in REWRITES if r.changes != "rounding")
 
 
