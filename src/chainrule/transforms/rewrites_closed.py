@@ -234,7 +234,7 @@ def is_symmetric(x: Operand, graph: Graph, depth: int = _DEPTH) -> bool:
         return inputs[0] is inputs[1] and axes[0] == axes[1] and not made.params["batch"][0]
     if name == "broadcast":
         return not inputs[0].type.ndim
-    if name in ("add", "multiply") and _are_transposes(*inputs, graph):
+    if name in ("add", "multiply") and _are_transposes(inputs[0], inputs[1], graph):
         return True
     if made.op.elementwise and made.op.name != "select":
         return all(is_symmetric(y, graph, depth - 1) for y in inputs)
@@ -413,8 +413,8 @@ def _triangle_of_inverse(equation: Equation, graph: Graph):
         return None
     found = _factor(x, graph) or (_number(1.0, x), x)
     turned = graph.made_by(found[1], "transpose")
-    inverse = turned and graph.made_by(turned.inputs[0], "inv")
-    if not inverse or turned.params["axes"] != (1, 0):
+    inverse = None if turned is None else graph.made_by(turned.inputs[0], "inv")
+    if turned is None or inverse is None or turned.params["axes"] != (1, 0):
         return None
     triangle = graph.made_by(inverse.inputs[0], "select")
     if triangle is None or triangle.inputs[0] is not mask or not _is_triangle(mask, graph):
@@ -454,8 +454,8 @@ def _sum_with_own_inverse(equation: Equation, graph: Graph):
         return None
     for a, other in (product.inputs, product.inputs[::-1]):
         turned = graph.made_by(other, "transpose")
-        inverse = turned and graph.made_by(turned.inputs[0], "inv")
-        if not inverse or turned.params["axes"] != (1, 0):
+        inverse = None if turned is None else graph.made_by(turned.inputs[0], "inv")
+        if turned is None or inverse is None or turned.params["axes"] != (1, 0):
             continue
         matrix = graph.maker(inverse.inputs[0])
         if matrix is None or matrix.op.name not in ("multiply", "scale"):
@@ -482,8 +482,8 @@ def _sum_of_centred(equation: Equation, graph: Graph):
         return None
     over = equation.params["axes"]
     mean = graph.made_by(made.inputs[1], "broadcast")
-    total = mean and _divided(mean.inputs[0], graph)
-    if not total or total[0].inputs[0] is not made.inputs[0]:
+    total = None if mean is None else _divided(mean.inputs[0], graph)
+    if mean is None or total is None or total[0].inputs[0] is not made.inputs[0]:
         return None
     count = math.prod(x.type.shape[a] for a in over)
     if total[0].params["axes"] != over or total[1] != count:
