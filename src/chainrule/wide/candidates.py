@@ -79,11 +79,12 @@ class _Look:
         if name not in MOVING or any(x in self.rounded for x in inputs):
             if not _is_exact(equation):
                 self.rounded.add(out)
-        if name in _STRETCHED or (
-            name in MOVING | _SUMS and any(x in self.stretched for x in inputs)
+        if not _is_exact(equation) and (
+            name in _STRETCHED
+            or (name in _SUMS and not any(x.is_literal for x in inputs))
+            or (name in MOVING | _SUMS and any(x in self.stretched for x in inputs))
         ):
-            if not _is_exact(equation):
-                self.stretched.add(out)
+            self.stretched.add(out)
         sign = self._sign_of_result(equation)
         if sign:
             self.sign[out] = sign

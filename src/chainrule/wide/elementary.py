@@ -41,7 +41,7 @@ from chainrule.wide.number import (
 )
 
 _GUARD = 12
-_HUGE = 192  # exp of numbers beyond 2**192 is infinity; their sine is not computed
+_HUGE = 1100  # exp of numbers beyond 2**1100 is infinity: they are exponentials themselves
 
 
 def _at_edges(name: str) -> Callable:
@@ -398,7 +398,8 @@ def power(x: Wide, y: Wide) -> Number:
         return ZERO if y.sign() > 0 else inf
     if sign < 0 and not whole:
         return nan
-    size = exp(y * log(abs(x)))
+    with more_bits(y.top + 12):
+        size = exp(y * log(abs(x)))
     return -size if sign < 0 and n & 1 else size
 
 

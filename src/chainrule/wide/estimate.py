@@ -96,9 +96,10 @@ def _sum(*errors):
 def _own(out, *operands):
     size = absolute(out)
     under = less(size, NORMAL)
-    for x in operands:
+    for x, e in operands:
         if type(x) is Traced:
-            under = under & not_equal(x, 0.0)
+            moves = not_equal(x, 0.0)
+            under = under & (moves if e is None else moves | not_equal(e, 0.0))
     return size * UNIT + select(under, np.float64(SMALLEST), np.float64(0.0))
 
 
@@ -109,7 +110,7 @@ def _add(out, inputs, errors, equation):
 def _multiply(out, inputs, errors, equation):
     x, y = inputs
     ex, ey = errors
-    error = _own(out, x, y)
+    error = _own(out, (x, ex), (y, ey))
     if ex is not None:
         error = error + ex * _size(y)
     return error if ey is None else error + ey * _size(x)
@@ -127,7 +128,7 @@ def _scale(out, inputs, errors, equation):
 def _divide(out, inputs, errors, equation):
     x, y = inputs
     ex, ey = errors
-    error = _own(out, x)
+    error = _own(out, (x, ex))
     if ex is not None:
         error = error + ex / _size(y)
     return error if ey is None else error + absolute(out) * _relative(ey, y)
@@ -151,8 +152,8 @@ def _same(out, inputs, errors, equation):
 
 def _slope(slope: Callable) -> Callable:
     def rule(out, inputs, errors, equation):
-        own = _own(out, inputs[0]) * 2.0
         e = errors[0]
+        own = _own(out, (inputs[0], e)) * 2.0
         return own if e is None else own + e * slope(inputs[0], out)
 
     return rule
@@ -179,7 +180,7 @@ def _exp(out, inputs, errors, equation):
 def _power(out, inputs, errors, equation):
     x, y = inputs
     ex, ey = errors
-    own = _own(out, x) * 2.0
+    own = _own(out, (x, ex)) * 2.0
     if ex is not None:
         own = own + absolute(out) * _size(y) * _relative(ex, x)
     if ey is not None:
@@ -210,6 +211,13 @@ def _comparison(out, inputs, errors, equation):
     if e is None or equation.inputs[0].type.dtype.kind != "f":
         return None
     return less_equal(absolute(inputs[0] - inputs[1]), e)
+
+
+def _sign(out, inputs, errors, equation):
+    e = errors[0]
+    if e is None:
+        return None
+    return select(less_equal(absolute(inputs[0]), e), np.float64(1.0), np.float64(0.0))
 
 
 def _logic(out, inputs, errors, equation):
@@ -299,7 +307,8 @@ _RULES: dict[str, Callable] = {
     **dict.fromkeys(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
                     _comparison),
     **dict.fromkeys(("logical_not", "logical_and", "logical_or", "logical_xor"), _logic),
-    **dict.fromkeys(("sign", "floor", "ceil", "trunc", "rint", "floor_divide", "isnan", "isinf",
+    "sign": _sign,
+    **dict.fromkeys(("floor", "ceil", "trunc", "rint", "floor_divide", "isnan", "isinf",
                      "isfinite", "signbit", "heaviside", "spacing"), _whole),
     **dict.fromkeys(("broadcast", "reshape", "transpose", "flip", "index", "index_set",
                      "index_add", "concatenate", "pad", "cumsum"), _moved),

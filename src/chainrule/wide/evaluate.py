@@ -19,7 +19,7 @@ from chainrule.wide.arrays import MOVING, SPECIAL, as_array, mapped, to_host, to
 from chainrule.wide.functions import FUNCTIONS, PREDICATES
 from chainrule.wide.number import ZERO, Undecided, Wide, precision
 
-STEPS = (128, 320, 1100, 2600, 5600)  # bits; numbers of float64's range differ by up to 2100
+STEPS = (128, 320, 1100, 2600, 5600, 9200)  # bits; float64's numbers differ by up to 2100
 CERTAIN = 60  # bits of an output that must be certain
 _BELOW = -1084  # what is certainly below 2**_BELOW rounds to 0, however few bits are certain
 

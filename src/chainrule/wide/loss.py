@@ -106,18 +106,18 @@ def _sum(*errors):
 
 
 def _own(out, *operands):
-    """The error of rounding a result, and of its underflow."""
+    """The error of rounding a result; and of its underflow, where no operand, given with its error,
+    is exactly 0."""
     size = abs(out)
+    error = UNIT * size
     if isinstance(size, np.ndarray):
-        error = UNIT * size
         if size.size and size.min() < NORMAL:
             under = size < NORMAL
-            for x in operands:
-                under = under & (x != 0)
+            for x, e in operands:
+                under = under & ((x != 0) if e is None else ((x != 0) | (e > 0)))
             error = error + np.where(under, SMALLEST, 0.0)
         return error
-    error = UNIT * size
-    if size < NORMAL and all(x != 0 for x in operands):
+    if size < NORMAL and all(x != 0 or (e is not None and e > 0) for x, e in operands):
         error = error + SMALLEST
     return error
 
@@ -130,7 +130,7 @@ def _add(out, inputs, errors, equation):
 def _multiply(out, inputs, errors, equation):
     x, y = inputs
     ex, ey = errors
-    own = _own(out, x, y)
+    own = _own(out, (x, ex), (y, ey))
     if ex is not None:
         own = own + abs(y) * ex
     if ey is not None:
@@ -153,7 +153,7 @@ def _scale(out, inputs, errors, equation):
 def _divide(out, inputs, errors, equation):
     x, y = inputs
     ex, ey = errors
-    own = _own(out, x)
+    own = _own(out, (x, ex))
     if ex is not None:
         own = own + ex / abs(y)
     if ey is not None:
@@ -178,7 +178,7 @@ def _slope(slope: Callable) -> Callable:
 
     def rule(out, inputs, errors, equation):
         (x,), (e,) = inputs, errors
-        own = 2.0 * _own(out, x)
+        own = 2.0 * _own(out, (x, e))
         return own if e is None else own + slope(x, out) * e
 
     return rule
@@ -205,7 +205,7 @@ def _exp(out, inputs, errors, equation):
 def _power(out, inputs, errors, equation):
     x, y = inputs
     ex, ey = errors
-    own = 2.0 * _own(out, x)
+    own = 2.0 * _own(out, (x, ex))
     if ex is not None:
         own = own + abs(out * y) * _relative(ex, x)
     if ey is not None:
@@ -237,6 +237,12 @@ def _comparison(out, inputs, errors, equation):
     if e is None or equation.inputs[0].type.dtype.kind != "f":
         return None
     return np.where(abs(np.subtract(*inputs)) <= e, 1.0, 0.0)[()]
+
+
+def _sign(out, inputs, errors, equation):
+    """1 where the sign is not certain."""
+    e = errors[0]
+    return None if e is None else np.where(abs(inputs[0]) <= e, 1.0, 0.0)[()]
 
 
 def _logic(out, inputs, errors, equation):
@@ -362,7 +368,8 @@ _RULES: dict[str, Callable] = {
     **dict.fromkeys(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
                     _comparison),
     **dict.fromkeys(("logical_not", "logical_and", "logical_or", "logical_xor"), _logic),
-    **dict.fromkeys(("sign", "floor", "ceil", "trunc", "rint", "floor_divide", "isnan", "isinf",
+    "sign": _sign,
+    **dict.fromkeys(("floor", "ceil", "trunc", "rint", "floor_divide", "isnan", "isinf",
                      "isfinite", "signbit", "heaviside", "spacing"), _whole),
     **dict.fromkeys(("broadcast", "reshape", "transpose", "flip", "index", "concatenate",
                      "pad"), _moved),

@@ -229,8 +229,7 @@ def _sum(x: Wide, y: Wide) -> Wide:
     if x.e < y.e:
         x, y = y, x
     by = x.e - y.e
-    room = 2 * _state.bits + 64
-    if by > room and x.top - y.top > room and x.m:  # y is lost in the rounding of x
+    if x.e - y.top > 2 * _state.bits + 64:  # y is lost in the rounding of x
         lift = max(_state.bits + 8 - abs(x.m).bit_length(), 0)
         return rounded(x.m << lift, x.e - lift, (x.r << lift) + 1)
     return rounded((x.m << by) + y.m, y.e, (x.r << by) + y.r)
