@@ -3,12 +3,15 @@
 import importlib.util
 from pathlib import Path
 
+import pytest
+
 DOCS = Path(__file__).parent.parent / "docs"
 
 
-def test_the_table_of_operations_lists_the_registry():
-    spec = importlib.util.spec_from_file_location("list_ops", DOCS / "list_ops.py")
+@pytest.mark.parametrize("name", ["list_ops", "list_rules"])
+def test_a_table_lists_what_the_code_holds(name):
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     text = module.PAGE.read_text()
-    assert text == module.page_with_table(text), "run: python docs/list_ops.py --write"
+    assert text == module.page_with_table(text), f"run: python docs/{name}.py --write"

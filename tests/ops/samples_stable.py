@@ -33,3 +33,10 @@ samples("log_prod", uniform(0.5, 2, 3, 4), axes=(1,), dtypes="fd",
         reference=lambda x: np.log(x.prod(1)))  # fmt: skip
 samples("safe_norm", normal(3, 4), axes=(1,), dtypes="fd",
         reference=lambda x: np.linalg.norm(x, axis=1))  # fmt: skip
+samples("sum_of_others", normal(3, 4), axes=(1,), dtypes="fd",
+        reference=lambda x: x.sum(1, keepdims=True) - x)  # fmt: skip
+for _name, _reference in (
+    ("log_shares", lambda p: np.log(p)), ("other_shares", lambda p: 1 - p),
+):  # fmt: skip
+    samples(_name, normal(3, 4), axes=(1,), dtypes="fd",
+            reference=lambda x, f=_reference: f(np.exp(x) / np.exp(x).sum(1)[:, None]))  # fmt: skip

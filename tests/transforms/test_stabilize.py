@@ -77,6 +77,19 @@ def test_cross_entropy_of_a_naive_softmax():
     _close(slope, (shares - hot) / 2)
 
 
+def test_cross_entropy_of_a_confident_prediction_keeps_its_digits():
+    z = np.array([40.0, 0.0, 1.0])
+    others = np.exp([0.0, 1.0]) / np.exp(40.0)
+    for f in (
+        lambda z: -np.log(np.exp(z[0]) / np.sum(np.exp(z))),
+        lambda z: -np.log((np.exp(z) / np.sum(np.exp(z)))[0]),
+    ):
+        _close(cr.compile(f)(z), np.log1p(others.sum()))
+        _close(cr.grad(f)(z), np.array([-others.sum(), *others]) / (1 + others.sum()))
+        second = cr.hessian(f)(z)[0, 0]
+        _close(second, others.sum() / (1 + others.sum()) ** 2)
+
+
 def test_variance_of_numbers_far_from_zero():
     x = 1e9 + np.array([1.0, 2.0, 4.0])
     for f in (

@@ -141,6 +141,43 @@ def _safe_norm(x, *, axes):
     return select(good, sqrt(square), far)
 
 
+def _spread(reduced, like, axes):
+    return broadcast(reduced, shape=like.shape, axes=kept_axes(like.ndim, axes))
+
+
+def _sum_of_others(x, *, axes):
+    zero, one = constant_like(x, 0.0), constant_like(x, 1.0)
+    counted = select(equal(x, 0.0), zero, one)
+    alone = less_equal(_spread(sum_(counted, axes=axes), x, axes), 1.0) & ~equal(x, 0.0)
+    return select(alone, zero, _spread(sum_(x, axes=axes), x, axes) - x)
+
+
+def _largest_apart(x, axes):
+    largest = max_(x, axes=axes)
+    finite = select(isfinite(largest), largest, constant_like(largest, 0.0))
+    shifted = x - _spread(finite, x, axes)
+    powers = exp(shifted)
+    ties = equal(x, _spread(largest, x, axes))
+    zero, one = constant_like(x, 0.0), constant_like(x, 1.0)
+    count = sum_(select(ties, one, zero), axes=axes)
+    rest = sum_(select(ties, zero, powers), axes=axes) + maximum(count - 1.0, 0.0)
+    return shifted, powers, ties, _spread(rest, x, axes)
+
+
+def _log_shares(x, *, axes):
+    if not x.size:
+        return NotImplemented
+    shifted, _, _, rest = _largest_apart(x, axes)
+    return shifted - log1p(rest)
+
+
+def _other_shares(x, *, axes):
+    if not x.size:
+        return NotImplemented
+    _, powers, ties, rest = _largest_apart(x, axes)
+    return select(ties, rest, 1.0 + rest - powers) / (1.0 + rest)
+
+
 def _of_floats(formula: Callable) -> Callable:
     def written_out(*inputs, **params):
         wide = any(x.dtype.itemsize > 2 for x in inputs)
@@ -153,6 +190,8 @@ _FORMULAS: dict[str, Callable] = {
         "log1mexp": _log1mexp, "exp_sum": _exp_sum, "exp_difference": _exp_difference,
         "log_cosh": _log_cosh, "pow1p": _pow1p, "log_expm1": _log_expm1, "log_sinh": _log_sinh,
         "log_times_exp": _log_times_exp, "log_exp_difference": _log_exp_difference,
-        "series": _series, "log_prod": _log_prod, "safe_norm": _safe_norm,
+        "series": _series, "log_prod": _log_prod, "sum_of_others": _sum_of_others,
+        "log_shares": _log_shares, "other_shares": _other_shares,
+        "safe_norm": _safe_norm,
 }  # fmt: skip
 STABLE: dict[str, Callable] = {name: _of_floats(formula) for name, formula in _FORMULAS.items()}

@@ -136,8 +136,42 @@ def _log_softmax(equation: Equation, reader: Reader) -> Operand | None:
     moved = _from(equation.inputs[0], "softmax", reader)
     if moved is None:
         return None
-    out = reader.graph.emit("log_softmax", *moved.source.inputs, **moved.source.params)
+    out = reader.graph.emit("log_shares", *moved.source.inputs, **moved.source.params)
     return _as_moved(out, moved.moves, reader)
+
+
+def _log_share(equation: Equation, reader: Reader) -> Operand | None:
+    """log(exp(x) / sum(exp(y))) = x - logsumexp(y), where x is one entry of y or anything else."""
+    terms = reader.terms(equation.inputs[0], "product")
+    if sorted(s for s, _ in terms) != [-1, 1]:
+        return None
+    (above,) = [y for s, y in terms if s > 0]
+    (below,) = [y for s, y in terms if s < 0]
+    x, found = _exponent(above, reader), _sum_of_exponentials(below, reader)
+    if x is None or found is None:
+        return None
+    y, moved = found
+    axes, emit = moved.source.params["axes"], reader.graph.emit
+    entry = source_entry(x, y, axes, reader)
+    if entry is not None:
+        return _as_moved(emit("log_shares", y, axes=axes), entry, reader)
+    return emit("subtract", x, _as_moved(emit("logsumexp", y, axes=axes), moved.moves, reader))
+
+
+def source_entry(
+    x: Operand, y: Operand, axes: tuple[int, ...], reader: Reader
+) -> tuple[Equation, ...] | None:
+    """How x has been taken out of y, where y is summed over all its axes; None otherwise."""
+    if y.is_literal or len(axes) != y.type.ndim:
+        return None
+    moves: list[Equation] = []
+    while x is not y:
+        maker = reader.graph.maker(x)
+        if maker is None or maker.op.name not in ("index", "reshape"):
+            return None
+        moves.append(maker)
+        x = maker.inputs[0]
+    return tuple(moves[::-1])
 
 
 def _log_of_product(equation: Equation, reader: Reader) -> Operand | None:
@@ -380,7 +414,9 @@ REDUCTIONS = (
                   ("log1p",), _log_one_plus_sum_exp),
     ReductionRule("log-mean-exp", "log(c * sum(exp(x)))", "logsumexp(x) + log(c)", ("log",),
                   _log_mean_exp),
-    ReductionRule("log of softmax", "log(softmax(x))", "log_softmax(x)", ("log",), _log_softmax,
+    ReductionRule("log of a share", "log(exp(x) / sum(exp(y)))", "x - logsumexp(y)", ("log",),
+                  _log_share),
+    ReductionRule("log of softmax", "log(softmax(x))", "log_shares(x)", ("log",), _log_softmax,
                   _LOGARITHM),
     ReductionRule("softmax", "exp(x) / sum(exp(x))", "softmax(x)", ("divide", "multiply"), _softmax,
                   _LOGARITHM),

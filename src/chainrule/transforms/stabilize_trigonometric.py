@@ -11,4 +11,6 @@ TRIGONOMETRIC = (
     Rule("difference of squared cosine and sine", "square(cos(x)) - square(sin(x))",
          "cos(2.0 * x)"),
     Rule("tangent", "sin(x) / cos(x)", "tan(x)"),
+    Rule("angle near 0 by its cosine", "arccos(1 - x)", "2.0 * arcsin(sqrt(0.5 * x))"),
+    Rule("angle near pi by its cosine", "arccos(x - 1)", "2.0 * arccos(sqrt(0.5 * x))"),
 )  # fmt: skip

@@ -26,8 +26,9 @@ from chainrule.ops.elementwise import cosh, exp, expm1, log, log1p, scale, sinh,
 from chainrule.ops.reduce import prod
 from chainrule.ops.select import constant_like, select
 from chainrule.ops.shape import broadcast, kept_axes, reduced_type, reduction_batch, sum_
+from chainrule.ops.special.logistic import softmax
 from chainrule.ops.special.scipy_functions import elementwise_family
-from chainrule.program.op import Edge, Forward, Op, elementwise
+from chainrule.program.op import Edge, Forward, Linear, Op, elementwise
 
 _LN2 = math.log(2.0)
 
@@ -242,6 +243,92 @@ safe_norm: Op = Op(
 )  # fmt: skip
 
 
+# --- logarithms of shares -------------------------------------------------------------------------
+
+
+def _same_type(x, *, axes):
+    return (x,)
+
+
+def _sum_of_others(x, *, axes):
+    """The sum over `axes` less each entry, without subtracting where one entry is alone."""
+    total = np.add.reduce(x, axes, keepdims=True)
+    alone = np.add.reduce(x != 0, axes, keepdims=True) <= 1
+    return np.where(alone & (x != 0), 0, total - x).astype(x.dtype)[()]
+
+
+sum_of_others: Op = Op(
+    "sum_of_others", _same_type, _sum_of_others,
+    Linear(lambda ct, x, *, axes: (sum_of_others(ct, axes=axes),)),
+    reduction_batch(lambda: sum_of_others), flops=lambda ins, outs, params: 4 * ins[0].size,
+    doc="the sum over `axes` of all entries but each, in its place",
+)  # fmt: skip
+
+
+def _largest_apart(x, axes):
+    """x less its largest entry, the exponentials, and the sum of those but one largest."""
+    largest = np.maximum.reduce(x, axes, keepdims=True)
+    shifted = x - np.where(np.isfinite(largest), largest, x.dtype.type(0))
+    powers = np.exp(shifted)
+    ties = x == largest
+    count = np.add.reduce(ties, axes, keepdims=True, dtype=x.dtype)
+    rest = np.add.reduce(np.where(ties, 0, powers), axes, keepdims=True, dtype=x.dtype)
+    return shifted, powers, ties, rest + np.maximum(count - 1, 0)
+
+
+def _log_shares(x, *, axes):
+    if x.size == 0:
+        return x
+    with np.errstate(all="ignore"):
+        shifted, _, _, rest = _largest_apart(x, axes)
+        return (shifted - np.log1p(rest)).astype(x.dtype)[()]
+
+
+def _other_shares(x, *, axes):
+    if x.size == 0:
+        return x
+    with np.errstate(all="ignore"):
+        _, powers, ties, rest = _largest_apart(x, axes)
+        return (np.where(ties, rest, 1 + rest - powers) / (1 + rest)).astype(x.dtype)[()]
+
+
+def _other_shares_tangent(inputs, outputs, tangents, *, axes):
+    (x,), (out,), (dx,) = inputs, outputs, tangents
+    share = softmax(x, axes=axes)
+    return scale(share, sum_of_others(scale(share, dx), axes=axes)) - scale(scale(share, out), dx)
+
+
+other_shares: Op = Op(
+    "other_shares", _same_type, _other_shares, Forward(_other_shares_tangent),
+    reduction_batch(lambda: other_shares), flops=lambda ins, outs, params: 14 * ins[0].size,
+    doc="1 - softmax(x) over `axes`, accurate where that is near 0",
+)  # fmt: skip
+
+
+def _log_shares_tangent(inputs, outputs, tangents, *, axes):
+    (x,), (dx,) = inputs, tangents
+    others = sum_of_others(scale(softmax(x, axes=axes), dx), axes=axes)
+    return scale(other_shares(x, axes=axes), dx) - others
+
+
+log_shares: Op = Op(
+    "log_shares", _same_type, _log_shares, Forward(_log_shares_tangent),
+    reduction_batch(lambda: log_shares), flops=lambda ins, outs, params: 14 * ins[0].size,
+    doc="log(softmax(x)) over `axes`, accurate where that is near 0; its slope too",
+)  # fmt: skip
+
+
+def _plain_shares(x, axes):
+    powers = exp(x)
+    total = sum_(powers, axes=axes)
+    return powers / broadcast(total, shape=x.shape, axes=kept_axes(x.ndim, axes))
+
+
+def _plain_sum_of_others(x, *, axes):
+    total = sum_(x, axes=axes)
+    return broadcast(total, shape=x.shape, axes=kept_axes(x.ndim, axes)) - x
+
+
 def _plain_series(x, *, start, coefficients):
     total = constant_like(x, coefficients[-1])
     for c in coefficients[-2::-1]:
@@ -262,5 +349,8 @@ MEANINGS: dict[str, Callable] = {
     "log_exp_difference": lambda x, y: log(exp(x) - exp(y)),
     "series": _plain_series,
     "log_prod": lambda x, *, axes: log(prod(x, axes=axes)),
+    "sum_of_others": _plain_sum_of_others,
+    "log_shares": lambda x, *, axes: log(_plain_shares(x, axes)),
+    "other_shares": lambda x, *, axes: 1.0 - _plain_shares(x, axes),
     "safe_norm": lambda x, *, axes: sqrt(sum_(x * x, axes=axes)),
 }
