@@ -6,6 +6,10 @@ import pytest
 import chainrule as cr
 from chainrule import errors
 from chainrule.derived import derived
+from chainrule.germs.generic import direction, traced_direction
+from chainrule.program.evaluate import Plan
+from chainrule.program.trace import Builder
+from chainrule.program.types import array_type
 from chainrule.tracing import trace_call
 
 R = np.random.default_rng(7)  # seed 7
@@ -336,3 +340,49 @@ def test_one_largest_entry_is_no_tie(monkeypatch):
         cr.grad(f)(x)
     with pytest.raises(TypeError):
         cr.grad(np.max)(np.ones(2))
+
+
+# --- sides by tangents, and by series -------------------------------------------------------------
+
+
+def mlp(w):
+    hidden = np.maximum(POINTS @ w["w1"] + w["b1"], 0)
+    hidden = np.where(hidden > 0, hidden, 0.1 * hidden)
+    return np.sum(np.abs(hidden @ w["w2"])) + np.max(hidden @ w["w2"])
+
+
+POINTS = np.concatenate([R.normal(size=(4, 3)), np.zeros((2, 3))])  # zero rows: ties at zero bias
+WEIGHTS = {"w1": R.normal(size=(3, 5)), "b1": np.zeros(5), "w2": R.normal(size=(5, 2))}
+
+
+def test_tangents_and_series_make_the_same_choices(monkeypatch):
+    by_tangents = cr.grad(mlp)(WEIGHTS)
+    compiled = cr.compile(cr.grad(mlp))
+    natively = [compiled(WEIGHTS) for _ in range(2)]
+    monkeypatch.setattr("chainrule.kinked.Kinked.on_side", lambda *_: None)
+    by_series = cr.grad(mlp)(WEIGHTS)
+    for name in WEIGHTS:
+        near(by_tangents[name], by_series[name])
+        near(natively[0][name], by_series[name])
+        near(natively[1][name], by_series[name])
+
+
+def test_a_compiled_tie_is_settled_natively(monkeypatch):
+    compiled = cr.compile(cr.grad(lambda x: np.sum(3.0 * relu(x) - relu(-x))))
+    near(compiled(np.array([0.0, 2.0, -1.0])), [2.0, 3.0, 1.0])
+    monkeypatch.setattr("chainrule.kinked.settled_outputs", None)  # no call of the evaluator
+    near(compiled(np.array([3.0, 0.0, 0.0])), [3.0, 2.0, 2.0])
+
+
+def test_directions_are_the_same_wherever_they_are_made():
+    def traced(number):
+        with Builder() as builder:
+            builder.lines_from_user = False
+            out = traced_direction(array_type((50,), np.dtype(np.float64)), number)
+            return Plan(builder.finish([out._var])).run([])[0]
+
+    for number in range(3):
+        plain = direction(array_type((50,), np.dtype(np.float64)), number)
+        near(traced(number), plain)
+        assert (plain == np.rint(plain)).all() and np.abs(plain).min() >= 1
+        assert np.abs(plain).max() <= 97 and (plain < 0).any() and (plain > 0).any()

@@ -12,6 +12,7 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
@@ -35,7 +36,7 @@ from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program
 from chainrule.running import run
 from chainrule.transforms.checkpoint import within
-from chainrule.transforms.kinks import guarded
+from chainrule.transforms.kinks import guarded, holds_germs, settled
 from chainrule.transforms.simplify import remove_barriers, simplify
 from chainrule.wide.repair import Watch, watch
 
@@ -61,6 +62,7 @@ class Native:
         self.sites, self.timed = module.sites, module.timed
         self.kernel_count = len(module.functions)
         self.arena_bytes, self._check, self._watch = region.arena, check, watch
+        self.settled: Callable[[], Native | None] = _nothing  # what goes on after a tie
         self.loaded = Loaded(*_compiled(texts))
         self.address = self.loaded.address("main")
         self._main = _MAIN(self.address)
@@ -124,7 +126,13 @@ class Native:
         return [(int(calls), float(ticks) * tick) for calls, ticks in counts[:-1]]
 
     def run_again(self, arrays: list) -> list:
-        """The call on the evaluator, with the outputs written where they belong."""
+        """The call where ties are settled; on the evaluator, with the outputs written where they
+        belong, if that fails too."""
+        settled = self.settled()
+        if settled is not None:
+            outputs, failed = settled.attempt(arrays)
+            if not failed:
+                return outputs
         if self._check is not None:
             outputs = run_checked(self.program, arrays)
         elif self._watch is not None:
@@ -156,9 +164,16 @@ class Evaluated:
         return outputs
 
 
-def prepare(program: Program) -> Program:
-    """The program as it is compiled: composite operations written out, and simplified."""
-    written_out = lower(simplify(remove_dead(guarded(program))), keep=MATH)
+def _nothing() -> None:
+    return None
+
+
+def prepare(program: Program, opened: Callable[[Program], Program] = guarded) -> Program:
+    """The program as it is compiled: composite operations written out, and simplified.
+
+    `opened` says what becomes of derivatives that settle ties.
+    """
+    written_out = lower(simplify(remove_dead(opened(program))), keep=MATH)
     return remove_barriers(simplify(written_out))
 
 
@@ -182,6 +197,20 @@ def build(
     if looking is not None:
         estimate = looking.estimating(prepared)
         prepared, looking = (estimate, looking) if estimate is not None else (prepared, None)
+    native = _native(prepared, program, written, check, memory, looking)
+    if not watched and holds_germs(program):
+
+        @lru_cache(maxsize=1)
+        @collector_paused()
+        def settling() -> Native:
+            return _native(prepare(program, settled), program, written, None, memory, None)
+
+        native.settled = settling
+    return native
+
+
+def _native(prepared: Program, program: Program, written, check, memory, looking) -> Native:
+    watched = check is not None
     region = fitted(prepared, written, watched, memory, program)
     module = Module()
     texts = Writer(module, watched).main(region)

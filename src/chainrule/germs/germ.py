@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from chainrule.germs.evaluation import FinerRoot, Run, Unsupported, evaluate_in
+from chainrule.germs.generic import direction
 from chainrule.germs.series import EXACT, Germ, normal, wide
 from chainrule.program.program import Program
 from chainrule.program.types import Type, type_of
@@ -23,14 +24,11 @@ def directions(types: Sequence[Type], seed: int = 0) -> list[np.ndarray]:
     The first level is v in x + eps v + eps^2 w + eps^3 u. Where there is more than one number, the
     further levels tell apart what coincides in the first. Sums of entries are exact.
     """
-    generator = np.random.default_rng(seed)
     levels = 1 if sum(t.size for t in types) <= 1 else 3
-    return [_entries(generator, (levels, *t.shape)) for t in types]
-
-
-def _entries(generator: np.random.Generator, shape) -> np.ndarray:
-    signs = generator.choice(np.array([-1.0, 1.0]), shape)
-    return generator.integers(1, _ENTRIES, shape, endpoint=True).astype(float) * signs
+    return [
+        np.stack([direction(t, number, level, seed) for level in range(levels)])
+        for number, t in enumerate(types)
+    ]
 
 
 def along(value, directions: np.ndarray, sign: int = 1, run: Run | None = None) -> Germ:

@@ -12,11 +12,13 @@ There a new input is added, which is zero and moves: relu is read at 0.0 + z.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from chainrule.ops.elementwise import add
 from chainrule.ops.refuse import refuse
 from chainrule.program.program import Equation, Operand, Program, Var, map_subprograms
+from chainrule.transforms.settling import settling
 from chainrule.transforms.ties import moving_outputs, watched
 
 
@@ -84,14 +86,28 @@ def guarded(program: Program) -> Program:
     """The program as it is compiled: it is given up where a derivative in it meets a tie."""
     if not holds_germs(program):
         return program
-    return _Sight(displaces=False, guards=True).opened(program, set())
+    return _Sight(guard=_watching).opened(program, set())
+
+
+def settled(program: Program) -> Program:
+    """The program as it is compiled once it has met a tie: given up where one is left open."""
+    return _Sight(guard=_settling).opened(program, set())
+
+
+def _watching(program: Program, moving, settled, kinks: str) -> Program | None:
+    return watched(program, moving)
+
+
+def _settling(program: Program, moving, settled, kinks: str) -> Program | None:
+    made = None if kinks == "raise" else settling(program, moving, settled)
+    return watched(program, moving) if made is None else made
 
 
 class _Sight:
     """The walk through one program: what moves, what is settled, and the zeros that were added."""
 
-    def __init__(self, displaces: bool = False, guards: bool = False) -> None:
-        self.displaces, self.guards = displaces, guards
+    def __init__(self, displaces: bool = False, guard: Callable | None = None) -> None:
+        self.displaces, self.guard = displaces, guard
         self.zeros: list[Var] = []
         self.settled: set[Operand] = set()
 
@@ -106,7 +122,7 @@ class _Sight:
             inputs = tuple([env.get(x, x) for x in e.inputs])
             params = e.params
             if inner:
-                params = map_subprograms(e, guarded if self.guards else inlined)
+                params = map_subprograms(e, self._inside)
                 self.settled.update(e.outputs)
             if any(x in self.settled for x in e.inputs):
                 self.settled.update(e.outputs)
@@ -118,10 +134,14 @@ class _Sight:
             program.captured, program.captured_values, program.name,
         )  # fmt: skip
 
+    def _inside(self, program: Program) -> Program:
+        """A sub-program; what would be a zero there is left out."""
+        return _Sight(guard=self.guard).opened(program, set()) if holds_germs(program) else program
+
     def _open(self, e: Equation, env: dict, equations: list[Equation], moves: set) -> None:
         program, by = e.params["program"], e.params["moving"]
-        if self.guards:
-            program = watched(program, by) or program
+        if self.guard is not None:
+            program = self.guard(**e.params) or program
         operands: list[Operand] = []
         for x, m in zip(e.inputs, by, strict=True):
             given = env.get(x, x)
@@ -138,7 +158,7 @@ class _Sight:
             inside.update(zip(inner.outputs, outputs, strict=True))
             line = inner.line or e.line
             equations.append(Equation(inner.op, inputs, inner.params, outputs, line))
-        if self.guards and len(program.outputs) > len(e.outputs):
+        if self.guard is not None and len(program.outputs) > len(e.outputs):
             met = inside.get(program.outputs[-1], program.outputs[-1])
             equations.append(Equation(refuse, (met,), {}, (Var(met.type),), e.line))
         for var, out, changes in zip(
