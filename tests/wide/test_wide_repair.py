@@ -243,3 +243,27 @@ def test_a_pullback_does_not_see_what_is_written_to_its_inputs_later():
     before = pull(np.ones(2))[0]
     x[:] = 5.0
     assert np.array_equal(pull(np.ones(2))[0], before)
+
+
+def test_a_number_added_to_an_entry_in_place_is_added():
+    """In wide arithmetic x[i] += v joined a number and an array without axes: the gradient of a
+    loop that reads and writes an array was wrong where it lost digits."""
+
+    def last_sum(x, path):
+        path[0] = x
+        for i in range(1, 5):
+            path[i] = 3.7 * path[i - 1] * (1 - path[i - 1])
+        path[1:] *= 2.0
+        return path.sum()
+
+    with mpmath.workdps(60):
+
+        def truth(x):
+            path = [x]
+            for _ in range(4):
+                path.append(mp.mpf(3.7) * path[-1] * (1 - path[-1]))
+            return path[0] + 2 * sum(path[1:])
+
+        wanted = float(mpmath.diff(truth, mp.mpf(0.3)))
+    found = cr.grad(lambda x: last_sum(x, cr.numpy.zeros(5)))(0.3)
+    np.testing.assert_allclose(found, wanted, rtol=4e-16)
