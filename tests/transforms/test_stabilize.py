@@ -175,3 +175,9 @@ def test_casts_are_barriers():
         return np.exp(x).astype(np.float32).astype(np.float64) - 1
 
     assert cr.compile(f)(1e-12) == 0.0
+
+
+def test_the_exponential_of_a_logarithm_of_an_array():
+    """The rule's condition is an array, what it keeps has another dtype than the condition."""
+    p = np.array([0.5, 0.25])
+    assert cr.grad(lambda p: np.sum(np.exp(np.log(p)) ** 2))(p) == pytest.approx(2 * p)

@@ -58,8 +58,7 @@ def _where(condition, x, y):
 
 def only(condition, x):
     """x where the condition holds, else nan; so are the derivatives there."""
-    like = condition if np.shape(condition) else x
-    one = select.constant_like(like, x.dtype.type(1)) if np.shape(like) else x.dtype.type(1)
+    one = select.constant_like(x, 1.0)
     return x / select.select(condition, one, x.dtype.type(np.nan))
 
 
