@@ -71,6 +71,9 @@ def test_functions_that_vanish_faster_than_any_power_have_derivative_zero():
     assert mean(lambda x: x / (1 + np.exp(1 / x)), 0.0) == 0.5
     assert mean(lambda x: x * np.tanh(1 / x), 0.0) == 0  # |x|
     assert mean(lambda x: x * sp.erf(1 / x), 0.0) == 0
+    assert mean(lambda x: x * sp.expit(1 / x), 0.0) == 0.5
+    assert mean(lambda x: x**2 * np.logaddexp(1 / x, 3.0), 0.0) == pytest.approx(0.5)
+    assert mean(lambda x: x**2 * sp.log_expit(1 / x), 0.0) == pytest.approx(0.5)
 
 
 def test_probabilities_of_zero():

@@ -14,6 +14,7 @@ from chainrule.germs import (  # the rules enter themselves
     products,
     smooth,
     spectral,
+    stable_forms,
     steps,
     structures,
 )

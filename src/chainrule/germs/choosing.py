@@ -10,8 +10,10 @@ import numpy as np
 
 from chainrule.germs.elementwise import elementwise, nearby
 from chainrule.germs.evaluation import Run, germ_of, rule
-from chainrule.germs.series import Germ, add, chosen
+from chainrule.germs.series import EXACT, Germ, add, chosen
 from chainrule.program.program import Equation
+
+ENOUGH = 6  # powers of eps in which two truncated germs must agree to be taken for the same
 
 _COMPARISONS = {
     "equal": lambda s: s == 0,
@@ -31,7 +33,7 @@ def compared(run: Run, x: Germ, y: Germ) -> np.ndarray:
         lead = np.where(lead.real != 0, lead.real, lead.imag)
     sign = np.sign(lead)
     vague = difference.vague
-    if vague.any() and (vague & ~_identical(x, y)).any():
+    if vague.any() and (vague & ~identical(run, x, y)).any():
         run.undecided = True
     wild = x.wild | y.wild
     if wild.any():
@@ -41,8 +43,10 @@ def compared(run: Run, x: Germ, y: Germ) -> np.ndarray:
     return sign
 
 
-def _identical(x: Germ, y: Germ) -> np.ndarray:
-    return (x.terms == y.terms).all(axis=0) & (x.order == y.order) & (x.known == y.known)
+def identical(run: Run, x: Germ, y: Germ) -> np.ndarray:
+    """Where two germs have the same terms, and enough of them to be taken for the same germ."""
+    same = (x.terms == y.terms).all(axis=0) & (x.order == y.order) & (x.known == y.known)
+    return same & (run.window >= ENOUGH * run.root) | (same & (x.known >= EXACT))
 
 
 @rule(*_COMPARISONS)

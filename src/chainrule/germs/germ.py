@@ -12,7 +12,7 @@ from chainrule.germs.series import EXACT, Germ, normal, wide
 from chainrule.program.program import Program
 from chainrule.program.types import Type, type_of
 
-WINDOWS = (6, 12, 24)  # how many powers of eps are kept, in one attempt after the other
+WINDOWS = (3, 6, 12, 24)  # how many powers of eps are kept, in one attempt after the other
 _LARGEST_ROOT = 24
 _STEADY = 1e-8  # relative change of a limit by rounding, when log s is another number
 _ENTRIES = 97  # entries of directions are whole numbers up to this
@@ -42,10 +42,8 @@ def along(value, directions: np.ndarray, sign: int = 1, run: Run | None = None) 
     terms[0] = flat
     known = np.full(flat.size, EXACT)
     for level, v in enumerate(np.asarray(directions), 1):
-        if level * run.root < window:
+        if level * run.root < window:  # the germ of the first attempt has no third level
             terms[level * run.root] = sign * v.reshape(-1)
-        else:
-            known = np.full(flat.size, window)
     return normal(type_, terms, np.zeros(flat.size, np.int64), known)
 
 

@@ -12,6 +12,7 @@ from chainrule.germs.elementwise import NOISE
 from chainrule.germs.evaluation import BY_KIND, Run, Unsupported, germ_of, rule
 from chainrule.germs.series import (
     EXACT,
+    TINY,
     UNKNOWN,
     Germ,
     add,
@@ -105,6 +106,7 @@ class Aligned:
             run.undecided = True
             self.terms[0, unknown] = np.nan
         self.shape = g.shape
+        self.largest = np.abs(self.terms).max(axis=1, initial=0.0)
 
     def row(self, k: int) -> np.ndarray:
         return self.terms[k].reshape(self.shape)[()]
@@ -114,12 +116,13 @@ def linear(run: Run, equation: Equation, inputs: list):
     """A linear operation on aligned germs; where a matrix moves too, its derivative rule."""
     positions = _positions(equation)
     if any(isinstance(x, Germ) for i, x in enumerate(inputs) if i not in positions):
-        return _linear_and_smooth(run, equation, inputs)
+        return smooth(run, equation, inputs)
     germs = {i: germ_of(run, inputs[i]) for i in positions}
-    first = {i: Aligned(run, g) for i, g in germs.items()}
-    base = min(a.base for a in first.values())
-    rows = min(max(a.base + a.rows for a in first.values()) - base, 4 * run.window)
-    parts = {i: Aligned(run, g, base, rows) for i, g in germs.items()}
+    parts = {i: Aligned(run, g) for i, g in germs.items()}
+    base = min(a.base for a in parts.values())
+    rows = min(max(a.base + a.rows for a in parts.values()) - base, 4 * run.window)
+    if any(a.base != base or a.rows != rows for a in parts.values()):
+        parts = {i: Aligned(run, g, base, rows) for i, g in germs.items()}
 
     def applied(values: dict):
         given = [values[i] if i in values else _fixed(x) for i, x in enumerate(inputs)]
@@ -128,8 +131,13 @@ def linear(run: Run, equation: Equation, inputs: list):
 
     terms = np.stack([applied({i: a.row(k) for i, a in parts.items()}) for k in range(rows)])
     if equation.op.name in _SUMS:
-        sizes = [applied({i: np.abs(a.row(k)) for i, a in parts.items()}) for k in range(rows)]
-        _snap(equation, terms, np.stack(sizes), base)
+        longest = max(g.order.size for g in germs.values())
+        bounds = [longest * max(a.largest[k] for a in parts.values()) for k in range(rows)]
+
+        def size(k: int) -> np.ndarray:
+            return applied({i: np.abs(a.row(k)) for i, a in parts.items()})
+
+        _snap(equation, terms, base, bounds, size)
     precision = _reach(equation, parts, applied)
     return _collected(run, equation, terms, base, precision)
 
@@ -139,10 +147,20 @@ def _fixed(x):
     return x.astype(wide(x.dtype))[()] if x.dtype.kind in "fc" else x[()]
 
 
-def _snap(equation: Equation, terms, sizes, base: int) -> None:
-    dtype = equation.outputs[0].type.dtype
-    noise = NOISE * float(np.finfo(dtype).eps) if dtype.kind in "fc" else 0.0
-    snap(terms, sizes, np.full(terms.shape[1], base), noise)
+def _snap(equation: Equation, terms, base: int, bounds, size) -> None:
+    """Put 0 where rounding left a sum of larger terms; `size(k)`, the sizes of those in row k, is
+    only worked out where the bound of the row says that there may be such sums."""
+    noise = NOISE * float(np.finfo(equation.outputs[0].type.dtype).eps)
+    sizes = np.zeros(terms.shape)
+    some = False
+    for k, row in enumerate(terms):
+        bound = max(noise, TINY) * bounds[k]
+        cancelled = base + k == 0 and bounds[k] > 0 and (row == 0).any()
+        if cancelled or ((np.abs(row) <= bound) & (row != 0)).any():
+            sizes[k] = size(k)
+            some = True
+    if some:
+        snap(terms, sizes, np.full(terms.shape[1], base), noise)
 
 
 def _reach(equation: Equation, parts: dict[int, Aligned], applied) -> np.ndarray:
@@ -172,40 +190,39 @@ def _collected(run: Run, equation: Equation, terms, base: int, precision) -> Ger
     return truncated(out, run.window)
 
 
-def _linear_and_smooth(run: Run, equation: Equation, inputs: list):
-    return smooth(run, equation, inputs)
-
-
 def bilinear(run: Run, equation: Equation, inputs: list) -> Germ:
     """A product: every pair of rows, by the sum of their powers."""
     x, y = (Aligned(run, germ_of(run, value)) for value in inputs)
     base, rows = x.base + y.base, max(x.rows, y.rows)
-    wanted_x = [k for k in range(x.rows) if x.terms[k].any()]
-    wanted_y = [k for k in range(y.rows) if y.terms[k].any()]
     out = equation.outputs[0].type
+    length = np.sqrt(x.terms.shape[1] * y.terms.shape[1] / max(out.size, 1))
 
     def applied(one, two):
         return np.asarray(equation.op.evaluate(one, two, **equation.params)).reshape(-1)
 
     dtype = np.result_type(x.terms, y.terms)
-    terms, sizes = np.zeros((rows, out.size), dtype), np.zeros((rows, out.size))
-    lost = False
-    for i in wanted_x:
-        for j in wanted_y:
-            if i + j >= rows:
-                lost = True
-                continue
+    terms, bounds = np.zeros((rows, out.size), dtype), np.zeros(rows)
+    pairs = [(i, j) for i in range(x.rows) for j in range(y.rows) if x.largest[i] * y.largest[j]]
+    for i, j in pairs:
+        if i + j < rows:
             terms[i + j] += applied(x.row(i), y.row(j))
-            sizes[i + j] += applied(np.abs(x.row(i)), np.abs(y.row(j)))
-    _snap(equation, terms, sizes, base)
+            bounds[i + j] += length * x.largest[i] * y.largest[j]
+
+    def size(k: int) -> np.ndarray:
+        found = [applied(np.abs(x.row(i)), np.abs(y.row(j))) for i, j in pairs if i + j == k]
+        return np.sum(found, axis=0) if found else np.zeros(out.size)
+
+    _snap(equation, terms, base, bounds, size)
     precision = _product_reach(x, y, applied, out.size)
-    if lost:
+    if any(i + j >= rows for i, j in pairs):
         precision = np.minimum(precision, base + rows)
     return _collected(run, equation, terms, base, precision)
 
 
 def _product_reach(x: Aligned, y: Aligned, applied, size: int) -> np.ndarray:
     out = np.full(size, EXACT)
+    if (x.precision >= EXACT).all() and (y.precision >= EXACT).all():
+        return out
     there_x = (x.terms != 0).any(axis=0) | (x.precision < EXACT)
     there_y = (y.terms != 0).any(axis=0) | (y.precision < EXACT)
     for level in sorted(map(int, np.unique(x.precision)), reverse=True):

@@ -16,6 +16,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from chainrule.germs.choosing import extreme
 from chainrule.germs.elementwise import elementwise, with_limits, with_wild
 from chainrule.germs.evaluation import FinerRoot, Run, germ_of, rule
 from chainrule.germs.series import (
@@ -227,13 +228,28 @@ def _exp_square(run: Run, equation: Equation, x: Germ) -> Germ:
 # --- sums of exponentials -----------------------------------------------------------------------
 
 
-@elementwise("logaddexp", "logaddexp2")
-def _logaddexp(run: Run, equation: Equation, x: Germ, y: Germ) -> Germ:
-    """By the derivative rule, but where an operand is a logarithm of what vanishes."""
-    if not run.met_logarithm:
-        return smooth(run, equation, [x, y])[0]
-    base = np.log(2.0) if equation.op.name == "logaddexp2" else 1.0
-    type_ = equation.outputs[0].type
-    total = add(exponential(run, scaled(x, base)), exponential(run, scaled(y, base)), type_)
-    out = scaled(logarithm(run, total), 1 / base)
-    return with_limits(out, equation.op.evaluate(x.wide_limit().ravel(), y.wide_limit().ravel()))
+@elementwise("logaddexp", "logaddexp2", "log_expit")
+def _logaddexp(run: Run, equation: Equation, *germs: Germ) -> Germ:
+    """By the derivative rule; where an operand diverges, the larger one and what remains."""
+    if not (run.met_logarithm or any((g.order < 0).any() for g in germs)):
+        return smooth(run, equation, list(germs))[0]
+    name, type_ = equation.op.name, equation.outputs[0].type
+    base = np.log(2.0) if name == "logaddexp2" else 1.0
+    x, y = germs if name != "log_expit" else (germs[0].negated, constant(0.0, run.window))
+    one, two = typed(scaled(x, base), type_), typed(scaled(y, base), type_)
+    larger, smaller = (extreme(run, one, two, type_, largest) for largest in (True, False))
+    rest = exponential(run, add(smaller, larger.negated, type_))
+    out = scaled(add(larger, _log_of_one_plus(run, rest), type_), 1 / base)
+    out = out.negated if name == "log_expit" else out
+    return with_limits(out, equation.op.evaluate(*[g.wide_limit().ravel() for g in germs]))
+
+
+@elementwise("expit", "tanh", "erf", "erfc", "ndtr")
+def _flat(run: Run, equation: Equation, x: Germ) -> Germ:
+    """By the derivative rule; at infinity they come to their limits faster than any power."""
+    infinite = (x.order < 0) & ~x.vague & ~x.wild
+    out = smooth(run, equation, [x])[0]
+    if not infinite.any():
+        return out
+    limit = constant(equation.op.evaluate(x.wide_limit().ravel()), run.window)
+    return chosen(infinite, limit, out, out.type)

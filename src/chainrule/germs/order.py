@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule.germs.choosing import identical
 from chainrule.germs.evaluation import Run, germ_of, rule
 from chainrule.germs.linear import Aligned, linear
 from chainrule.germs.series import TINY, Germ
+from chainrule.program.op import REGISTRY
 from chainrule.program.program import Equation
+from chainrule.program.types import Type, array_type
 
 
 class Ranked:
@@ -49,12 +52,15 @@ class Ranked:
         same = ~differs
         if same.any():
             a, b = one[same], two[same]
-            identical = (self.terms[:, a] == self.terms[:, b]).all(axis=0)
-            identical &= (self.order[a] == self.order[b]) & (self.known[a] == self.known[b])
-            identical |= np.isnan(self.terms[0, a]) & np.isnan(self.terms[0, b])
-            if not identical.all():
+            alike = identical(run, self._at(a), self._at(b))
+            alike |= np.isnan(self.terms[0, a]) & np.isnan(self.terms[0, b])
+            if not alike.all():
                 run.undecided = True
         return differs.sum(), differs
+
+    def _at(self, places: np.ndarray, type_: Type | None = None) -> Germ:
+        type_ = array_type(places.shape, np.dtype(float)) if type_ is None else type_
+        return Germ(type_, self.terms[:, places], self.order[places], self.known[places])
 
     def taken(self, ranks, type_) -> Germ:
         """The germs that hold these ranks; nan where the rank is nan."""
@@ -62,7 +68,7 @@ class Ranked:
         lost = np.isnan(flat)
         place = self.first[np.where(lost, 0, flat).astype(np.int64)]
         place = np.where(lost, self.nan, place)
-        return Germ(type_, self.terms[:, place], self.order[place], self.known[place])
+        return self._at(place, type_)
 
 
 def _keys(run: Run, g: Germ) -> list[np.ndarray]:
@@ -80,10 +86,12 @@ def _keys(run: Run, g: Germ) -> list[np.ndarray]:
 
 def _clusters(row: np.ndarray) -> np.ndarray:
     """Numbers in the order of the values, equal for values that differ by rounding."""
-    values = np.unique(row)
+    order = np.argsort(row)
+    values = row[order]
     apart = np.diff(values) > TINY * np.maximum(np.abs(values[1:]), np.abs(values[:-1]))
-    numbers = np.concatenate([[0], np.cumsum(apart)])
-    return numbers[np.searchsorted(values, row)]
+    numbers = np.empty(row.size)
+    numbers[order] = np.concatenate([[0], np.cumsum(apart)])
+    return numbers
 
 
 @rule("max", "min", "window_max", "cummax", "cummin", "sort")
@@ -116,11 +124,20 @@ def _ties(run: Run, equation: Equation, inputs: list):
     return equation.op.evaluate(*ranks, **equation.params)
 
 
+def _window_ranks(run: Run, equation: Equation, x: Germ, out: Germ):
+    """Ranks of x, and of the largest entry of each window, which `out` mostly is."""
+    ranked = Ranked(run, [x])
+    largest = REGISTRY["window_max"].evaluate(ranked.ranks[0], **equation.params)
+    if np.array_equal(ranked.taken(largest, out.type).terms, out.terms):
+        return ranked.ranks[0], largest
+    return Ranked(run, [x, out]).ranks
+
+
 @rule("window_pick", "window_share")
 def _window(run: Run, equation: Equation, inputs: list):
     x, out, moving = inputs
     if isinstance(x, Germ) or isinstance(out, Germ):
-        x, out = Ranked(run, [germ_of(run, x), germ_of(run, out)]).ranks
+        x, out = _window_ranks(run, equation, germ_of(run, x), germ_of(run, out))
     if isinstance(moving, Germ):
         return linear(run, equation, [x, out, moving])
     return equation.op.evaluate(x, out, np.asarray(moving, float), **equation.params)

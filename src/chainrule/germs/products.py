@@ -108,7 +108,7 @@ def _root(run: Run, square: Germ) -> Germ:
     return power(run, square, np.float64(0.5), np.sqrt)
 
 
-@rule("norm")
+@rule("norm", "safe_norm")
 def _norm(run: Run, equation: Equation, inputs: list):
     (x,) = inputs
     out = equation.outputs[0].type
