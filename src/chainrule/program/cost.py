@@ -38,12 +38,34 @@ def cost(program) -> Cost:
     return Cost(flops, read, written, peak_bytes(program))
 
 
+# Elementwise operations that wait for memory. Any other one (exp, tanh, erf, ...) takes, for each
+# element, as long as a hundred flops of a product of matrices; random draws take longer still.
+_QUICK = {
+    "absolute", "add", "barrier", "bitwise_and", "bitwise_or", "bitwise_xor", "cast", "ceil",
+    "clip", "conjugate", "copysign", "divide", "equal", "floor", "fmax", "fmin", "greater",
+    "greater_equal", "imag", "invert", "isfinite", "isinf", "isnan", "join", "left_shift", "less",
+    "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum",
+    "multiply", "negative", "not_equal", "real", "reciprocal", "right_shift", "rint", "scale",
+    "select", "sign", "signbit", "sqrt", "square", "stop_gradient", "subtract", "trunc",
+}  # fmt: skip
+_SLOW, _DRAW = 100, 500
+
+
 def cost_of(equation) -> int:
     """The cost of one equation in one number, to compare equations by: flops and bytes moved.
 
     A byte counts as a flop: most elementwise operations wait for memory, products do not.
     """
-    return sum(_equation_cost(equation))
+    op = equation.op
+    own = 0
+    if op.name.startswith("random_"):
+        own = _DRAW * sum(v.type.size for v in equation.outputs)
+    elif op.elementwise and op.name not in _QUICK:
+        own = _SLOW * sum(v.type.size for v in equation.outputs)
+    inner = [sum(map(cost_of, p.equations)) for _, p in subprograms(equation)]
+    if inner:
+        return equation.params.get("length", 1) * sum(inner)
+    return own + sum(_equation_cost(equation))
 
 
 def _equation_cost(equation) -> tuple[int, int, int]:

@@ -19,7 +19,7 @@ Source    Griewank and Walther, "Evaluating Derivatives", chapter 12; for unequa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -176,15 +176,28 @@ class _Running:
 # --- dynamic programming --------------------------------------------------------------------------
 
 
-def chain_orders(work: Work) -> Iterator[list[list[int]]]:
+def chain_orders(work: Work) -> Iterator[Sequence[list[int]]]:
     """Orders of a program's nodes, each the cheapest for some amount of memory, the most first;
-    a list for each place where the forward part may end."""
+    a sequence for each place where the forward part may end."""
     for turn in turns(work):
         chain = Chain(work, turn)
         trees = [(0, turn, None)]
         if len(chain.cuts) > 2:
             trees += _Table(chain).trees()
-        yield [chain.order(tree) for tree in dict.fromkeys(trees)]
+        yield _Orders(chain, list(dict.fromkeys(trees)))
+
+
+class _Orders(Sequence):
+    """The orders of schedules, written out when they are looked at."""
+
+    def __init__(self, chain: Chain, trees: list):
+        self._chain, self._trees = chain, trees
+
+    def __len__(self) -> int:
+        return len(self._trees)
+
+    def __getitem__(self, i):
+        return self._chain.order(self._trees[i])
 
 
 class _Table:

@@ -13,7 +13,7 @@ Source    see chain_schedule.py and stretches.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -31,8 +31,9 @@ from chainrule.transforms.recompute import Work, ordered
 from chainrule.transforms.storing import storing_less
 from chainrule.transforms.stretches import stretched
 
-_NEAR = 6  # schedules on either side of the one that just fits are looked at
-_LEAN = 24  # and so many of the leanest, before it is said that none fits
+_NEAR = 3  # schedules on either side of the one that just fits are looked at
+_LEAN = 12  # and so many of the leanest, before it is said that none fits
+_STEPS = 24  # parts of the first half that are run again beside the second
 _LESS = (0.94, 0.88)  # parts of the least memory known that are tried, to say what is least
 _TRIMMED = 600  # nodes
 _PIECES = (8, 16, 32, 64)  # into which loops are cut
@@ -56,11 +57,11 @@ def within(
     program: Program,
     memory: int | None,
     measure: Callable[[Program], int] = footprint,
-    orders: Callable[[Work], Iterable[list[list[int]]]] = chain_orders,
+    orders: Callable[[Work], Iterable[Sequence[list[int]]]] = chain_orders,
 ) -> Program:
     """The program where its `measure` is at most `memory`, or one that recomputes, and is.
 
-    `orders` gives lists of orders of its nodes to choose from, those that take more memory first.
+    `orders` gives sequences of orders of its nodes, those that take more memory first.
     **Units** bytes. **Errors** `BudgetTooSmall`, with the least that would do.
     **Cost** some milliseconds an equation, where something must be recomputed.
     """
@@ -114,7 +115,7 @@ def _trimmed(found: Schedule, memory: int, measure) -> Schedule:
 
 def _stages(
     program: Program, less: Program, memory: int, orders
-) -> Iterator[Iterator[tuple[Work, list]]]:
+) -> Iterator[Iterator[tuple[Work, Sequence]]]:
     """Works with lists of their orders; a later stage is for where those before did not do."""
 
     def scheduled(bases: Iterable[Program | None]):
@@ -132,13 +133,20 @@ def _stages(
             for work in works:
                 yield work, [list(range(work.count))]
 
-    yield chain(scheduled([less] if less is program else [less, program]), as_they_are())
+    bases = [less] if less is program else [less, program]
+    if len(program.equations) > LOCAL:
+        yield chain(scheduled(bases[:1]), as_they_are())
+        yield scheduled(bases[1:])
+    else:
+        yield chain(scheduled(bases), as_they_are())
     yield scheduled(stretched(program, pieces) for pieces in _PIECES)
     twice = stretched(program, _PIECES[-1])
     yield scheduled([] if twice is None else [stretched(twice, _PIECES[0])])
 
 
-def _local_orders(work: Work, memory: int, lists: list[list[list[int]]]) -> list[list[int]]:
+def _local_orders(
+    work: Work, memory: int, lists: list[Sequence[list[int]]]
+) -> list[list[int]]:
     """Orders of a middling program that fit, from its own order and the first of the lists."""
     if not EXHAUSTIBLE < work.count <= LOCAL:
         return []
@@ -155,7 +163,7 @@ def _exact_orders(work: Work, memory: int) -> list[list[int]]:
     return [] if order is None else [order]
 
 
-def _best(work: Work, memory: int, measure, candidates: list[list[int]]) -> Schedule:
+def _best(work: Work, memory: int, measure, candidates: Sequence[list[int]]) -> Schedule:
     """The cheapest schedule that fits; where none does, the one that takes the least."""
     looked_at: dict[int, Schedule] = {}
 
@@ -257,13 +265,13 @@ class _Split(NamedTuple):
         kept = sum(v.type.nbytes for v in linear.inputs if v not in self.given)
         return max(footprint(known), kept + footprint(linear))
 
-    def orders(self, work: Work) -> Iterator[list[list[int]]]:
+    def orders(self, work: Work) -> Iterator[Sequence[list[int]]]:
         """Those of a chain; and the second half beside the first one run again, up to a node: for
         linear halves that run forward, as the first does."""
         yield from chain_orders(work)
         values = work.values(work.program.outputs[: self.values])
         moving = self._moving(work)
-        steps = sorted({work.count * k // _LEAN for k in range(_LEAN + 1)})
+        steps = sorted({work.count * k // _STEPS for k in range(_STEPS + 1)})
         yield [again_beside(work, values, moving, step) for step in steps]
 
     def _moving(self, work: Work) -> list[int]:

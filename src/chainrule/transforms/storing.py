@@ -22,7 +22,7 @@ from chainrule.transforms.recompute import Work, ordered
 
 _WORTH = 1 << 19  # bytes that a program makes in all; below there is nothing to save
 _GAIN = 0.9  # of the footprint, which must be left at most
-_PRICE = 1.25  # of the cost, which may be paid at most
+_PRICE = 1.4  # of the cost, which may be paid at most
 
 CHEAP = {
     "add", "subtract", "multiply", "divide", "scale", "negative", "reciprocal", "absolute", "sign",
