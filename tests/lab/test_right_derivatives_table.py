@@ -121,16 +121,37 @@ def test_chainrule_answers_every_case(group):
 
 def test_command(tmp_path, capsys):
     json_file, table_file = tmp_path / "out.json", tmp_path / "out.md"
-    chosen = ["right-derivatives", "--class", "singular", "--only", "chainrule", "--cases"]
+    chosen = ["right-derivatives", "--class", "lipschitz", "--only", "chainrule", "--cases"]
     assert main([*chosen, "--json", str(json_file), "--markdown", str(table_file)]) == 0
     printed = capsys.readouterr().out
     assert printed == table_file.read_text()
     found = json.loads(json_file.read_text())
     assert found["versions"] == {"chainrule": "this one"}
-    assert sum(found["classes"]["singular"]["chainrule"].values()) == len(cases(["singular"]))
+    assert sum(found["classes"]["lipschitz"]["chainrule"].values()) == len(cases(["lipschitz"]))
     by_name = {row["case"]: row for row in found["cases"]}
-    assert by_name["sqrt_of_positive"]["verdicts"]["chainrule"] == "right"
-    assert found == json.loads(json.dumps(as_json(run(["singular"], names=["chainrule"]))))
+    assert by_name["absolute_value"]["verdicts"]["chainrule"] == "right"
+    assert found == json.loads(json.dumps(as_json(run(["lipschitz"], names=["chainrule"]))))
+
+
+def test_earlier_answers_stand_beside_new_ones():
+    rows = cases(["lipschitz"])
+    earlier = {
+        "versions": {"chainrule": "old", "torch": "2", "jax": None},
+        "cases": [
+            {
+                "class": "lipschitz",
+                "case": c.name,
+                "answers": {"torch": [[[np.inf]]] * len(c.points)},
+            }
+            for c in rows
+        ],
+    }
+    result = run(["lipschitz"], names=["chainrule"], earlier=earlier)
+    assert result.versions == {"chainrule": "this one", "torch": "2", "jax": None}
+    assert {row.verdicts["torch"] for row in result.rows} == {"wrong"}
+    del earlier["cases"][0]
+    with pytest.raises(ValueError, match=f"no earlier answer of torch to lipschitz/{rows[0].name}"):
+        run(["lipschitz"], names=["chainrule"], earlier=earlier)
 
 
 def test_command_refuses_an_unknown_class(capsys):

@@ -33,6 +33,15 @@ def _add_right_derivatives(experiments) -> None:
     one.add_argument("--cases", action="store_true", help="one line for each case as well")
     one.add_argument("--json", metavar="FILE", type=Path, help="write everything as JSON")
     one.add_argument("--markdown", metavar="FILE", type=Path, help="write the table to a file")
+    one.add_argument(
+        "--earlier",
+        metavar="FILE",
+        type=Path,
+        help="JSON of another run, for the answers of libraries that are not asked",
+    )
+    one.add_argument(
+        "--page", metavar="FILE", type=Path, help="put table and examples between a page's markers"
+    )
     one.set_defaults(run=_right_derivatives)
 
 
@@ -43,11 +52,13 @@ def _right_derivatives(chosen) -> int:
         print("The truths are computed with mpmath: pip install 'chainrule[lab]'", file=sys.stderr)
         return 1
     from chainrule.lab.right_derivatives.libraries import NAMES
+    from chainrule.lab.right_derivatives.page import put_into
     from chainrule.lab.right_derivatives.report import as_json, markdown
     from chainrule.lab.right_derivatives.run import run
 
     try:
-        result = run(chosen.groups, chosen.peers, chosen.only or NAMES)
+        earlier = json.loads(chosen.earlier.read_text()) if chosen.earlier else None
+        result = run(chosen.groups, chosen.peers, chosen.only or NAMES, earlier)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -58,6 +69,8 @@ def _right_derivatives(chosen) -> int:
     print(table, end="")
     if chosen.markdown:
         chosen.markdown.write_text(table)
+    if chosen.page:
+        put_into(chosen.page, result)
     if chosen.json:
         chosen.json.write_text(json.dumps(as_json(result), indent=1) + "\n")
     return 0

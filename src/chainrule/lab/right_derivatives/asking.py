@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from chainrule.lab.right_derivatives.case import Case
@@ -44,11 +46,11 @@ def _answer(library: Library, case: Case, point: tuple) -> list[np.ndarray]:
     chosen = differentiable(point)
     arguments = [library.array(v) if i in chosen else v for i, v in enumerate(point)]
 
-    def function(*given, **named):
-        return call(case, library.namespaces, (*given, *named.values()))
+    def function(*given):
+        return call(case, library.namespaces, given)
 
     if case.ask == "expectation":
-        return _expectation(library, function, arguments)
+        return _expectation(library, partial(case.function, library.namespaces["np"]), arguments)
     asked = _ASKED[case.ask](library, function, case, chosen)
     if case.by == "compile":
         if library.compile is None:
@@ -67,21 +69,12 @@ def _expectation(library: Library, function, arguments) -> list[np.ndarray]:
         raise Absent("expectations")
     by_argument: list[list] = [[] for _ in arguments]
     for seed in range(1, REPEATS + 1):
-        found = library.expectation(_drawing(function), arguments, seed)
+        found = library.expectation(function, arguments, seed)
         for values, part in zip(by_argument, found, strict=True):
             values.append(np.asarray(library.plain(part), dtype=float))
     means = [np.mean(values, axis=0) for values in by_argument]
     errors = [np.std(values, axis=0, ddof=1) / np.sqrt(REPEATS) for values in by_argument]
     return [*means, *errors]
-
-
-def _drawing(function):
-    """`function`, with the generator as an argument named rng."""
-
-    def drawing(*values, rng):
-        return function(*values, rng=rng)
-
-    return drawing
 
 
 def _by_first(derivative):

@@ -105,6 +105,11 @@ class _Linalg:
         return Number(mp.det(_matrix(a)))
 
     @staticmethod
+    def eigvalsh(a):
+        found = mp.eigsy(_matrix(a), eigvals_only=True)
+        return numpy.array([Number(v) for v in found], dtype=object)
+
+    @staticmethod
     def slogdet(a):
         found = mp.det(_matrix(a))
         return Number(mp.sign(found)), Number(mp.log(abs(found)))
@@ -139,6 +144,9 @@ class _Exact:
     logaddexp = staticmethod(_entrywise(_logaddexp))
     sinc = staticmethod(_entrywise(_sinc))
     heaviside = staticmethod(_entrywise(lambda x, y: y if x == 0 else number(float(x > 0))))
+    fmax = staticmethod(_entrywise(lambda x, y: y if mp.isnan(of(x)) or x < y else x))
+    fmin = staticmethod(_entrywise(lambda x, y: y if mp.isnan(of(x)) or x > y else x))
+    nansum = staticmethod(lambda x: numpy.sum([v for v in numpy.ravel(x) if not mp.isnan(of(v))]))
     sign = staticmethod(_entrywise(lambda x: number(float((x > 0) - (x < 0)))))
     var = staticmethod(_along(_variance))
     std = staticmethod(_along(lambda x, ddof=0: _variance(x, ddof).sqrt()))
@@ -169,6 +177,9 @@ def _lifted(function):
             return number(found) if wide and isinstance(found, float) else found
         return _all_numbers(found)
 
+    for method in ("reduce", "accumulate", "outer"):  # of ufuncs
+        if hasattr(function, method):
+            setattr(apply, method, getattr(function, method))
     return apply
 
 

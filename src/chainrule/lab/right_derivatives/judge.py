@@ -31,7 +31,8 @@ def _point_verdict(case: Case, answer, truth) -> str:
         vector = np.concatenate([np.ravel(np.asarray(part, dtype=float)) for part in answer])
         if np.any(np.isnan(vector)):
             return "nan"
-        return "right" if case.members.contains(vector) else "wrong"
+        inside = np.all(np.isfinite(vector)) and case.members.contains(vector)
+        return "right" if inside else "wrong"
     parts = [_part_verdict(case, a, t) for a, t in zip(answer, truth, strict=True)]
     return next((v for v in ("wrong", "nan") if v in parts), "right")
 

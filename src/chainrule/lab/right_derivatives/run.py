@@ -42,29 +42,47 @@ def run(
     groups: Sequence[str] = (),
     peers: str | Path | None = None,
     names: Sequence[str] = NAMES,
+    earlier: dict | None = None,
 ) -> Result:
     """The cases of `groups` (all where empty), put to the libraries `names`.
 
     `peers` is the interpreter that runs the libraries other than chainrule: this one, or one of an
-    environment where they are installed. It needs NumPy, SciPy and mpmath beside them.
+    environment where they are installed. It needs NumPy, SciPy and mpmath beside them. `earlier` is
+    what `as_json` made of another run: the answers of libraries that are not asked this time.
 
-    **Errors** `ValueError` for an unknown class, `RuntimeError` where a process ends before its
-    last case.
+    **Errors** `ValueError` for an unknown class, and for a case without an earlier answer;
+    `RuntimeError` where a process ends before its last case.
     """
     chosen = cases(groups)
     truths = {id(case): None if case.members is not None else truth(case) for case in chosen}
     rows = [Row(case, _given(case, truths[id(case)]), {}, {}) for case in chosen]
     versions: dict[str, str | None] = {}
-    for name in names:
-        python = sys.executable if name == "chainrule" or peers is None else str(peers)
-        versions[name], found = ask(name, groups, python)
-        if versions[name] is None:
+    for name in NAMES:
+        if name in names:
+            python = sys.executable if name == "chainrule" or peers is None else str(peers)
+            versions[name], found = ask(name, groups, python)
+        elif earlier is not None and name in earlier["versions"]:
+            versions[name], found = earlier["versions"][name], _earlier(earlier, name)
+        else:
             continue
-        for row in rows:
-            answers = found[f"{row.case.group}/{row.case.name}"]
-            row.answers[name] = answers
-            row.verdicts[name] = verdict(row.case, answers, row.truth)
+        if versions[name] is not None:
+            _judge(rows, name, found)
     return Result(rows, versions)
+
+
+def _judge(rows: list[Row], name: str, found: dict) -> None:
+    """Puts a library's answers and verdicts into the rows."""
+    for row in rows:
+        key = f"{row.case.group}/{row.case.name}"
+        if key not in found:
+            raise ValueError(f"there is no earlier answer of {name} to {key}: ask it again.")
+        row.answers[name] = found[key]
+        row.verdicts[name] = verdict(row.case, found[key], row.truth)
+
+
+def _earlier(earlier: dict, name: str) -> dict:
+    """A library's answers in an earlier result, by case."""
+    return {f"{row['class']}/{row['case']}": row["answers"].get(name) for row in earlier["cases"]}
 
 
 def _given(case: Case, found) -> list:

@@ -270,3 +270,18 @@ def vjp_of_running_order(np, x):
     c = np.where(b < x[2], b, x[2])
     d = np.where(b < x[2], x[2], b)
     return np.stack([a, c, d])
+
+
+@kinks("grad", "hessian", at=vector(1.0, 0.5))
+def root_of_a_fourth_power_of_a_sorted_sum(np, x):
+    u = x[0] - 1.0
+    total = np.sum(np.sort(np.stack([u, 0.0 * u, 1.0 + 0.0 * u]))) - 1.0
+    return np.sqrt(total**4)
+
+
+@kinks("hvp", along=vector(1.0, -2.0, 3.0), at=vector(0.0, 1.0, 1.0))
+def smooth_function_of_disguised_sums(np, x):
+    a = np.maximum(x[0], x[1]) + np.minimum(x[0], x[1])
+    b = np.max(x[1:]) + np.min(x[1:])
+    c = np.clip(b, 0.0, 2.0) + np.maximum(b - 2.0, 0.0) - np.maximum(-b, 0.0)
+    return np.sin(a) * np.exp(0.25 * c) + ramp(np, a * c) - ramp(np, -a * c)

@@ -351,3 +351,115 @@ def geometric_mean_squared_of_squares(np, x):
 @singular(at=0.0, expect=0.5)
 def heaviside_free_limit(np, x):
     return np.where(x == 0.0, 0.0, x * x / (x + np.expm1(x)))
+
+
+# --- formulas that people know by heart ----------------------------------------------------------
+
+
+@singular("jacobian", at=numpy.zeros(3))
+def rotation_by_a_zero_angle(np, w):
+    angle = np.sqrt(np.sum(w * w))
+    a = np.where(angle == 0.0, 1.0, np.sin(angle) / angle)
+    b = np.where(angle == 0.0, 0.5, (1.0 - np.cos(angle)) / (angle * angle))
+    v = np.array([1.0, 2.0, 3.0])
+    once = np.cross(w, v)
+    return v + a * once + b * np.cross(w, once)
+
+
+@singular(at=numpy.array([[0.0, 0.0], [1.0, 1.0], [3.0, -1.0]]))
+def matern_kernel_of_order_three_halves(np, x):
+    d = np.sqrt(np.sum((x[:, None, :] - x[None, :, :]) ** 2, axis=-1)) * 3.0**0.5
+    return np.sum((1.0 + d) * np.exp(-d) * np.array([[2.0, 1.0, 0.5]] * 3))
+
+
+@singular("hessian", at=vector(1.0, 1.0))
+def matern_kernel_of_order_five_halves(np, x):
+    d = np.abs(x[0] - x[1]) * 5.0**0.5
+    return (1.0 + d + d * d / 3.0) * np.exp(-d)
+
+
+@singular("grad", "second", at=1.0)
+def geometric_series(np, x):
+    return np.where(x == 1.0, 5.0, (1.0 - x**5) / (1.0 - x))
+
+
+@singular("grad", "second", at=0.0)
+def sinc_with_a_taylor_guard(np, x):
+    return np.where(np.abs(x) < 1e-4, 1.0 - x**2 / 6.0, np.sin(x) / x)
+
+
+@singular("grad", "hessian", at=numpy.zeros((2, 2)))
+def determinant_of_zero(np, a):
+    return np.linalg.det(a)
+
+
+@singular(at=numpy.array([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [0.0, 1.0, 1.0]]))
+def determinant_of_a_singular_matrix(np, a):
+    return np.linalg.det(a)
+
+
+@singular("grad", "hessian", at=numpy.zeros((2, 2)))
+def frobenius_norm_squared(np, a):
+    return np.linalg.norm(a) ** 2
+
+
+@singular(at=numpy.array([[0.0, 0.0], [3.0, 4.0]]))
+def squares_of_row_norms(np, x):
+    return np.sum(np.linalg.norm(x, axis=1) ** 2)
+
+
+@singular(at=numpy.zeros((2, 3)), expect=numpy.zeros((2, 3)))
+def energy_of_row_lengths(np, x):
+    lengths = np.sqrt(np.sum(x * x, axis=1))
+    return np.sum(np.cosh(lengths) - 1.0)
+
+
+@singular("second", at=0.0, expect=2.0)
+def second_derivative_by_x_squared_times_a_power(np, x):
+    return x**2 * (x**2 + 1.0) ** 0.0
+
+
+@singular("hessian", at=(vector(0.0, 0.0)), expect=numpy.array([[0.0, 1.0], [1.0, 0.0]]))
+def product_of_two_zeros(np, x):
+    return np.prod(x)
+
+
+@singular("hessian", at=vector(0.0, 0.0, 2.0))
+def running_products_curve(np, x):
+    return np.sum(np.cumprod(x))
+
+
+@singular(at=vector(1.0, 2.0), expect=vector(1.0, 1.0))
+def sum_that_skips_nan(np, x):
+    return np.nansum(np.concatenate([x, np.array([np.nan])]))
+
+
+@singular(at=(2.0, 3.0), expect=(3.0, 2.0))
+def product_with_fmax_of_nan(np, x, y):
+    return np.fmax(x, np.nan) * y
+
+
+@singular("second", at=0.0)
+def curvature_of_x_over_expm1(np, x):
+    return np.where(x == 0.0, 1.0, x / np.expm1(x))
+
+
+@singular(at=(0.0, 0.0), expect=(1.0, 2.0))
+def quotient_of_forms_of_the_same_zero(np, x, y):
+    r = x * x + y * y
+    return np.where(r == 0.0, 0.0, (x + 2.0 * y) * np.sin(r) / r)
+
+
+@singular("grad", "hessian", at=vector(0.0, 0.0))
+def log1p_of_a_norm_squared_by_hypot(np, x):
+    return np.log1p(np.hypot(x[0], x[1]) ** 2)
+
+
+@singular(at=numpy.array([[2.0, 0.0], [0.0, 2.0]]), expect=numpy.eye(2))
+def sum_of_equal_eigenvalues(np, a):
+    return np.sum(np.linalg.eigvalsh(a))
+
+
+@singular("jvp", along=vector(1.0, 1.0, -1.0), at=vector(1.0, 1.0, 1.0))
+def standardised_constant_row(np, x):
+    return (x - np.mean(x)) / np.sqrt(np.var(x) + 1e-5)

@@ -16,6 +16,17 @@ def library() -> Library:
     import jax.numpy as jnp
     import jax.scipy.special as special
 
+    from chainrule.lab.right_derivatives.libraries.jax_random import JaxRandom
+
+    def expectation(f, arguments, seed):
+        """The gradient of a mean of 500 samples, as lanes of `vmap`."""
+        keys = jax.random.split(jax.random.key(seed), 500)
+
+        def mean(*args):
+            return jnp.mean(jax.vmap(lambda key: f(*args, rng=JaxRandom(key)) * 1.0)(keys))
+
+        return jax.grad(mean, tuple(range(len(arguments))))(*arguments)
+
     return Library(
         name="jax",
         version=jax.__version__,
@@ -31,4 +42,5 @@ def library() -> Library:
         hvp=lambda f, x, dx: jax.jvp(jax.grad(f), (x,), (dx,))[1],
         vmap=jax.vmap,
         compile=jax.jit,
+        expectation=expectation,
     )

@@ -10,6 +10,7 @@ def library() -> Library:
     import torch
 
     from chainrule.lab.right_derivatives.libraries.torch_names import TorchNumpy
+    from chainrule.lab.right_derivatives.libraries.torch_random import TorchRandom
 
     torch.set_default_dtype(torch.float64)
     torch.set_num_threads(1)
@@ -21,6 +22,16 @@ def library() -> Library:
             return value, gradient
 
         return both
+
+    def expectation(f, arguments, seed):
+        """The gradient of a mean of 60 samples, drawn one after the other."""
+        rng = TorchRandom(seed)
+
+        def mean(*args):
+            draws = [torch.as_tensor(f(*args, rng=rng)) * 1.0 for _ in range(60)]
+            return torch.mean(torch.stack(draws))
+
+        return func.grad(mean, tuple(range(len(arguments))))(*arguments)
 
     return Library(
         name="torch",
@@ -36,4 +47,5 @@ def library() -> Library:
         vjp=lambda f, x, ct: func.vjp(f, x)[1](ct)[0],
         hvp=lambda f, x, dx: func.jvp(func.grad(f), (x,), (dx,))[1],
         vmap=func.vmap,
+        expectation=expectation,
     )
