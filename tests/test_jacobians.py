@@ -373,3 +373,21 @@ def test_a_sparse_function_of_many_variables_costs_little():
         found = cr.hessian(rosenbrock, sparse=True)(np.zeros(20_000))
     assert found.shape == (20_000, 20_000)
     assert found.nnz == 3 * 20_000 - 2
+
+
+# --- kinks ---------------------------------------------------------------------------------------
+
+
+def test_sparse_derivatives_are_right_at_kinks():
+    """relu(x) - relu(-x) is x: its slope at 0 is 1."""
+    relu = lambda x: np.maximum(x, 0.0)
+    f = lambda x: (relu(x) - relu(-x)) * np.roll(x + 1.0, 1)
+    x = np.zeros(4)
+    wanted = cr.jacobian(lambda x: x * np.roll(x + 1.0, 1))(x)
+    assert np.array_equal(cr.jacobian(f, sparse=True)(x).toarray(), wanted)
+    assert np.array_equal(cr.compile(cr.jacobian(f, sparse=True))(x).toarray(), wanted)
+    with pytest.raises(errors.NotDifferentiable):
+        cr.jacobian(lambda x: abs(x), sparse=True, kinks="raise")(x)
+    steep = lambda x: np.sum((relu(x) - relu(-x)) ** 2 * (x + 1.0))
+    found = cr.hessian(steep, sparse=True)(x)
+    assert_close(found.toarray(), cr.hessian(steep)(x))

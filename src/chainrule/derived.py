@@ -184,8 +184,16 @@ def _jacobian(program: Program, options: Options, active, value_count: int, mode
     return _planned(made, opened, active, opened.settled, options)
 
 
-def _sparse_jacobian(program: Program, options: Options, *arguments) -> SparseJacobian:
-    return SparseJacobian(inlined(program), *arguments)
+def _sparse_jacobian(
+    program: Program, options: Options, active, value_count: int, mode: str, symmetric: bool
+) -> SparseJacobian:
+    opened = see_through(program, active)
+
+    def planned(made: Program):
+        return _planned(made, opened, active, opened.settled, options)
+
+    mask = opened.active(active)
+    return SparseJacobian(opened.program, mask, value_count, mode, symmetric, planned)
 
 
 def _passes(program: Program, options: Options, active, value_count: int, mode: str):

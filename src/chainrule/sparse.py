@@ -6,7 +6,6 @@ pattern that is known; the caller of the traced function receives a `scipy.spars
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,9 +17,9 @@ from chainrule.ops.reduce import all_
 from chainrule.ops.require import require
 from chainrule.ops.shape import zeros_of
 from chainrule.program.captured import SMALL
-from chainrule.program.trace import Traced, concrete_value, current
+from chainrule.program.trace import Traced, concrete_value, current, inline
 from chainrule.running import run
-from chainrule.transforms.sparse_jacobian import Block, Coloured, SparseJacobian, constants_of
+from chainrule.transforms.sparse_jacobian import Block, Coloured, SparseJacobian, known_outputs
 
 
 class Passes(NamedTuple):
@@ -111,16 +110,14 @@ def _csr(data, pattern: Pattern):
 def sparse_blocks(parts: SparseJacobian, operands: list) -> tuple[list, list, Coloured]:
     """The program's outputs, a sparse matrix for each moving output by each input, and the
     colouring that they come from."""
-    values = run(parts.known, operands)
-    outputs, residuals = values[: parts.outputs], values[parts.outputs :]
-    traced = any(type(v) is Traced for v in residuals)
-    constants = residuals
-    if traced:
-        constants = constants_of(parts.known.program, operands, parts.outputs, _at_hand)
+    zeros = parts.known.inputs[len(operands) :]  # of inner derivatives, see transforms/kinks.py
+    inputs = [*operands, *(np.zeros(v.type.shape, v.type.dtype)[()] for v in zeros)]
+    constants = known_outputs(parts.constants, inputs, _at_hand)
     coloured = parts.coloured(constants)
-    if traced:
-        residuals = _held(residuals, constants, coloured.asked)
-    data = run(coloured.plan, [*residuals, *coloured.given])
+    found = run(coloured.plan, [*operands, *coloured.given])
+    outputs, data = found[: parts.outputs], found[parts.outputs :]
+    if any(type(v) is Traced for v in data):
+        data = _guarded(data, parts, inputs, constants, coloured)
     blocks = [
         SparseValues(np.ravel(d) if type(d) is not Traced else d, Pattern(b))
         for d, b in zip(data, coloured.blocks, strict=True)
@@ -147,20 +144,22 @@ def _at_hand(operand):
     return concrete_value(operand) if type(operand) is Traced else operand
 
 
-def _held(residuals: Sequence, constants: Sequence, asked: list[int]) -> list:
-    """The residuals, of which those that the pattern was read from must stay what they are: where
-    a compiled function reads a large array by reference, its content is compared at each call."""
+def _guarded(data, parts: SparseJacobian, inputs, constants, coloured: Coloured) -> list:
+    """The entries, given out while the constants that the pattern was read from are what they were:
+    a compiled function reads large arrays by reference, so their content is compared."""
     builder = current()
     assert builder is not None
-    out = list(residuals)
-    if not builder.by_reference:
-        return out
-    for i in asked:
-        value = np.asarray(constants[i])
-        if type(out[i]) is Traced and value.nbytes > SMALL:
-            ok = all_(_same_pattern(out[i], value), axes=tuple(range(value.ndim)))
-            out[i] = require(out[i], ok, error="MutationError", message=_CHANGED)
-    return out
+    places = [i for i, readable in enumerate(parts.readable) if readable]
+    asked = [k for k, i in enumerate(places) if i in coloured.asked]
+    large = [k for k in asked if np.asarray(constants[k]).nbytes > SMALL]
+    if not builder.by_reference or not large:
+        return data
+    found = inline(parts.constants, inputs)
+    for k in large:
+        value = np.asarray(constants[k])
+        ok = all_(_same_pattern(found[k], value), axes=tuple(range(value.ndim)))
+        data = [require(data[0], ok, error="MutationError", message=_CHANGED), *data[1:]]
+    return data
 
 
 _CHANGED = (

@@ -38,6 +38,8 @@ FORMULAS = {
     "tangent minus sine": (
         lambda x: (np.tan(x) - np.sin(x)) / x**3, lambda x: (mp.tan(x) - mp.sin(x)) / x**3,
         [1e-2, 1e-7, 1.0]),
+    "arc cosine near 1": (
+        lambda x: np.arccos(1 - x), lambda x: mp.acos(1 - x), [1e-20, 1e-9, 0.5]),
     "branch": (
         lambda x: np.where(x > 1e-3, np.log(1 + x) / x, 1 - x / 2),
         lambda x: mp.log(1 + x) / x if x > 1e-3 else 1 - x / 2, [2e-3, 1e-5, 5.0]),
@@ -103,6 +105,32 @@ def test_variance_of_numbers_with_a_large_mean():
     value, slope = cr.value_and_grad(lambda x: np.mean(x**2) - np.mean(x) ** 2)(x)
     assert value == 2.0
     np.testing.assert_allclose(slope, 2 * (np.arange(5.0) - 2) / 5, rtol=1e-15)
+
+
+def test_sums_and_products_of_tiny_and_huge_numbers():
+    def spread(x):
+        return np.sqrt(np.mean(x**2) - np.mean(x) ** 2)
+
+    for scale in (1e-200, 1.0, 1e200):
+        x = scale * np.array([1.0, 3.0, -0.1])
+        with mpmath.workdps(60):
+            exact = [mp.mpf(v) for v in x]
+            mean = mp.fsum(exact) / 3
+            wanted = float(mp.sqrt(mp.fsum((v - mean) ** 2 for v in exact) / 3))
+            slopes = [float((v - mean) / 3 / mp.mpf(wanted)) for v in exact]
+        value, slope = cr.value_and_grad(spread)(x)
+        np.testing.assert_allclose(value, wanted, rtol=1e-15)
+        np.testing.assert_allclose(slope, slopes, rtol=1e-14)
+        np.testing.assert_allclose(cr.compile(spread)(x), wanted, rtol=1e-15)
+
+
+def test_running_sums_that_cancel():
+    def last(x):
+        return np.cumsum(x)[-1] - x[0] - x[1]
+
+    x = np.array([1e20, 1.0, -3.0])
+    assert cr.value_and_grad(last)(x)[0] == -3.0
+    assert cr.compile(last)(x) == -3.0
 
 
 def test_loops_are_entered():
@@ -215,3 +243,27 @@ def test_a_pullback_does_not_see_what_is_written_to_its_inputs_later():
     before = pull(np.ones(2))[0]
     x[:] = 5.0
     assert np.array_equal(pull(np.ones(2))[0], before)
+
+
+def test_a_number_added_to_an_entry_in_place_is_added():
+    """In wide arithmetic x[i] += v joined a number and an array without axes: the gradient of a
+    loop that reads and writes an array was wrong where it lost digits."""
+
+    def last_sum(x, path):
+        path[0] = x
+        for i in range(1, 5):
+            path[i] = 3.7 * path[i - 1] * (1 - path[i - 1])
+        path[1:] *= 2.0
+        return path.sum()
+
+    with mpmath.workdps(60):
+
+        def truth(x):
+            path = [x]
+            for _ in range(4):
+                path.append(mp.mpf(3.7) * path[-1] * (1 - path[-1]))
+            return path[0] + 2 * sum(path[1:])
+
+        wanted = float(mpmath.diff(truth, mp.mpf(0.3)))
+    found = cr.grad(lambda x: last_sum(x, cr.numpy.zeros(5)))(0.3)
+    np.testing.assert_allclose(found, wanted, rtol=4e-16)

@@ -1,16 +1,18 @@
 """Sparse Jacobians: the pattern is found and coloured once, then each call runs one pass a colour.
 
-    known       the function, and what its linear half reads
+    constants   what the pattern is read from: a part of the function's half
     colouring   by the pattern of the linear half (sparsity.py, colouring.py), kept for the
                 constants (index arrays, masks, zeros of matrices) that the pattern was read from
-    values      all tangents and all cotangents in one batched program, and the entries picked out
+    whole       the function, then all tangents and all cotangents in one batched program, and the
+                entries picked out
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +21,7 @@ from chainrule.ops.index import index
 from chainrule.ops.join import concatenate
 from chainrule.ops.select import cast
 from chainrule.ops.shape import reshape
-from chainrule.program.evaluate import Plan, evaluate
+from chainrule.program.evaluate import evaluate
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program, Var
 from chainrule.program.trace import Builder, inline, operand
@@ -47,14 +49,15 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class Coloured:
-    """A colouring, ready to run: `plan` on [residuals, `given`] gives the entries of each block.
+    """A colouring, ready to run: `plan` on [operands, `given`] gives the function's outputs, then
+    the entries of each block.
 
     It holds for the constants whose `key` is the same; `asked` are the numbers of those residuals.
     """
 
     asked: list[int]
     key: list[bytes]
-    plan: Plan
+    plan: Any
     given: list[np.ndarray]
     blocks: list[Block]
     colouring: Colouring
@@ -63,13 +66,16 @@ class Coloured:
 class SparseJacobian:
     """The Jacobian of a program's first `count` outputs, to be coloured for given constants.
 
+    `planned` makes a program on [operands, seeds, places] ready to run.
     **Errors** `NotSupported` for complex inputs or outputs.
     """
 
-    def __init__(self, program: Program, active, count: int, mode: str, symmetric: bool):
+    def __init__(
+        self, program: Program, active, count: int, mode: str, symmetric: bool, planned: Callable
+    ):
         known, self.linear, self.moves, self.residuals = linearised(program, active, count)
         self.moves = self.moves[:count]
-        self.known = Plan(known)
+        self.known, self.planned = known, planned
         self.outputs = len(program.outputs)
         self.in_types = [v.type for v in self.linear.inputs[self.residuals :]]
         self.out_types = list(self.linear.out_types)
@@ -80,19 +86,18 @@ class SparseJacobian:
             )
         self.mode, self.symmetric = mode, symmetric
         self.moving = _moving(known, self.outputs, active)  # by residual
+        self.readable = [
+            not moves or v.type.dtype.kind in "iu"
+            for v, moves in zip(self.linear.inputs, self.moving, strict=False)
+        ]
+        self.constants = self._constants()
         self._kept: list[Coloured] = []
         self._lock = threading.Lock()
 
     def coloured(self, values: Sequence) -> Coloured:
-        """The colouring for these values of the residuals (None where one is not at hand).
-
-        The pattern is read from whole numbers, and from what no active input moves.
-        """
-        readable = [
-            not moves or v.type.dtype.kind in "iu"
-            for v, moves in zip(self.linear.inputs, self.moving, strict=False)
-        ]
-        values = [v if r else None for v, r in zip(values, readable, strict=True)]
+        """The colouring for these values of `constants` (None where one is not at hand)."""
+        source = iter(values)
+        values = [next(source) if r else None for r in self.readable]
         for found in self._kept:
             if all(values[i] is not None for i in found.asked):
                 if _key(values, found.asked) == found.key:
@@ -101,6 +106,16 @@ class SparseJacobian:
         with self._lock:
             self._kept = [*self._kept[-_KEPT + 1 :], made]
         return made
+
+    def _constants(self) -> Program:
+        """The program of the residuals that the pattern may be read from: whole numbers, and what
+        no active input moves."""
+        wanted = [
+            o for o, r in zip(self.known.outputs[self.outputs :], self.readable, strict=True) if r
+        ]
+        return remove_dead(
+            Program(self.known.inputs, self.known.equations, wanted, name=self.known.name)
+        )
 
     def _colour(self, values) -> Coloured:
         width = sum(t.size for t in self.in_types)
@@ -145,7 +160,19 @@ class SparseJacobian:
         ]
         made = self._values_program(colouring, pull, blocks)
         given = [*seeds, *(b.place for b in blocks)]
-        return Coloured(asked, key, Plan(made), given, blocks, colouring)
+        return Coloured(asked, key, self.planned(self._whole(made)), given, blocks, colouring)
+
+    def _whole(self, values: Program) -> Program:
+        """[operands, seeds, places] to the function's outputs and the entries of each block."""
+        with Builder(self.known.name, reuse=True) as builder:
+            builder.lines_from_user = False
+            inputs = [builder.input(v.type, v.name) for v in self.known.inputs]
+            given = [builder.input(v.type) for v in values.inputs[self.residuals :]]
+            found = inline(self.known, inputs)
+            entries = inline(values, [*found[self.outputs :], *given])
+            results = [*found[: self.outputs], *entries]
+            made = builder.finish([operand(builder, traced_of(builder, v)) for v in results])
+        return remove_dead(made)
 
     def _blocks(self, colouring: Colouring) -> list[Block]:
         """The pattern cut into outputs by inputs (outputs major)."""
@@ -253,8 +280,8 @@ def _picked(results, places, blocks) -> list:
     return picked
 
 
-def constants_of(program: Program, operands: Sequence, first: int, at_hand) -> list:
-    """The values of the outputs from `first` on that depend on operands at hand alone; else None.
+def known_outputs(program: Program, operands: Sequence, at_hand) -> list:
+    """The values of the outputs that depend on operands at hand alone; None for the others.
 
     `at_hand(operand)` gives an operand's value, or None.
     """
@@ -268,7 +295,7 @@ def constants_of(program: Program, operands: Sequence, first: int, at_hand) -> l
     for e in program.equations:
         if all(x.is_literal or x in known for x in e.inputs):
             known.update(e.outputs)
-    outputs = program.outputs[first:]
+    outputs = program.outputs
     wanted = [o for o in outputs if o.is_literal or o in known]
     part = remove_dead(Program(program.inputs, program.equations, wanted))
     given = [v for v in program.inputs if v in values]

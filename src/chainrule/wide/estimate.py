@@ -253,9 +253,24 @@ def _filled(e, type_):
 
 def _total(out, inputs, errors, equation):
     axes = equation.params["axes"]
-    own = (sqrt(sum_(square(inputs[0]), axes=axes)) + absolute(out)) * UNIT
+    own = (_length(absolute(inputs[0]), axes) + absolute(out)) * UNIT
     e = errors[0]
-    return own if e is None else own + sqrt(sum_(square(e), axes=axes))
+    return own if e is None else own + _length(e, axes)
+
+
+def _length(x, axes):
+    if not x.size:
+        return sum_(x, axes=axes)
+    return maximum(sqrt(sum_(square(x), axes=axes)), max_(x, axes=axes))
+
+
+def _running(out, inputs, errors, equation):
+    own = equation.op(absolute(inputs[0]), **equation.params) * UNIT
+    return own if errors[0] is None else own + equation.op(errors[0], **equation.params)
+
+
+def _added(out, inputs, errors, equation):
+    return _sum(_moved(out, inputs, errors, equation), absolute(out) * UNIT)
 
 
 def _product(out, inputs, errors, equation):
@@ -311,6 +326,7 @@ _RULES: dict[str, Callable] = {
     **dict.fromkeys(("floor", "ceil", "trunc", "rint", "floor_divide", "isnan", "isinf",
                      "isfinite", "signbit", "heaviside", "spacing"), _whole),
     **dict.fromkeys(("broadcast", "reshape", "transpose", "flip", "index", "index_set",
-                     "index_add", "concatenate", "pad", "cumsum"), _moved),
+                     "concatenate", "pad"), _moved),
+    "index_add": _added, "cumsum": _running,
     "sum": _total, "contract": _product, "max": _largest, "min": _largest,
 }  # fmt: skip

@@ -72,11 +72,12 @@ def run(equation: Equation, inputs: list):
     if name in SPECIAL:
         return SPECIAL[name](*inputs, **params)
     if name in MOVING:
-        floats = [
-            as_array(x) if v.type.dtype.kind == "f" else x
-            for x, v in zip(inputs, equation.inputs, strict=True)
+        # only what is moved: a number that is added to an entry must not be an array ()
+        moved = [
+            as_array(x) if k == 0 and v.type.dtype.kind == "f" else x
+            for k, (x, v) in enumerate(zip(inputs, equation.inputs, strict=True))
         ]
-        made = equation.op.evaluate(*floats, **params)
+        made = equation.op.evaluate(*moved, **params)
         return made[()] if isinstance(made, np.ndarray) and not made.ndim else made
     return _OTHERS[name](equation, inputs)
 

@@ -290,35 +290,44 @@ def _filled(e, like):
         np.float64(0.0 if e is None else e)  # fmt: skip
 
 
+def _length(x, axes):
+    """The length of x over axes; no less than its largest entry, where squares underflow."""
+    squares = np.sqrt(np.add.reduce(np.square(x, dtype=np.float64), axes))
+    return np.maximum(squares, np.maximum.reduce(abs(x), axes)) if np.size(x) else squares
+
+
 def _total(out, inputs, errors, equation):
     """Independent errors, and the rounding of partial sums."""
     axes = equation.params["axes"]
     x, e = inputs[0], errors[0]
-    rounding = np.sqrt(np.add.reduce(np.square(x, dtype=np.float64), axes)) + abs(out)
-    own = UNIT * rounding
-    if e is None:
-        return own
-    return own + np.sqrt(np.add.reduce(np.square(_filled(e, x)), axes))
+    own = UNIT * (_length(x, axes) + abs(out))
+    return own if e is None else own + _length(_filled(e, x), axes)
 
 
 def _running(out, inputs, errors, equation):
     axis = equation.params["axis"]
-    x, e = inputs[0], errors[0]
-    own = UNIT * (np.sqrt(np.add.accumulate(np.square(x, dtype=np.float64), axis)) + abs(out))
-    return own if e is None else own + np.sqrt(np.add.accumulate(np.square(e), axis))
+    own = UNIT * np.add.accumulate(abs(inputs[0]), axis)
+    return own if errors[0] is None else own + np.add.accumulate(errors[0], axis)
 
 
 def _product(out, inputs, errors, equation):
     x, y = inputs
     ex, ey = errors
+    tiny = SMALLEST if min(_smallest(x), _smallest(y)) < NORMAL else 0.0
 
     def length(a, b):
-        return np.sqrt(equation.op.evaluate(np.square(a), np.square(b), **equation.params))
+        return np.sqrt(equation.op.evaluate(np.square(a), np.square(b), **equation.params) + tiny)
 
     error = UNIT * (length(x, y) + abs(out))
     if ex is not None:
         error = error + length(_filled(ex, x), y)
     return error if ey is None else error + length(x, _filled(ey, y))
+
+
+def _smallest(x) -> float:
+    """The square of the smallest entry that is not 0; infinite where all are."""
+    sizes = abs(x)
+    return float(np.min(np.square(sizes), where=sizes > 0, initial=np.inf))
 
 
 def _largest(out, inputs, errors, equation):

@@ -4,7 +4,8 @@
     y - (t - s), (t - s) - y     with t = s + y: FastTwoSum, TwoSum, Kahan's summation
     (x + M) - M                  rounding to a whole multiple by a large number M
 
-In exact arithmetic these are y, 0 and x. A program that holds one is not evaluated in wide
+In exact arithmetic these are y, 0 and x. With a number for x or s they are formulas: 1 - (1 - p).
+A program that holds one is not evaluated in wide
 arithmetic, and no rule may simplify it.
 
 Source    Dekker, Numer. Math. 18 (1971); Kahan, CACM 8 (1965); Knuth, TAOCP 2, 4.2.2.
@@ -40,7 +41,7 @@ def keeps_rounding_error(equation: Equation, maker: Maker) -> bool:
     x, y = equation.inputs
     left, right = maker(x), maker(y)
     if right is not None and right.op.name == "subtract":
-        if _is(x, right.inputs[0]):
+        if x is right.inputs[0] and not x.is_literal:
             return True  # x - (x - y)
         if _is_difference_of_sum(right, x, maker):
             return True  # y - (t - s)
@@ -57,7 +58,7 @@ def _is_difference_of_sum(difference: Equation, y: Operand, maker: Maker) -> boo
     """Whether it is t - s with t = s + y (or s - y, where y is what is compared)."""
     t, s = difference.inputs
     total = maker(t)
-    if total is None or total.op.name not in ("add", "subtract"):
+    if s.is_literal or total is None or total.op.name not in ("add", "subtract"):
         return False
     a, b = total.inputs
     return (_is(a, s) and _is(b, y)) or (_is(b, s) and _is(a, y))
