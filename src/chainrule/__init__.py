@@ -25,7 +25,7 @@ from chainrule.ops import pooling as _pooling  # registers the operations that `
 from chainrule.program.tree import register
 
 if TYPE_CHECKING:
-    from chainrule import nn
+    from chainrule import nn, optim
     from chainrule.certify.accuracy import accuracy
     from chainrule.certify.certified import certified
     from chainrule.compiler.threads import get_threads, set_threads
@@ -57,6 +57,7 @@ __all__ = [
     "linearize",
     "nn",
     "numpy",
+    "optim",
     "random",
     "register",
     "root",
@@ -85,9 +86,12 @@ _AT_FIRST_USE = {
 }
 
 
+_ROOMS = ("nn", "optim")  # packages built on the names above, loaded at first use
+
+
 def __getattr__(name: str):
-    if name == "nn":
-        return import_module("chainrule.nn")
+    if name in _ROOMS:
+        return import_module(f"chainrule.{name}")
     if name not in _AT_FIRST_USE:
         raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
     found = globals()[name] = getattr(import_module(_AT_FIRST_USE[name]), name)
@@ -95,4 +99,4 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_AT_FIRST_USE, "nn"})
+    return sorted({*globals(), *_AT_FIRST_USE, *_ROOMS})
