@@ -20,6 +20,7 @@ from chainrule.program.trace import Traced, bind, concrete_value, current
 from chainrule.program.tree import first_difference, flatten, unflatten
 from chainrule.program.types import type_of
 from chainrule.random import Generator, lane_states
+from chainrule.random.scores import noting
 from chainrule.running import run
 from chainrule.tracing import Call, trace_call
 from chainrule.transforms.chance import Chance, bends_smoothly, refuse_random_control
@@ -36,7 +37,7 @@ from chainrule.transforms.expected import (
 from chainrule.transforms.kinks import inlined
 from chainrule.transforms.paths import Paths
 
-METHODS = ("auto", "pathwise")
+METHODS = ("auto", "pathwise", "perturb", "enumerate", "score")
 
 
 class Estimate(NamedTuple):
@@ -61,7 +62,9 @@ def expectation(
     mean and its standard error. `.estimate(...)` gives the gradient with its standard error.
     **Derivative** unbiased: pathwise through continuous draws; by other values of discrete draws;
     with the boundary terms of comparisons and roundings. With method="pathwise", of the first only:
-    anything else raises.
+    anything else raises. "perturb" tries the neighbours of a discrete draw only, "enumerate" all of
+    its values (as does "auto", where these are few). With method="score", by the score function of
+    every draw, with the mean of the other samples as baseline: it is the noisiest.
     **Errors** `NotDifferentiable` with the reason where no estimator is known, `DerivativeMissing`
     for a second derivative where the first is not pathwise.
 
@@ -88,8 +91,8 @@ class Expectation:
 
     def __call__(self, *args, rng=None, samples=None, method=None, with_error=None, **kwargs):
         samples, method, with_error = self._chosen(samples, method, with_error)
-        question = _Question(self._f, args, kwargs, rng)
-        means, deviations = question.mean(samples, method)
+        question = _Question(self._f, args, kwargs, rng, method)
+        means, deviations = question.mean(samples)
         return (means, deviations) if with_error else means
 
     def estimate(
@@ -101,7 +104,7 @@ class Expectation:
         of traces.
         """
         samples, method, _ = self._chosen(samples, method, None)
-        return _Question(self._f, args, kwargs, rng).estimate(argnums, samples, method)
+        return _Question(self._f, args, kwargs, rng, method).estimate(argnums, samples)
 
     def _chosen(self, samples, method, with_error):
         given = (samples, method, with_error)
@@ -119,9 +122,12 @@ class Expectation:
 class _Question:
     """One call: the function on its arguments and generators, and what is known of them."""
 
-    def __init__(self, f: Callable, args: tuple, kwargs: dict, rng):
+    def __init__(self, f: Callable, args: tuple, kwargs: dict, rng, method: str):
+        self.method = method
         self.f, self.args, self.kwargs = _with_generator(f, args, kwargs, rng)
         self.name = getattr(f, "__name__", type(f).__name__)
+        if method == "score":
+            self.f = _with_log_density(self.f)
         self.call: Call | None = None
         self.active: frozenset[int] = frozenset()  # leaves that a derivative is taken by
         builder = current()
@@ -138,7 +144,7 @@ class _Question:
 
     def _trace(self, recording):
         call = trace_call(
-            self.f, self.args, self.kwargs, self.active, at_hand=recording
+            self.f, self.args, self.kwargs, self.active, at_hand=recording, branching=_as_it_is
         )
         captured = [(x, _value(x)) for x in call.operands[: call.leading]]
         if self.call is None:
@@ -159,7 +165,7 @@ class _Question:
 
     def _accept(self, call: Call) -> None:
         self.call = call
-        self._types = call.program.out_types[: call.count]
+        self._types = call.program.out_types[: self._result()[1]]
         for t in self._types:
             if t.dtype.kind not in "fiub":
                 raise errors.DtypeError(f"{self.name} returns {t}: a mean is of real numbers.")
@@ -194,30 +200,36 @@ class _Question:
     # --- the mean -------------------------------------------------------------------------------
 
     @collector_paused()
-    def mean(self, samples: int, method: str):
+    def mean(self, samples: int):
         """The means and the standard errors, as trees like the function's result."""
         if not self.at_hand:
             types = [_type(x) for x in self.leaves]
             call = trace_call(self.f, self.args, self.kwargs, types=types, concrete=False)
             self._accept(call)
             self._refuse_effects(call)
-            found = self._recorded(samples, method)
+            found = self._recorded(samples)
         else:
             paths = self._paths()
             paths.prepare(samples)
             assert self.call is not None
             traced = [x for x in self.call.operands if type(x) is Traced]
             if paths.root.asked is None and traced:
-                found = self._recorded(samples, method)
+                found = self._recorded(samples)
             else:
-                found = self._computed(paths, samples, method)
+                found = self._computed(paths, samples)
         self._advance()
         assert self.call is not None
-        count = self.call.count
-        means = unflatten(self.call.structure, found[:count])
-        return means, unflatten(self.call.structure, found[count:])
+        structure, count = self._result()
+        return unflatten(structure, found[:count]), unflatten(structure, found[count:])
 
-    def _recorded(self, samples: int, method: str) -> list:
+    def _result(self):
+        """The structure of the function's result, and how many arrays it holds."""
+        assert self.call is not None
+        if self.method != "score":
+            return self.call.structure, self.call.count
+        return self.call.structure.children[0], self.call.count - 1
+
+    def _recorded(self, samples: int) -> list:
         """Record one operation for the whole, or the samples themselves where they are smooth."""
         call = self.call
         assert call is not None
@@ -232,10 +244,10 @@ class _Question:
         chance = Chance(program, moving, settled(program))
         refuse_random_control(chance)
         states = self._states(call)
-        if method in ("auto", "pathwise") and chance.is_smooth():
+        if self.method in ("auto", "pathwise") and chance.is_smooth():
             return self._smooth(program, chance, states, samples)
         params = {"wide": (), "program": program, "generators": tuple(sorted(states)),
-                  "samples": samples, "method": method}  # fmt: skip
+                  "samples": samples, "method": self.method}  # fmt: skip
         return list(as_tuple(bind(mean_op, tuple(call.operands), params)))
 
     def _smooth(self, program: Program, chance: Chance, states: set[int], samples: int) -> list:
@@ -256,14 +268,14 @@ class _Question:
             means = [first_order(m, *moving) for m in means]
         return means + deviations
 
-    def _computed(self, paths: Paths, samples: int, method: str) -> list:
+    def _computed(self, paths: Paths, samples: int) -> list:
         """The means as numbers; where traced values go in, with their slopes by these."""
         moving = [v for v, x in paths.hosts.items() if type(x) is Traced and x.active]
         if not moving:
-            moments = mean_value(paths, samples, method)
+            moments = mean_value(paths, samples, self.method)
             return [*split_rows(moments.mean(), self._types),
                     *split_rows(moments.error(), self._types)]  # fmt: skip
-        moments, slopes = mean_slopes(paths, moving, samples, self._seed(paths), method)
+        moments, slopes = mean_slopes(paths, moving, samples, self._seed(paths), self.method)
         means = split_rows(moments.mean(), self._types)
         parts = [split_rows(slopes[v].mean(), self._types) for v in moving]
         ordered = [p[k] for k in range(len(means)) for p in parts]
@@ -275,7 +287,7 @@ class _Question:
     def _seed(self, paths: Paths) -> list[int]:
         return seed_of(paths.known[v] for v in paths.generators)
 
-    def estimate(self, argnums, samples: int, method: str) -> Estimate:
+    def estimate(self, argnums, samples: int) -> Estimate:
         """The mean and its gradient, computed at once."""
         if current() is not None:
             raise errors.NotSupported("estimate(...) is for plain values, not inside of traces.")
@@ -291,11 +303,10 @@ class _Question:
             for leaves in chosen for leaf in leaves if ("argument", leaf) in paths.inputs
         }  # fmt: skip
         moments, slopes = mean_slopes(
-            paths, list(moving.values()), samples, self._seed(paths), method
+            paths, list(moving.values()), samples, self._seed(paths), self.method
         )
         self._advance()
-        assert self.call is not None
-        structure = self.call.structure
+        structure, _ = self._result()
 
         def tree(rows):
             return unflatten(structure, split_rows(rows, self._types))
@@ -355,6 +366,22 @@ def _with_generator(f: Callable, args: tuple, kwargs: dict, rng):
         f"{getattr(f, '__name__', f)} has no parameter rng to take the generator: give it one, or "
         "close over a generator and leave rng= out."
     )
+
+
+def _as_it_is(builder, var, value):
+    """What Python decides by is the value of the samples: ties among these never matter."""
+    return value
+
+
+def _with_log_density(f: Callable) -> Callable:
+    """The function's result, and the log of the density of all that it has drawn."""
+
+    def with_log_density(*args, **kwargs):
+        with noting() as logs:
+            result = f(*args, **kwargs)
+        return result, sum(logs[1:], logs[0]) if logs else 0.0
+
+    return with_log_density
 
 
 def _parameters(f: Callable) -> dict[str, bool]:

@@ -27,7 +27,7 @@ from tests.ops.truth import DIGITS, assert_within, points, shown
 ELSEWHERE = {
     **dict.fromkeys(("checkpoint", "cond", "scan", "while", "repeat"), "tests/transforms"),
     **dict.fromkeys(
-        ("expectation", "expectation_slope", "first_order", "known_slope", "placed_gamma",
+        ("expectation", "expectation_slope", "first_order", "held", "known_slope", "placed_gamma",
          "placed_log_gamma", "unit"), "tests/test_expectation.py",
     ),
     **dict.fromkeys(("custom", "custom_linear"), "tests/test_custom.py"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from chainrule.program.tree import register
 from chainrule.random.continuous import Continuous
 from chainrule.random.discrete import Discrete
+from chainrule.random.parameters import of_arrays
+from chainrule.random.scores import LAWS, noted
 
 
 class Generator(Continuous, Discrete):
@@ -20,6 +22,10 @@ class Generator(Continuous, Discrete):
 
 
 register(Generator, ("state",))
+for _name in LAWS:
+    setattr(Generator, _name, of_arrays(noted(_name, getattr(Generator, _name))))
+for _name in ("choice", "permutation", "permuted", "triangular", "uniform"):
+    setattr(Generator, _name, of_arrays(getattr(Generator, _name)))
 
 
 def default_rng(seed=None) -> Generator:

@@ -6,7 +6,9 @@ program runs, by its sampler; a traced scale below 0 is not.
 
 from __future__ import annotations
 
+import functools
 import operator
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,12 +18,31 @@ from chainrule.numpy.promotion import (
     broadcast_shape,
     broadcast_to,
     cast_to,
+    contains_traced,
     shape_of,
     traced,
 )
 from chainrule.ops.random import FLOAT64
 from chainrule.program.text import line_text
 from chainrule.program.trace import current, is_traced, user_line
+
+
+def of_arrays(method: Callable) -> Callable:
+    """The method, whose lists that hold traced values arrive as arrays: `p=[t, 1.0 - t]`."""
+
+    @functools.wraps(method)
+    def called(*args, **kwargs):
+        if current() is not None:
+            args = tuple([_from_list(a) for a in args])
+            kwargs = {name: _from_list(a) for name, a in kwargs.items()}
+        return method(*args, **kwargs)
+
+    return called
+
+
+def _from_list(value):
+    return as_array(value) if isinstance(value, list | tuple) and contains_traced(value) else value
+
 
 # --- shapes -------------------------------------------------------------------------------------
 

@@ -27,7 +27,9 @@ DISCRETE = frozenset({
 })  # fmt: skip
 COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"})
 JUMPING = frozenset({"heaviside", "remainder", "fmod", "copysign"})  # smooth pieces with jumps
-_SILENT = frozenset({"stop_gradient", "isnan", "isinf", "isfinite", "spacing", "iota", "gammasgn"})
+_SILENT = frozenset({
+    "stop_gradient", "held", "isnan", "isinf", "isfinite", "spacing", "iota", "gammasgn",
+})  # fmt: skip
 _AFFINE = frozenset({"add", "subtract", "negative", "cast", "stop_gradient"})
 _MONOTONE = frozenset({
     "exp", "log", "sqrt", "cbrt", "expm1", "log1p", "exp2", "log2", "log10", "tanh", "arctan",
@@ -108,6 +110,8 @@ class Chance:
                 degree = self._degree(equation, inputs)
                 self.bends, self.affine = self.bends or degree > 2, self.affine and degree == 1
             self.marks.append(equation)
+        if equation.op.name == "held":
+            self._hold(equation)
         if not equation.op.smooth:
             return
         outputs = [v for v in equation.outputs if v.type.inexact]
@@ -120,6 +124,11 @@ class Chance:
             alone = len(feeds) == 1 and all(x in self.diagonal for x in known)
             if equation.op.elementwise and alone:
                 self.diagonal.update(outputs)
+
+    def _hold(self, equation: Equation) -> None:
+        x, out = equation.inputs[0], equation.outputs[0]
+        if x in self.feeds:
+            self.feeds[out], self.degree[out] = self.feeds[x], 3
 
     def _degree(self, equation: Equation, inputs) -> int:
         """How the equation's value depends on one draw, the others being fixed."""

@@ -15,6 +15,7 @@ from chainrule.transforms.chance import COMPARISONS
 from chainrule.transforms.lanes import Lanes
 
 _AT_ARGUMENT = frozenset({"floor", "ceil", "trunc", "rint", "sign", "signbit", "cast", "heaviside"})
+_STEPS = {"floor": 0.0, "ceil": 0.0, "trunc": 0.0, "cast": 0.0, "rint": 0.5}
 _BY_QUOTIENT = frozenset({"floor_divide", "remainder", "fmod"})
 _OF_ORDER = frozenset({"argmax", "argmin", "argsort", "argpartition"})
 
@@ -36,8 +37,16 @@ def mark(equation: Equation, lanes: Lanes) -> np.ndarray:
     return value.astype(np.int64)
 
 
+def step(equation: Equation) -> float:
+    """Where a rounding jumps, beside whole numbers; nan for other events."""
+    return _STEPS.get(equation.op.name, np.nan)
+
+
 def margin(equation: Equation, lanes: Lanes, shape: tuple[int, ...]) -> np.ndarray:
-    """How far the sides of a comparison are apart, (lanes, elements); nan for other events."""
+    """How far the sides of a comparison are apart, or the argument of a rounding, (lanes,
+    elements); nan for other events."""
+    if equation.op.name in _STEPS:
+        return np.reshape(lanes.value(equation.inputs[0]).astype(np.float64), shape)
     if equation.op.name not in COMPARISONS - {"equal", "not_equal"}:
         return np.full(shape, np.nan)
     x, y = (lanes.value(v) for v in equation.inputs)

@@ -15,11 +15,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from chainrule import errors
 from chainrule.program.program import Var
+from chainrule.transforms.chance import Chance
+from chainrule.transforms.joint import joint_slopes
 from chainrule.transforms.jumps import add_jumps
 from chainrule.transforms.paths import Group, Paths
 from chainrule.transforms.perturb import Perturbed
-from chainrule.transforms.samples import Model, Runs
+from chainrule.transforms.samples import Model, Runs, seeds_of
 
 CHUNK = 4096  # samples that are run at once
 
@@ -55,9 +58,10 @@ class Moments:
 def mean_value(paths: Paths, samples: int, method: str = "auto") -> Moments:
     """The moments of the function's results, all elements in one row."""
     moments = Moments()
+    last = -1 if method == "score" else None  # the log density is no result
     for start in range(0, samples, CHUNK):
         numbers = np.arange(start, min(start + CHUNK, samples))
-        moments.add(Runs(paths, numbers).results)
+        moments.add(Runs(paths, numbers).results[:, :last])
     return moments
 
 
@@ -76,35 +80,68 @@ def mean_slopes(paths: Paths, active: Sequence[Var], samples: int, seed, method:
 
 def sample_slopes(model: Model, numbers: np.ndarray, rng: np.random.Generator, method: str):
     """The results of samples, and by active input the slopes (samples, results, *shape)."""
+    if method == "score":
+        return score_slopes(model, numbers)
     runs = Runs(model.paths, numbers)
     if method == "pathwise":
         for group in runs.groups:
             model.chance(group).refuse_all_but_smooth()
     size = runs.results.shape
     found = {v: np.zeros((*size, *v.type.shape)) for v in model.active}
-    for group in runs.groups:
-        _add_smooth(model, runs, group, rng, found)
+    joint = joint_slopes(model, runs) if method == "auto" else None
+    for group in runs.groups if joint is None else ():
+        _add_smooth(model, runs, group, rng, found, method)
+    for var, rows in (joint or {}).items():
+        found[var] += rows
     add_jumps(model, runs, rng, found)
     return runs.results, found
 
 
-def _add_smooth(model: Model, runs: Runs, group: Group, rng, found: dict) -> None:
+def score_slopes(model: Model, numbers: np.ndarray):
+    """As `sample_slopes`, by the score function: the last result is the log of the density.
+
+    The baseline of each sample is the mean of the others.
+    """
+    runs = Runs(model.paths, numbers)
+    results = runs.results[:, :-1]
+    count, size = results.shape
+    others = (np.sum(results, axis=0) - results) / max(count - 1, 1)
+    found = {v: np.zeros((count, size, *v.type.shape)) for v in model.active}
+    for group in runs.groups:
+        _refuse_unscored(model.chance(group))
+        *outputs, log_density = group.node.outputs
+        for k, seeds in enumerate(seeds_of(outputs, len(group.places), size)):
+            gain = results[group.places, k] - others[group.places, k]
+            if not log_density.is_literal:
+                seeds.append((log_density, gain))
+            slopes, _ = model.slopes(group, group.lanes, seeds)
+            for var, rows in slopes.items():
+                found[var][group.places, k] += rows
+    return results, found
+
+
+def _refuse_unscored(chance: Chance) -> None:
+    for equation in chance.active_events.values():
+        raise errors.NotDifferentiable(
+            f'method="score", but at {equation.where} a draw is compared ({equation.op.name}) with '
+            "something that moves itself: the score of the draw does not see that.\n"
+            '  Use method="auto".'
+        )
+    for number in chance.moving_draws():
+        draw = chance.draws[number]
+        if draw.op.name == "random_subset":
+            raise errors.NotDifferentiable(
+                f"the choice without replacement at {draw.where} has no score here.\n"
+                '  Use method="auto".'
+            )
+
+
+def _add_smooth(model: Model, runs: Runs, group: Group, rng, found: dict, method: str) -> None:
     """The pathwise slopes of a group, and those through the parameters of its discrete draws."""
-    perturbed = Perturbed(model, runs, group, rng)
+    perturbed = Perturbed(model, runs, group, rng, method)
     draws = model.chance(group).draws
-    outputs, start = [], 0
-    for out in group.node.outputs:
-        outputs.append((out, start))
-        start += out.type.size
-    for k in range(runs.results.shape[1]):
-        seeds = []
-        for out, first in outputs:
-            if out.is_literal or not out.type.inexact:
-                continue
-            ct = np.zeros((len(group.places), out.type.size))
-            if first <= k < first + out.type.size:
-                ct[:, k - first] = 1.0
-            seeds.append((out, ct.reshape(len(ct), *out.type.shape)))
+    elements = seeds_of(group.node.outputs, len(group.places), runs.results.shape[1])
+    for k, seeds in enumerate(elements):
         for (number, position), rows in perturbed.found.items():
             operand = draws[number].inputs[1 + position]
             if not operand.is_literal:

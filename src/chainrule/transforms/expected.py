@@ -19,6 +19,7 @@ from chainrule.ops.random import FLOAT64, UINT64, fold_in
 from chainrule.ops.select import cast
 from chainrule.ops.shape import broadcast
 from chainrule.program.op import Forward, Missing, Op
+from chainrule.program.program import Program
 from chainrule.program.types import Type, array_type
 from chainrule.transforms.expectation import mean_slopes, mean_value
 from chainrule.transforms.paths import Paths
@@ -94,6 +95,11 @@ def _batched(op):
     return rule
 
 
+def results_of(program: Program, method: str) -> tuple[Type, ...]:
+    """The types of a program's results; by the score function the last output is none."""
+    return program.out_types[:-1] if method == "score" else program.out_types
+
+
 # --- the mean and its slope ---------------------------------------------------------------------
 
 
@@ -102,14 +108,14 @@ def _paths(values, program, generators) -> Paths:
 
 
 def _mean_type(*types: Type, wide, program, generators, samples, method) -> tuple[Type, ...]:
-    outs = [array_type(t.shape, FLOAT64) for t in program.out_types]
+    outs = [array_type(t.shape, FLOAT64) for t in results_of(program, method)]
     return _widened([*outs, *outs], _lanes(types, wide))
 
 
 def _mean(*values, wide, program, generators, samples, method):
     def estimate(values):
         moments = mean_value(_paths(values, program, generators), samples, method)
-        types = program.out_types
+        types = results_of(program, method)
         return (*split_rows(moments.mean(), types), *split_rows(moments.error(), types))
 
     return _each_lane(values, wide, estimate)
@@ -119,7 +125,7 @@ def _slope_type(*types: Type, wide, program, generators, samples, method, active
     own = _own_types(types, wide)
     made = [
         array_type((*out.shape, *t.shape), FLOAT64)
-        for out in program.out_types
+        for out in results_of(program, method)
         for t, is_active in zip(own, active, strict=True)
         if is_active
     ]
@@ -133,19 +139,20 @@ def _slope(*values, wide, program, generators, samples, method, active):
         paths = _paths(values, program, generators)
         seed = seed_of(values[i] for i in generators)
         _, slopes = mean_slopes(paths, wanted, samples, seed, method)
-        by_input = [split_rows(slopes[v].mean(), program.out_types) for v in wanted]
-        return tuple(parts[k] for k in range(len(program.outputs)) for parts in by_input)
+        types = results_of(program, method)
+        by_input = [split_rows(slopes[v].mean(), types) for v in wanted]
+        return tuple(parts[k] for k in range(len(types)) for parts in by_input)
 
     made = _each_lane(values, wide, estimate)
     return made if len(made) != 1 else made[0]
 
 
-def _mean_tangents(inputs, outputs, tangents, *, wide, program, **params):
+def _mean_tangents(inputs, outputs, tangents, *, wide, **params):
     active = tuple(t is not None for t in tangents)
-    made = slope_op(*inputs, wide=wide, program=program, **params, active=active)
+    made = slope_op(*inputs, wide=wide, **params, active=active)
     slopes = iter(made if isinstance(made, tuple) else (made,))
     moved: list[Any] = []
-    for _ in program.outputs:
+    for _ in range(len(outputs) // 2):
         total = None
         for i, tangent in enumerate(tangents):
             if tangent is None:

@@ -25,9 +25,9 @@ import numpy as np
 
 from chainrule.program.program import Var
 from chainrule.transforms.chance import CONTINUOUS
-from chainrule.transforms.events import cotangents, margin, mark
-from chainrule.transforms.lanes import Lanes
+from chainrule.transforms.events import cotangents, mark
 from chainrule.transforms.laws import CONTINUOUS_LAWS
+from chainrule.transforms.lines import NONE, Points, between, discrete, joined, sides_of
 from chainrule.transforms.paths import Group
 from chainrule.transforms.samples import Model, Runs
 
@@ -37,7 +37,6 @@ GRID = 48  # points of a line where an event may turn round
 TURN_STEPS = 24  # of the search for a turn between points: to 1e-5 of their distance
 GOLDEN = 0.6180339887498949
 CLOSE = 1e-12  # how near to a jump, relative to its place, the function is looked at
-_NONE = np.iinfo(np.int64).min  # stands where one way has no further events
 
 
 def add_jumps(model: Model, runs: Runs, rng: np.random.Generator, found: dict[Var, np.ndarray]):
@@ -46,14 +45,23 @@ def add_jumps(model: Model, runs: Runs, rng: np.random.Generator, found: dict[Va
     lines = frozenset().union(*(c.lines() for _, c in chances))
     if not lines:
         return
-    bends = any(c.bends for _, c in chances)
+    walker = _Walker(model, runs, lines, rng, found)
+    if all(len(c.draws) == 1 and c.draws[0].outputs[0].type.size == 1 for _, c in chances):
+        walker.walk_one_for_all(runs.groups[0])
+        return
+    tasks: dict[tuple, list] = {}
     for group, chance in chances:
         here = [n for n in sorted(lines) if n < len(chance.draws)
                 and chance.draws[n].op.name in CONTINUOUS]  # fmt: skip
         sizes = [chance.draws[n].outputs[0].type.size for n in here]
-        walker = _Walker(model, runs, lines, bends, found)
-        for number, elements, scale in _chosen(here, sizes, len(group.places), rng):
-            walker.walk(group, number, elements, scale)
+        for slot, (n, elements, scale) in enumerate(
+            _chosen(here, sizes, len(group.places), rng)
+        ):
+            draw = chance.draws[n]
+            same = (n, slot, draw.op.name, draw.outputs[0].type, scale)
+            tasks.setdefault(same, []).append((group, elements))
+    for (n, _, _, _, scale), parts in tasks.items():
+        walker.walk(n, scale, parts)
 
 
 def _chosen(numbers, sizes, count: int, rng):
@@ -73,105 +81,67 @@ def _chosen(numbers, sizes, count: int, rng):
                 yield number, np.where(inside, slot - start, -1), total / MOST_LINES
 
 
-class Points:
-    """Places on lines: all discrete values there, in order, and how far comparisons are from a tie.
-
-    `codes` and `margins` are (places, elements of events); a margin is nan where there is none.
-    Ways that part agree up to their first difference, which is all that is compared.
-    """
-
-    def __init__(self, lane, z, codes, margins):
-        self.lane, self.z, self.codes, self.margins = lane, z, codes, margins
-
-    def at(self, which) -> Points:
-        """Some of the places."""
-        return Points(self.lane[which], self.z[which], self.codes[which], self.margins[which])
-
-    def differ(self, other: Points) -> np.ndarray:
-        """Where something discrete is not the same."""
-        width = min(self.codes.shape[1], other.codes.shape[1])
-        return np.any(self.codes[:, :width] != other.codes[:, :width], axis=1)
-
-
-def joined(parts: list[Points]) -> Points:
-    """All places of several lists in one."""
-    width = max(p.codes.shape[1] for p in parts)
-    codes = [np.pad(p.codes, ((0, 0), (0, width - p.codes.shape[1])), constant_values=_NONE)
-             for p in parts]  # fmt: skip
-    margins = [np.pad(p.margins, ((0, 0), (0, width - p.margins.shape[1])), constant_values=np.nan)
-               for p in parts]  # fmt: skip
-    return Points(
-        np.concatenate([p.lane for p in parts]), np.concatenate([p.z for p in parts]),
-        np.concatenate(codes), np.concatenate(margins),
-    )  # fmt: skip
-
-
-def _discrete(marks, lanes: Lanes):
-    codes = [mark(e, lanes) for e in marks]
-    margins = [margin(e, lanes, c.shape) for e, c in zip(marks, codes, strict=True)]
-    empty = np.zeros((lanes.size, 0))
-    return (np.concatenate(codes or [empty.astype(np.int64)], axis=1),
-            np.concatenate(margins or [empty], axis=1))  # fmt: skip
-
-
-def _sides(equation, codes, rows, groups):
-    """From which side each jump is looked at: before it, but where two things are said to be equal
-    there (which have no difference that could change), after it."""
-    after = np.zeros(len(rows[0]), bool)
-    if equation.op.name in ("equal", "not_equal"):
-        after = codes[0] == (equation.op.name == "equal")
-    for side in (False, True):
-        own = np.flatnonzero(after == side)
-        if own.size:
-            yield own, groups[side], rows[side]
-
-
-def _between(low: Points, high: Points, reach, by_margin: np.ndarray):
-    """Two places between each pair: close about the tie, where it is estimated, or the middle."""
-    first = 0.5 * (low.z + high.z)
-    if not len(first):
-        return first, first
-    width = min(low.codes.shape[1], high.codes.shape[1])
-    element = np.argmax(low.codes[:, :width] != high.codes[:, :width], axis=1)
-    rows = np.arange(len(first))
-    before, after = low.margins[rows, element], high.margins[rows, element]
-    with np.errstate(all="ignore"):
-        tie = low.z + (high.z - low.z) * (before / (before - after))
-    inside = by_margin & (tie > low.z) & (tie < high.z)
-    one = np.where(inside, np.maximum(tie - reach, low.z), first)
-    two = np.where(inside, np.minimum(tie + reach, high.z), first)
-    return one, two
+def _brackets(found: Points, shape: tuple[int, int]) -> tuple[Points, Points]:
+    """Neighbouring points (of all lines and points) between which something discrete changes."""
+    first = np.arange(shape[0] * shape[1]).reshape(shape)
+    low, high = found.at(first[:, :-1].reshape(-1)), found.at(first[:, 1:].reshape(-1))
+    differ = low.differ(high)
+    return low.at(differ), high.at(differ)
 
 
 class _Walker:
     """Walks along lines, and adds what it finds."""
 
-    def __init__(self, model: Model, runs: Runs, lines: frozenset[int], bends: bool, found):
-        self.model, self.runs, self.lines, self.bends = model, runs, lines, bends
+    def __init__(self, model: Model, runs: Runs, lines: frozenset[int], rng, found):
+        self.model, self.runs, self.lines = model, runs, lines
         self.found = found
         self.affine = all(model.chance(g).affine for g in runs.groups)
+        self.bends = any(model.chance(g).bends for g in runs.groups)
 
-    def walk(self, group: Group, number: int, elements: np.ndarray, scale: float) -> None:
-        """Move one element of a draw, in each sample where there is one, over its range."""
-        which = np.flatnonzero(elements >= 0)
-        draw = self.model.chance(group).draws[number]
+    def walk_one_for_all(self, group: Group) -> None:
+        """Where all chance is one number, every sample's line is the same."""
+        first = Group(group.places[:1], group.node, group.lanes.part(np.arange(1)), group.program)
+        own = {v: np.zeros_like(x) for v, x in self.found.items()}
+        everyone, self.found = self.found, own
+        self.walk(0, 1.0, [(first, np.zeros(1, int))])
+        for var, rows in own.items():
+            everyone[var] += rows[group.places[0]]
+        self.found = everyone
+
+    def walk(self, number: int, scale: float, parts: list) -> None:
+        """Move one element of a draw over its range: `parts` pairs groups with the element in each
+        of their samples, or -1."""
         self.number, self.scale = number, scale
-        self.elements = elements[which]
-        self.samples = group.places[which]  # rows of runs
-        self.base = group.lanes.value(draw.outputs[0])[which].reshape(len(which), -1)
+        chosen = [(g, np.flatnonzero(elements >= 0), elements) for g, elements in parts]
+        draws = [self.model.chance(g).draws[number] for g, _, _ in chosen]
+        draw = draws[0]
+        self.elements = np.concatenate([elements[which] for _, which, elements in chosen])
+        self.samples = np.concatenate([g.places[which] for g, which, _ in chosen])  # rows of runs
+        count = len(self.samples)
+        if not count:
+            return
+        self.base = np.concatenate([
+            g.lanes.value(d.outputs[0])[which]
+            for (g, which, _), d in zip(chosen, draws, strict=True)
+        ]).reshape(count, -1)
         self.shape = draw.outputs[0].type.shape
         self.dtype = draw.outputs[0].type.dtype
         self.density, quantile = CONTINUOUS_LAWS[draw.op.name]
-        rows = np.arange(len(which))
+        rows = np.arange(count)
         self.parameters = [
-            group.lanes.value(p)[which].reshape(len(which), -1)[rows, self.elements]
-            for p in draw.inputs[1:]
+            np.concatenate([
+                g.lanes.value(d.inputs[k])[which]
+                for (g, which, _), d in zip(chosen, draws, strict=True)
+            ]).reshape(count, -1)[rows, self.elements]
+            for k in range(1, len(draw.inputs))
         ]
         with np.errstate(all="ignore"):
             starts = self._points(quantile, rows)
-        if self.bends:
-            starts = self._with_turns(rows, starts)
-        low, high = self._brackets(rows, starts)
+        found = self._all_looked_at(rows, starts)
+        if self.bends and (extra := self._turns(starts, found)) is not None:
+            starts = np.sort(np.concatenate([starts, extra], axis=1), axis=1)
+            found = self._all_looked_at(rows, starts)
+        low, high = _brackets(found, starts.shape)
         if len(low.lane):
             lane, low, high = self._narrowed(low, high)
             beside = CLOSE * np.maximum(np.abs(low), 1e-3)  # off the tie, which may be met exactly
@@ -199,29 +169,38 @@ class _Walker:
 
     def _looked_at(self, lane: np.ndarray, z: np.ndarray) -> Points:
         if not len(lane):
-            return Points(lane, z, np.zeros((0, 0), np.int64), np.zeros((0, 0)))
+            empty = np.zeros((0, 0))
+            return Points(lane, z, empty.astype(np.int64), empty, empty)
         runs = self._run(lane, z)
-        parts = [_discrete(self.model.chance(g).marks, g.lanes) for g in runs.groups]
-        width = max(codes.shape[1] for codes, _ in parts)
-        codes = np.full((len(lane), width), _NONE)
+        parts = [discrete(self.model.chance(g).marks, g.lanes) for g in runs.groups]
+        width = max(codes.shape[1] for codes, _, _ in parts)
+        codes = np.full((len(lane), width), NONE)
         margins = np.full((len(lane), width), np.nan)
-        for group, (code, gap) in zip(runs.groups, parts, strict=True):
+        steps = margins.copy()
+        for group, (code, gap, offset) in zip(runs.groups, parts, strict=True):
             codes[group.places, : code.shape[1]] = code
             margins[group.places, : code.shape[1]] = gap
-        return Points(lane, z, codes, margins)
+            steps[group.places, : code.shape[1]] = offset
+        return Points(lane, z, codes, margins, steps)
 
-    def _with_turns(self, rows, points) -> np.ndarray:
-        """The points, and places between them where a comparison comes out otherwise although it
-        does not at the points: looked for where the sides come nearest to each other."""
-        count = points.shape[1]
-        found = self._looked_at(np.repeat(rows, count), points.reshape(-1))
-        size = np.abs(found.margins).reshape(len(rows), count, -1)
+    def _all_looked_at(self, rows, points) -> Points:
+        return self._looked_at(np.repeat(rows, points.shape[1]), points.reshape(-1))
+
+    def _turns(self, points, found: Points) -> np.ndarray | None:
+        """Places between the points where a comparison comes out otherwise although it does not at
+        the points, for each line: looked for where the sides come nearest to each other."""
+        rows, count = points.shape
+        size = np.where(np.isnan(found.steps), np.abs(found.margins), np.nan)
+        size = size.reshape(rows, count, -1)
         code = found.codes.reshape(size.shape)
         same = (code[:, :-2] == code[:, 1:-1]) & (code[:, 1:-1] == code[:, 2:])
-        turn = same & (size[:, 1:-1] <= size[:, :-2]) & (size[:, 1:-1] <= size[:, 2:])
+        left, here, right = size[:, :-2], size[:, 1:-1], size[:, 2:]
+        beyond = np.concatenate([size[:, 3:], size[:, -1:]], axis=1)
+        lowest = (here < right) | ((here == right) & (right < beyond))  # no plateau
+        turn = same & (here < left) & lowest
         line, place, element = np.nonzero(turn)
         if not line.size:
-            return points
+            return None
         before = code[line, place, element]
         left, right = points[line, place], points[line, place + 2]
         there = np.full(line.size, np.nan)
@@ -244,22 +223,13 @@ class _Walker:
         hit = ~np.isnan(there)
         line, there = line[hit], there[hit]
         if not line.size:
-            return points
+            return None
         order = np.argsort(line, kind="stable")
         line, there = line[order], there[order]
         slot = np.arange(line.size) - np.searchsorted(line, line)
         extra = np.repeat(points[:, :1], int(slot.max()) + 1, axis=1)
         extra[line, slot] = there
-        return np.sort(np.concatenate([points, extra], axis=1), axis=1)
-
-    def _brackets(self, rows, points) -> tuple[Points, Points]:
-        """Neighbouring points between which something discrete changes."""
-        count = points.shape[1]
-        found = self._looked_at(np.repeat(rows, count), points.reshape(-1))
-        first = np.arange(len(rows) * count).reshape(-1, count)
-        low, high = found.at(first[:, :-1].reshape(-1)), found.at(first[:, 1:].reshape(-1))
-        differ = low.differ(high)
-        return low.at(differ), high.at(differ)
+        return extra
 
     def _narrowed(self, low: Points, high: Points):
         """All places of change, each between two close points: (lines, lower, upper places).
@@ -278,7 +248,7 @@ class _Walker:
             done.append((low.lane[close], low.z[close], high.z[close]))
             low, high = low.at(~close), high.at(~close)
             reach, width, trust = reach[~close], width[~close], trust[~close]
-            first, second = _between(low, high, np.maximum(0.25 * reach, trust * width), trust < 1)
+            first, second = between(low, high, np.maximum(0.25 * reach, trust * width), trust < 1)
             count = len(low.lane)
             new = self._looked_at(np.tile(low.lane, 2), np.concatenate([first, second]))
             one, two = new.at(np.arange(count)), new.at(np.arange(count, 2 * count))
@@ -318,7 +288,7 @@ class _Walker:
                 element = np.argmax(differ[rows], axis=1)
                 places = first.places[one[rows]]
                 sides = before[rows, element], after[rows, element]
-                for own, group, here in _sides(equation, sides, (one[rows], two[rows]),
+                for own, group, here in sides_of(equation, sides, (one[rows], two[rows]),
                                                      (first, second)):  # fmt: skip
                     mine = self.model.chance(group).marks[position]
                     seeds = cotangents(mine, element[own], sides[0][own], sides[1][own])

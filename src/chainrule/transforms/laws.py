@@ -106,6 +106,76 @@ ALTERNATIVES: dict[str, Callable[..., list[Alternative]]] = {
 }
 
 
+# --- all values of discrete draws ---------------------------------------------------------------
+# (position of the parameter, the values, their shares, and the slopes of these by the parameter)
+
+NEGLIGIBLE = 1e-15  # the probability that may lie outside of what counts as all values
+
+
+def _poisson_values(mean):
+    values = np.arange(int(how_many("random_poisson", mean)))
+    share = _poisson_share(values, mean[..., None])
+    before = _poisson_share(values - 1, mean[..., None])
+    return 0, values, share, before - share
+
+
+def _poisson_share(k, mean):
+    special = _special()
+    share = np.exp(special.xlogy(k, mean) - mean - special.gammaln(k + 1.0))
+    return np.where(k < 0, 0.0, share)
+
+
+def _binomial_values(n, p):
+    values = np.arange(int(np.max(n, initial=0.0)) + 1)
+    n, p = n[..., None], p[..., None]
+    fewer = np.maximum(n - 1.0, 0.0)
+    slope = _binomial_share(values - 1, fewer, p) - _binomial_share(values, fewer, p)
+    return 1, values, _binomial_share(values, n, p), n * slope
+
+
+def _binomial_share(k, n, p):
+    special = _special()
+    inside = (k >= 0) & (k <= n)
+    k = np.where(inside, k, 0.0)
+    ways = special.gammaln(n + 1.0) - special.gammaln(k + 1.0) - special.gammaln(n - k + 1.0)
+    logs = ways + special.xlogy(k, p) + special.xlog1py(n - k, -p)
+    return np.where(inside, np.exp(logs), 0.0)
+
+
+def _geometric_values(p):
+    values = np.arange(1, int(how_many("random_geometric", p)) + 1)
+    p, before = p[..., None], values - 1.0
+    slope = (1.0 - p) ** before - before * p * (1.0 - p) ** np.maximum(before - 1.0, 0.0)
+    return 0, values, p * (1.0 - p) ** before, slope
+
+
+def _bernoulli_values(p):
+    p = p[..., None]
+    slope = np.broadcast_to(np.array([-1.0, 1.0]), (*p.shape[:-1], 2))
+    return 0, np.array([False, True]), np.concatenate([1.0 - p, p], axis=-1), slope
+
+
+def how_many(name: str, *parameters) -> float:
+    """How many values count as all of them, for the widest of these draws."""
+    if name == "random_bernoulli":
+        return 2.0
+    if name == "random_binomial":
+        return float(np.max(parameters[0], initial=0.0)) + 1.0
+    if name == "random_poisson":
+        mean = float(np.max(parameters[0], initial=0.0))
+        return np.floor(mean + 9.0 * np.sqrt(mean)) + 20.0
+    least = float(np.min(parameters[0], initial=1.0))
+    return 3.0 + (0.0 if least >= 1.0 else np.floor(np.log(NEGLIGIBLE) / np.log1p(-least)))
+
+
+ALL_VALUES: dict[str, Callable] = {
+    "random_bernoulli": _bernoulli_values,
+    "random_poisson": _poisson_values,
+    "random_binomial": _binomial_values,
+    "random_geometric": _geometric_values,
+}
+
+
 def subset_score(order: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The derivative by the weights (n, K) of the log probability of drawing `order` (n, count)."""
     lanes = np.arange(len(order))

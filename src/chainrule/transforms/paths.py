@@ -114,11 +114,13 @@ class Paths:
                 groups.append(Group(places, node, lanes, node.program(list(self.hosts))))
                 continue
             answers = lanes.value(node.asked)
-            for key, which in _parted(answers):
+            ways = _parted(answers)
+            for key, which in ways:
                 child = node.children.get(key)
                 if child is None:
                     child = node.children[key] = Node(node, answers[which[0]])
-                pending.append((child, lanes.part(which), places[which]))
+                own = lanes if len(ways) == 1 else lanes.part(which)
+                pending.append((child, own, places if len(ways) == 1 else places[which]))
         return groups
 
     def enter_all(self, lanes: Lanes, numbers) -> None:
@@ -137,6 +139,8 @@ class Paths:
 def _parted(answers: np.ndarray):
     """The different answers, each with the places of the samples that give it."""
     flat = np.ascontiguousarray(answers).reshape(len(answers), -1)
+    if len(flat) and (flat == flat[0]).all():
+        return [(flat[0].tobytes(), np.arange(len(answers)))]
     if not flat.shape[1]:
         return [(b"", np.arange(len(answers)))]
     _, first, inverse = np.unique(flat, axis=0, return_index=True, return_inverse=True)

@@ -2,8 +2,9 @@
 
 For each draw whose parameter moves, the samples are run again with another value of one element in
 its place and the same random bits for everything else; the differences, weighted (see `laws`), are
-an unbiased estimate of the derivative by the parameter. Where a sample has more elements than
-`MOST`, as many are chosen at random and count for all.
+an unbiased estimate of the derivative by the parameter. Where that takes few reruns, every value of
+a draw is tried, and the draw itself adds no variance; else its neighbours. Where a sample has more
+elements than `MOST`, as many are chosen at random and count for all.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.program.program import Equation
-from chainrule.transforms.laws import ALTERNATIVES, subset_score
+from chainrule.transforms.laws import ALL_VALUES, ALTERNATIVES, how_many, subset_score
 from chainrule.transforms.paths import Group
 from chainrule.transforms.samples import Model, Runs
 
 MOST = 64  # elements that are perturbed in each sample
+MOST_RUNS = 128  # reruns of a sample that are made so that each draw takes all of its values
+MOST_ASKED = 4096  # the same, where that is asked for
 MOST_VALUES = 24  # other values that are tried for one categorical draw
 
 
@@ -27,7 +30,9 @@ class Perturbed:
     *parameter's shape).
     """
 
-    def __init__(self, model: Model, runs: Runs, group: Group, rng: np.random.Generator):
+    def __init__(
+        self, model: Model, runs: Runs, group: Group, rng: np.random.Generator, method: str
+    ):
         self.model, self.rng, self.group = model, rng, group
         self.numbers = runs.numbers[group.places]
         self.results = runs.results[group.places]
@@ -36,8 +41,34 @@ class Perturbed:
         chance = model.chance(group)
         moving = chance.moving_draws()
         sizes = [chance.draws[n].outputs[0].type.size for n in moving]
+        self.all_values = {} if method == "perturb" else self._all_values(moving, sizes, method)
         for number, elements, scale in self._tasks(moving, sizes):
             self._perturb(number, chance.draws[number], elements, scale)
+
+    def _all_values(self, moving: list[int], sizes: list[int], method: str) -> dict:
+        """For each draw all of its values, and how their probabilities move, if they are few."""
+        if method != "enumerate" and sum(sizes) > MOST:
+            return {}
+        found, reruns = {}, 0.0
+        most = MOST_ASKED if method == "enumerate" else MOST_RUNS
+        for number, size in zip(moving, sizes, strict=True):
+            draw = self.model.chance(self.group).draws[number]
+            name = draw.op.name
+            if name not in ALL_VALUES or name == "random_bernoulli":
+                many = name == "random_categorical"
+                reruns += size * (draw.inputs[1].type.shape[-1] if many else 1)
+                continue
+            _refuse_trials(self.model, self.group, draw)
+            parameters = [self.group.lanes.value(p) for p in draw.inputs[1:]]
+            reruns += size * how_many(name, *parameters)
+            if reruns <= most:
+                found[number] = ALL_VALUES[name](*parameters)
+        if method == "enumerate" and reruns > most:
+            raise errors.NotDifferentiable(
+                f'method="enumerate" takes {reruns:.0f} reruns of each sample here, more than '
+                f'{MOST_ASKED}.\n  Use method="auto".'
+            )
+        return found if reruns <= most else {}
 
     def _tasks(self, moving: list[int], sizes: list[int]):
         """(draw, its element in each sample or -1, weight): all elements, or some at random."""
@@ -63,6 +94,8 @@ class Perturbed:
             self._categorical(number, draw, x, parameters[0], elements, scale)
         elif name == "random_subset":
             self._subset(number, x, parameters[0], elements)
+        elif number in self.all_values:
+            self._every_value(number, x, elements, scale)
         elif name in ALTERNATIVES:
             _refuse_trials(self.model, self.group, draw)
             for position, other, weight in ALTERNATIVES[name](x, *parameters):
@@ -96,6 +129,14 @@ class Perturbed:
         total = self._total(number, position, x.shape[1:])
         wide = total.reshape(len(x), total.shape[1], -1)
         wide[which, :, own] += weights[which, None] * change
+
+    def _every_value(self, number: int, x, elements, scale) -> None:
+        position, values, _, slopes = self.all_values[number]
+        flat = slopes.reshape(len(x), -1, len(values))
+        for k, value in enumerate(values):
+            weight = np.where(x.reshape(len(x), -1) == value, 0.0, flat[:, :, k])
+            other = np.full(weight.shape, value)
+            self._one(number, position, x, other, scale * weight, elements)
 
     def _categorical(self, number: int, draw: Equation, x, weights, elements, scale) -> None:
         shared = draw.inputs[1].type.ndim == 1

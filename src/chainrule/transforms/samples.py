@@ -88,3 +88,18 @@ class Model:
         own = [v in self.active for v in group.program.inputs]
         count = len(program.inputs) - len(own)
         return program, (*own, *(n in wanted for n in range(count)))
+
+
+def seeds_of(outputs, count: int, size: int):
+    """For each of the `size` elements of the outputs, the cotangents that pick it out."""
+    for k in range(size):
+        seeds, start = [], 0
+        for out in outputs:
+            first, start = start, start + out.type.size
+            if out.is_literal or not out.type.inexact:
+                continue
+            ct = np.zeros((count, out.type.size))
+            if first <= k < start:
+                ct[:, k - first] = 1.0
+            seeds.append((out, ct.reshape(count, *out.type.shape)))
+        yield seeds
