@@ -267,3 +267,10 @@ def test_a_number_added_to_an_entry_in_place_is_added():
         wanted = float(mpmath.diff(truth, mp.mpf(0.3)))
     found = cr.grad(lambda x: last_sum(x, cr.numpy.zeros(5)))(0.3)
     np.testing.assert_allclose(found, wanted, rtol=4e-16)
+
+
+def test_arguments_of_other_shapes_that_are_not_read_do_not_matter():
+    f = lambda x, unused: np.sum((np.exp(x) - 1) / x)
+    x = np.array([1e-7, 2.0])
+    wanted = cr.grad(lambda x: f(x, None))(x)
+    assert np.array_equal(cr.grad(f)(x, np.ones((3, 3))), wanted)

@@ -171,7 +171,7 @@ class Part:
         if len(places) * len(self.entry.equations) > WORK_BY_ENTRY:
             return out, tied
         for place in map(tuple, places):
-            values = [x[place] if x.ndim else x for x in inputs]
+            values = [self._entry_of(x, place) for x in inputs]
             if _all_finite(values):
                 with ties_noted() as met:
                     found = settled(self.entry, values) or ()
@@ -179,6 +179,12 @@ class Part:
                 for numbers, wide in zip(out, found, strict=False):
                     numbers[place] = certain_float(wide)
         return out, tied
+
+    def _entry_of(self, x, place: tuple[int, ...]):
+        """What the program for one entry takes of an input; one of another shape is not read."""
+        if not x.ndim:
+            return x
+        return x[place] if x.shape == self.shape else x.dtype.type(0)
 
 
 def _all_finite(values: list) -> bool:
