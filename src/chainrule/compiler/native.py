@@ -127,8 +127,8 @@ class Native:
 
     def run_again(self, arrays: list) -> list:
         """The call where ties are settled; on the evaluator, with the outputs written where they
-        belong, if that fails too."""
-        settled = self.settled()
+        belong, if that fails too, or if it may be lost digits that the native code has met."""
+        settled = self.settled() if self._watch is None else None
         if settled is not None:
             outputs, failed = settled.attempt(arrays)
             if not failed:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from chainrule.ops.compare import equal, isfinite, less, less_equal, logical_not, not_equal
-from chainrule.ops.elementwise import absolute, log, maximum, sqrt, square
+from chainrule.ops.elementwise import absolute, log, maximum, minimum, sqrt, square
 from chainrule.ops.reduce import all_, any_, max_
 from chainrule.ops.refuse import refuse
 from chainrule.ops.select import select
@@ -93,6 +93,12 @@ def _sum(*errors):
     return total
 
 
+def _joined(a, b):
+    if a is None or b is None:
+        return a if b is None else b
+    return a + b - minimum(a, b) * 0.6
+
+
 def _own(out, *operands):
     size = absolute(out)
     under = less(size, NORMAL)
@@ -104,7 +110,7 @@ def _own(out, *operands):
 
 
 def _add(out, inputs, errors, equation):
-    return _sum(*errors, absolute(out) * UNIT)
+    return _joined(_joined(*errors), absolute(out) * UNIT)
 
 
 def _multiply(out, inputs, errors, equation):
@@ -112,8 +118,8 @@ def _multiply(out, inputs, errors, equation):
     ex, ey = errors
     error = _own(out, (x, ex), (y, ey))
     if ex is not None:
-        error = error + ex * _size(y)
-    return error if ey is None else error + ey * _size(x)
+        error = _joined(error, ex * _size(y))
+    return error if ey is None else _joined(error, ey * _size(x))
 
 
 def _scale(out, inputs, errors, equation):
@@ -130,8 +136,8 @@ def _divide(out, inputs, errors, equation):
     ex, ey = errors
     error = _own(out, (x, ex))
     if ex is not None:
-        error = error + ex / _size(y)
-    return error if ey is None else error + absolute(out) * _relative(ey, y)
+        error = _joined(error, ex / _size(y))
+    return error if ey is None else _joined(error, absolute(out) * _relative(ey, y))
 
 
 def _relative(e, y):
@@ -143,7 +149,7 @@ def _relative(e, y):
 def _reciprocal(out, inputs, errors, equation):
     error = _own(out)
     e = errors[0]
-    return error if e is None else error + absolute(out) * _relative(e, inputs[0])
+    return error if e is None else _joined(error, absolute(out) * _relative(e, inputs[0]))
 
 
 def _same(out, inputs, errors, equation):
@@ -154,7 +160,7 @@ def _slope(slope: Callable) -> Callable:
     def rule(out, inputs, errors, equation):
         e = errors[0]
         own = _own(out, (inputs[0], e)) * 2.0
-        return own if e is None else own + e * slope(inputs[0], out)
+        return own if e is None else _joined(own, e * slope(inputs[0], out))
 
     return rule
 
@@ -162,19 +168,19 @@ def _slope(slope: Callable) -> Callable:
 def _sqrt(out, inputs, errors, equation):
     own = absolute(out) * UNIT
     e = errors[0]
-    return own if e is None else own + e / (out + sqrt(e) + SMALLEST)
+    return own if e is None else _joined(own, e / (out + sqrt(e) + SMALLEST))
 
 
 def _log(out, inputs, errors, equation):
     own = absolute(out) * UNIT
     e = errors[0]
-    return own if e is None else own + _relative(e, inputs[0])
+    return own if e is None else _joined(own, _relative(e, inputs[0]))
 
 
 def _exp(out, inputs, errors, equation):
     own = out * UNIT + SMALLEST
     e = errors[0]
-    return own if e is None else own + out * e
+    return own if e is None else _joined(own, out * e)
 
 
 def _power(out, inputs, errors, equation):
@@ -182,10 +188,10 @@ def _power(out, inputs, errors, equation):
     ex, ey = errors
     own = _own(out, (x, ex)) * 2.0
     if ex is not None:
-        own = own + absolute(out) * _size(y) * _relative(ex, x)
+        own = _joined(own, absolute(out) * _size(y) * _relative(ex, x))
     if ey is not None:
         size = log(absolute(x)) if type(x) is Traced else np.log(abs(x))
-        own = own + absolute(out) * _size(size) * ey
+        own = _joined(own, absolute(out) * _size(size) * ey)
     return own
 
 
@@ -255,7 +261,7 @@ def _total(out, inputs, errors, equation):
     axes = equation.params["axes"]
     own = (_length(absolute(inputs[0]), axes) + absolute(out)) * UNIT
     e = errors[0]
-    return own if e is None else own + _length(e, axes)
+    return own if e is None else _joined(own, _length(e, axes))
 
 
 def _length(x, axes):
@@ -266,11 +272,11 @@ def _length(x, axes):
 
 def _running(out, inputs, errors, equation):
     own = equation.op(absolute(inputs[0]), **equation.params) * UNIT
-    return own if errors[0] is None else own + equation.op(errors[0], **equation.params)
+    return own if errors[0] is None else _joined(own, equation.op(errors[0], **equation.params))
 
 
 def _added(out, inputs, errors, equation):
-    return _sum(_moved(out, inputs, errors, equation), absolute(out) * UNIT)
+    return _joined(_moved(out, inputs, errors, equation), absolute(out) * UNIT)
 
 
 def _product(out, inputs, errors, equation):
@@ -282,8 +288,8 @@ def _product(out, inputs, errors, equation):
 
     error = (length(x, y) + absolute(out)) * UNIT
     if ex is not None:
-        error = error + length(ex, y)
-    return error if ey is None else error + length(x, ey)
+        error = _joined(error, length(ex, y))
+    return error if ey is None else _joined(error, length(x, ey))
 
 
 def _largest(out, inputs, errors, equation):
@@ -300,7 +306,7 @@ def _of_any(out, inputs, errors, equation):
             continue
         step = maximum(e, absolute(inputs[i]) * 2.0**-26) + SMALLEST
         moved = equation.op(*inputs[:i], inputs[i] + step, *inputs[i + 1 :], **equation.params)
-        own = own + absolute(moved - out) * (e / step)
+        own = _joined(own, absolute(moved - out) * (e / step))
     return own
 
 

@@ -1,12 +1,13 @@
 """How many digits a run has lost: a program evaluated together with estimates of its errors.
 
 Beside each value stands an estimate of its absolute error, to first order: what the errors of the
-operands make of it, and half a unit in the last place for its own rounding. Inputs have none. Sums
-of many errors are taken as roots of sums of squares, as independent errors add up. An overflow has
-an infinite error, an underflow that of the smallest number; nan counts as lost.
+operands make of it, and half a unit in the last place for its own rounding. Inputs have none.
+Errors are joined as independent ones, by the root of the sum of their squares (about: the larger
+and 0.4 times the smaller of two): sums of their sizes grow without bound in long programs. An
+overflow has an infinite error, an underflow that of the smallest number; nan counts as lost.
 
-    add        e = ex + ey + u |z|             multiply   e = |y| ex + |x| ey + u |z|
-    divide     e = (ex + |z| ey) / |y| + u |z|    f(x)    e = |f'(x)| ex + u |z|
+    add        ex, ey, u |z|                 multiply   |y| ex, |x| ey, u |z|
+    divide     ex / |y|, |z/y| ey, u |z|     f(x)       |f'(x)| ex, u |z|
 
 Comparisons whose sides differ by less than their errors are doubtful, and so is what they select.
 
@@ -105,6 +106,15 @@ def _sum(*errors):
     return total
 
 
+def _joined(a, b):
+    """About the root of a**2 + b**2, either of which may be None: independent errors add up so."""
+    if a is None or b is None:
+        return a if b is None else b
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return a + b - 0.6 * np.minimum(a, b)
+    return a + b - 0.6 * (a if a < b else b)
+
+
 def _own(out, *operands):
     """The error of rounding a result; and of its underflow, where no operand, given with its error,
     is exactly 0."""
@@ -124,17 +134,19 @@ def _own(out, *operands):
 
 def _add(out, inputs, errors, equation):
     ex, ey = errors
-    return _sum(ex, ey, UNIT * abs(out))
+    return _joined(_joined(ex, ey), UNIT * abs(out))
 
 
 def _multiply(out, inputs, errors, equation):
     x, y = inputs
     ex, ey = errors
     own = _own(out, (x, ex), (y, ey))
+    if x is y and ex is not None:
+        return own + 2.0 * abs(y) * ex
     if ex is not None:
-        own = own + abs(y) * ex
+        own = _joined(own, abs(y) * ex)
     if ey is not None:
-        own = own + abs(x) * ey
+        own = _joined(own, abs(x) * ey)
     return own
 
 
@@ -155,9 +167,9 @@ def _divide(out, inputs, errors, equation):
     ex, ey = errors
     own = _own(out, (x, ex))
     if ex is not None:
-        own = own + ex / abs(y)
+        own = _joined(own, ex / abs(y))
     if ey is not None:
-        own = own + abs(out) * _relative(ey, y)
+        own = _joined(own, abs(out) * _relative(ey, y))
     return own
 
 
@@ -179,7 +191,7 @@ def _slope(slope: Callable) -> Callable:
     def rule(out, inputs, errors, equation):
         (x,), (e,) = inputs, errors
         own = 2.0 * _own(out, (x, e))
-        return own if e is None else own + slope(x, out) * e
+        return own if e is None else _joined(own, slope(x, out) * e)
 
     return rule
 
@@ -187,19 +199,19 @@ def _slope(slope: Callable) -> Callable:
 def _sqrt(out, inputs, errors, equation):
     own = UNIT * abs(out)
     e = errors[0]
-    return own if e is None else own + e / (out + np.sqrt(e) + SMALLEST)
+    return own if e is None else _joined(own, e / (out + np.sqrt(e) + SMALLEST))
 
 
 def _log(out, inputs, errors, equation):
     own = UNIT * abs(out)
     e = errors[0]
-    return own if e is None else own + _relative(e, inputs[0])
+    return own if e is None else _joined(own, _relative(e, inputs[0]))
 
 
 def _exp(out, inputs, errors, equation):
     own = UNIT * out + SMALLEST
     e = errors[0]
-    return own if e is None else own + out * e + SMALLEST * (e > 0.5)
+    return own if e is None else _joined(own, out * e + SMALLEST * (e > 0.5))
 
 
 def _power(out, inputs, errors, equation):
@@ -207,9 +219,9 @@ def _power(out, inputs, errors, equation):
     ex, ey = errors
     own = 2.0 * _own(out, (x, ex))
     if ex is not None:
-        own = own + abs(out * y) * _relative(ex, x)
+        own = _joined(own, abs(out * y) * _relative(ex, x))
     if ey is not None:
-        own = own + abs(out * np.log(abs(x))) * ey
+        own = _joined(own, abs(out * np.log(abs(x))) * ey)
     return own
 
 
@@ -301,13 +313,13 @@ def _total(out, inputs, errors, equation):
     axes = equation.params["axes"]
     x, e = inputs[0], errors[0]
     own = UNIT * (_length(x, axes) + abs(out))
-    return own if e is None else own + _length(_filled(e, x), axes)
+    return own if e is None else _joined(own, _length(_filled(e, x), axes))
 
 
 def _running(out, inputs, errors, equation):
     axis = equation.params["axis"]
     own = UNIT * np.add.accumulate(abs(inputs[0]), axis)
-    return own if errors[0] is None else own + np.add.accumulate(errors[0], axis)
+    return own if errors[0] is None else _joined(own, np.add.accumulate(errors[0], axis))
 
 
 def _product(out, inputs, errors, equation):
@@ -320,8 +332,8 @@ def _product(out, inputs, errors, equation):
 
     error = UNIT * (length(x, y) + abs(out))
     if ex is not None:
-        error = error + length(_filled(ex, x), y)
-    return error if ey is None else error + length(x, _filled(ey, y))
+        error = _joined(error, length(_filled(ex, x), y))
+    return error if ey is None else _joined(error, length(x, _filled(ey, y)))
 
 
 def _smallest(x) -> float:
@@ -348,7 +360,7 @@ def _of_any(out, inputs, errors, equation):
             moved = equation.op.evaluate(
                 *inputs[:i], x + step, *inputs[i + 1 :], **equation.params
             )
-            own = own + abs(moved - out) * (e / step)
+            own = _joined(own, abs(moved - out) * (e / step))
     return own
 
 
@@ -445,7 +457,7 @@ def _scan(equation: Equation) -> Callable:
             np.array([row[k] for row in rows], t.dtype).reshape(t.shape)
             for k, t in enumerate(types)
         ]
-        return [*carry, *stacks], [*lost, *[_joined(bounds, k, t) for k, t in enumerate(types)]]
+        return [*carry, *stacks], [*lost, *[_stacked(bounds, k, t) for k, t in enumerate(types)]]
 
     return run
 
@@ -454,7 +466,7 @@ def _entry(error, i: int):
     return error if error is None or not np.ndim(error) else error[i]
 
 
-def _joined(bounds: list, k: int, type_):
+def _stacked(bounds: list, k: int, type_):
     if all(row[k] is None for row in bounds):
         return None
     made = np.zeros(type_.shape)
