@@ -4,7 +4,8 @@ Anchors (products, reductions, loops, writes, ...) keep their order. Elementwise
 views come just before the first anchor that needs them, so a derivative's partials are worked out
 where they are used, beside the cotangent, and not stored from the forward pass. What only outputs
 need (parameter updates) comes as soon as everything it needs is there, and the last anchor that
-still reads an input which it overwrites is done.
+still reads an input which it overwrites is done. What gives the call up (`refuse`, where a tie is
+met) comes as early as it can be decided: what is written afterwards is written in place.
 """
 
 from __future__ import annotations
@@ -31,9 +32,22 @@ class _Ordering:
         self.program, self.written = program, written
         self.equations = program.equations
         self.maker = {v: i for i, e in enumerate(self.equations) for v in e.outputs}
-        self.anchors = [i for i, e in enumerate(self.equations) if is_anchor(e)]
+        self.latest = self._latest_anchor()
+        self.anchors = self._in_order()
         self.out: list[list[Equation]] = []
         self.done: set[int] = set()
+
+    def _in_order(self) -> list[int]:
+        """The anchors in program order; what gives the call up, as soon as it can be decided."""
+        found = [i for i, e in enumerate(self.equations) if is_anchor(e)]
+
+        def place(i: int) -> tuple[int, int]:
+            if self.equations[i].op.name != "refuse":
+                return i, 0
+            needed = self._makers(self.equations[i].inputs)
+            return max((self.latest[m] for m in needed), default=-1), 1
+
+        return sorted(found, key=place)
 
     def ordered(self) -> list[list[Equation]]:
         due = self._outputs_due()
@@ -63,7 +77,7 @@ class _Ordering:
 
     def _outputs_due(self) -> dict[int, list[int]]:
         """For each anchor, the equations of outputs that can follow it."""
-        latest = self._latest_anchor()
+        latest = self.latest
         readers = self._last_readers()
         together: dict[tuple, list[tuple[int, int]]] = {}  # of one shape, after one anchor
         for k, var in enumerate(self.program.outputs):
