@@ -48,16 +48,17 @@ class Kinked:
     """A derived program that settles ties: a plan, run by `chainrule.running.run`.
 
     `moving` marks the inputs that the derivative is taken by, `settled` the outputs that change at
-    a tie. The inputs from `start` on, as many as `zeros`, are zeros that the caller does not give
-    (see transforms/kinks.py).
+    a tie; `first` says that no derivative is inside. The inputs from `start` on, as many as
+    `zeros`, are zeros that the caller does not give (see transforms/kinks.py).
     """
 
     def __init__(
         self, program: Program, moving: tuple[bool, ...], settled: tuple[bool, ...],
-        kinks: str, start: int = 0, zeros: int = 0, order: Callable[[Program], Program] = _same,
+        kinks: str, first: bool, start: int = 0, zeros: int = 0,
+        order: Callable[[Program], Program] = _same,
     ):  # fmt: skip
         self.program, self.moving, self.settled, self.kinks = program, moving, settled, kinks
-        self.start = start
+        self.first, self.start = first, start
         self.zeros = [
             np.zeros(v.type.shape, v.type.dtype)[()] for v in program.inputs[start : start + zeros]
         ]
@@ -71,7 +72,7 @@ class Kinked:
     def on_side(self, operands: list, sign: int, seed: int = 0) -> list | None:
         """The outputs on one side of the ties, where tangents tell the sides apart; else None."""
         if self._has_side and self._side is None:
-            made = one_side(self.program, self.moving)
+            made = one_side(self.program, self.moving, self.first)
             self._has_side = made is not None
             self._side = None if made is None else Plan(made)
         if self._side is None:
@@ -125,7 +126,8 @@ def settling(
     rest = (False,) * (len(made.inputs) - len(moving))
     changes = (*settled, *(True,) * (len(made.outputs) - len(settled)))
     return Kinked(
-        made, moving + rest, changes, options.kinks, len(active), len(opened.zeros), order
+        made, moving + rest, changes, options.kinks, opened.first, len(active),
+        len(opened.zeros), order,
     )
 
 
@@ -256,19 +258,19 @@ def _not_known(kinked: Kinked, operands: list, error: Exception) -> Exception:
 # --- as an equation -------------------------------------------------------------------------------
 
 
-def _type(*operands, program: Program, moving, settled, kinks):
+def _type(*operands, program: Program, moving, settled, kinks, first):
     return program.out_types
 
 
-def _evaluate(*operands, program, moving, settled, kinks):
-    kinked = _kinked(program, moving, settled, kinks)
+def _evaluate(*operands, program, moving, settled, kinks, first):
+    kinked = _kinked(program, moving, settled, kinks, first)
     made = kinked.settle(kinked.plan.run(operands), list(operands))
     return made[0] if len(made) == 1 else tuple(made)
 
 
 @remembered
-def _kinked(program: Program, moving, settled, kinks) -> Kinked:
-    return Kinked(program, moving, settled, kinks)
+def _kinked(program: Program, moving, settled, kinks, first) -> Kinked:
+    return Kinked(program, moving, settled, kinks, first)
 
 
 def _forward(equation, inputs, tangents, forward):
@@ -305,6 +307,6 @@ def recorded(kinked: Kinked, operands: list) -> list:
         return inline(kinked.program, operands)
     made = germ_op(
         *operands, program=kinked.program, moving=kinked.moving, settled=kinked.settled,
-        kinks=kinked.kinks,
+        kinks=kinked.kinks, first=kinked.first,
     )  # fmt: skip
     return list(as_tuple(made))

@@ -12,6 +12,9 @@ So each choice of values that move looks at their tangents where they tie:
 then series of higher order decide (chainrule.germs). Tangents are computed only for what stands
 before a choice. On that side the program is smooth, so nothing else changes.
 
+In a `first` derivative, the largest of several values needs no more: where two of them tie and have
+equal tangents along a generic direction, they have equal gradients, and either will do.
+
 Source    the vector forward mode of Khan and Barton, 2015, cut off after the first direction.
 """
 
@@ -42,6 +45,15 @@ from chainrule.program.op import Constant, Discrete, Structural
 from chainrule.program.program import Equation, Operand, Program
 from chainrule.program.remember import remembered
 from chainrule.program.trace import Builder, Traced, as_operand
+from chainrule.transforms.activity import Activity, both
+from chainrule.transforms.blocks import (
+    leading,
+    left_open,
+    picked,
+    pooled_tangent,
+    shared,
+    windows_of,
+)
 from chainrule.transforms.forward import copy_equation, tangents_of
 from chainrule.transforms.ties import (
     SINGULAR,
@@ -50,6 +62,7 @@ from chainrule.transforms.ties import (
     look_of,
     moving,
     neighbours,
+    of_larger,
     watched,
 )
 
@@ -61,13 +74,13 @@ class NotFirstOrder(Exception):
     """A choice of the program has no rule here."""
 
 
-def _one_side(program: Program, mask: tuple[bool, ...]) -> Program | None:
+def _one_side(program: Program, mask: tuple[bool, ...], first: bool) -> Program | None:
     """The program with a direction for each moving input, its choices made on that side, and one
     more output, whether some are left open; None where an operation has no rule."""
     try:
         with Builder(program.name, reuse=True) as builder:
             builder.lines_from_user = False
-            return _Side(builder, program, mask).program()
+            return _Side(builder, program, mask, first).program()
     except NotFirstOrder:
         return None
 
@@ -75,11 +88,25 @@ def _one_side(program: Program, mask: tuple[bool, ...]) -> Program | None:
 one_side = remembered(_one_side)
 
 
+class _Taken(Activity):
+    """Activity on one side: of operands that tie, the one is taken that leads there."""
+
+    def __init__(self, side: _Side, marked: set[Operand]):
+        super().__init__(side.builder, marked)
+        self._side = side
+
+    def first_is_taken(self, op, x, y):
+        dx, dy = self._side.tangent(x), self._side.tangent(y)
+        if dx is None and dy is None:
+            return op(x, y)
+        return select(equal(x, y), op(_filled(dx, x, y), _filled(dy, y, x)), op(x, y))
+
+
 class _Side:
     """A program being made: its variables, their tangents, and what stays open."""
 
-    def __init__(self, builder: Builder, program: Program, mask: tuple[bool, ...]):
-        self.builder, self.source = builder, program
+    def __init__(self, builder: Builder, program: Program, mask: tuple[bool, ...], first: bool):
+        self.builder, self.source, self.first = builder, program, first
         self.env: dict = {v: builder.input(v.type, v.name) for v in program.inputs}
         self.tangent_of: dict[Operand, Traced | None] = {}
         for v, m in zip(program.inputs, mask, strict=True):
@@ -87,6 +114,8 @@ class _Side:
                 self.tangent_of[self.env[v]._var] = builder.input(v.type)
         self.moves = moving(program, mask)[0]
         self.open: list[Traced] = []
+        marked = set(self.tangent_of)
+        self.activity = _Taken(self, marked)
         self.pending: set[Operand] = set()  # variables whose tangents are being made
 
     def program(self) -> Program:
@@ -132,6 +161,9 @@ class _Side:
             copy_equation(self.builder, e, env)
             return
         rule = _CHOICES.get(name)
+        if self.first and rule is not None and of_larger(e, uses):
+            env[e.outputs[0]] = self.compared(e.op, values[0], values[1], True)
+            return
         if rule is None:
             raise NotFirstOrder(name)
         spread = extreme_of(e, uses) if name == "equal" else None
@@ -148,18 +180,22 @@ class _Side:
                 return
         raise NotFirstOrder(e.op.name)
 
-    def _leave_open(self, ties) -> None:
+    def _leave_open(self, ties, *values) -> None:
+        """Note ties that are not broken; those of `values` count where one of these may move."""
+        if values and type(ties) is Traced:
+            ties = both(self.activity.of_either(values, ties.shape), ties)
         if type(ties) is Traced:
             self.open.append(any_(ties, axes=tuple(range(ties.ndim))) if ties.ndim else ties)
 
     # --- choices ----------------------------------------------------------------------------------
 
-    def compared(self, op, x, y):
+    def compared(self, op, x, y, may_tie: bool = False):
         """A comparison, made by the tangents where its sides tie."""
         dx, dy = self.tangent(x), self.tangent(y)
         dx, dy = _filled(dx, x, y), _filled(dy, y, x)
         tie = equal(x, y)
-        self._leave_open(logical_and(tie, equal(dx, dy)))
+        if not may_tie:
+            self._leave_open(logical_and(tie, equal(dx, dy)), x, y)
         return select(tie, op(dx, dy), op(x, y))
 
     def _own_extreme(self, values, own: int, axes):
@@ -169,14 +205,20 @@ class _Side:
         if dx is None or d_spread is None:
             raise NotFirstOrder("equal")
         leading = logical_and(equal(x, spread), equal(dx, d_spread))
-        self._leave_open(greater(sum_(cast(leading, dtype=_F64), axes=axes), np.float64(1)))
+        if self.first:
+            return leading
+        several = greater(sum_(cast(leading, dtype=_F64), axes=axes), np.float64(1))
+        active = self.activity.of(x)
+        if type(active) is Traced:
+            several = logical_and(several, any_(logical_and(leading, active), axes=axes))
+        self._leave_open(several)
         return leading
 
     def signed(self, x):
         """sign(x), and at 0 that of its tangent."""
         dx, zero = _filled(self.tangent(x), x, x), x.dtype.type(0)
         tie = equal(x, zero)
-        self._leave_open(logical_and(tie, equal(dx, zero)))
+        self._leave_open(logical_and(tie, equal(dx, zero)), x)
         return select(tie, sign(dx), sign(x))
 
     def stepped(self, op, x, towards: Callable):
@@ -215,6 +257,18 @@ class _Side:
         if near[0] is not None:
             self._leave_open(logical_and(*near))
         return order
+
+    def pooled(self, e: Equation, values):
+        """window_pick or window_share, by the entries of each window that lead."""
+        windows = windows_of(e)
+        x, out, moved = values
+        dx, d_out = self.tangent(x), self.tangent(out)
+        if not windows.fits or dx is None or d_out is None:
+            raise NotFirstOrder(e.op.name)
+        lead, count = leading(windows, x, out, dx, d_out)
+        if not self.first:
+            self._leave_open(left_open(windows, lead, count, self.activity.of(x)))
+        return (picked if e.op.name == "window_pick" else shared)(windows, lead, count, moved)
 
     # --- tangents ---------------------------------------------------------------------------------
 
@@ -311,9 +365,17 @@ def _sorted_tangent(side: _Side, e: Equation, values, tangents):
     return along(tangents[0], side.order(values[0], axis), axis)
 
 
+def _pooled_tangent(side: _Side, e: Equation, values, tangents):
+    windows = windows_of(e)
+    if not windows.fits:
+        raise NotFirstOrder(e.op.name)
+    return pooled_tangent(windows, values[0], side._value(e.outputs[0]), tangents[0])
+
+
 _TANGENTS: dict[str, Callable] = {
     "max": _extreme_tangent, "min": _extreme_tangent, "maximum": _larger_tangent,
     "minimum": _larger_tangent, "absolute": _size_tangent, "sort": _sorted_tangent,
+    "window_max": _pooled_tangent,
 }  # fmt: skip
 _CHOICES: dict[str, Callable] = {
     **dict.fromkeys(
@@ -326,5 +388,7 @@ _CHOICES: dict[str, Callable] = {
     **dict.fromkeys(
         ("argmax", "argmin"),
         lambda side, e, values: side.first_extreme(e.op, *values, e.params["axis"])),
+    **dict.fromkeys(
+        ("window_pick", "window_share"), lambda side, e, values: side.pooled(e, values)),
     "argsort": lambda side, e, values: side.order(*values, e.params["axis"]),
 }  # fmt: skip

@@ -32,6 +32,7 @@ class SeenThrough:
     program: Program
     zeros: list[Var] = field(default_factory=list)
     settled: tuple[bool, ...] = ()
+    first: bool = True  # no derivative inside: what is derived from it is a first one
 
     def active(self, mask: tuple[bool, ...], zeros: bool = False) -> tuple[bool, ...]:
         """The mask of the program's inputs, with the zeros marked or not."""
@@ -46,7 +47,7 @@ def see_through(program: Program, active: tuple[bool, ...]) -> SeenThrough:
     moves = {v for v, m in zip(program.inputs, active, strict=True) if m and v.type.inexact}
     made = sight.opened(program, moves)
     settled = tuple([not o.is_literal and o in sight.settled for o in program.outputs])
-    return SeenThrough(_with_inputs(made, sight.zeros), sight.zeros, settled)
+    return SeenThrough(_with_inputs(made, sight.zeros), sight.zeros, settled, False)
 
 
 def holds_germs(program: Program) -> bool:
@@ -94,12 +95,12 @@ def settled(program: Program) -> Program:
     return _Sight(guard=_settling).opened(program, set())
 
 
-def _watching(program: Program, moving, settled, kinks: str) -> Program | None:
+def _watching(program: Program, moving, settled, kinks: str, first: bool) -> Program | None:
     return watched(program, moving)
 
 
-def _settling(program: Program, moving, settled, kinks: str) -> Program | None:
-    made = None if kinks == "raise" else settling(program, moving, settled)
+def _settling(program: Program, moving, settled, kinks: str, first: bool) -> Program | None:
+    made = None if kinks == "raise" else settling(program, moving, settled, first)
     return watched(program, moving) if made is None else made
 
 

@@ -18,10 +18,12 @@ from chainrule.program.trace import Builder, Traced, as_operand, inline
 from chainrule.transforms.first_order import one_side
 
 
-def _settling(program: Program, moving: tuple[bool, ...], settled: tuple[bool, ...]):
+def _settling(
+    program: Program, moving: tuple[bool, ...], settled: tuple[bool, ...], first: bool
+) -> Program | None:
     """The program with its outputs marked in `settled` the mean of both sides, and one output more,
     whether a tie is left open; None where some operation has no rule for it."""
-    side = one_side(program, moving)
+    side = one_side(program, moving, first)
     real = all(o.type.dtype.kind == "f" for o, s in zip(program.outputs, settled, strict=True) if s)
     if side is None or not real:
         return None

@@ -31,7 +31,7 @@ from chainrule.ops.compare import (
 from chainrule.ops.control import as_tuple
 from chainrule.ops.elementwise import floor, subtract, trunc
 from chainrule.ops.index import index
-from chainrule.ops.pooling import window_ties
+from chainrule.ops.pooling import window_max, window_ties
 from chainrule.ops.reduce import any_, max_, min_
 from chainrule.ops.select import cast
 from chainrule.ops.shape import broadcast, kept_axes, sum_
@@ -43,6 +43,8 @@ from chainrule.program.remember import remembered
 from chainrule.program.trace import Builder, Traced, as_operand, inline
 from chainrule.program.types import array_type
 from chainrule.program.walk import walk
+from chainrule.transforms.activity import Activity, both
+from chainrule.transforms.blocks import ties_of, windows_of
 from chainrule.transforms.forward import copy_equation
 from chainrule.transforms.signs import positive
 
@@ -225,6 +227,38 @@ def extreme_of(equation: Equation, uses: Makers) -> tuple[int, tuple[int, ...]] 
     return None
 
 
+def of_larger(equation: Equation, uses: Makers) -> bool:
+    """Whether a comparison stands in the derivative of maximum or minimum: where one side is larger
+    1, where they tie 1/2, else 0."""
+    if equation.op.name not in ("equal", "greater", "less"):
+        return False
+    x, y = equation.inputs
+    readers = uses.of(equation.outputs[0])
+    if not readers or any(e.op.name != "select" for e in readers):
+        return False
+    if equation.op.name == "equal":
+        return all(_is_number(e, 1, 0.5) and _is_number(e, 2, 0.0) for e in readers)
+    for e in readers:
+        at_tie = uses.maker(e.inputs[2])
+        equals = None if at_tie is None else uses.maker(at_tie.inputs[0])
+        if not _is_number(e, 1, 1.0) or equals is None or equals.op.name != "equal":
+            return False
+        if set(equals.inputs) != {x, y} and not _same_numbers(equals.inputs, (x, y)):
+            return False
+    return True
+
+
+def _is_number(e: Equation, place: int, value: float) -> bool:
+    x = e.inputs[place]
+    return x.is_literal and bool(x.value == value)
+
+
+def _same_numbers(first, second) -> bool:
+    """Whether operands are the same, literals by their values."""
+    keys = [[x.key if x.is_literal else x for x in operands] for operands in (first, second)]
+    return keys[0] == keys[1] or keys[0] == keys[1][::-1]
+
+
 def _guards_infinity(equation: Equation, uses: Makers) -> bool:
     """Whether the comparison counts for infinite sides only: `(x == y) & isinf(x)`."""
     readers = uses.of(equation.outputs[0])
@@ -348,11 +382,13 @@ def _watched(program: Program, mask: tuple[bool, ...]) -> Program | None:
     with Builder(program.name, reuse=True) as builder:
         builder.lines_from_user = False
         env: dict = {v: builder.input(v.type, v.name) for v in program.inputs}
+        marked = [env[v]._var for v, m in zip(program.inputs, mask, strict=True) if m]
+        activity = Activity(builder, set(marked))
         flags: list = []
         with np.errstate(all="ignore"):
             for e in program.equations:
                 builder.line = e.line
-                flags += _look_at(e, moves, uses, builder, env)
+                flags += _look_at(e, moves, uses, activity, env)
         if not flags:
             return None
         different = {as_operand(builder, flag): flag for flag in flags}
@@ -367,7 +403,7 @@ def _watched(program: Program, mask: tuple[bool, ...]) -> Program | None:
 watched = remembered(_watched)
 
 
-def _look_at(e: Equation, moves: set, uses: Uses, builder: Builder, env: dict) -> list:
+def _look_at(e: Equation, moves: set, uses: Uses, activity: Activity, env: dict) -> list:
     """Record an equation, and the truth values of whether it meets a tie."""
     enter = _INSIDE.get(e.op.name)
     changed = enter(e, moves) if enter is not None else None
@@ -376,11 +412,39 @@ def _look_at(e: Equation, moves: set, uses: Uses, builder: Builder, env: dict) -
         values = as_tuple(changed.op(*inputs, **changed.params))
         env.update(zip(e.outputs, values, strict=False))
         return _flag(values[-1])
-    copy_equation(builder, e, env)
+    copy_equation(activity.builder, e, env)
     look = look_of(e, moves, uses)
     if look is None:
         return []
-    return _flag(look(*[x.value if x.is_literal else env[x] for x in e.inputs], **e.params))
+    given = [x.value if x.is_literal else env[x] for x in e.inputs]
+    ties = look(*given, **e.params)
+    if type(ties) is not Traced or e.op.name in SINGULAR:
+        return _flag(ties)
+    return _flag(_that_move(e, given, ties, activity, uses))
+
+
+def _that_move(e: Equation, values: list, ties: Traced, activity: Activity, uses: Uses):
+    """Ties without those of entries that stay what they are, such as dead units."""
+    shape = e.inputs[0].type.shape if e.inputs[0].type.ndim else e.outputs[0].type.shape
+    name = e.op.name
+    if name in ("window_pick", "window_share"):
+        active, windows = activity.of(values[0]), windows_of(e)
+        if active is not False and windows.fits:
+            return ties_of(windows, values[0], values[1], active)
+        if type(active) is not Traced:
+            return both(active, ties)
+        live = window_max(cast(active, dtype=values[0].dtype), **e.params)
+        return logical_and(ties, greater(live, live.dtype.type(0)))
+    extreme = extreme_of(e, uses) if name == "equal" else None
+    if extreme is not None:
+        active = activity.of(values[extreme[0]])
+        if type(active) is not Traced:
+            return both(active, ties)
+        at = logical_and(equal(*values), active)
+        return logical_and(ties, any_(at, axes=extreme[1]))
+    if ties.shape != shape:
+        return ties
+    return both(activity.of_either(values[:2], shape), ties)
 
 
 def _flag(ties) -> list:
