@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from chainrule import errors, germs
+from chainrule.germs.generic import direction
 from chainrule.ops.control import as_tuple
 from chainrule.options import Options
 from chainrule.program.blas import one_thread
@@ -67,6 +68,7 @@ class Kinked:
         self.plan = Plan(order(program if seen is None else seen))
         self.with_quotient = affected_outputs(program)
         self._side: Plan | None = None
+        self._ways: dict[int, list] = {}  # directions, by their seeds
         self._has_side = self.watches
 
     def on_side(self, operands: list, sign: int, seed: int = 0) -> list | None:
@@ -77,11 +79,13 @@ class Kinked:
             self._side = None if made is None else Plan(made)
         if self._side is None:
             return None
-        types = [v.type for v, m in zip(self.program.inputs, self.moving, strict=True) if m]
-        ways = [sign * np.asarray(way[0], t.dtype)[()] for way, t in
-                zip(germs.directions(types, seed), types, strict=True)]  # fmt: skip
+        if seed not in self._ways:
+            types = [v.type for v, m in zip(self.program.inputs, self.moving, strict=True) if m]
+            self._ways[seed] = [
+                direction(t, n, 0, seed).astype(t.dtype)[()] for n, t in enumerate(types)
+            ]
         with one_thread():
-            *found, undecided = self._side.run([*operands, *ways])
+            *found, undecided = self._side.run([*operands, *(sign * w for w in self._ways[seed])])
         return None if undecided else found
 
     def operands(self, given: list) -> list:

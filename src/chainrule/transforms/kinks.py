@@ -66,6 +66,19 @@ def inlined(program: Program) -> Program:
     return _Sight(displaces=False).opened(program, set())
 
 
+def _decided_early(program: Program, count: int) -> Program:
+    """The program with what its further output is computed from before everything else."""
+    needed: set[Operand] = set(program.outputs[count:])
+    first: list[Equation] = []
+    for e in reversed(program.equations):
+        if any(v in needed for v in e.outputs):
+            first.append(e)
+            needed.update(e.inputs)
+    early = set(map(id, first))
+    rest = [e for e in program.equations if id(e) not in early]
+    return Program(program.inputs, [*first[::-1], *rest], program.outputs, name=program.name)
+
+
 def _subprograms(equation: Equation) -> list[Program]:
     found: list[Program] = []
 
@@ -142,7 +155,7 @@ class _Sight:
     def _open(self, e: Equation, env: dict, equations: list[Equation], moves: set) -> None:
         program, by = e.params["program"], e.params["moving"]
         if self.guard is not None:
-            program = self.guard(**e.params) or program
+            program = _decided_early(self.guard(**e.params) or program, len(e.outputs))
         operands: list[Operand] = []
         for x, m in zip(e.inputs, by, strict=True):
             given = env.get(x, x)
@@ -153,15 +166,15 @@ class _Sight:
                 given = read
             operands.append(given)
         inside: dict[Operand, Operand] = dict(zip(program.inputs, operands, strict=True))
+        met = program.outputs[-1] if len(program.outputs) > len(e.outputs) else None
         for inner in program.equations:
             inputs = tuple([inside.get(x, x) for x in inner.inputs])
             outputs = tuple([Var(v.type, v.name) for v in inner.outputs])
             inside.update(zip(inner.outputs, outputs, strict=True))
             line = inner.line or e.line
             equations.append(Equation(inner.op, inputs, inner.params, outputs, line))
-        if self.guard is not None and len(program.outputs) > len(e.outputs):
-            met = inside.get(program.outputs[-1], program.outputs[-1])
-            equations.append(Equation(refuse, (met,), {}, (Var(met.type),), e.line))
+            if met is not None and met in inner.outputs:
+                equations.append(Equation(refuse, (inside[met],), {}, (Var(met.type),), e.line))
         for var, out, changes in zip(
             e.outputs, program.outputs, e.params["settled"], strict=False
         ):

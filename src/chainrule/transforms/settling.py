@@ -9,10 +9,11 @@ met a tie; where tangents leave one open (`undecided`), the evaluator has to loo
 from __future__ import annotations
 
 from chainrule.germs.generic import traced_direction
-from chainrule.ops.compare import equal, isfinite, logical_and, logical_or
+from chainrule.ops.compare import isfinite, logical_not, logical_or
+from chainrule.ops.control import as_tuple
 from chainrule.ops.elementwise import add, multiply, negative
-from chainrule.ops.select import select
-from chainrule.program.program import Program
+from chainrule.ops.reduce import any_
+from chainrule.program.program import Equation, Operand, Program
 from chainrule.program.remember import remembered
 from chainrule.program.trace import Builder, Traced, as_operand, inline
 from chainrule.transforms.first_order import one_side
@@ -22,7 +23,7 @@ def _settling(
     program: Program, moving: tuple[bool, ...], settled: tuple[bool, ...], first: bool
 ) -> Program | None:
     """The program with its outputs marked in `settled` the mean of both sides, and one output more,
-    whether a tie is left open; None where some operation has no rule for it."""
+    whether a tie is left open or a limit is not finite; None where an operation has no rule."""
     side = one_side(program, moving, first)
     real = all(o.type.dtype.kind == "f" for o, s in zip(program.outputs, settled, strict=True) if s)
     if side is None or not real:
@@ -32,26 +33,67 @@ def _settling(
         inputs = [builder.input(v.type, v.name) for v in program.inputs]
         types = [v.type for v, m in zip(program.inputs, moving, strict=True) if m]
         ways = [traced_direction(t, number) for number, t in enumerate(types)]
-        plain = inline(program, inputs)
         *above, one = inline(side, [*inputs, *ways])
-        *below, other = inline(side, [*inputs, *map(negative, ways)])
-        outputs = [
-            _mean(at, a, b) if s else at
-            for at, a, b, s in zip(plain, above, below, settled, strict=True)
-        ]
-        made = builder.finish([as_operand(builder, v) for v in [*outputs, logical_or(one, other)]])
-    return made
+        *below, other = _with_negated(builder, side, inputs, ways)
+        open_ = logical_or(one, other)
+        outputs = []
+        for a, b, changes in zip(above, below, settled, strict=True):
+            outputs.append(multiply(a.dtype.type(0.5), add(a, b)) if changes else a)
+            if changes:
+                wild = logical_not(isfinite(outputs[-1]))
+                open_ = logical_or(open_, any_(wild, axes=tuple(range(wild.ndim))))
+        return builder.finish([as_operand(builder, v) for v in [*outputs, open_]])
 
 
 settling = remembered(_settling)
 
 
-def _mean(at, above, below):
-    """As in chainrule.kinked: of finite limits, and what the point has where there is none."""
-    if not (type(above) is Traced and type(below) is Traced):
-        return at
-    half = at.dtype.type(0.5)
-    mean = select(equal(above, below), above, add(multiply(half, above), multiply(half, below)))
-    first, second = isfinite(above), isfinite(below)
-    one = select(first, above, select(second, below, at))
-    return select(logical_and(first, second), mean, one)
+_KEEPS = {"reshape", "transpose", "broadcast", "sum", "flip", "pad", "negative", "convolution"}
+_PRODUCTS = {"multiply", "scale", "contract"}
+
+
+def _with_negated(builder: Builder, side: Program, inputs: list, ways: list) -> list:
+    """The side's program along the opposite of the ways: what is linear in them is the negative of
+    what stands there already, and is not computed again."""
+    env: dict[Operand, Operand] = {
+        v: as_operand(builder, x) for v, x in zip(side.inputs, [*inputs, *ways], strict=True)
+    }
+    turned = set(side.inputs[len(inputs) :])  # variables whose negatives are in `env`
+
+    def value(x: Operand):
+        held = _held(builder, x, env)
+        return negative(held) if x in turned else held
+
+    for e in side.equations:
+        builder.line = e.line
+        marks = [x in turned for x in e.inputs]
+        flips = _is_odd(e, marks)
+        if flips is None:
+            values = [value(x) for x in e.inputs]
+        else:
+            values = [_held(builder, x, env) for x in e.inputs]
+            if flips:
+                turned.update(e.outputs)
+        made = as_tuple(e.op(*values, **e.params))
+        env.update(zip(e.outputs, [as_operand(builder, m) for m in made], strict=True))
+    return [value(o) for o in side.outputs]
+
+
+def _held(builder: Builder, x: Operand, env: dict):
+    made = x if x.is_literal else env[x]
+    return made.value if made.is_literal else Traced(builder, made)
+
+
+def _is_odd(e: Equation, marks: list[bool]) -> bool | None:
+    """Whether an equation on the negatives of its marked operands gives the negative of what it
+    gives on these, or the same; None where it gives neither."""
+    if not any(marks):
+        return False
+    name = e.op.name
+    if name in _PRODUCTS:
+        return sum(marks) == 1
+    if name in ("add", "subtract"):
+        return True if all(marks) else None
+    if name in _KEEPS or (name == "index" and not any(marks[1:])):
+        return True if marks[0] and not any(marks[1:]) else None
+    return None
