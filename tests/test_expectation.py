@@ -323,3 +323,33 @@ def test_lists_of_traced_values_are_parameters():
     share = cr.expectation(lambda t, rng: rng.dirichlet([t, 1.0, 2.0])[0], samples=4000)
     estimate = share.estimate(1.5, rng=rng())
     assert abs(estimate.gradient - 3.0 / 4.5**2) < ERRORS * estimate.gradient_error
+
+
+def test_loops_of_known_length_are_unrolled_in_compiled_functions():
+    def loop(t, rng):
+        step = lambda i, x: x + np.where(rng.normal(t, 1.0) > 0.0, 1.0, 0.0)
+        return cr.fori_loop(0, 3, step, 0.0)
+
+    def slope(t, generator):
+        return cr.grad(cr.expectation(loop, samples=20))(t, rng=generator)
+
+    assert cr.compile(slope)(0.3, rng()) == pytest.approx(3.0 * float(mp.npdf(0.3)), rel=1e-9)
+    assert slope(0.3, rng()) == pytest.approx(3.0 * float(mp.npdf(0.3)), rel=1e-9)
+
+
+def test_an_expectation_inside_an_expectation():
+    def outer(t, rng):
+        inside = cr.expectation(lambda y, rng: 1.0 * (rng.normal(y, 1.0) > 0.0), samples=10)
+        return inside(rng.normal(t, 1.0), rng=rng)
+
+    found = cr.expectation(outer, samples=300).estimate(0.3, rng=rng())
+    truth = float(mp.npdf(0.3 / mp.sqrt(2)) / mp.sqrt(2))
+    assert abs(found.gradient - truth) < ERRORS * found.gradient_error
+
+
+def test_other_generators_inside_are_refused():
+    generator = np.random.default_rng(1)
+    with pytest.raises(cr.errors.NotSupported, match="same numbers"):
+        cr.expectation(lambda t: t * generator.normal())(0.3)
+    with pytest.raises(cr.errors.NotSupported, match="same numbers"):
+        cr.expectation(lambda t: t * np.random.rand())(0.3)

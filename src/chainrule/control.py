@@ -24,7 +24,7 @@ from chainrule.ops.scan import scan_op
 from chainrule.ops.while_loop import while_op
 from chainrule.program.program import Operand, Program
 from chainrule.program.text import line_text
-from chainrule.program.trace import Traced, bind, current, user_line
+from chainrule.program.trace import Traced, bind, concrete_value, current, user_line
 from chainrule.program.tree import first_difference, flatten, paths, unflatten
 from chainrule.program.types import Type, type_of
 from chainrule.running import run
@@ -47,7 +47,7 @@ def cond(predicate, if_true: Callable, if_false: Callable, *args):
     >>> cond(True, lambda x: x + 1, lambda x: x - 1, 10.0)
     11.0
     """
-    if _plainly() or type(predicate) is not Traced:
+    if type(predicate) is not Traced or (_plainly() and concrete_value(predicate) is not None):
         return (if_true if predicate else if_false)(*args)
     predicate = predicate.astype(bool) if predicate.dtype != np.bool_ else predicate
     calls = [_sub_call(f, args) for f in (if_true, if_false)]

@@ -12,8 +12,10 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.derived import derived
+from chainrule.host_random import states
 from chainrule.numpy.reductions import mean
 from chainrule.ops.control import as_tuple
+from chainrule.program.at_hand import Unrolled
 from chainrule.program.garbage import collector_paused
 from chainrule.program.program import Program
 from chainrule.program.trace import Traced, bind, concrete_value, current
@@ -143,9 +145,17 @@ class _Question:
         return Paths(self._trace, sample_states, self.leaves, self.values)
 
     def _trace(self, recording):
+        others = _other_generators(self.f) if self.call is None else []
+        before = states(others)
         call = trace_call(
             self.f, self.args, self.kwargs, self.active, at_hand=recording, branching=_as_it_is
         )
+        if states(others) != before:
+            raise errors.NotSupported(
+                f"{self.name} draws from NumPy's or Python's own generator inside an expectation: "
+                "every sample would get the same numbers.\n"
+                "  Draw from the cr.random.Generator that it is given."
+            )
         captured = [(x, _value(x)) for x in call.operands[: call.leading]]
         if self.call is None:
             self._accept(call)
@@ -204,7 +214,9 @@ class _Question:
         """The means and the standard errors, as trees like the function's result."""
         if not self.at_hand:
             types = [_type(x) for x in self.leaves]
-            call = trace_call(self.f, self.args, self.kwargs, types=types, concrete=False)
+            call = trace_call(
+                self.f, self.args, self.kwargs, types=types, concrete=False, at_hand=Unrolled()
+            )
             self._accept(call)
             self._refuse_effects(call)
             found = self._recorded(samples)
@@ -366,6 +378,20 @@ def _with_generator(f: Callable, args: tuple, kwargs: dict, rng):
         f"{getattr(f, '__name__', f)} has no parameter rng to take the generator: give it one, or "
         "close over a generator and leave rng= out."
     )
+
+
+def _other_generators(f: Callable) -> list:
+    """NumPy's generators among the names that a function uses."""
+    code = getattr(f, "__code__", None)
+    if code is None:
+        return []
+    found = [f.__globals__.get(n) for n in code.co_names]  # type: ignore[attr-defined]
+    for cell in f.__closure__ or ():  # type: ignore[attr-defined]
+        try:
+            found.append(cell.cell_contents)
+        except ValueError:  # not assigned yet
+            continue
+    return [g for g in found if isinstance(g, np.random.Generator | np.random.RandomState)]
 
 
 def _as_it_is(builder, var, value):

@@ -17,9 +17,9 @@ def randomness_noticed(name: str, generators: list) -> Iterator[None]:
 
     Looks at NumPy's and Python's global generators and at those in the list; costs 0.1 ms.
     """
-    before = _states(generators)
+    before = states(generators)
     yield
-    if _states(generators) != before:
+    if states(generators) != before:
         warnings.warn(
             f"{name} draws random numbers from NumPy's or Python's own generator while it is "
             "compiled: they become constants, the same in every call.\n"
@@ -29,10 +29,11 @@ def randomness_noticed(name: str, generators: list) -> Iterator[None]:
         )
 
 
-def _states(generators: list) -> list[bytes | str]:
+def states(generators: list) -> list[bytes | str]:
+    """The states of NumPy's and Python's global generators, and of these."""
     state: Any = np.random.get_state()  # a tuple, unless another form is asked for
-    states: list[bytes | str] = [state[1].tobytes(), repr(state[2:]), repr(random.getstate())]
-    return states + [repr(_state(g)) for g in generators]
+    found: list[bytes | str] = [state[1].tobytes(), repr(state[2:]), repr(random.getstate())]
+    return found + [repr(_state(g)) for g in generators]
 
 
 def _state(generator):

@@ -24,7 +24,8 @@ from chainrule.transforms.paths import Group, Paths
 from chainrule.transforms.perturb import Perturbed
 from chainrule.transforms.samples import Model, Runs, seeds_of
 
-CHUNK = 4096  # samples that are run at once
+CHUNK = 4096  # samples that are run at once, at most
+MOST_SLOPES = 1 << 22  # numbers, of all their slopes
 
 
 class Moments:
@@ -69,8 +70,9 @@ def mean_slopes(paths: Paths, active: Sequence[Var], samples: int, seed, method:
     """The moments of the results, and for each active input those of (results, *its shape)."""
     values, slopes = Moments(), {v: Moments() for v in active}
     model, rng = Model(paths, active), np.random.default_rng(seed)
-    for start in range(0, samples, CHUNK):
-        numbers = np.arange(start, min(start + CHUNK, samples))
+    chunk = min(CHUNK, max(64, MOST_SLOPES // max(1, sum(v.type.size for v in active))))
+    for start in range(0, samples, chunk):
+        numbers = np.arange(start, min(start + chunk, samples))
         results, found = sample_slopes(model, numbers, rng, method)
         values.add(results)
         for var, rows in found.items():
