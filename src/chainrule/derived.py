@@ -121,7 +121,9 @@ def _gradient(program: Program, options: Options, active, with_value: bool) -> P
     made, _ = reverse(opened.program, opened.active(active), seeds=(0,))
     settled = opened.settled
     if not with_value:
-        made = closed_forms(remove_dead(_with_outputs(made, made.outputs[1:])))
+        made = remove_dead(_with_outputs(made, made.outputs[1:]))
+        if len(program.outputs) == 1:  # auxiliary results are the user's own expressions
+            made = closed_forms(made)
         settled = settled[1:]
     return _planned(made, opened, active, settled, options)
 

@@ -154,3 +154,13 @@ def test_matrices_that_only_look_symmetric_are_left_alone():
     e = 1e-6 * RNG.normal(size=A.shape)
     step = (f(X, A + e, B) - f(X, A - e, B)) / 2
     assert np.sum(slope * e) == pytest.approx(step, rel=1e-5)
+
+
+def test_auxiliary_results_are_not_rewritten():
+    def f(x, c):
+        aux = (c.T @ c) @ x
+        return x @ aux, aux
+
+    slope, aux = cr.grad(f, has_aux=True)(X, C)
+    assert np.array_equal(aux, f(X, C)[1])
+    np.testing.assert_allclose(slope, 2 * C.T @ (C @ X), rtol=1e-12)
