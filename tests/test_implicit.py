@@ -401,3 +401,29 @@ def test_a_solver_prints_as_python():
     assert_close(next(v for k, v in scope.items() if k.startswith("grad"))(9.0), 1 / 6)
     with pytest.raises(errors.NotSupported, match=r"test_implicit.py:\d+"):
         cr.source(lambda a: np.sum(cr.root(heat, np.zeros(SIZE), a)), np.zeros(SIZE))
+
+
+# --- kinks ---------------------------------------------------------------------------------------
+
+relu = lambda x: np.maximum(x, 0.0)
+
+
+def test_at_a_kink_of_the_equation_the_derivative_is_the_mean_of_both_sides():
+    f = lambda a: cr.root(lambda x: x + relu(x) - a, 1.0)  # slope 1 for a < 0, 1/2 for a > 0
+    assert_close(cr.grad(f)(0.0), 0.75)
+    assert_close(cr.grad(lambda a: cr.root(lambda x: x + relu(x) - relu(-x) - a, 1.0))(0.0), 0.5)
+    with pytest.raises(errors.NotDifferentiable, match="two sides"):
+        cr.grad(f, kinks="raise")(0.0)
+
+
+def test_a_kink_elsewhere_leaves_the_solution_as_it_is():
+    identity = lambda a: relu(a) - relu(-a)
+    f = lambda a: np.sum(identity(a)) + np.sum(cr.fixed_point(lambda x: np.cos(x) + a, np.ones(2)))
+    assert_close(cr.grad(f)(np.zeros(2)), np.full(2, 1 + 1 / (1 + np.sin(0.7390851332151607))))
+    g = lambda a: identity(a) + cr.root(
+        lambda x: x * x - a - 1.0, 1.0, solver=lambda g, x0: 1.0
+    )  # fmt: skip
+    assert_close(cr.grad(g)(0.0), 1.5)
+    large = lambda a: np.sum(identity(a)) + np.sum(cr.root(heat, np.zeros(SIZE), a))
+    slope = cr.grad(large)(np.zeros(SIZE))
+    assert_close(slope, 1 + np.linalg.solve(heat_matrix(np.zeros(SIZE)).T, np.ones(SIZE)), 1e-9)

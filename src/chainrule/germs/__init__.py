@@ -8,6 +8,7 @@ from chainrule.germs import (  # the rules enter themselves
     choosing,
     elementwise,
     exponential_sums,
+    implicit,
     linear,
     order,
     poles,

@@ -53,7 +53,7 @@ def _forward(equation, inputs, tangents, forward):
     at = [*inputs[:fixed], *outputs]
     moved = inline(made, [*at, *(t for t in tangents[:fixed] if t is not None)])[-1]
     step = _system(params, at, negative(moved))
-    return outputs, _leaves(step, outputs)
+    return outputs, step_leaves(step, outputs)
 
 
 _kept_forward = remembered(lambda residual, forward, active: forward(residual, active))
@@ -79,7 +79,7 @@ def _system(params, at, right):
     )  # fmt: skip
 
 
-def _leaves(step, outputs) -> list:
+def step_leaves(step, outputs) -> list:
     """A flat step, (lanes, n), cut into arrays like the outputs, (lanes, *shape)."""
     lead = step.shape[:-1]
     found, start = [], 0
