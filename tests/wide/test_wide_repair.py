@@ -274,3 +274,13 @@ def test_arguments_of_other_shapes_that_are_not_read_do_not_matter():
     x = np.array([1e-7, 2.0])
     wanted = cr.grad(lambda x: f(x, None))(x)
     assert np.array_equal(cr.grad(f)(x, np.ones((3, 3))), wanted)
+
+
+def test_few_bad_entries_of_a_large_array_are_repaired():
+    x = np.linspace(0.5, 0.6, 20_000)
+    x[[7, 12_345]] = 1e10, 1e-12
+    slope = cr.grad(lambda x: np.sum((np.exp(-x) - 1 + x) / x))(x)
+    for i in (7, 12_345):
+        with mpmath.workdps(60):
+            wanted = mpmath.diff(lambda t: (mp.exp(-t) - 1 + t) / t, mp.mpf(x[i]))
+        np.testing.assert_allclose(slope[i], float(wanted), rtol=1e-14)

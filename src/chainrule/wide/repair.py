@@ -33,6 +33,7 @@ LOST = 5  # bits, and two roundings for every equation
 TOGETHER = 16  # times the number of entries, where these are computed together (see `_bad`)
 EQUATIONS = 400  # a longer program is not watched
 ENTRIES = 1 << 16  # of all values of a program together; a larger one is not watched
+ENTRIES_APART = 1 << 20  # where entries are computed apart from each other, up to a last sum
 PRODUCTS = 1 << 10  # multiplications in products of matrices; with more, it is not watched
 WORK = 1 << 15  # wide operations that one call may take, for what is computed together
 WORK_BY_ENTRY = 1 << 17  # and entry by entry
@@ -42,8 +43,11 @@ ABSOLUTE = 64 * 5e-324  # the error that numbers below the normal ones may have
 
 def watch(whole: Program) -> Watch | None:
     """How a program is watched; None where it is not."""
+    if len(whole.equations) > EQUATIONS:
+        return None
     program = plain(inlined(whole))
-    if len(program.equations) > EQUATIONS or _size(program) > ENTRIES:
+    entries = ENTRIES_APART if _mostly_by_entry(program) else ENTRIES
+    if len(program.equations) > EQUATIONS or _size(program) > entries:
         return None
     if _size(program, products_only=True) > PRODUCTS:
         return None
@@ -221,6 +225,14 @@ def _acts_by_entry(program: Program) -> tuple[int, ...] | None:
         if not (equation.op.elementwise or _spreads(equation)):
             return None
     return next(iter(shapes))
+
+
+def _mostly_by_entry(program: Program) -> bool:
+    return all(
+        e.op.elementwise or _spreads(e)
+        or (e.op.name in ("sum", "any", "all") and not e.outputs[0].type.ndim)
+        for e in program.equations
+    )
 
 
 def _spreads(equation: Equation) -> bool:
