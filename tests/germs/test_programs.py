@@ -5,6 +5,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import germs
+from chainrule.germs import germ
 from tests.germs.sides import mean, sides
 
 
@@ -90,3 +91,11 @@ def test_an_operation_without_derivative_is_named():
     with pytest.raises(germs.Unsupported, match="kv has no rule for germs") as caught:
         germs.limits(program, [1.5], [True])
     assert caught.value.op == "kv"
+
+
+def test_a_large_program_is_attempted_with_few_terms(monkeypatch):
+    """The sides agree in 8 coefficients: that is not seen where a program counts as large."""
+    f = lambda x: np.sum(np.where(x < x + x**8 * np.cos(x), 5 * x, 7 * x))
+    assert np.array_equal(sides(f, np.zeros(2))[0][0], [5.0, 5.0])
+    monkeypatch.setattr(germ, "LARGE", 1)
+    assert np.array_equal(sides(f, np.zeros(2))[0][0], [7.0, 7.0])

@@ -18,6 +18,7 @@ from chainrule.germs import (  # the rules enter themselves
     stable_forms,
     steps,
     structures,
+    trigonometric,
 )
 from chainrule.germs.evaluation import Unsupported
 from chainrule.germs.germ import along, directions, evaluate, limits

@@ -13,6 +13,7 @@ from chainrule.program.program import Program
 from chainrule.program.types import Type, type_of
 
 WINDOWS = (3, 6, 12, 24)  # how many powers of eps are kept, in one attempt after the other
+LARGE = 1 << 21  # values in a program that is attempted with the first two only
 _LARGEST_ROOT = 24
 _STEADY = 1e-8  # relative change of a limit by rounding, when log s is another number
 
@@ -107,7 +108,8 @@ def limits(
 def _determined(program: Program, values, chosen, sign: int):
     """The outputs, with as many terms as they need (or as there may be), and in which root."""
     root = 1
-    for window in WINDOWS:
+    values_made = sum(v.type.size for e in program.equations for v in e.outputs)
+    for window in WINDOWS[:2] if values_made > LARGE else WINDOWS:
         outputs, root, run = _attempt(program, values, chosen, sign, window, root)
         vague = any(isinstance(o, Germ) and o.undetermined.any() for o in outputs)
         if not (run.undecided or vague):

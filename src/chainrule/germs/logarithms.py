@@ -242,14 +242,3 @@ def _logaddexp(run: Run, equation: Equation, *germs: Germ) -> Germ:
     out = scaled(add(larger, _log_of_one_plus(run, rest), type_), 1 / base)
     out = out.negated if name == "log_expit" else out
     return with_limits(out, equation.op.evaluate(*[g.wide_limit().ravel() for g in germs]))
-
-
-@elementwise("expit", "tanh", "erf", "erfc", "ndtr")
-def _flat(run: Run, equation: Equation, x: Germ) -> Germ:
-    """By the derivative rule; at infinity they come to their limits faster than any power."""
-    infinite = (x.order < 0) & ~x.vague & ~x.wild
-    out = smooth(run, equation, [x])[0]
-    if not infinite.any():
-        return out
-    limit = constant(equation.op.evaluate(x.wide_limit().ravel()), run.window)
-    return chosen(infinite, limit, out, out.type)
