@@ -1,6 +1,6 @@
 """Accuracy on the programs of FPBench and Herbie.
 
-    python -m benchmarks.fpbench.run FOLDER... [--points 256] [--only WORD] [--list 40]
+    python -m benchmarks.fpbench.run FOLDER... [--points 256] [--only WORD] [--every 1] [--list 40]
 
 A folder holds `.fpcore` files, such as `benchmarks/` of a clone of FPBench/FPBench or `bench/` of
 one of herbie-fp/herbie. `--clone FOLDER` clones the two there first. The truth is computed once for
@@ -38,6 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     for core in _distinct(folders):
         if chosen.only.lower() in core.label.lower():
             cores.append(core)
+    cores = cores[:: chosen.every]
     scores = []
     options = {} if chosen.stabilize else {"stabilize": False}
     for core in cores:
@@ -59,13 +60,13 @@ def main(arguments: list[str] | None = None) -> None:
         if chosen.truth_only:
             continue
         scores.append(scored(core.label, program, points, options))
+        if chosen.write:  # as far as it has come
+            Path(chosen.write).write_text(json.dumps([vars(s) for s in scores], indent=1))
         if chosen.text:
             print(program.text)
     if scores:
         print(report(scores, chosen.list))
     print("left out:", dict(left_out))
-    if chosen.write:
-        Path(chosen.write).write_text(json.dumps([vars(s) for s in scores], indent=1))
 
 
 def _options(arguments) -> argparse.Namespace:
@@ -74,6 +75,7 @@ def _options(arguments) -> argparse.Namespace:
     parser.add_argument("--clone", default="")
     parser.add_argument("--points", type=int, default=256)
     parser.add_argument("--only", default="")
+    parser.add_argument("--every", type=int, default=1, help="only each n-th program")
     parser.add_argument("--list", type=int, default=40)
     parser.add_argument("--write", default="")
     parser.add_argument("--text", action="store_true")

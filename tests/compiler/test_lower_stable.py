@@ -28,7 +28,12 @@ def test_native_value_is_the_evaluators(name):
     params = {"axes": (1,)} if over_axes else {}
     if name == "series":
         params = {"start": 1, "coefficients": (1.0, 0.5, -0.25)}
-    pairs = name in ("exp_sum", "exp_difference", "pow1p", "log_times_exp", "log_exp_difference")
+    if name == "series_near_zero":
+        params = {"radius": 0.5, "start": 1, "coefficients": (1.0, 0.5, -0.25)}
+    pairs = name in (
+        "series_near_zero", "far_difference", "exp_sum", "exp_difference", "pow1p",
+        "log_times_exp", "log_exp_difference",
+    )  # fmt: skip
     x = np.array(np.meshgrid(_EDGES, _EDGES)).reshape(2, -1) if pairs else _EDGES[None]
     arrays = [np.stack([x[0], x[0][::-1], 0.25 * x[0]], 1)] if over_axes else list(x)
     program = _program(op, arrays, params)

@@ -40,3 +40,7 @@ for _name, _reference in (
 ):  # fmt: skip
     samples(_name, normal(3, 4), axes=(1,), dtypes="fd",
             reference=lambda x, f=_reference: f(np.exp(x) / np.exp(x).sum(1)[:, None]))  # fmt: skip
+samples("series_near_zero", uniform(0.1, 0.9), uniform(-5, 5), radius=0.5, start=1,
+        coefficients=(1.0, 0.5), truth=lambda x, y, **params: x + x * x / 2 if x < 0.5 else y,
+        dtypes="fd")  # fmt: skip
+samples("far_difference", uniform(-5, 5), uniform(-5, 5), truth=lambda x, y: x - y, dtypes="fd")

@@ -114,6 +114,13 @@ def _series(x, *, start, coefficients):
     return total * power(x, float(start)) if start else total
 
 
+def _series_near_zero(x, direct, *, radius, start, coefficients):
+    x, direct = _both(x, direct)
+    near = less(absolute(x), radius)
+    inside = select(near, x, constant_like(x, 0.0))
+    return select(near, _series(inside, start=start, coefficients=coefficients), direct)
+
+
 def _log_prod(x, *, axes):
     if not x.size:
         return NotImplemented
@@ -190,7 +197,9 @@ _FORMULAS: dict[str, Callable] = {
         "log1mexp": _log1mexp, "exp_sum": _exp_sum, "exp_difference": _exp_difference,
         "log_cosh": _log_cosh, "pow1p": _pow1p, "log_expm1": _log_expm1, "log_sinh": _log_sinh,
         "log_times_exp": _log_times_exp, "log_exp_difference": _log_exp_difference,
-        "series": _series, "log_prod": _log_prod, "sum_of_others": _sum_of_others,
+        "series": _series, "series_near_zero": _series_near_zero,
+        "far_difference": lambda x, y: x - y,
+        "log_prod": _log_prod, "sum_of_others": _sum_of_others,
         "log_shares": _log_shares, "other_shares": _other_shares,
         "safe_norm": _safe_norm,
 }  # fmt: skip

@@ -35,6 +35,7 @@ from chainrule.transforms.stabilize_patterns import (
 from chainrule.transforms.stabilize_reductions import REDUCTIONS, ReductionRule
 from chainrule.transforms.stabilize_roots import ROOTS
 from chainrule.transforms.stabilize_rules import Rule, place
+from chainrule.transforms.stabilize_series import near_zero
 from chainrule.transforms.stabilize_trigonometric import TRIGONOMETRIC
 
 RULES: tuple[Rule, ...] = (*EXPONENTIALS, *ROOTS, *TRIGONOMETRIC, *DIFFERENCES)
@@ -172,6 +173,14 @@ class _Reading:
             if found is not None:
                 self.fired[reduction.name] = self.fired.get(reduction.name, 0) + 1
                 return found
+        found = self._with_rules(rules, equation)
+        if found is None and name in ("add", "subtract"):
+            found = near_zero(equation, self._reader)
+            if found is not None:
+                self.fired["series"] = self.fired.get("series", 0) + 1
+        return found
+
+    def _with_rules(self, rules, equation: Equation) -> Operand | None:
         for rule, p in rules:
             if rule.name in self._making:  # what a rule records is not rewritten by it again
                 continue

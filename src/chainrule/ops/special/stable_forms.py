@@ -6,6 +6,7 @@
     log_cosh(x)       log(cosh(x))
     pow1p(x, y)       (1 + x)^y
     log_expm1(x), log_sinh(x), log_times_exp(x, y) = log(y e^x), log_exp_difference(x, y)
+    series_near_zero  a series near 0, a difference further out
     series(x)         x^start (c_0 + c_1 x + c_2 x^2 + ...), by Horner's rule
     log_prod(x)       log(prod(x)) over axes
     safe_norm(x)      sqrt(sum(x^2)) over axes
@@ -17,12 +18,24 @@ Source    log1mexp: Maechler, "Accurately computing log(1 - exp(-|a|))", 2012; t
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 
 import numpy as np
 
-from chainrule.ops.compare import equal
-from chainrule.ops.elementwise import cosh, exp, expm1, log, log1p, scale, sinh, sqrt, tanh
+from chainrule.ops.compare import equal, less
+from chainrule.ops.elementwise import (
+    absolute,
+    cosh,
+    exp,
+    expm1,
+    log,
+    log1p,
+    scale,
+    sinh,
+    sqrt,
+    tanh,
+)
 from chainrule.ops.reduce import prod
 from chainrule.ops.select import constant_like, select
 from chainrule.ops.shape import broadcast, kept_axes, reduced_type, reduction_batch, sum_
@@ -187,6 +200,36 @@ series: Op = elementwise_family(
 )  # fmt: skip
 
 
+def _series_near_zero(x, direct, *, radius, start, coefficients):
+    near = np.abs(x) < radius
+    with np.errstate(all="ignore"):
+        inside = np.where(near, x, 0).astype(direct.dtype)
+        summed = _series(inside, start=start, coefficients=coefficients)
+        return np.where(near, summed, direct).astype(direct.dtype)[()]
+
+
+def _near_zero_slope(x, direct, out, *, radius, start, coefficients):
+    near = less(absolute(x), radius)
+    inside = select(near, x, constant_like(x, 0.0))
+    slope = _series_slope(inside, out, start=start, coefficients=coefficients)
+    return select(near, slope, constant_like(x, 0.0))
+
+
+def _near_zero_pass(x, direct, out, *, radius, start, coefficients):
+    near = less(absolute(x), radius)
+    return select(near, constant_like(x, 0.0), constant_like(x, 1.0))
+
+
+series_near_zero: Op = elementwise_family(
+    "series_near_zero", _series_near_zero, (_near_zero_slope, _near_zero_pass), flops=50,
+    doc="`series` where |x| < `radius`, else the second operand, which is the same in exact terms",
+)  # fmt: skip
+far_difference: Op = elementwise(
+    "far_difference", operator.sub, (lambda x, y, out: 1.0, lambda x, y, out: -1.0), "float",
+    doc="x - y, which is read where it does not cancel",
+)  # fmt: skip
+
+
 # --- over axes ------------------------------------------------------------------------------------
 
 
@@ -348,6 +391,8 @@ MEANINGS: dict[str, Callable] = {
     "log_times_exp": lambda x, y: log(y * exp(x)),
     "log_exp_difference": lambda x, y: log(exp(x) - exp(y)),
     "series": _plain_series,
+    "series_near_zero": lambda x, direct, **params: direct,
+    "far_difference": lambda x, y: x - y,
     "log_prod": lambda x, *, axes: log(prod(x, axes=axes)),
     "sum_of_others": _plain_sum_of_others,
     "log_shares": lambda x, *, axes: log(_plain_shares(x, axes)),
