@@ -87,6 +87,14 @@ def test_mixed_jacobians_compose_with_the_other_transformations():
     assert_close(cr.grad(total("mixed"))(X), cr.grad(total("forward"))(X))
 
 
+def test_single_and_double_precision_may_meet_at_the_cut():
+    x = X.astype(np.float32)
+    for f in (lambda x: hourglass(x), lambda x: WIDE.astype(np.float32) @ (NARROW @ x)[:2]):
+        found = cr.jacobian(f, mode="mixed")(x)
+        assert found.dtype == np.float32
+        assert_close(found, cr.jacobian(f, mode="forward")(x), 1e-5)
+
+
 def test_loops_and_branches_are_cut_like_anything_else():
     def f(x):
         def step(carry, row):

@@ -302,6 +302,8 @@ def _product(b, a):
 
     The fast product gives nan for 0 * inf; only where there is a nan is it done entry by entry.
     """
+    dtype = np.result_type(b.dtype, a.dtype)
+    b, a = (x if x.dtype == dtype else cast(x, dtype=dtype) for x in (b, a))
     plain = contract(b, a, axes=((0,), (0,)), batch=((), ()))
     types = [b.type, a.type, plain.type]
     found = any_(isnan(plain), axes=tuple(range(plain.ndim)))
