@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import errors
+from chainrule import errors, nn
 from chainrule.derived import derived
 from chainrule.germs.generic import direction, traced_direction
 from chainrule.program.evaluate import Plan
@@ -386,3 +386,32 @@ def test_directions_are_the_same_wherever_they_are_made():
         near(traced(number), plain)
         assert (plain == np.rint(plain)).all() and np.abs(plain).min() >= 1
         assert np.abs(plain).max() <= 97 and (plain < 0).any() and (plain > 0).any()
+
+
+def test_dead_units_are_no_ties(monkeypatch):
+    monkeypatch.setattr("chainrule.kinked.settled_outputs", None)  # not called
+    x = np.array([[-1.0, -2.0, 3.0, 1.0], [-3.0, -1.0, -2.0, -4.0]])
+    slope = cr.grad(lambda x: np.sum(relu(relu(x)) + np.where(relu(x) > 0, relu(x), 5.0)))(x)
+    near(slope, np.where(x > 0, 2.0, 0.0))
+    pooled = lambda x: np.sum(np.max(relu(x).reshape(2, 2, 2), axis=2) ** 2)
+    near(cr.grad(pooled)(x), [[0.0, 0.0, 6.0, 0.0], [0.0] * 4])
+    images = x.reshape(1, 2, 4, 1)
+    slope = cr.grad(lambda x: np.sum(nn.max_pool(relu(x), 2)))(images)
+    near(slope.ravel(), [0, 0, 1, 0, 0, 0, 0, 0])
+
+
+def test_pooled_ties_by_tangents_and_by_series(monkeypatch):
+    images = np.where(R.random((2, 7, 6, 1)) < 0.9, 0.0, R.normal(size=(2, 7, 6, 1)))
+    weights = {"w": R.normal(size=(3, 3, 1, 2)), "b": np.zeros(2), "v": R.normal(size=(2, 3))}
+
+    def loss(p):
+        hidden = relu(nn.convolution(images, p["w"]) + p["b"])
+        return np.sum((np.sum(nn.max_pool(hidden, 2), axis=(1, 2)) @ p["v"]) ** 3)
+
+    by_tangents, natively = cr.grad(loss)(weights), cr.compile(cr.grad(loss))(weights)
+    monkeypatch.setattr("chainrule.kinked.Kinked.on_side", lambda *_: None)
+    by_series = cr.grad(loss)(weights)
+    assert not np.allclose(by_series["b"], cr.grad(loss, kinks="convention")(weights)["b"])
+    for name in weights:
+        near(by_tangents[name], by_series[name])
+        near(natively[name], by_series[name])
