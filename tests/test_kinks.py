@@ -415,3 +415,16 @@ def test_pooled_ties_by_tangents_and_by_series(monkeypatch):
     for name in weights:
         near(by_tangents[name], by_series[name])
         near(natively[name], by_series[name])
+
+
+def test_compile_gives_the_default_of_derivatives_inside():
+    f = lambda x: relu(relu(x) - x) + relu(x)
+    plain, settled = cr.grad(f), cr.grad(f, kinks="exact")
+    assert cr.compile(lambda x: plain(x))(0.0) == 0.0
+    assert cr.compile(lambda x: plain(x), kinks="convention")(0.0) == 0.25
+    assert cr.compile(lambda x: settled(x), kinks="convention")(0.0) == 0.0
+    assert cr.compile(lambda x: cr.vjp(f, x)[1](1.0)[0], kinks="convention")(0.0) == 0.25
+    with pytest.raises(errors.NotDifferentiable):
+        cr.compile(cr.grad(np.abs), kinks="raise")(0.0)
+    with pytest.raises(ValueError, match="kinks"):
+        cr.compile(f, kinks="none")

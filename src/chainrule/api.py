@@ -44,7 +44,7 @@ def grad(
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     *,
-    kinks: str = "exact",
+    kinks: str | None = None,
     memory: int | str | None = None,
     stabilize: bool = True,
 ) -> Callable:
@@ -79,7 +79,7 @@ def value_and_grad(
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     *,
-    kinks: str = "exact",
+    kinks: str | None = None,
     memory: int | str | None = None,
     stabilize: bool = True,
 ) -> Callable:
@@ -234,7 +234,7 @@ def jvp(
     primals: Sequence,
     tangents: Sequence,
     *,
-    kinks: str = "exact",
+    kinks: str | None = None,
     memory: int | str | None = None,
     stabilize: bool = True,
 ) -> tuple[Any, Any]:
@@ -363,7 +363,7 @@ def _tangent_tree(call: Call, tangents: list):
 def linearize(
     f: Callable,
     *primals,
-    kinks: str = "exact",
+    kinks: str | None = None,
     memory: int | str | None = None,
     stabilize: bool = True,
 ) -> tuple[Any, Callable]:
@@ -416,7 +416,7 @@ def vjp(
     f: Callable,
     *primals,
     has_aux: bool = False,
-    kinks: str = "exact",
+    kinks: str | None = None,
     memory: int | str | None = None,
     stabilize: bool = True,
 ) -> tuple:
@@ -500,7 +500,7 @@ def jacobian(
     mode: str = "auto",
     sparse: bool = False,
     *,
-    kinks: str = "exact",
+    kinks: str | None = None,
     memory: int | str | None = None,
     stabilize: bool = True,
 ) -> Callable:
@@ -613,7 +613,7 @@ def hessian(
     argnums: int | Sequence[int] = 0,
     sparse: bool = False,
     *,
-    kinks: str = "exact",
+    kinks: str | None = None,
     memory: int | str | None = None,
     stabilize: bool = True,
 ) -> Callable:
@@ -638,7 +638,7 @@ def hvp(
     primals: Sequence,
     tangents: Sequence,
     *,
-    kinks: str = "exact",
+    kinks: str | None = None,
     memory: int | str | None = None,
     stabilize: bool = True,
 ):

@@ -30,8 +30,8 @@ PATIENCE = 256  # calls that pass the entries by, until the trace gets one
 
 
 def compile(
-    f: Callable | None = None, *, check: str | None = None, memory: int | str | None = None,
-    stabilize: bool = True,
+    f: Callable | None = None, *, check: str | None = None, kinks: str | None = None,
+    memory: int | str | None = None, stabilize: bool = True,
 ):  # fmt: skip
     """The same function, as native code for the types, shapes and structure of its arguments.
 
@@ -44,9 +44,10 @@ def compile(
     without `compile`. Inside a derivative or another trace it is simply the function. With
     check="nan", the first operation that makes a nan or an infinity of finite numbers raises. With
     `memory` (bytes, or "256MB") a call allocates no more, results included: what does not fit is
-    computed again instead of kept (docs/memory.md). Unless stabilize=False, formulas that lose
-    digits or overflow are rewritten (docs/stability.md), and results that lost theirs all the same
-    are computed again in wide arithmetic (docs/wide.md).
+    computed again instead of kept (docs/memory.md). `kinks` is that of derivatives inside which do
+    not say it themselves (docs/kinks.md). Unless stabilize=False, formulas that lose digits or
+    overflow are rewritten (docs/stability.md), and results that lost theirs all the same are
+    computed again in wide arithmetic (docs/wide.md).
 
     **Errors** `ConcreteValueNeeded` for a Python `if` on an array, with the ways out;
     `MutationError` where it keeps traced values, or writes by plain NumPy to arrays, outside of
@@ -66,11 +67,11 @@ def compile(
     if check not in (None, "nan"):
         raise ValueError(f"check is None or 'nan', got {check!r}.")
     if f is None:
-        return lambda g: compile(g, check=check, memory=memory, stabilize=stabilize)
+        return lambda g: compile(g, check=check, kinks=kinks, memory=memory, stabilize=stabilize)
     if not callable(f):
         raise TypeError(f"compile takes a function, got {f!r}.")
-    chosen = options("exact", memory, stabilize)
-    return Compiled(f, check, chosen.memory, chosen.stabilize)
+    chosen = options(kinks, memory, stabilize)
+    return Compiled(f, check, chosen.memory, chosen.stabilize, chosen.kinks)
 
 
 class Compiled:
@@ -80,11 +81,12 @@ class Compiled:
     __wrapped__: Callable
 
     def __init__(
-        self, f: Callable, check: str | None, memory: int | None = None, stable: bool = True
-    ):
+        self, f: Callable, check: str | None, memory: int | None = None, stable: bool = True,
+        kinks: str | None = None,
+    ):  # fmt: skip
         self.__name__ = type(f).__name__
         update_wrapper(self, f)
-        self._check, self.memory, self._stable = check, memory, stable
+        self._check, self.memory, self._stable, self._kinks = check, memory, stable, kinks
         self._f, self._bound, self._keywords = _apart(f)
         self._is_bound = bool(self._bound or self._keywords)
         self._traces: dict[tuple, list[CompiledTrace]] = {}
@@ -168,7 +170,10 @@ class Compiled:
     def _call_of(self, args, kwargs, arguments: Arguments, guards: Guards) -> Call:
         types = arguments.types()
         try:
-            return trace_call(self._f, args, kwargs, types=types, concrete=False, compiled=True)
+            return trace_call(
+                self._f, args, kwargs, types=types, concrete=False, compiled=True,
+                kinks=self._kinks,
+            )  # fmt: skip
         except BaseException:
             guards.restore()
             raise

@@ -10,7 +10,7 @@ from typing import Any
 
 from chainrule import errors
 from chainrule.kinked import Kinked, KinkedHalf, joined, settling, settling_halves
-from chainrule.options import DEFAULT, Options
+from chainrule.options import DEFAULT, Options, in_trace
 from chainrule.program.cost import subprograms
 from chainrule.program.evaluate import Plan
 from chainrule.program.garbage import collector_paused
@@ -43,7 +43,7 @@ def derived(kind: str, program: Program, *arguments, options: Options = DEFAULT)
 
     In a trace that is to be certified, formulas are derived as they stand: rewriting rounds.
     """
-    trace = current()
+    options, trace = in_trace(options), current()
     if trace is not None and trace.at_hand is not None and trace.at_hand.certain:
         options = replace(options, kinks="convention", stabilize=False)
         _refuse_series(program)

@@ -126,6 +126,7 @@ def settling(
     """
     if options.kinks == "convention" and not opened.zeros:
         return Plan(order(made), recorded=made)
+    assert options.kinks is not None  # `derived` has it from the trace around
     moving = opened.active(active, True)
     rest = (False,) * (len(made.inputs) - len(moving))
     changes = (*settled, *(True,) * (len(made.outputs) - len(settled)))

@@ -8,7 +8,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from chainrule.program.trace import current
 
 KINKS = ("exact", "convention", "raise")
 
@@ -21,7 +23,7 @@ _AMOUNT = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?)\s*([A-Za-z]*)\s*")
 class Options:
     """Options that have been checked; `memory` in bytes. Equal ones are equal keys."""
 
-    kinks: str = "exact"
+    kinks: str | None = None  # as the compiled function around it says, else "exact"
     memory: int | None = None
     stabilize: bool = True
 
@@ -29,7 +31,7 @@ class Options:
 DEFAULT = Options()
 
 
-def options(kinks: str, memory: int | str | None, stabilize: bool) -> Options:
+def options(kinks: str | None, memory: int | str | None, stabilize: bool) -> Options:
     """The options as the user gave them, checked.
 
     **Errors** `ValueError` for another word or amount, `TypeError` for another type.
@@ -37,11 +39,21 @@ def options(kinks: str, memory: int | str | None, stabilize: bool) -> Options:
     >>> options("exact", "256MB", True)
     Options(kinks='exact', memory=256000000, stabilize=True)
     """
-    if kinks not in KINKS:
+    if kinks is not None and kinks not in KINKS:
         raise ValueError(f"kinks is 'exact', 'convention' or 'raise', got {kinks!r}.")
     if not isinstance(stabilize, bool):
         raise TypeError(f"stabilize is True or False, got {stabilize!r}.")
     return Options(kinks, None if memory is None else bytes_of(memory), stabilize)
+
+
+def in_trace(chosen: Options) -> Options:
+    """The options as they are where a derivative is taken: what the caller left open is said by the
+    compiled function that is being traced, if there is one."""
+    if chosen.kinks is not None:
+        return chosen
+    builder = current()
+    around = builder.kinks if builder is not None else None
+    return replace(chosen, kinks="exact" if around is None else around)
 
 
 def bytes_of(memory: int | str) -> int:

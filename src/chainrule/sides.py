@@ -22,7 +22,7 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.kinked import Kinked, agree, limits, merged
-from chainrule.options import Options
+from chainrule.options import Options, in_trace
 from chainrule.program.evaluate import Plan
 from chainrule.program.program import Equation, Operand, Program, Var
 from chainrule.program.text import line_text
@@ -183,7 +183,7 @@ class Sides:
     """
 
     name: str
-    kinks: str
+    kinks: str | None
     line: str = ""
     traced: list[Side] = field(default_factory=list)
 
@@ -219,7 +219,7 @@ def trace_sides(f: Callable, args, kwargs, wanted, options: Options) -> tuple[Ca
 
     Inside the trace of another derivative there are no sides: that one is told of the tie.
     """
-    outer = current()
+    options, outer = in_trace(options), current()
     if options.kinks == "convention" or (outer is not None and _is_told(outer)):
         call = trace_call(f, args, kwargs, wanted)
         return call, Sides(call.name, options.kinks)

@@ -96,6 +96,7 @@ def trace_call(
     compiled: bool = False,
     knows: type[AtHand] = AtHand,
     branching: Callable | None = None,
+    kinks: str | None = None,
     at_hand: AtHand | None = None,
 ) -> Call:
     """Trace `f(*args, **kwargs)`.
@@ -107,11 +108,12 @@ def trace_call(
     of Python numbers are at hand all the same, and `Call.asked` tells which of them the program
     depends on; and the caller's containers that it returns are the caller's own. `knows` is the
     kind of values at hand of an outermost trace, and of those inside it; `branching` is asked for
-    the values that Python decides by (see chainrule.sides). `at_hand` gives values in another way.
+    the values that Python decides by (see chainrule.sides); `kinks` is the option of derivatives
+    inside that do not say it themselves. `at_hand` gives values in another way.
     """
     name = getattr(f, "__name__", None) or type(f).__name__
     builder = Builder(name, at_hand=at_hand or _values_at_hand(concrete, compiled, knows))
-    builder.branching = branching
+    builder.branching, builder.kinks = branching, kinks
     with builder, dispatching_asarray(), collector_paused():
         clones = Clones(builder, active, types, _parameter_names(f), weak, rows, compiled)
         new_args, new_kwargs = clones.make((args, kwargs))

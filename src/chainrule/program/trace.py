@@ -127,6 +127,7 @@ class Builder:
         self._indexed = 0
         self.strides: dict[Operand, Any] = {}  # memory layouts (chainrule.numpy.layout)
         self.active_inputs: set[Var] = set()
+        self.kinks: str | None = None  # what derivatives inside do where pieces meet, by default
         self.branching: Callable | None = None  # (builder, variable, value) -> value, for an `if`
 
     def __enter__(self) -> Builder:
@@ -135,6 +136,8 @@ class Builder:
         self.open = True
         if self.branching is None and self.parent is not None:
             self.branching = self.parent.branching
+        if self.kinks is None and self.parent is not None:
+            self.kinks = self.parent.kinks
         return self
 
     def __exit__(self, *_) -> None:
