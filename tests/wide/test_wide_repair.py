@@ -284,3 +284,10 @@ def test_few_bad_entries_of_a_large_array_are_repaired():
         with mpmath.workdps(60):
             wanted = mpmath.diff(lambda t: (mp.exp(-t) - 1 + t) / t, mp.mpf(x[i]))
         np.testing.assert_allclose(slope[i], float(wanted), rtol=1e-14)
+
+
+def test_an_exact_zero_that_hides_a_division_by_zero_is_settled():
+    """inf * 0 is 0 in a product of derivatives, with all digits, and yet no derivative."""
+    assert cr.grad(lambda x: np.cbrt(x) ** 3)(0.0) == 1.0
+    hessian = cr.hessian(lambda x: np.std(x) ** 2)(np.full(3, 2.0))
+    assert hessian == pytest.approx(2 / 3 * (np.eye(3) - 1 / 3))

@@ -27,7 +27,7 @@ class Undecided(Exception):
 class _State(threading.local):
     bits = 128
     last = False  # whether no higher precision will be tried
-    tied = False  # whether a comparison of the program met equal numbers
+    tied = False  # whether a comparison met equal numbers, or a division a divisor 0
 
 
 _state = _State()
@@ -57,7 +57,8 @@ def more_bits(extra: int) -> Iterator[None]:
 
 @contextmanager
 def ties_noted() -> Iterator[Callable[[], bool]]:
-    """Gives a function that tells whether a comparison inside has met equal numbers."""
+    """Gives a function that tells whether something inside has met what a germ settles: a
+    comparison equal numbers, or a division a divisor 0."""
     before, _state.tied = _state.tied, False
     try:
         yield lambda: _state.tied
@@ -238,6 +239,7 @@ def _sum(x: Wide, y: Wide) -> Wide:
 def _quotient(x: Wide, y: Wide) -> Number:
     sign = y.sign()
     if not sign:
+        _state.tied = True  # a singular point, which a product with an exact 0 may hide
         return x.sign() * inf if not x.is_zero and x.sign() else nan
     if x.is_zero:
         return ZERO
