@@ -73,7 +73,9 @@ def test_adjoints_of_arrays_are_gradients():
     gradient = cr.grad(network)(*arguments)
     found = table(graph)
     for name in ("w1", "b1", "w2"):
-        assert np.array_equal(found[f'params["{name}"]'][1], gradient[name])
+        # cr.grad is stabilised and rewritten, the graph shows the user's own equations
+        adjoint = found[f'params["{name}"]'][1]
+        np.testing.assert_allclose(adjoint, gradient[name], rtol=1e-12, atol=1e-15)
     assert any(node.name == "hidden" and "tanh" in node.expression for node in graph.nodes)
 
 
