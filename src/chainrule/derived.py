@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from chainrule import errors
@@ -132,8 +133,8 @@ def _planned(program: Program, opened, active, settled, options: Options) -> Pla
     """The program within its budget; without one, run in an order that keeps less."""
     program = _stable(program, options)
     if options.memory is not None:
-        made = within(program, options.memory)
-        return settling(made, opened, active, settled, options)
+        fits = partial(within, memory=options.memory)
+        return settling(program, opened, active, settled, options, fits, options.memory)
     return settling(program, opened, active, settled, options, storing_less)
 
 
@@ -144,8 +145,10 @@ def _with_outputs(program: Program, outputs) -> Program:
 def _forward(program: Program, options: Options, active):
     opened = see_through(program, active)
     made, moves = forward(opened.program, opened.active(active))
-    made = within(_stable(made, options), options.memory)
-    return settling(made, opened, active, opened.settled, options), moves
+    fits, made = partial(within, memory=options.memory), _stable(made, options)
+    return settling(
+        made, opened, active, opened.settled, options, fits, options.memory
+    ), moves
 
 
 def _linearize(program: Program, options: Options, active):
@@ -154,11 +157,11 @@ def _linearize(program: Program, options: Options, active):
     flat, moves = forward(program, opened.active(active))
     count = len(program.inputs)
     mask = (False,) * count + (True,) * (len(flat.inputs) - count)
-    known, linear, _, residuals = split_program(flat, mask)
+    known, linear, _, _ = split_program(flat, mask)
     whole = remove_dead(_with_outputs(flat, flat.outputs[len(program.outputs) :]))
     whole, known, linear = (_stable(p, options) for p in (whole, known, linear))
-    known, linear = within_halves(known, linear, len(residuals), options.memory)
-    return *settling_halves(known, linear, whole, opened, active, options), moves
+    fit = partial(within_halves, memory=options.memory)
+    return *settling_halves(known, linear, whole, opened, active, options, fit), moves
 
 
 def _pullback(program: Program, options: Options, active, value_count: int):
@@ -175,8 +178,8 @@ def _pullback(program: Program, options: Options, active, value_count: int):
     pull = transpose_program(linear, len(residuals))
     whole = joined(known, pull, len(residuals))
     whole, known, pull = (_stable(p, options) for p in (whole, known, pull))
-    known, pull = within_halves(known, pull, len(residuals), options.memory)
-    halves = settling_halves(known, pull, whole, opened, active, options)
+    fit = partial(within_halves, memory=options.memory)
+    halves = settling_halves(known, pull, whole, opened, active, options, fit)
     return *halves, moves[:value_count]
 
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from chainrule import errors, germs
 from chainrule.germs.generic import direction
-from chainrule.ops.control import as_tuple
+from chainrule.ops.control import as_tuple, with_outputs
 from chainrule.options import Options
 from chainrule.program.blas import one_thread
 from chainrule.program.displacement import affected_outputs
@@ -32,10 +32,11 @@ from chainrule.program.names import names_wanted
 from chainrule.program.op import Op, Structural
 from chainrule.program.program import Program
 from chainrule.program.remember import remembered
-from chainrule.program.trace import Builder, as_operand, current, inline
+from chainrule.program.trace import Builder, Traced, as_operand, current, inline
 from chainrule.transforms.first_order import one_side
 from chainrule.transforms.kinks import SeenThrough
 from chainrule.transforms.plain import plain
+from chainrule.transforms.recompute import for_budget
 from chainrule.transforms.ties import first_tie, watched
 
 DIRECTIONS = 3  # pairs of germs that `kinks="raise"` compares
@@ -56,7 +57,7 @@ class Kinked:
     def __init__(
         self, program: Program, moving: tuple[bool, ...], settled: tuple[bool, ...],
         kinks: str, first: bool, start: int = 0, zeros: int = 0,
-        order: Callable[[Program], Program] = _same,
+        order: Callable[[Program], Program] = _same, memory: int | None = None,
     ):  # fmt: skip
         self.program, self.moving, self.settled, self.kinks = program, moving, settled, kinks
         self.first, self.start = first, start
@@ -66,6 +67,8 @@ class Kinked:
         seen = None if kinks == "convention" else watched(program, moving)
         self.watches = seen is not None
         self.plan = Plan(order(program if seen is None else seen))
+        self.memory = memory  # the budget that the plan is within
+        self.recorded = self.plan.program if seen is None and memory is not None else program
         self.with_quotient = affected_outputs(program)
         self._side: Plan | None = None
         self._ways: dict[int, list] = {}  # directions, by their seeds
@@ -118,35 +121,60 @@ class KinkedHalf:
 
 def settling(
     made: Program, opened: SeenThrough, active: tuple[bool, ...], settled, options: Options,
-    order: Callable[[Program], Program] = _same,
+    order: Callable[[Program], Program] = _same, memory: int | None = None,
 ) -> Plan | Kinked:
     """A derived program, planned; its outputs after those in `settled` are derivatives.
 
-    `order` gives the program with its equations in the order that they are run in.
+    `order` gives the program with its equations in the order that they are run in, for a budget of
+    `memory`. Looks for ties come first: they know an array's largest entry by how it was made.
     """
     if options.kinks == "convention" and not opened.zeros:
-        return Plan(order(made), recorded=made)
+        done = order(made)
+        return Plan(done, recorded=made if memory is None else done)
     assert options.kinks is not None  # `derived` has it from the trace around
     moving = opened.active(active, True)
     rest = (False,) * (len(made.inputs) - len(moving))
     changes = (*settled, *(True,) * (len(made.outputs) - len(settled)))
     return Kinked(
         made, moving + rest, changes, options.kinks, opened.first, len(active),
-        len(opened.zeros), order,
+        len(opened.zeros), order, memory,
     )
 
 
 def settling_halves(
-    known: Program, linear: Program, whole: Program, opened: SeenThrough, active, options: Options
-):
-    """The two halves of a derivative, planned; `whole` maps all operands to what `linear` gives."""
-    if options.kinks == "convention" and not opened.zeros:
-        return Plan(known), Plan(linear)
+    known: Program, linear: Program, whole: Program, opened: SeenThrough, active,
+    options: Options, order: Callable[[Program, Program, int], tuple[Program, Program]],
+):  # fmt: skip
+    """The two halves of a derivative, planned; `whole` maps all operands to what `linear` gives.
+
+    `order(known, linear, residuals)` gives the halves in the order that they are run in.
+    """
     residuals = len(known.outputs) - len(opened.settled)
+    if options.kinks == "convention" and not opened.zeros:
+        known, linear = order(known, linear, residuals)
+        return Plan(known), Plan(linear)
     first = settling(known, opened, active, (*opened.settled, *(False,) * residuals), options)
     both = settling(whole, opened, active, (), options)
-    assert isinstance(both, Kinked)
-    return first, KinkedHalf(linear, residuals, both)
+    assert isinstance(first, Kinked) and isinstance(both, Kinked)
+    half = KinkedHalf(linear, residuals, both)
+    _put_in_order(first, half, len(opened.settled), residuals, order)
+    return first, half
+
+
+def _put_in_order(first: Kinked, half: KinkedHalf, values: int, residuals: int, order) -> None:
+    """Plan the two halves anew, in another order and with what is then kept between them."""
+    seen = first.plan.program
+    met = seen.outputs[values + residuals :]
+    outputs = [*seen.outputs[:values], *met, *seen.outputs[values : values + residuals]]
+    known, linear = order(with_outputs(seen, outputs), half.plan.program, residuals)
+    kept = known.outputs[values + len(met) :]
+    plain = with_outputs(known, [*known.outputs[:values], *kept])
+    first.plan = Plan(with_outputs(known, [*plain.outputs, *known.outputs[values:][: len(met)]]))
+    first.recorded, first.with_quotient = remove_dead(plain), affected_outputs(plain)
+    half.plan = Plan(linear)
+    half.program = linear
+    if half.watches:
+        half.program = remove_dead(with_outputs(linear, linear.outputs[:-1]))
 
 
 def joined(known: Program, linear: Program, residuals: int) -> Program:
@@ -309,7 +337,11 @@ def recorded(kinked: Kinked, operands: list) -> list:
     builder = current()
     met = builder is not None and getattr(builder.branching, "met", False)
     if names_wanted() or not (kinked.watches or met):
-        return inline(kinked.program, operands)
+        return inline(kinked.recorded, operands)
+    if kinked.memory is not None:
+        place = next(i for i, x in enumerate(operands) if type(x) is Traced)
+        marked = for_budget(operands[place], kinked.memory)
+        operands = [*operands[:place], marked, *operands[place + 1 :]]
     made = germ_op(
         *operands, program=kinked.program, moving=kinked.moving, settled=kinked.settled,
         kinks=kinked.kinks, first=kinked.first,

@@ -99,6 +99,11 @@ class Work:
         return sum(self.cost[node] for node in order)
 
 
+def for_budget(value, memory: int):
+    """A value of the current trace, marked: what is computed from it is for a budget of bytes."""
+    return barrier(value, token=(next(_serials), memory))
+
+
 def recomputes(program: Program) -> bool:
     """Whether some of a program, or of its sub-programs, has been ordered to be run again."""
     return any(True for _ in _budgets(program))
@@ -165,7 +170,9 @@ class _Writing:
 
     def _apart(self, inputs: tuple, equation: Equation) -> tuple:
         """The operands, one of them behind a barrier."""
-        for i, x in enumerate(inputs):
+        plain = [i for i, x in enumerate(equation.inputs) if x not in self.work.view_of]
+        for i in [*plain, *range(len(inputs))]:  # a broadcast behind a barrier is written out
+            x = inputs[i]
             if not x.is_literal:
                 out = Var(x.type, x.name)
                 self.token = next(_serials), self.token[1]
