@@ -291,3 +291,24 @@ def test_an_exact_zero_that_hides_a_division_by_zero_is_settled():
     assert cr.grad(lambda x: np.cbrt(x) ** 3)(0.0) == 1.0
     hessian = cr.hessian(lambda x: np.std(x) ** 2)(np.full(3, 2.0))
     assert hessian == pytest.approx(2 / 3 * (np.eye(3) - 1 / 3))
+
+
+def test_many_entries_are_repaired_at_once():
+    def f(x):
+        return np.where(x < 1e-3, (np.exp(-x) - 1 + x) / x, np.sqrt(x * x + 1) - x)
+
+    x = np.concatenate([np.geomspace(1e-150, 1e-4, 90), np.geomspace(2e-3, 1e150, 90)])
+    slope = cr.grad(lambda x: np.sum(f(x)))(x)
+    with mpmath.workdps(700):
+        for found, at in zip(slope, map(mp.mpf, x), strict=True):
+            if at < 1e-3:
+                wanted = ((1 - mp.exp(-at)) * at - (mp.exp(-at) - 1 + at)) / at**2
+            else:
+                wanted = at / mp.sqrt(at * at + 1) - 1
+            np.testing.assert_allclose(found, float(wanted), rtol=1e-14, atol=1e-323)
+
+
+def test_pairs_give_up_where_they_underflow():
+    x = np.geomspace(1e-200, 1e-150, 64)
+    value = cr.vmap(lambda x: np.sqrt(x * x * 3.0 + x * x) - x)(x)
+    np.testing.assert_allclose(value, x, rtol=1e-15)

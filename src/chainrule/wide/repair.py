@@ -22,6 +22,7 @@ from chainrule.program.program import Equation, Program, Var
 from chainrule.program.types import array_type
 from chainrule.transforms.kinks import inlined
 from chainrule.transforms.plain import plain
+from chainrule.wide import pairs
 from chainrule.wide.candidates import may_lose
 from chainrule.wide.estimate import estimating
 from chainrule.wide.evaluate import certain_float, settled, supported
@@ -35,6 +36,7 @@ EQUATIONS = 400  # a longer program is not watched
 ENTRIES = 1 << 16  # of all values of a program together; a larger one is not watched
 ENTRIES_APART = 1 << 20  # where entries are computed apart from each other, up to a last sum
 PRODUCTS = 1 << 10  # multiplications in products of matrices; with more, it is not watched
+MANY = 32  # entries that are worth double-double arithmetic first
 WORK = 1 << 15  # wide operations that one call may take, for what is computed together
 WORK_BY_ENTRY = 1 << 17  # and entry by entry
 
@@ -88,7 +90,7 @@ class Watch:
             found = [np.array(x)[()] for x in found]  # memory of their own
             certain: list = [None] * len(found)
             if any(m is not None for m in bad):
-                self._repair(inputs, found, bad, certain)
+                self._repair(inputs, found, errors, bad, certain)
         return found, certain
 
     def estimating(self, prepared: Program) -> Program | None:
@@ -116,7 +118,7 @@ class Watch:
         mask = ~np.asarray(fits)
         return np.broadcast_to(mask, np.shape(value)) if mask.any() else None
 
-    def _repair(self, inputs: list, found: list, bad: list, certain: list) -> None:
+    def _repair(self, inputs, found: list, errors: list, bad: list, certain: list) -> None:
         by_shape: dict[Any, list[int]] = {}
         for i, mask in enumerate(bad):
             if mask is not None:
@@ -124,7 +126,7 @@ class Watch:
         for numbers in by_shape.values():
             part = self._part(tuple(numbers))
             masks = [bad[i] for i in numbers]
-            made, tied = part.repaired(inputs, masks)
+            made, tied = part.repaired(inputs, masks, [errors[i] for i in numbers])
             for i, better in zip(numbers, made, strict=True):
                 mask = bad[i] & ~np.isnan(better)
                 found[i] = np.where(mask, better, found[i])[()]
@@ -151,11 +153,11 @@ class Part:
         self.entry = None if self.shape is None else _for_one_entry(program)
         self.work = _size(program)
 
-    def repaired(self, inputs: list, masks: list) -> tuple[list, np.ndarray]:
+    def repaired(self, inputs: list, masks: list, errors: list) -> tuple[list, np.ndarray]:
         """The outputs where the masks ask for them, nan where they are not found; and where equal
         numbers were compared for them."""
         if self.entry is not None:
-            return self._by_entry(inputs, masks)
+            return self._by_entry(inputs, masks, errors)
         out = [np.full(np.shape(m), np.nan) for m in masks]
         tied = np.zeros((), bool)
         if self.work <= WORK and _all_finite(inputs):
@@ -167,11 +169,30 @@ class Part:
                     numbers[place] = certain_float(wide[place] if numbers.ndim else wide)
         return out, tied
 
-    def _by_entry(self, inputs: list, masks: list) -> tuple[list, np.ndarray]:
+    def _by_pairs(self, inputs, masks, errors, places: np.ndarray, out: list, tied: np.ndarray):
+        """Entries computed in double-double arithmetic into `out`, where that is certainly enough;
+        returns the places that are left."""
+        assert self.entry is not None
+        at = tuple(places.T)
+        left = np.zeros(len(places), bool)
+        given = [x[at] if x.ndim else x for x in inputs]
+        found, faint, tied[at] = pairs.evaluate(self.entry, given)
+        for mask, error, value, numbers in zip(masks, errors, found, out, strict=True):
+            value = np.broadcast_to(value, left.shape)
+            expected = np.broadcast_to(error, mask.shape)[at] * 2.0**-pairs.SPARE
+            good = (expected <= 2.0**-56 * abs(value)) & np.isfinite(value)
+            good = good & (value != 0) & ~faint
+            numbers[at] = np.where(good, value, np.nan)
+            left |= mask[at] & ~good
+        return places[left]
+
+    def _by_entry(self, inputs: list, masks: list, errors: list) -> tuple[list, np.ndarray]:
         out = [np.full(m.shape, np.nan) for m in masks]
         tied = np.zeros(masks[0].shape, bool)
         places = np.argwhere(np.logical_or.reduce(masks))
         assert self.entry is not None
+        if len(places) >= MANY and pairs.supported(self.entry):
+            places = self._by_pairs(inputs, masks, errors, places, out, tied)
         if len(places) * len(self.entry.equations) > WORK_BY_ENTRY:
             return out, tied
         for place in map(tuple, places):

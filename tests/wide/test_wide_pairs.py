@@ -1,0 +1,69 @@
+"""Functions of double-double numbers against mpmath: at least 98 bits are right."""
+
+import random
+
+import mpmath
+import numpy as np
+import pytest
+
+from chainrule.wide import pairs
+from tests.wide.test_wide_elementary import CASES
+
+RANGES = {
+    "exp": (-690, 690), "expm1": (-30, 600), "log": (1e-300, 1e300), "log1p": (-0.9, 1e10),
+    "sin": (-1e5, 1e5), "cos": (-1e5, 1e5), "tan": (-1e4, 1e4), "arctan": (-1e9, 1e9),
+    "tanh": (-300, 300), "sinh": (-300, 300), "cosh": (-300, 300), "sqrt": (0, 1e300),
+}  # fmt: skip
+
+
+def draw(low: float, high: float, count: int, seed: int) -> np.ndarray:
+    """Numbers of every size between the bounds, some near 1 and some tiny."""
+    rng = random.Random(seed)
+    found = []
+    while len(found) < count:
+        x = rng.choice([
+            rng.uniform(low, high), 2.0 ** rng.uniform(-60, 60),
+            1 + rng.uniform(-1, 1) * 2.0 ** -rng.randint(2, 50), -(2.0 ** rng.uniform(-60, 3)),
+        ])  # fmt: skip
+        if low < x < high and abs(x) > 1e-200:
+            found.append(x)
+    return np.array(found)
+
+
+def right_bits(found, truth) -> float:
+    with mpmath.workdps(80):
+        value = mpmath.mpf(float(found[0])) + mpmath.mpf(float(found[1]))
+        if value == truth:
+            return 200.0
+        return -float(mpmath.log(abs(value - truth) / abs(truth), 2))
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_functions_of_pairs(name):
+    x = draw(*RANGES[name], 200, 11)
+    low = x * np.random.default_rng(5).uniform(-1, 1, 200) * 2.0**-54
+    with np.errstate(all="ignore"):
+        found = pairs._FUNCTIONS[name]((x, low))
+    with mpmath.workdps(80):
+        for i in range(200):
+            at = mpmath.mpf(x[i]) + mpmath.mpf(low[i])
+            truth = CASES[name][0](at)
+            steep = abs(mpmath.diff(CASES[name][0], at) * at / truth) if name in (
+                "sin", "cos", "tan", "exp", "sinh", "cosh") else 1  # fmt: skip
+            lost = max(0.0, float(mpmath.log(steep, 2)))
+            assert right_bits((found[0][i], found[1][i]), truth) > 98 - lost, (x[i], lost)
+
+
+def test_sums_products_and_quotients_of_pairs():
+    x, y = draw(-1e60, 1e60, 300, 1), draw(-1e60, 1e60, 300, 2)
+    low = x * 2.0**-55
+    with mpmath.workdps(80):
+        for name, combine in (
+            ("add", lambda a, b: a + b), ("subtract", lambda a, b: a - b),
+            ("multiply", lambda a, b: a * b), ("divide", lambda a, b: a / b),
+        ):  # fmt: skip
+            found = pairs._FUNCTIONS[name]((x, low), (y, np.zeros_like(y)))
+            for i in range(300):
+                truth = combine(mpmath.mpf(x[i]) + mpmath.mpf(low[i]), mpmath.mpf(y[i]))
+                if truth:
+                    assert right_bits((found[0][i], found[1][i]), truth) > 100
