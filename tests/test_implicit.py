@@ -344,7 +344,7 @@ def test_what_a_solver_gives_is_checked():
 
 
 def test_no_solution_is_an_error_with_the_users_line():
-    with pytest.raises(errors.NotConverged, match="no solution in 100 steps") as caught:
+    with pytest.raises(errors.NotConverged, match="no solution in 200 steps") as caught:
         cr.grad(lambda a: cr.root(lambda x: x * x + a, 1.0))(1.0)
     assert "test_implicit.py" in "".join(caught.value.__notes__)
     with pytest.raises(errors.NotConverged, match="fixed_point"):
@@ -427,3 +427,30 @@ def test_a_kink_elsewhere_leaves_the_solution_as_it_is():
     large = lambda a: np.sum(identity(a)) + np.sum(cr.root(heat, np.zeros(SIZE), a))
     slope = cr.grad(large)(np.zeros(SIZE))
     assert_close(slope, 1 + np.linalg.solve(heat_matrix(np.zeros(SIZE)).T, np.ones(SIZE)), 1e-9)
+
+
+# --- hard problems (More, Garbow and Hillstrom, ACM TOMS 7, 1981) ---------------------------------
+
+
+def test_badly_scaled_equations_are_solved():
+    powell = lambda p: np.stack(
+        [1e4 * p[0] * p[1] - 1.0, np.exp(-p[0]) + np.exp(-p[1]) - 1.0001]
+    )  # fmt: skip
+    np.testing.assert_allclose(
+        cr.root(powell, np.array([0.0, 1.0])), [1.09815933e-05, 9.10614674], rtol=1e-8
+    )
+    assert_close(cr.root(lambda x: 1e-12 * (x - 3.0), 0.0), 3.0)
+    assert_close(cr.root(lambda x: 1e12 * (x * x - 2.0), 1.0), np.sqrt(2.0))
+
+
+def test_valleys_that_bend_and_saddles_on_the_way():
+    beale = lambda p: (
+        (1.5 - p[0] + p[0] * p[1]) ** 2 + (2.25 - p[0] + p[0] * p[1] ** 2) ** 2
+        + (2.625 - p[0] + p[0] * p[1] ** 3) ** 2
+    )  # fmt: skip
+    wood = lambda p: (
+        100 * (p[1] - p[0] ** 2) ** 2 + (1 - p[0]) ** 2 + 90 * (p[3] - p[2] ** 2) ** 2
+        + (1 - p[2]) ** 2 + 10 * (p[1] + p[3] - 2) ** 2 + 0.1 * (p[1] - p[3]) ** 2
+    )  # fmt: skip
+    assert_close(cr.argmin(beale, np.array([1.0, 1.0])), [3.0, 0.5], 1e-9)
+    assert_close(cr.argmin(wood, np.array([-3.0, -1.0, -3.0, -1.0])), np.ones(4), 1e-9)

@@ -34,7 +34,7 @@ DENSE = 512  # unknowns, up to which the Jacobian is a matrix
 
 
 def root(
-    f: Callable, x0, *args, tol: float | None = None, max_steps: int = 100,
+    f: Callable, x0, *args, tol: float | None = None, max_steps: int = 200,
     solver: Callable | None = None,
 ):  # fmt: skip
     """The x with f(x, *args) = 0 that is found from x0; x is a tree like x0.

@@ -16,27 +16,31 @@ from chainrule.control import while_loop
 from chainrule.ops.linalg import solve
 from chainrule.ops.matrices import on_diagonal
 
-_FIRST = 1e-4  # the damping after a step that failed, relative to the matrix
+_FIRST = 1e-4  # the first damping, relative to the matrix
 _LAST = 1e14  # where damping is given up
+_HALVINGS = 10.0  # of Newton's step, before it is turned by damping
+_TRIES = 30.0  # that fail one after the other, before the search is given up
 
 
 def find_root(residual: Callable, jacobian: Callable, x, limit, max_steps: int):
-    """The x with |F| <= limit, and whether it was found: Newton's method, damped where it fails."""
+    """The x with |F| <= limit, and whether it was found: Newton's method, its steps halved where
+    |F| does not decrease, then damped."""
 
     def unfinished(state):
-        _, r, damping, steps = state
-        return (_size(r) > limit) & (steps < max_steps) & (damping < _LAST)
+        _, r, tries, steps = state
+        return (_size(r) > limit) & (steps < max_steps) & (tries < _TRIES)
 
     def step(state):
-        x, r, damping, steps = state
-        move = _newton_step(jacobian(x), r, damping)
+        x, r, tries, steps = state
+        move = _newton_step(jacobian(x), r, tries)
         nudge = 0.01 * (1.0 + np.abs(x))  # every slope may be 0 at the start
         nudge = np.where(steps % 2 == 0, nudge, -nudge)
         trial = x + np.where(np.any(move != 0.0), move, nudge)
         there = residual(trial)
         better = np.sum(there * there) < np.sum(r * r)
         x, r = np.where(better, trial, x), np.where(better, there, r)
-        return x, r, _damped(damping, better), steps + 1
+        tries = np.where(better, np.maximum(tries - 2.0, 0.0), tries + 1.0)
+        return x, r, tries, steps + 1
 
     start = (x, residual(x), 0.0 * limit, 0)
     x, r, _, _ = while_loop(unfinished, step, start)
@@ -52,14 +56,16 @@ def _polished(residual, jacobian, x, r):
     return np.where(better, trial, x), np.where(better, there, r)
 
 
-def _newton_step(a, r, damping):
-    """Newton's step; damped, or where the matrix is singular, that of least squares."""
+def _newton_step(a, r, tries):
+    """Newton's step, halved at each try; later, and where the matrix is singular, that of damped
+    least squares."""
     plain = _solved(a, -r)
+    usable = np.all(np.isfinite(plain))
     squares = a.T @ a
-    least = np.where(damping > 0.0, damping, _FIRST)
-    shift = least * (np.diagonal(squares) + _tiny(squares))
+    level = np.where(usable, tries - _HALVINGS, tries)
+    shift = _FIRST * 10.0**level * (np.diagonal(squares) + _tiny(squares))
     damped = _solved(_with_diagonal(squares, shift), -(r @ a))
-    return np.where((damping == 0.0) & np.all(np.isfinite(plain)), plain, damped)
+    return np.where(usable & (tries <= _HALVINGS), plain * 0.5**tries, damped)
 
 
 def find_fixed_point(function, residual, jacobian, x, limit, max_steps: int):
