@@ -312,3 +312,10 @@ def test_pairs_give_up_where_they_underflow():
     x = np.geomspace(1e-200, 1e-150, 64)
     value = cr.vmap(lambda x: np.sqrt(x * x * 3.0 + x * x) - x)(x)
     np.testing.assert_allclose(value, x, rtol=1e-15)
+
+
+def test_what_a_derivative_inside_settles_at_a_tie_of_exact_numbers_stays():
+    polar = lambda x, y: np.hypot(x, y) * np.sin(np.arctan2(y, x))
+    assert cr.compile(cr.grad(polar, (0, 1)))(0.0, 0.0) == pytest.approx((0.0, 1.0))
+    lanes = cr.vmap(cr.grad(polar, (0, 1)))(np.zeros(2), np.zeros(2))
+    assert np.array(lanes) == pytest.approx(np.array([[0.0, 0.0], [1.0, 1.0]]))

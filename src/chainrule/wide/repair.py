@@ -20,7 +20,7 @@ from chainrule.program.cost import subprograms
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Program, Var
 from chainrule.program.types import array_type
-from chainrule.transforms.kinks import inlined
+from chainrule.transforms.kinks import holds_germs, inlined
 from chainrule.transforms.plain import plain
 from chainrule.wide import pairs
 from chainrule.wide.candidates import may_lose
@@ -67,11 +67,12 @@ class Watch:
     (chainrule.kinked) is never repaired.
     """
 
-    __slots__ = ("_follower", "_parts", "allowed", "plain", "program")
+    __slots__ = ("_follower", "_parts", "_settles", "allowed", "plain", "program")
 
     def __init__(self, program: Program, plain: Program):
         self.program, self.plain = program, plain
         self._follower = Follower(program)
+        self._settles = holds_germs(program)
         self._parts: dict[tuple[int, ...], Part] = {}
         self.allowed = [self._allowed(i) for i in range(len(program.outputs))]
 
@@ -129,6 +130,8 @@ class Watch:
             made, tied = part.repaired(inputs, masks, [errors[i] for i in numbers])
             for i, better in zip(numbers, made, strict=True):
                 mask = bad[i] & ~np.isnan(better)
+                if self._settles:  # a tie of exact numbers was settled, and is not repaired
+                    mask = mask & ~tied
                 found[i] = np.where(mask, better, found[i])[()]
                 certain[i] = mask & ~tied
 
