@@ -19,6 +19,7 @@ from chainrule.program.garbage import collector_paused
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Operand, Program
 from chainrule.transforms.error_free import error_free
+from chainrule.transforms.power_series import FUNCTIONS
 from chainrule.transforms.rewrites_arithmetic import ARITHMETIC
 from chainrule.transforms.rewriting import Graph, Rewrite, Rules
 from chainrule.transforms.stabilize_differences import DIFFERENCES
@@ -26,11 +27,14 @@ from chainrule.transforms.stabilize_exponentials import EXPONENTIALS
 from chainrule.transforms.stabilize_linear import difference
 from chainrule.transforms.stabilize_patterns import (
     Bindings,
+    Node,
     Pattern,
     Reader,
+    Terms,
     matches,
     partly,
     pattern,
+    wanted,
 )
 from chainrule.transforms.stabilize_reductions import REDUCTIONS, ReductionRule
 from chainrule.transforms.stabilize_roots import ROOTS
@@ -105,11 +109,16 @@ def _programs(value) -> bool:
 
 # --- the rules by the operation that they begin with ----------------------------------------------
 
+_KINDS = {"add": "sum", "subtract": "sum", "multiply": "product", "divide": "product"}
+_SERIES = {*FUNCTIONS, "product"}  # of a sum that may cancel at 0
 _ROOTS = {"sum": ("add", "subtract"), "product": ("multiply", "divide")}
 
 
+_Tried = tuple[Rule, Pattern, frozenset[str]]
+
+
 @lru_cache(maxsize=1)
-def _heads() -> dict[str, tuple[tuple[Rule, Pattern], ...]]:
+def _heads() -> dict[str, tuple[_Tried, ...]]:
     found: dict[str, list] = {}
     for rule in RULES:
         p = pattern(rule.pattern)
@@ -117,10 +126,9 @@ def _heads() -> dict[str, tuple[tuple[Rule, Pattern], ...]]:
         if p.kind == "square":
             names = ("square", "multiply", "power")
         for name in names:
-            found.setdefault(name, []).append((rule, p))
+            found.setdefault(name, []).append((rule, p, wanted(p)))
     found.setdefault("reciprocal", []).extend(found.get("divide", []))
-    found.setdefault("power", []).extend(
-        (r, p) for r, p in found.get("sqrt", []) + found.get("divide", []))  # fmt: skip
+    found.setdefault("power", []).extend(found.get("sqrt", []) + found.get("divide", []))
     return {
         name: tuple(sorted(rules, key=lambda r: -_size(r[1])))  # the most particular first
         for name, rules in found.items()
@@ -173,38 +181,40 @@ class _Reading:
             if found is not None:
                 self.fired[reduction.name] = self.fired.get(reduction.name, 0) + 1
                 return found
-        found = self._with_rules(rules, equation)
-        if found is None and name in ("add", "subtract"):
+        kind = _KINDS.get(node.name)
+        terms = [] if kind is None else self._reader.terms_of(node, kind)
+        tags = self._reader.tags([x for _, x in terms] if terms else node.inputs)
+        found = self._with_rules(rules, equation, node, terms, tags)
+        if found is None and kind == "sum" and not _SERIES.isdisjoint(tags):
             found = near_zero(equation, self._reader)
             if found is not None:
                 self.fired["series"] = self.fired.get("series", 0) + 1
         return found
 
-    def _with_rules(self, rules, equation: Equation) -> Operand | None:
-        for rule, p in rules:
-            if rule.name in self._making:  # what a rule records is not rewritten by it again
+    def _with_rules(
+        self, rules: tuple[_Tried, ...], equation: Equation, node: Node, terms: Terms, tags
+    ) -> Operand | None:
+        for rule, p, needed in rules:
+            if not needed <= tags or rule.name in self._making:  # not by itself again
                 continue
-            found = self._with_rule(rule, p, equation)
+            found = self._with_rule(rule, p, equation, node, terms)
             if found is not None:
                 self.fired[rule.name] = self.fired.get(rule.name, 0) + 1
                 return found
         return None
 
-    def _with_rule(self, rule: Rule, p: Pattern, equation: Equation) -> Operand | None:
+    def _with_rule(
+        self, rule: Rule, p: Pattern, equation: Equation, node: Node, terms: Terms
+    ) -> Operand | None:
         reader, type_ = self._reader, equation.outputs[0].type
-        node = reader.seen(equation)
-        assert node is not None
         if p.kind not in _ROOTS:
             for bound in _root(p, node, reader):
                 made = self._placed(rule, bound, type_)
                 if made is not None:
                     return made
             return None
-        if p.kind == "sum" and node.name not in ("add", "subtract"):
+        if p.kind != _KINDS.get(node.name):
             return None
-        if p.kind == "product" and node.name not in ("multiply", "divide"):
-            return None
-        terms = reader.terms_of(node, p.kind)
         if len(terms) < sum(part.kind != "number" or part.value != 1 for _, part in p.parts):
             return None
         for bound, left, flipped in partly(p, terms, reader, {}):

@@ -10,7 +10,7 @@ and indices: an elementwise function of a broadcast is the broadcast of the func
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -92,6 +92,16 @@ def _joined(kind: str, left: Pattern, right: Pattern, sign: int) -> tuple:
     return tuple(sorted(parts, key=lambda part: order.get(part[1].kind, 1)))
 
 
+def wanted(p: Pattern) -> frozenset[str]:
+    """What must stand at the top of the parts of whatever matches: operations, "number", "sum" or
+    "product". A cheap look before the search."""
+    parts = [part[1] if isinstance(part, tuple) else part for part in p.parts]
+    found = {part.kind for part in parts if part.kind != "name"}
+    if p.kind == "product" and all(q.value == 1.0 for q in parts if q.kind == "number"):
+        found.discard("number")  # a factor 1 may be missing
+    return frozenset(found)
+
+
 # --- reading programs -----------------------------------------------------------------------------
 
 
@@ -160,6 +170,22 @@ class Reader:
                 waiting[:0] = list(zip(_signs(node, sign), node.inputs, strict=True))
         return done
 
+
+    def tags(self, operands: Iterable[Operand]) -> set[str]:
+        """What patterns may find at the top of some operands: see `wanted`."""
+        found: set[str] = set()
+        for x in operands:
+            if x.is_literal:
+                found.add("number")
+                continue
+            node = self.node(x)
+            if node is not None:
+                found.add(node.name)
+                if node.name in _SUMS:
+                    found.add("sum")
+                elif node.name in _PRODUCTS:
+                    found.add("product")
+        return found
 
     def total(self, kind: str, terms: Terms) -> Operand | None:
         """One operand for a sum or product of terms, recorded; None for no terms."""
@@ -306,8 +332,11 @@ def _is_term(kind: str, sign: int, value: float, s: int, operand: Operand) -> bo
 
 def _all_left(kind, sign, name, terms: Terms, reader: Reader, bound: Bindings) -> Iterator:
     """A name bound to everything that is left of a sum or product."""
-    if not terms or name in bound:
+    if not terms or name in bound or (name[0] == "c" and len(terms) > 1):
         return
+    signs = {s for s, _ in terms}
+    if kind == "product" and (sign not in signs or (sign < 0 and 1 in signs)):
+        return  # a product is no 1 / x
     value = reader.total(kind, [(sign * s, x) for s, x in terms])
     assert value is not None
     for found in _bind(name, value, bound):

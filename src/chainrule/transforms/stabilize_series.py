@@ -15,8 +15,8 @@ from chainrule.program.program import Equation, Literal, Operand
 from chainrule.transforms import power_series as ps
 from chainrule.transforms.stabilize_patterns import Reader
 
-_NODES = 40  # of an expression
-_ABOVE = 5  # operands that are tried as the variable
+_NODES = 24  # of an expression
+_ABOVE = 4  # operands that are tried as the variable
 _RADII = (1.0, 0.75, 0.5, 0.25, 0.125, 0.0625)
 _READ = {"add", "subtract", "multiply", "divide", "negative", "square", "power", *ps.FUNCTIONS}
 
