@@ -106,13 +106,15 @@ def ways(linear: Program, residuals: int, mode: str) -> list[Way]:
     """The cheapest way to all outputs together, or ways to each of them where these cost less."""
     everything = tuple(range(len(linear.outputs)))
     together = _way(linear, residuals, everything, mode)
-    if mode in ("forward", "reverse") or not 1 < len(everything) <= _APART:
+    several = 1 < len(everything) <= _APART and len(linear.equations) <= _EQUATIONS
+    if mode in ("forward", "reverse") or not several:
         return [together]
     apart = [_way(_only(linear, i), residuals, (i,), mode) for i in everything]
     return apart if sum(w.price for w in apart) < together.price else [together]
 
 
-_APART = 16  # outputs; more are not looked at one by one
+_APART = 16  # outputs; more are not looked at one by one,
+_EQUATIONS = 4_000  # nor those of longer programs: each is transposed
 
 
 def _only(linear: Program, i: int) -> Program:
