@@ -46,7 +46,7 @@ def compared(run: Run, x: Germ, y: Germ) -> np.ndarray:
 def identical(run: Run, x: Germ, y: Germ) -> np.ndarray:
     """Where two germs have the same terms, and enough of them to be taken for the same germ."""
     same = (x.terms == y.terms).all(axis=0) & (x.order == y.order) & (x.known == y.known)
-    return same & (run.window >= ENOUGH * run.root) | (same & (x.known >= EXACT))
+    return same & ((x.known >= EXACT) | (run.whole >= ENOUGH * run.root))
 
 
 @rule(*_COMPARISONS)

@@ -48,6 +48,7 @@ class Run:
 
     def __init__(self, window: int, root: int = 1, log: float = LOG):
         self.window, self.root, self.log = window, root, log
+        self.whole = window  # that of the run that this one is a part of
         self.undecided = False
         self.met_logarithm = False
         self.kept: dict | None = None  # within a derivative rule: what was worked out
@@ -55,6 +56,7 @@ class Run:
     def smaller(self, window: int) -> Run:
         """A run of fewer terms, for a part of this one."""
         run = Run(window, self.root, self.log)
+        run.whole = self.whole
         run.met_logarithm, run.kept = self.met_logarithm, self.kept
         return run
 

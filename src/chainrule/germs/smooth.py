@@ -170,6 +170,7 @@ def _by_rule(run: Run, equation: Equation, inputs: list) -> tuple:
         inner = run.smaller(terms)
         given = [_cut(x, terms) for x in (*before, *fixed, *outputs, *speed)]
         found = evaluate_in(inner, program.after, given)
+        inner.undecided &= terms == window - 1  # before, terms are missing that will be there
         run.join(inner)
         outputs = [
             _integrated(germ_of(inner, slope), first, window)
