@@ -15,12 +15,12 @@ from chainrule.lab.right_derivatives.run import Result, Row
 
 EXAMPLES = {
     "kinks": (
-        "ramp_of_x_less_ramp_of_minus_x",
         "sum_by_order_statistics",
         "stable_softplus/second",
         "where_equal_to_zero",
+        "clip_and_what_it_cuts_off",
     ),
-    "lipschitz": ("norm_of_zero", "two_ramps_and_half_the_size", "root_of_a_square"),
+    "lipschitz": ("norm_of_zero", "equality_before_a_kink", "root_of_a_square"),
     "singular": (
         "sum_of_roots_of_the_positive",
         "all_distances_between_points",

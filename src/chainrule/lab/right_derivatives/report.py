@@ -106,7 +106,7 @@ def text(parts) -> str:
     shown = []
     for part in parts:
         flat = np.ravel(np.asarray(part, dtype=float))
-        words = [f"{v:.6g}" for v in flat[:8]] + (["..."] if flat.size > 8 else [])
+        words = [f"{v + 0.0:.6g}" for v in flat[:8]] + (["..."] if flat.size > 8 else [])
         shown.append(words[0] if np.ndim(part) == 0 else "[" + ", ".join(words) + "]")
     return ", ".join(shown)
 

@@ -54,7 +54,7 @@ def _clip(x, low=None, high=None):
 
 
 def _where(condition, x, y):
-    return torch.where(condition, tensor(x), tensor(y))
+    return torch.where(tensor(condition), tensor(x), tensor(y))
 
 
 def _take(x, indices, axis=None):
@@ -72,7 +72,7 @@ def _diff(x, axis=-1):
 def _select(conditions, choices, default=0.0):
     out = tensor(default)
     for condition, choice in reversed(list(zip(conditions, choices, strict=True))):
-        out = torch.where(condition, tensor(choice), out)
+        out = torch.where(tensor(condition), tensor(choice), out)
     return out
 
 
@@ -84,6 +84,7 @@ class _Linalg:
     det = staticmethod(lambda a: torch.linalg.det(a))
     inv = staticmethod(lambda a: torch.linalg.inv(a))
     solve = staticmethod(lambda a, b: torch.linalg.solve(a, tensor(b)))
+    eigvalsh = staticmethod(lambda a: torch.linalg.eigvalsh(a))
     slogdet = staticmethod(lambda a: torch.linalg.slogdet(a))
 
 
@@ -110,6 +111,8 @@ class TorchNumpy:
     argsort = staticmethod(lambda x, axis=-1: torch.argsort(tensor(x), dim=axis))
     cumsum = staticmethod(lambda x, axis=0: torch.cumsum(tensor(x), dim=axis))
     cumprod = staticmethod(lambda x, axis=0: torch.cumprod(tensor(x), dim=axis))
+    maximum = staticmethod(lambda x, y: torch.maximum(tensor(x), tensor(y)))
+    minimum = staticmethod(lambda x, y: torch.minimum(tensor(x), tensor(y)))
     clip = staticmethod(_clip)
     where = staticmethod(_where)
     select = staticmethod(_select)

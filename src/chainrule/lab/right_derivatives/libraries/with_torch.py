@@ -27,11 +27,13 @@ def library() -> Library:
         """The gradient of a mean of 60 samples, drawn one after the other."""
         rng = TorchRandom(seed)
 
-        def mean(*args):
-            draws = [torch.as_tensor(f(*args, rng=rng)) * 1.0 for _ in range(60)]
-            return torch.mean(torch.stack(draws))
-
-        return func.grad(mean, tuple(range(len(arguments))))(*arguments)
+        values = [torch.as_tensor(v).clone().requires_grad_() for v in arguments]
+        draws = [torch.as_tensor(f(*values, rng=rng)) * 1.0 for _ in range(60)]
+        mean = torch.mean(torch.stack(draws))
+        if not mean.requires_grad:
+            return [torch.zeros_like(v) for v in values]
+        found = torch.autograd.grad(mean, values, allow_unused=True)
+        return [torch.zeros_like(v) if g is None else g for v, g in zip(values, found, strict=True)]
 
     return Library(
         name="torch",
