@@ -32,8 +32,9 @@ from chainrule.transforms.paths import Group
 from chainrule.transforms.samples import Model, Runs
 
 MOST_LINES = 32  # in each sample; more are chosen from at random
+MOST_BENDING = 8  # the same, where events may turn round, which takes many more runs
 TAIL = 1e-13  # the probability that is left out at each end of a line
-GRID = 48  # points of a line where an event may turn round
+GRID = 24  # points of a line where an event may turn round
 TURN_STEPS = 24  # of the search for a turn between points: to 1e-5 of their distance
 GOLDEN = 0.6180339887498949
 CLOSE = 1e-12  # how near to a jump, relative to its place, the function is looked at
@@ -49,36 +50,38 @@ def add_jumps(model: Model, runs: Runs, rng: np.random.Generator, found: dict[Va
     if all(len(c.draws) == 1 and c.draws[0].outputs[0].type.size == 1 for _, c in chances):
         walker.walk_one_for_all(runs.groups[0])
         return
+    most = MOST_BENDING if walker.bends else MOST_LINES
     tasks: dict[tuple, list] = {}
     for group, chance in chances:
         here = [n for n in sorted(lines) if n < len(chance.draws)
                 and chance.draws[n].op.name in CONTINUOUS]  # fmt: skip
         sizes = [chance.draws[n].outputs[0].type.size for n in here]
         for slot, (n, elements, scale) in enumerate(
-            _chosen(here, sizes, len(group.places), rng)
+            _chosen(here, sizes, len(group.places), rng, most)
         ):
             draw = chance.draws[n]
-            same = (n, slot, draw.op.name, draw.outputs[0].type, scale)
+            number = slot if scale == 1.0 else 0  # what is chosen at random is walked together
+            same = (n, number, draw.op.name, draw.outputs[0].type, scale)
             tasks.setdefault(same, []).append((group, elements))
     for (n, _, _, _, scale), parts in tasks.items():
         walker.walk(n, scale, parts)
 
 
-def _chosen(numbers, sizes, count: int, rng):
+def _chosen(numbers, sizes, count: int, rng, most: int):
     """(draw, its element in each sample or -1, weight): all lines, or some at random."""
     total = sum(sizes)
-    if total <= MOST_LINES:
+    if total <= most:
         for number, size in zip(numbers, sizes, strict=True):
             for element in range(size):
                 yield number, np.full(count, element), 1.0
         return
-    chosen = np.argsort(rng.random((count, total)), axis=1)[:, :MOST_LINES]
+    chosen = np.argsort(rng.random((count, total)), axis=1)[:, :most]
     starts = np.cumsum([0, *sizes])
     for slot in chosen.T:
         for number, start, size in zip(numbers, starts, sizes, strict=False):
             inside = (slot >= start) & (slot < start + size)
             if inside.any():
-                yield number, np.where(inside, slot - start, -1), total / MOST_LINES
+                yield number, np.where(inside, slot - start, -1), total / most
 
 
 def _brackets(found: Points, shape: tuple[int, int]) -> tuple[Points, Points]:
@@ -152,7 +155,7 @@ class _Walker:
         """Where to look first, ascending: (lines, points)."""
         shares = np.array([TAIL, 1.0 - TAIL])
         if self.bends:
-            tail = 10.0 ** np.arange(-10.0, -1.8, 0.5)
+            tail = 10.0 ** np.arange(-9.0, -1.8, 1.0)
             inner = (np.arange(GRID) + 0.5) / GRID
             shares = np.sort(np.concatenate([shares, tail, inner, 1.0 - tail]))
         parameters = [p[:, None] for p in self.parameters]
@@ -165,7 +168,8 @@ class _Walker:
         moved[np.arange(len(lane)), self.elements[lane]] = z
         values = moved.reshape(len(lane), *self.shape).astype(self.dtype)
         numbers = self.runs.numbers[self.samples[lane]]
-        return Runs(self.model.paths, numbers, {self.number: values})
+        known = self.runs.known_draws(self.samples[lane])
+        return Runs(self.model.paths, numbers, {**known, self.number: values})
 
     def _looked_at(self, lane: np.ndarray, z: np.ndarray) -> Points:
         if not len(lane):

@@ -18,6 +18,7 @@ from chainrule.transforms.paths import Group
 from chainrule.transforms.samples import Model, Runs
 
 MOST = 64  # elements that are perturbed in each sample
+MANY_WAYS = 64  # Python ways of the samples, beyond which fewer elements are perturbed in each
 MOST_RUNS = 128  # reruns of a sample that are made so that each draw takes all of its values
 MOST_ASKED = 4096  # the same, where that is asked for
 MOST_VALUES = 24  # other values that are tried for one categorical draw
@@ -33,7 +34,7 @@ class Perturbed:
     def __init__(
         self, model: Model, runs: Runs, group: Group, rng: np.random.Generator, method: str
     ):
-        self.model, self.rng, self.group = model, rng, group
+        self.model, self.rng, self.group, self.runs = model, rng, group, runs
         self.numbers = runs.numbers[group.places]
         self.results = runs.results[group.places]
         self.all_results = runs.results
@@ -41,16 +42,19 @@ class Perturbed:
         chance = model.chance(group)
         moving = chance.moving_draws()
         sizes = [chance.draws[n].outputs[0].type.size for n in moving]
+        ways = max(1.0, len(runs.groups) / MANY_WAYS)  # each rerun may be a new way to be traced
+        self.most = max(1, int(MOST / ways**2))
+        self.most_runs = MOST_ASKED if method == "enumerate" else int(MOST_RUNS / ways**2)
         self.all_values = {} if method == "perturb" else self._all_values(moving, sizes, method)
         for number, elements, scale in self._tasks(moving, sizes):
             self._perturb(number, chance.draws[number], elements, scale)
 
     def _all_values(self, moving: list[int], sizes: list[int], method: str) -> dict:
         """For each draw all of its values, and how their probabilities move, if they are few."""
-        if method != "enumerate" and sum(sizes) > MOST:
+        if method != "enumerate" and sum(sizes) > self.most:
             return {}
         found, reruns = {}, 0.0
-        most = MOST_ASKED if method == "enumerate" else MOST_RUNS
+        most = self.most_runs
         for number, size in zip(moving, sizes, strict=True):
             draw = self.model.chance(self.group).draws[number]
             name = draw.op.name
@@ -73,18 +77,18 @@ class Perturbed:
     def _tasks(self, moving: list[int], sizes: list[int]):
         """(draw, its element in each sample or -1, weight): all elements, or some at random."""
         count, total = len(self.numbers), sum(sizes)
-        if total <= MOST:
+        if total <= self.most:
             for number, size in zip(moving, sizes, strict=True):
                 for element in range(size):
                     yield number, np.full(count, element), 1.0
             return
-        chosen = np.argsort(self.rng.random((count, total)), axis=1)[:, :MOST]
+        chosen = np.argsort(self.rng.random((count, total)), axis=1)[:, : self.most]
         starts = np.cumsum([0, *sizes])
         for slot in chosen.T:
             for number, start, size in zip(moving, starts, sizes, strict=False):
                 inside = (slot >= start) & (slot < start + size)
                 if inside.any():
-                    yield number, np.where(inside, slot - start, -1), total / MOST
+                    yield number, np.where(inside, slot - start, -1), total / self.most
 
     def _perturb(self, number: int, draw: Equation, elements: np.ndarray, scale: float) -> None:
         lanes, name = self.group.lanes, draw.op.name
@@ -113,7 +117,8 @@ class Perturbed:
         """The change of the results of some samples, with these values in place of theirs."""
         changed = np.array(x[which])
         changed.reshape(len(which), -1)[np.arange(len(which)), elements] = values
-        runs = Runs(self.model.paths, self.numbers[which], {number: changed})
+        known = self.runs.known_draws(self.group.places[which])
+        runs = Runs(self.model.paths, self.numbers[which], {**known, number: changed})
         return runs.results - self.results[which]
 
     def _one(self, number: int, position: int, x, other, weight, elements) -> None:

@@ -28,6 +28,19 @@ class Runs:
             self.results[group.places] = rows
 
 
+    def known_draws(self, rows: np.ndarray) -> dict[int, np.ndarray]:
+        """The draws that are the same whatever else is changed, for some of the samples: those
+        without parameters, where there is one way only. They need not be made again."""
+        if len(self.groups) != 1 or self.groups[0].node.parent is not None:
+            return {}
+        lanes = self.groups[0].lanes
+        return {
+            n: lanes.value(draw.outputs[0])[rows]
+            for n, draw in enumerate(lanes.draws) if draw.op.name.startswith("standard_")
+            and len(draw.inputs) == 1
+        }  # fmt: skip
+
+
 def rows_of(group: Group) -> np.ndarray:
     """The outputs of a group's samples, flattened and joined: (samples, all elements)."""
     lanes, size = group.lanes, len(group.places)
