@@ -7,6 +7,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,8 @@ def _settled(kinked: Kinked, operands: list) -> list:
     if plan.watch is None:
         return kinked.settle(_evaluated(plan, operands, kinked.with_quotient), operands)
     with one_thread() if plan.uses_blas else nullcontext():
-        found, certain = plan.watch.run_noted(operands)
+        watch = plan.watch
+        found, certain = observe(plan.program, lambda: watch.run_noted(operands))
     made = kinked.settle(found, operands)
     return [
         value if mask is None else np.where(mask, repaired, value)[()]
@@ -78,7 +80,7 @@ def observed() -> Iterator[list[tuple[Program, int]]]:
         _observer.runs = before
 
 
-def observe(program: Program, run: Callable[[], list]) -> list:
+def observe(program: Program, run: Callable[[], Any]) -> Any:
     """The results of a run of a program, which is noted where this thread is observed."""
     if _observer.runs is None:
         return run()

@@ -137,6 +137,10 @@ def test_a_pullback_and_a_linear_map_keep_no_more_than_their_budget():
         assert allocated(lambda: both(13 * unit)) <= 1.05 * 13 * unit < allocated(
             lambda: both(None)
         )
+        value, found = both(8 * unit)  # little is kept between the halves
+        assert value == loss(weights, biases)
+        assert np.array_equal(flat(found), flat(wanted(*given)))
+        assert allocated(lambda: both(8 * unit)) <= 1.05 * 8 * unit
 
 
 def _leaves(tree):

@@ -239,18 +239,27 @@ def _joined(known: Program, linear: Program, residuals: int) -> Program:
 
 
 class _Split(NamedTuple):
-    """Where a joined program is cut: before the first equation that reads one of `given`."""
+    """Where a joined program is cut: when its values are made, or before the first equation that
+    reads one of `given`, whichever takes less."""
 
     given: frozenset
     values: int  # the outputs of the first half proper
     inputs: int  # of the first half
 
     def halves(self, program: Program) -> tuple[Program, Program]:
-        start = len(program.equations)
-        for number, equation in enumerate(program.equations):
-            if not self.given.isdisjoint(equation.inputs):
-                start = number
-                break
+        return min((self._cut_at(program, s) for s in self._places(program)), key=self._bytes)
+
+    def _places(self, program: Program) -> set[int]:
+        end = len(program.equations)
+        moving = [
+            k for k, e in enumerate(program.equations) if not self.given.isdisjoint(e.inputs)
+        ]
+        made = set(program.outputs[: self.values])
+        last = [k + 1 for k, e in enumerate(program.equations) if not made.isdisjoint(e.outputs)]
+        first = min(moving, default=end)
+        return {first, min(max(last, default=0), first)}
+
+    def _cut_at(self, program: Program, start: int) -> tuple[Program, Program]:
         results = program.outputs[self.values :]
         second, crossing = _cut(program, start, results, self.given)
         known = Program(
@@ -260,16 +269,24 @@ class _Split(NamedTuple):
         inputs = [*crossing, *program.inputs[self.inputs :]]
         return remove_dead(known), Program(inputs, second, results, name=program.name)
 
-    def measure(self, program: Program) -> int:
-        known, linear = self.halves(program)
+    def _bytes(self, halves: tuple[Program, Program]) -> int:
+        known, linear = halves
         kept = sum(v.type.nbytes for v in linear.inputs if v not in self.given)
         return max(footprint(known), kept + footprint(linear))
 
+    def measure(self, program: Program) -> int:
+        return min(self._bytes(self._cut_at(program, s)) for s in self._places(program))
+
     def orders(self, work: Work) -> Iterator[Sequence[list[int]]]:
-        """Those of a chain; and the second half beside the first one run again, up to a node: for
-        linear halves that run forward, as the first does."""
-        yield from chain_orders(work)
+        """Those of a chain; the same with the values made first and everything run again; and the
+        second half beside the first one run again, up to a node: for linear halves that run
+        forward, as the first does."""
         values = work.values(work.program.outputs[: self.values])
+        first, readers = work.closure(values, set()), work.readers()
+        last = {work.maker[v] for v in values if not readers[v]}
+        for orders in chain_orders(work):
+            yield orders
+            yield _After(first, last, orders)
         moving = self._moving(work)
         steps = sorted({work.count * k // _STEPS for k in range(_STEPS + 1)})
         yield [again_beside(work, values, moving, step) for step in steps]
@@ -282,6 +299,19 @@ class _Split(NamedTuple):
             if reads or not self.given.isdisjoint(map(work.base, equation.inputs)):
                 found[node] = None
         return list(found)
+
+
+class _After(Sequence):
+    """Orders after some nodes have been run, by themselves; the `last` of these only once."""
+
+    def __init__(self, first: list[int], last: set[int], orders: Sequence[list[int]]):
+        self._first, self._last, self._orders = first, last, orders
+
+    def __len__(self) -> int:
+        return len(self._orders)
+
+    def __getitem__(self, i):
+        return [*self._first, *(n for n in self._orders[i] if n not in self._last)]
 
 
 def _cut(program: Program, start: int, results, given) -> tuple[list[Equation], list]:
