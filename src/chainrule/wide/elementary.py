@@ -41,6 +41,7 @@ from chainrule.wide.number import (
 )
 
 _GUARD = 12
+_LARGEST_SHIFT = 1 << 17  # bits; larger numbers than a fixed-point number can be asked to hold
 _HUGE = 1100  # exp of numbers beyond 2**1100 is infinity: they are exponentials themselves
 
 
@@ -69,6 +70,8 @@ def _numpy_value(function, arguments) -> Number:
 def _fixed(x: Wide, p: int) -> int:
     """The middle of a wide number as an integer multiple of 2**-p, rounded down."""
     by = x.e + p
+    if by > _LARGEST_SHIFT:
+        raise Undecided
     return x.m << by if by >= 0 else x.m >> -by
 
 

@@ -21,6 +21,7 @@ from chainrule.wide.number import (
     TWO,
     ZERO,
     Number,
+    Undecided,
     Wide,
     compare,
     compare_noted,
@@ -95,6 +96,8 @@ def _floor(x: Wide) -> Wide:
 
 
 def _down(m: int, e: int) -> int:
+    if e > 20_000:
+        raise Undecided
     return m << e if e >= 0 else m >> -e
 
 

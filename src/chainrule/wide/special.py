@@ -8,7 +8,7 @@ Source    erf by Kummer's series of positive terms, erfc far out by its asymptot
 from __future__ import annotations
 
 from functools import lru_cache
-from math import comb, inf, nan
+from math import inf, nan
 
 from chainrule.wide.elementary import exp, expm1, is_whole, log, log1p, pi, sin
 from chainrule.wide.number import (
@@ -25,6 +25,7 @@ from chainrule.wide.number import (
 )
 
 _LONGEST = 20_000  # bits beyond which a series is not summed
+_MOST_OF_GAMMA = 4_000  # bits; the numbers of Bernoulli for more take seconds
 
 
 def erf(x: Number) -> Number:
@@ -121,18 +122,25 @@ def log_ndtr(x: Number) -> Number:
 
 @lru_cache(maxsize=4)
 def _bernoulli(count: int) -> tuple[tuple[int, int], ...]:
-    """B_2, B_4, ... as pairs of numerator and denominator."""
-    from fractions import Fraction
+    """B_2, B_4, ... as pairs of numerator and denominator, by tangent numbers.
 
-    found = [Fraction(1)]
-    for m in range(1, 2 * count + 1):
-        total = sum((comb(m + 1, k) * b for k, b in enumerate(found) if b), Fraction(0))
-        found.append(-total / (m + 1))
-    return tuple((b.numerator, b.denominator) for b in found[2::2])
+    Source: Brent and Harvey, "Fast computation of Bernoulli, tangent and secant numbers" (2013).
+    """
+    tangent = [0, 1] + [0] * (count - 1)
+    for k in range(2, count + 1):
+        tangent[k] = (k - 1) * tangent[k - 1]
+    for k in range(2, count + 1):
+        for j in range(k, count + 1):
+            tangent[j] = (j - k) * tangent[j - 1] + (j - k + 2) * tangent[j]
+    return tuple(
+        ((-1) ** (k - 1) * 2 * k * tangent[k], 4**k * (4**k - 1)) for k in range(1, count + 1)
+    )
 
 
 def _shifted(x: Wide) -> tuple[Wide, list[Wide]]:
     """x plus a whole number, large enough for Stirling's series; and the numbers passed."""
+    if bits_in_force() > _MOST_OF_GAMMA:
+        raise Undecided
     goal = bits_in_force() // 5 + 4
     passed = []
     while x.top < 40 and float(x) < goal:
