@@ -23,16 +23,23 @@ def directions(types: Sequence[Type], seed: int = 0) -> list[np.ndarray]:
 
     The first level is v in x + eps v + eps^2 w + eps^3 u. Where there is more than one number, the
     further levels tell apart what coincides in the first. Sums of entries are exact.
+    Both parts of complex entries are whole numbers.
 
     >>> from chainrule.program.types import array_type
     >>> [d.shape for d in directions([array_type((3,), np.dtype(float))])]
     [(3, 3)]
     """
     levels = 1 if sum(t.size for t in types) <= 1 else 3
-    return [
-        np.stack([direction(t, number, level, seed) for level in range(levels)])
-        for number, t in enumerate(types)
-    ]
+    return [_levels(t, number, levels, seed) for number, t in enumerate(types)]
+
+
+def _levels(type_: Type, number: int, levels: int, seed: int) -> np.ndarray:
+    """The levels of one direction; of complex inputs both parts move."""
+    made = np.stack([direction(type_, number, level, seed) for level in range(levels)])
+    if type_.dtype.kind != "c":
+        return made
+    others = [direction(type_, number, level + levels, seed) for level in range(levels)]
+    return made + 1j * np.stack(others)
 
 
 def along(value, directions: np.ndarray, sign: int = 1, run: Run | None = None) -> Germ:
