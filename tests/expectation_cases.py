@@ -159,6 +159,11 @@ def _jumps():
            lambda t: _normal_above(2, 4 * t, 2), 0.3)  # fmt: skip
     yield ("count above", lambda t, r: 1.0 * np.sum(r.normal(t, 1.0, size=4) > 0.5),
            lambda t: 4 * _normal_above(0.5, t), 0.3)  # fmt: skip
+    yield ("sum of many above", lambda t, r: 1.0 * (np.sum(r.normal(t, 1.0, size=50)) > 5.0),
+           lambda t: _normal_above(5, 50 * t, mp.sqrt(50)), 0.1)  # fmt: skip
+    yield ("largest size above",
+           lambda t, r: 1.0 * (np.max(np.abs(r.normal(t, 1.0, size=12))) > 2.5),
+           lambda t: 1 - (mp.ncdf(2.5 - t) - mp.ncdf(-2.5 - t)) ** 12, 0.3)  # fmt: skip
     yield ("largest above", lambda t, r: 1.0 * (np.max(r.normal(t, 1.0, size=3)) > 1.0),
            lambda t: 1 - mp.ncdf(1 - t) ** 3, 0.2)  # fmt: skip
     yield ("inside a circle",

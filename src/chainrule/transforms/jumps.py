@@ -271,12 +271,11 @@ class _Walker:
         change = after.results - before.results
         with np.errstate(all="ignore"):
             density = self.density(0.5 * (low + high), *(p[lane] for p in self.parameters))
-        seen = np.zeros(len(lane), bool)
         for first in before.groups:
             for second in after.groups:
-                self._add_pair(first, second, lane, change, density, seen)
+                self._add_pair(first, second, lane, change, density)
 
-    def _add_pair(self, first: Group, second: Group, lane, change, density, seen) -> None:
+    def _add_pair(self, first: Group, second: Group, lane, change, density) -> None:
         """The places where the way `first` becomes `second`, by the first event that jumps."""
         _, one, two = np.intersect1d(first.places, second.places, return_indices=True)
         chance, other = self.model.chance(first), self.model.chance(second)
