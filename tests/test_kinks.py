@@ -428,3 +428,12 @@ def test_compile_gives_the_default_of_derivatives_inside():
         cr.compile(cr.grad(np.abs), kinks="raise")(0.0)
     with pytest.raises(ValueError, match="kinks"):
         cr.compile(f, kinks="none")
+
+
+def test_sparse_jacobians_follow_the_conventions_and_say_so():
+    x = np.array([1.0, 1.0, 2.0])
+    differences = lambda x: np.maximum(x[1:], x[:-1])
+    found = cr.jacobian(differences, sparse=True)(x).toarray()
+    near(found, cr.jacobian(differences, kinks="convention")(x))
+    with pytest.raises(errors.NotSupported, match="sparse"):
+        cr.jacobian(differences, sparse=True, kinks="raise")(x)
