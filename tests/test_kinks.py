@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import errors, nn
+from chainrule import errors, germs, nn
 from chainrule.derived import derived
 from chainrule.germs.generic import direction, traced_direction
 from chainrule.program.evaluate import Plan
@@ -437,3 +437,27 @@ def test_sparse_jacobians_follow_the_conventions_and_say_so():
     near(found, cr.jacobian(differences, kinks="convention")(x))
     with pytest.raises(errors.NotSupported, match="sparse"):
         cr.jacobian(differences, sparse=True, kinks="raise")(x)
+
+
+def test_without_a_rule_for_series_the_convention_stands(monkeypatch):
+    def unsupported(*_):
+        raise germs.Unsupported("sine")
+
+    monkeypatch.setattr("chainrule.kinked.germs.limits", unsupported)
+    cube_root = lambda x: np.cbrt(x**3) + x  # the convention gives the root slope 0, series 1
+    assert cr.grad(cube_root)(0.0) == 1.0
+    with pytest.raises(errors.NotDifferentiable, match=r"not known.*sine has no rule"):
+        cr.grad(cube_root, kinks="raise")(0.0)
+
+
+@pytest.mark.parametrize("f, watches", [
+    (lambda x: 1.0 / (1.0 + np.exp(-x)), False),
+    (lambda x: np.exp(x) / np.sum(np.exp(np.stack([x, x * x]))), False),
+    (lambda x: 1.0 / (2.0 + x * x), False),
+    (lambda x: 1.0 / np.cosh(x), False),
+    (lambda x: 1.0 / (x * x), True),
+    (lambda x: 1.0 / (1.0 - np.exp(-x)), True),
+    (lambda x: np.log(1.0 + x), True),
+])  # fmt: skip
+def test_denominators_that_are_surely_positive_are_not_watched(f, watches):
+    assert _watches(f, 0.5) == watches
