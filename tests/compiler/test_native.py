@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+import chainrule as cr
 from chainrule.compiler.native import build
 from chainrule.program.evaluate import evaluate
 from tests.ops.running import derived_programs, program_of, rows, without_literals
@@ -83,3 +84,18 @@ def test_random_program_updates_its_inputs_in_place(program):
     untouched = set(range(len(inputs))) - set(written.values())
     for i in untouched:
         np.testing.assert_array_equal(inputs[i], arrays[i])
+
+
+def test_the_gradient_of_a_sum_of_products_needs_no_evaluator():
+    @cr.compile
+    def f(w, v, x):
+        return cr.value_and_grad(lambda w, v: np.sum(np.tanh(x @ w) @ v), (0, 1))(w, v)
+
+    rng = np.random.default_rng(0)
+    w, v, x = rng.normal(size=(5, 4)), rng.normal(size=(4, 3)), rng.normal(size=(6, 5))
+    value, (dw, dv) = f(w, v, x)
+    h = np.tanh(x @ w)
+    np.testing.assert_allclose(value, (h @ v).sum(), rtol=1e-13)
+    np.testing.assert_allclose(dv, np.repeat(h.sum(axis=0)[:, None], 3, axis=1), rtol=1e-13)
+    np.testing.assert_allclose(dw, x.T @ ((1 - h**2) * v.sum(axis=1)), rtol=1e-12)
+    assert "on the evaluator: nothing" in str(cr.explain(f))

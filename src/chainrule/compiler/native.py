@@ -37,7 +37,7 @@ from chainrule.program.program import Program
 from chainrule.running import run
 from chainrule.transforms.checkpoint import within
 from chainrule.transforms.kinks import guarded, holds_germs, settled
-from chainrule.transforms.simplify import remove_barriers, simplify
+from chainrule.transforms.simplify import DEFAULT, named, remove_barriers, simplify
 from chainrule.wide.repair import Watch, watch
 
 _MAIN = ctypes.CFUNCTYPE(
@@ -172,12 +172,16 @@ def _nothing() -> None:
     return None
 
 
+_FIRST = (*DEFAULT, *named(["product with a number", "product with a filled array"]))
+
+
 def prepare(program: Program, opened: Callable[[Program], Program] = guarded) -> Program:
     """The program as it is compiled: composite operations written out, and simplified.
 
-    `opened` says what becomes of derivatives that settle ties.
+    `opened` says what becomes of derivatives that settle ties. Products with a filled array, as the
+    gradient of a sum of products has them, are sums, which need no array.
     """
-    written_out = lower(simplify(remove_dead(opened(program))), keep=MATH)
+    written_out = lower(simplify(remove_dead(opened(program)), _FIRST), keep=MATH)
     return remove_barriers(simplify(written_out))
 
 
