@@ -52,12 +52,15 @@ class Literal:
         self._key: tuple | None = None
 
     @property
-    def key(self) -> tuple:
+    def bits(self) -> tuple:
         """Equal for literals of the same dtype and bits: 0.0 and -0.0 differ, nan equals itself."""
+        return self.value.dtype.str, self.value.tobytes()
+
+    @property
+    def key(self) -> tuple:
+        """As `bits`; numbers that are rounded from others differ from those that are not."""
         if self._key is None:
-            self._key = (self.value.dtype.str, self.value.tobytes())
-            if self.exact is not None:
-                self._key += self.exact.key
+            self._key = self.bits if self.exact is None else (*self.bits, *self.exact.key)
         return self._key
 
     def __repr__(self) -> str:
@@ -197,7 +200,7 @@ def _structure(program: Program) -> tuple:
         key.append(equation.op)
         for operand in equation.inputs:
             found = get(operand)
-            key.append(operand.key if found is None else found)
+            key.append(operand.bits if found is None else found)
         if equation.params:
             key.extend(equation.params.values())
         for var in equation.outputs:
@@ -205,7 +208,7 @@ def _structure(program: Program) -> tuple:
             key.append(var.type)
     key.append(len(program.outputs))
     for operand in program.outputs:
-        key.append(operand.key if operand.is_literal else number[operand])
+        key.append(operand.bits if operand.is_literal else number[operand])
     return tuple(key)
 
 
