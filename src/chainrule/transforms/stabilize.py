@@ -44,6 +44,8 @@ from chainrule.transforms.stabilize_trigonometric import TRIGONOMETRIC
 
 RULES: tuple[Rule, ...] = (*EXPONENTIALS, *ROOTS, *TRIGONOMETRIC, *DIFFERENCES)
 
+SERIES_TO = 1000  # equations: in a longer program series near 0 are not looked for
+
 # Exact rewrites that show a formula's shape; those that are for after derivation are left out.
 _EXACT = tuple(
     r for r in ARITHMETIC
@@ -110,7 +112,7 @@ def _programs(value) -> bool:
 # --- the rules by the operation that they begin with ----------------------------------------------
 
 _KINDS = {"add": "sum", "subtract": "sum", "multiply": "product", "divide": "product"}
-_SERIES = {*FUNCTIONS, "product"}  # of a sum that may cancel at 0
+_SERIES: set[str] = {*FUNCTIONS, "product"}  # of a sum that may cancel at 0
 _ROOTS = {"sum": ("add", "subtract"), "product": ("multiply", "divide")}
 
 
@@ -159,6 +161,8 @@ class _Reading:
         self.graph = Graph(program, Rules((merge, own, *_EXACT)), self._sub_program)
         self._reader = Reader(self.graph, self._barred)
         self._making: list[str] = []
+        long = len(program.equations) > SERIES_TO
+        self._series: set[str] = set() if long else _SERIES
 
     def _sub_program(self, program: Program) -> Program:
         made = self._inner(program)
@@ -185,7 +189,7 @@ class _Reading:
         terms = [] if kind is None else self._reader.terms_of(node, kind)
         tags = self._reader.tags([x for _, x in terms] if terms else node.inputs)
         found = self._with_rules(rules, equation, node, terms, tags)
-        if found is None and kind == "sum" and not _SERIES.isdisjoint(tags):
+        if found is None and kind == "sum" and not self._series.isdisjoint(tags):
             found = near_zero(equation, self._reader)
             if found is not None:
                 self.fired["series"] = self.fired.get("series", 0) + 1
