@@ -30,7 +30,10 @@ def test_native_value_is_the_evaluators(name):
         params = {"start": 1, "coefficients": (1.0, 0.5, -0.25)}
     if name == "series_near_zero":
         params = {"radius": 0.5, "start": 1, "coefficients": (1.0, 0.5, -0.25)}
+    if name == "difference_of_powers":
+        params = {"n": 3}
     pairs = name in (
+        "difference_of_powers", "root_of_difference",
         "series_near_zero", "far_difference", "exp_sum", "exp_difference", "pow1p",
         "log_times_exp", "log_exp_difference",
     )  # fmt: skip

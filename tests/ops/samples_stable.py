@@ -44,3 +44,10 @@ samples("series_near_zero", uniform(0.1, 0.9), uniform(-5, 5), radius=0.5, start
         coefficients=(1.0, 0.5), truth=lambda x, y, **params: x + x * x / 2 if x < 0.5 else y,
         dtypes="fd")  # fmt: skip
 samples("far_difference", uniform(-5, 5), uniform(-5, 5), truth=lambda x, y: x - y, dtypes="fd")
+for _n in (2, 3, 4):
+    samples("difference_of_powers", uniform(-5, 5), uniform(-5, 5), n=_n, dtypes="fd",
+            truth=lambda x, y, n: x**n - y**n, extra=[(3.0, 3.0 + 1e-12)],
+            value_ulps=8)  # fmt: skip
+samples("root_of_difference", uniform(3, 9), uniform(-2.9, 2.9), dtypes="fd", value_ulps=8,
+        truth=lambda x, y: mp.sqrt(x * x - y * y),
+        extra=[(1.0, 1.0 - 1e-12), (9.0, 1e-20)])  # fmt: skip

@@ -5,6 +5,7 @@ import pytest
 from mpmath import mp
 
 import chainrule as cr
+from chainrule import derived as derived_programs
 from chainrule.program.program import Program
 from chainrule.tracing import trace_call
 from chainrule.transforms.stabilize import rules_fired, stabilize
@@ -168,6 +169,17 @@ def test_loops_are_entered_and_stay_loops():
     assert rules_fired(_program(f, 800.0)) == {"softplus": 1}
     assert any(e.op.name in ("repeat", "scan", "while") for e in program.equations)
     assert cr.grad(f)(800.0) == 3.0
+
+
+def test_slopes_of_differences_of_squares_do_not_cancel(monkeypatch):
+    monkeypatch.setattr(derived_programs, "watch", lambda program: None)  # rules alone
+    x, y = 1e-9, 1e9
+    for power in (2, 3, 4):
+        slopes = cr.grad(lambda x, y, n=power: x**n - y**n, argnums=(0, 1))(x, y)
+        _close(slopes, [power * x ** (power - 1), -power * y ** (power - 1)])
+    _close(cr.grad(lambda x: 1 - x**2)(x), -2 * x)
+    _close(cr.grad(lambda x: np.sqrt(1 - x**2))(x), -x)
+    _close(cr.grad(lambda x, y: np.sqrt(x**2 - y**2), argnums=(0, 1))(y, x), [1.0, -x / y])
 
 
 def test_casts_are_barriers():

@@ -121,6 +121,21 @@ def _series_near_zero(x, direct, *, radius, start, coefficients):
     return select(near, _series(inside, start=start, coefficients=coefficients), direct)
 
 
+def _difference_of_powers(x, y, *, n):
+    x, y = _both(x, y)
+    if n == 2:
+        return (x - y) * (x + y)
+    if n == 3:
+        return (x - y) * (x * x + (x * y + y * y))
+    return (x - y) * ((x + y) * (x * x + y * y))
+
+
+def _root_of_difference(x, y):
+    x, y = _both(x, y)
+    x, y = absolute(x), absolute(y)
+    return sqrt(x - y) * sqrt(x + y)
+
+
 def _log_prod(x, *, axes):
     if not x.size:
         return NotImplemented
@@ -198,7 +213,8 @@ _FORMULAS: dict[str, Callable] = {
         "log_cosh": _log_cosh, "pow1p": _pow1p, "log_expm1": _log_expm1, "log_sinh": _log_sinh,
         "log_times_exp": _log_times_exp, "log_exp_difference": _log_exp_difference,
         "series": _series, "series_near_zero": _series_near_zero,
-        "far_difference": lambda x, y: x - y,
+        "far_difference": lambda x, y: x - y, "difference_of_powers": _difference_of_powers,
+        "root_of_difference": _root_of_difference,
         "log_prod": _log_prod, "sum_of_others": _sum_of_others,
         "log_shares": _log_shares, "other_shares": _other_shares,
         "safe_norm": _safe_norm,

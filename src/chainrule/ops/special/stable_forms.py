@@ -224,6 +224,31 @@ series_near_zero: Op = elementwise_family(
     "series_near_zero", _series_near_zero, (_near_zero_slope, _near_zero_pass), flops=50,
     doc="`series` where |x| < `radius`, else the second operand, which is the same in exact terms",
 )  # fmt: skip
+
+def _difference_of_powers(x, y, *, n):
+    with np.errstate(all="ignore"):
+        rest = {2: x + y, 3: x * x + (x * y + y * y), 4: (x + y) * (x * x + y * y)}[n]
+        return (x - y) * rest
+
+
+difference_of_powers: Op = elementwise_family(
+    "difference_of_powers", _difference_of_powers,
+    (lambda x, y, out, *, n: n * x ** (n - 1.0), lambda x, y, out, *, n: -n * y ** (n - 1.0)),
+    flops=8, doc="x^n - y^n for n = 2, 3, 4, accurate where x is near y",
+)  # fmt: skip
+
+
+def _root_of_difference(x, y):
+    with np.errstate(all="ignore"):
+        x, y = np.abs(x), np.abs(y)
+        return np.sqrt(x - y) * np.sqrt(x + y)
+
+
+root_of_difference: Op = elementwise(
+    "root_of_difference", _root_of_difference,
+    (lambda x, y, out: x / out, lambda x, y, out: -y / out), "float", ulps=8, flops=8,
+    doc="sqrt(x^2 - y^2), whose squares neither overflow nor cancel",
+)  # fmt: skip
 far_difference: Op = elementwise(
     "far_difference", operator.sub, (lambda x, y, out: 1.0, lambda x, y, out: -1.0), "float",
     doc="x - y, which is read where it does not cancel",
@@ -393,6 +418,8 @@ MEANINGS: dict[str, Callable] = {
     "series": _plain_series,
     "series_near_zero": lambda x, direct, **params: direct,
     "far_difference": lambda x, y: x - y,
+    "difference_of_powers": lambda x, y, *, n: x ** float(n) - y ** float(n),
+    "root_of_difference": lambda x, y: sqrt(x * x - y * y),
     "log_prod": lambda x, *, axes: log(prod(x, axes=axes)),
     "sum_of_others": _plain_sum_of_others,
     "log_shares": lambda x, *, axes: log(_plain_shares(x, axes)),
