@@ -463,3 +463,15 @@ def sum_of_equal_eigenvalues(np, a):
 @singular("jvp", along=vector(1.0, 1.0, -1.0), at=vector(1.0, 1.0, 1.0))
 def standardised_constant_row(np, x):
     return (x - np.mean(x)) / np.sqrt(np.var(x) + 1e-5)
+
+
+@singular("grad", "second", at=1.0)
+def root_of_the_fourth_power_of_a_shifted_number(np, x):
+    return np.sqrt(((x + 1.0) - 2.0) ** 4)
+
+
+@singular(at=vector(0.0, 1.0))
+def hypot_of_a_disguised_zero_times_its_sign(np, x):
+    u = np.exp(0.25 * (np.maximum(x[0], 0.0) - np.maximum(-x[0], 0.0)))
+    v = 1.0 - np.maximum(u, 1.0) - np.minimum(u, 1.0)
+    return np.hypot(v + 1.0, 0.0) * np.sign(v + 1.0)
