@@ -63,7 +63,7 @@ def derived(kind: str, program: Program, *arguments, options: Options = DEFAULT)
             refuse_jumps(program, arguments[0])
         made = _made(kind, program, options, arguments)
     if options.stabilize and kind != "run":
-        _watch(made)
+        _watch(made, lambda: _made(kind, program, replace(options, stabilize=False), arguments))
     if checking:
         _check(program, made)
     with _lock:
@@ -102,13 +102,21 @@ def _plans(made) -> list[Plan]:
     return [p for p in plans if isinstance(p, Plan)]
 
 
-def _watch(made) -> None:
+def _watch(made, as_written: Callable[[], Any]) -> None:
     """Have lost digits looked for; a half by the whole that it belongs to, since what its residuals
-    have lost is found in the inputs only."""
-    for item in made if isinstance(made, tuple) else (made,):
-        whole = item.whole if isinstance(item, KinkedHalf) else item
-        for plan in _plans(whole):
-            plan.watch = watch(plan.recorded)
+    have lost is found in the inputs only. They are found in the formulas as they were written."""
+    plans = _wholes(made)
+    if not any(watch(plan.recorded) for plan in plans):
+        return
+    with collector_paused():
+        written = _wholes(as_written())
+    for plan, other in zip(plans, written, strict=True):
+        plan.watch = watch(plan.recorded, other.recorded)
+
+
+def _wholes(made) -> list[Plan]:
+    items = made if isinstance(made, tuple) else (made,)
+    return [p for x in items for p in _plans(x.whole if isinstance(x, KinkedHalf) else x)]
 
 
 def _check(program: Program, made) -> None:

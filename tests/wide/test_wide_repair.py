@@ -319,3 +319,18 @@ def test_what_a_derivative_inside_settles_at_a_tie_of_exact_numbers_stays():
     assert cr.compile(cr.grad(polar, (0, 1)))(0.0, 0.0) == pytest.approx((0.0, 1.0))
     lanes = cr.vmap(cr.grad(polar, (0, 1)))(np.zeros(2), np.zeros(2))
     assert np.array(lanes) == pytest.approx(np.array([[0.0, 0.0], [1.0, 1.0]]))
+
+
+def test_pairs_are_not_taken_where_rules_have_helped_the_floats():
+    """The rule for roots keeps digits that its plain form loses, more than pairs have."""
+    def root(a, b, c):
+        return (-b + np.sqrt(b * b - 3.0 * a * c)) / (3.0 * a)
+
+    a, b, c = np.geomspace(1e-18, 1e-10, 64), np.full(64, 8e11), np.full(64, 7e-16)
+    slope = cr.grad(lambda a: np.sum(root(a, b, c)))(a)
+    with mpmath.workdps(200):
+        big, small = mp.mpf(8e11), mp.mpf(7e-16)
+        for found, x in zip(slope, map(mp.mpf, a), strict=True):
+            d = mp.sqrt(big * big - 3 * x * small)
+            wanted = -small / (2 * d * x) - (-big + d) / (3 * x * x)
+            np.testing.assert_allclose(found, float(wanted), rtol=1e-13)

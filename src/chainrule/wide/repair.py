@@ -44,8 +44,12 @@ WORK_BY_ENTRY = 1 << 17  # and entry by entry
 ABSOLUTE = 64 * 5e-324  # the error that numbers below the normal ones may have
 
 
-def watch(whole: Program) -> Watch | None:
-    """How a program is watched; None where it is not."""
+def watch(whole: Program, written: Program | None = None) -> Watch | None:
+    """How a program is watched; None where it is not.
+
+    `written` is the program before rules rewrote it, by which it is repaired: a rule may fold
+    numbers, which rounds, and what one equation has folded need not cancel with another.
+    """
     if len(whole.equations) > EQUATIONS:
         return None
     program = plain(inlined(whole))
@@ -58,7 +62,21 @@ def watch(whole: Program) -> Watch | None:
     if any(t.kind in "fc" and t != np.float64 for t in types):
         return None
     able = may_lose(program) and followed(program) and supported(program)
-    return Watch(whole, program) if able and not holds_error_free_pattern(program) else None
+    if not able or holds_error_free_pattern(program):
+        return None
+    return Watch(whole, _exact(written, program))
+
+
+def _exact(written: Program | None, program: Program) -> Program:
+    """The program as it was written, where that can be evaluated in the place of the other."""
+    if written is None or written is program:
+        return program
+    exact = plain(inlined(written))
+    same = exact.in_types == program.in_types and all(
+        a is b for a, b in zip(exact.out_types, program.out_types, strict=False)
+    )
+    fits = same and len(exact.equations) <= EQUATIONS and supported(exact)
+    return exact if fits and not holds_error_free_pattern(exact) else program
 
 
 class Watch:
@@ -92,7 +110,7 @@ class Watch:
             found = [np.array(x)[()] for x in found]  # memory of their own
             certain: list = [None] * len(found)
             if any(m is not None for m in bad):
-                self._repair(inputs, found, errors, bad, certain)
+                self._repair(inputs, found, bad, certain)
         return found, certain
 
     def estimating(self, prepared: Program) -> Program | None:
@@ -110,7 +128,7 @@ class Watch:
         """
         allowed = UNIT * (2**LOST + 2 * len(self.plain.equations))
         type_ = self.program.outputs[number].type
-        if type_.ndim and self._part((number,)).shape is None:
+        if type_.ndim and number < len(self.plain.outputs) and self._part((number,)).shape is None:
             allowed *= TOGETHER * max(type_.size, 1)
         return allowed
 
@@ -122,7 +140,7 @@ class Watch:
         mask = ~np.asarray(fits)
         return np.broadcast_to(mask, np.shape(value)) if mask.any() else None
 
-    def _repair(self, inputs, found: list, errors: list, bad: list, certain: list) -> None:
+    def _repair(self, inputs: list, found: list, bad: list, certain: list) -> None:
         by_shape: dict[Any, list[int]] = {}
         for i, mask in enumerate(bad):
             if mask is not None:
@@ -130,7 +148,7 @@ class Watch:
         for numbers in by_shape.values():
             part = self._part(tuple(numbers))
             masks = [bad[i] for i in numbers]
-            made, tied = part.repaired(inputs, masks, [errors[i] for i in numbers])
+            made, tied = part.repaired(inputs, masks)
             for i, better in zip(numbers, made, strict=True):
                 mask = bad[i] & ~np.isnan(better)
                 if self._settles:  # a tie of exact numbers was settled, and is not repaired
@@ -141,9 +159,9 @@ class Watch:
     def _part(self, numbers: tuple[int, ...]) -> Part:
         found = self._parts.get(numbers)
         if found is None:
-            plain = self.plain
-            outputs = [plain.outputs[i] for i in numbers]
-            found = Part(remove_dead(Program(plain.inputs, plain.equations, outputs)))
+            exact = self.plain
+            outputs = [exact.outputs[i] for i in numbers]
+            found = Part(remove_dead(Program(exact.inputs, exact.equations, outputs)))
             self._parts[numbers] = found
         return found
 
@@ -159,11 +177,11 @@ class Part:
         self.entry = None if self.shape is None else _for_one_entry(program)
         self.work = _size(program)
 
-    def repaired(self, inputs: list, masks: list, errors: list) -> tuple[list, np.ndarray]:
+    def repaired(self, inputs: list, masks: list) -> tuple[list, np.ndarray]:
         """The outputs where the masks ask for them, nan where they are not found; and where equal
         numbers were compared for them."""
         if self.entry is not None:
-            return self._by_entry(inputs, masks, errors)
+            return self._by_entry(inputs, masks)
         out = [np.full(np.shape(m), np.nan) for m in masks]
         tied = np.zeros((), bool)
         if self.work <= WORK and _all_finite(inputs):
@@ -175,30 +193,35 @@ class Part:
                     numbers[place] = certain_float(wide[place] if numbers.ndim else wide)
         return out, tied
 
-    def _by_pairs(self, inputs, masks, errors, places: np.ndarray, out: list, tied: np.ndarray):
+    def _by_pairs(self, inputs, masks, places: np.ndarray, out: list, tied: np.ndarray):
         """Entries computed in double-double arithmetic into `out`, where that is certainly enough;
-        returns the places that are left."""
+        returns the places that are left.
+
+        What is enough is estimated for the formulas that are computed here, which may lose more
+        than the ones that rules have put in their place.
+        """
         assert self.entry is not None
         at = tuple(places.T)
         left = np.zeros(len(places), bool)
         given = [x[at] if x.ndim else x for x in inputs]
         found, faint, tied[at] = pairs.evaluate(self.entry, given)
+        _, errors = Follower(self.entry).run(given, [None] * len(given))
         for mask, error, value, numbers in zip(masks, errors, found, out, strict=True):
             value = np.broadcast_to(value, left.shape)
-            expected = np.broadcast_to(error, mask.shape)[at] * 2.0**-pairs.SPARE
+            expected = (0.0 if error is None else error) * 2.0**-pairs.SPARE
             good = (expected <= 2.0**-56 * abs(value)) & np.isfinite(value)
             good = good & (value != 0) & ~faint
             numbers[at] = np.where(good, value, np.nan)
             left |= mask[at] & ~good
         return places[left]
 
-    def _by_entry(self, inputs: list, masks: list, errors: list) -> tuple[list, np.ndarray]:
+    def _by_entry(self, inputs: list, masks: list) -> tuple[list, np.ndarray]:
         out = [np.full(m.shape, np.nan) for m in masks]
         tied = np.zeros(masks[0].shape, bool)
         places = np.argwhere(np.logical_or.reduce(masks))
         assert self.entry is not None
         if len(places) >= MANY and pairs.supported(self.entry):
-            places = self._by_pairs(inputs, masks, errors, places, out, tied)
+            places = self._by_pairs(inputs, masks, places, out, tied)
         if len(places) * len(self.entry.equations) > WORK_BY_ENTRY:
             return out, tied
         for place in map(tuple, places):
