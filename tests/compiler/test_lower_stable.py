@@ -44,3 +44,19 @@ def test_native_value_is_the_evaluators(name):
         (wanted,) = Plan(program).run(arrays)
     (found,) = build(program, {}, None).run(arrays)
     np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=1e-300)
+
+
+@pytest.mark.parametrize("name", [
+    "exp_sum", "exp_difference", "pow1p", "log_times_exp", "log_exp_difference",
+    "root_of_difference", "far_difference",
+])  # fmt: skip
+def test_an_operand_may_be_a_number(name):
+    op, x = REGISTRY[name], np.array([0.5, 2.0, -3.0])
+    for arrange in (lambda x: op(x, 0.25), lambda x: op(0.25, x)):
+        with Builder(name) as builder:
+            builder.lines_from_user = False
+            program = builder.finish([operand(builder, arrange(builder.input(type_of(x))))])
+        with np.errstate(all="ignore"):
+            (wanted,) = Plan(program).run([x])
+        (found,) = build(program, {}, None).run([x])
+        np.testing.assert_allclose(found, wanted, rtol=1e-13)

@@ -47,6 +47,8 @@ CASES = [
     (lambda x: np.log(1 - np.exp(-x)), SMALL, lambda x: mp.log(-mp.expm1(-x))),
     (lambda x: 1 - np.cos(x), SMALL[2:], lambda x: 2 * mp.sin(x / 2) ** 2),
     (lambda x: np.log((1 + x / 2) / (1 - x / 2)), SMALL, lambda x: 2 * mp.atanh(x / 2)),
+    (lambda x: np.log(x + np.sqrt(x * x + 1)), SMALL, mp.asinh),
+    (lambda x: np.log(x + np.sqrt(x**2 - 1)), 1 + 1 / SMALL[:-2], mp.acosh),
     (lambda x: np.sqrt(x * x + x**2), 1.0 / SMALL, lambda x: mp.sqrt(2) * x),
     (lambda x: np.sqrt(x + 1) - np.sqrt(x), 1.0 / SMALL,
      lambda x: 1 / (mp.sqrt(x + 1) + mp.sqrt(x))),

@@ -23,6 +23,7 @@ _MP = {
     "hypot": lambda x, y: mp.sqrt(x * x + y * y), "arctanh": mp.atanh, "arctan": mp.atan,
     "arcsin": mp.asin, "arccos": mp.acos, "arcsinh": mp.asinh, "arccosh": mp.acosh,
     "cbrt": lambda x: mp.sign(x) * mp.cbrt(abs(x)), "pow1p": lambda x, y: (1 + x) ** y,
+    "root_of_difference": lambda x, y: mp.sqrt(x * x - y * y),
     "log_ratio": lambda x, y: mp.log(x / y), "log1mexp": lambda x: mp.log(1 - mp.exp(x)),
     "exp_sum": lambda x, y: mp.exp(x + y), "exp_difference": lambda x, y: mp.exp(x) - mp.exp(y),
     **{n: getattr(mp, n) for n in (

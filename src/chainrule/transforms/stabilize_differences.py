@@ -2,9 +2,16 @@
 what stands in both has been left out, so that sqrt(x + 1) - sqrt(x) is 1 / (sqrt(x + 1) + sqrt(x)).
 """
 
+from chainrule.transforms.stabilize_patterns import Bindings
 from chainrule.transforms.stabilize_rules import Rule
 
 _HAMMING = "Hamming, Numerical Methods for Scientists and Engineers, 2nd ed., chapter 3"
+
+
+def _is_no_arcsinh(bindings: Bindings) -> bool:
+    """Whether the sum is not x + sqrt(x^2 + 1), whose logarithm has a rule of its own."""
+    return not bindings["y"].is_literal
+
 
 DIFFERENCES = (
     Rule("difference of square roots", "sqrt(x) - sqrt(y)",
@@ -73,5 +80,5 @@ DIFFERENCES = (
          "hypot(x, y) + absolute(x))"),
     Rule("hypot and a side", "hypot(x, y) + x",
          "where(less(x, 0.0) & less(absolute(y), inf), y * (y / (hypot(x, y) + absolute(x))), "
-         "hypot(x, y) + absolute(x))"),
+         "hypot(x, y) + absolute(x))", holds=_is_no_arcsinh),
 )  # fmt: skip

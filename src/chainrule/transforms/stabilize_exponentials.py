@@ -69,7 +69,7 @@ EXPONENTIALS = (
          holds=_is_not_even),
     Rule("arcsinh", "log(x + sqrt(square(x) + 1))", "arcsinh(x)"),
     Rule("arcsinh by hypot", "log(x + hypot(x, 1.0))", "arcsinh(x)"),
-    Rule("arccosh", "log(x + sqrt(square(x) - 1))", "arccosh(x)", "x >= 1"),
+    Rule("arccosh", "log(x + root_of_difference(x, 1.0))", "arccosh(x)", "x >= 1"),
     Rule("power of 1 + x", "power(1 + x, y)", "pow1p(x, y)", "x > -1"),
     Rule("power by logarithm", "exp(y * log(x))",
          "only(greater(x, 0.0) | (equal(x, 0.0) & not_equal(y, 0.0)), "
