@@ -89,5 +89,8 @@ EXPONENTIALS = (
     # --- error functions ------------------------------------------------------------------------
     Rule("erfc", "1 - erf(x)", "erfc(x)"),
     Rule("erfc of a negative", "1 + erf(x)", "erfc(-x)"),
+    Rule("log of erfc", "log(erfc(x))",
+         "where(greater(x, 1.0), log_ndtr(-1.4142135623730951 * x) + 0.6931471805599453, "
+         "log(erfc(x)))", source="DLMF 7.2, 7.18"),
     Rule("erf", "1 - erfc(x)", "erf(x)"),
 )  # fmt: skip
