@@ -501,7 +501,7 @@ def test_repeated_calls_derive_the_program_once(monkeypatch):
     calls: list = []
     made = derived.reverse
     monkeypatch.setattr(derived, "reverse", lambda *a, **k: calls.append(1) or made(*a, **k))
-    slope = cr.grad(lambda x: np.sum(np.arctan(x) * np.exp2(x) - x))
+    slope = cr.grad(lambda x: np.sum(np.arctan(x) * np.exp2(x) - x), stabilize=False)
     for k in range(5):
         slope(X * k)
     assert len(calls) <= 1

@@ -105,13 +105,13 @@ def _plans(made) -> list[Plan]:
 def _watch(made, as_written: Callable[[], Any]) -> None:
     """Have lost digits looked for; a half by the whole that it belongs to, since what its residuals
     have lost is found in the inputs only. They are found in the formulas as they were written."""
-    plans = _wholes(made)
-    if not any(watch(plan.recorded) for plan in plans):
-        return
-    with collector_paused():
-        written = _wholes(as_written())
-    for plan, other in zip(plans, written, strict=True):
-        plan.watch = watch(plan.recorded, other.recorded)
+    for number, plan in enumerate(_wholes(made)):
+
+        def written(number: int = number) -> Program:
+            with collector_paused():
+                return _wholes(as_written())[number].recorded
+
+        plan.watch = watch(plan.recorded, written)
 
 
 def _wholes(made) -> list[Plan]:

@@ -11,7 +11,7 @@ Outputs that are computed entry by entry are repaired at the entries that lost t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,10 +44,10 @@ WORK_BY_ENTRY = 1 << 17  # and entry by entry
 ABSOLUTE = 64 * 5e-324  # the error that numbers below the normal ones may have
 
 
-def watch(whole: Program, written: Program | None = None) -> Watch | None:
+def watch(whole: Program, written: Callable[[], Program] | None = None) -> Watch | None:
     """How a program is watched; None where it is not.
 
-    `written` is the program before rules rewrote it, by which it is repaired: a rule may fold
+    `written` gives the program before rules rewrote it, by which it is repaired: a rule may fold
     numbers, which rounds, and what one equation has folded need not cancel with another.
     """
     if len(whole.equations) > EQUATIONS:
@@ -64,14 +64,14 @@ def watch(whole: Program, written: Program | None = None) -> Watch | None:
     able = may_lose(program) and followed(program) and supported(program)
     if not able or holds_error_free_pattern(program):
         return None
-    return Watch(whole, _exact(written, program))
+    return Watch(whole, program, written)
 
 
-def _exact(written: Program | None, program: Program) -> Program:
+def _exact(written: Callable[[], Program] | None, program: Program) -> Program:
     """The program as it was written, where that can be evaluated in the place of the other."""
-    if written is None or written is program:
+    if written is None:
         return program
-    exact = plain(inlined(written))
+    exact = plain(inlined(written()))
     same = exact.in_types == program.in_types and all(
         a is b for a, b in zip(exact.out_types, program.out_types, strict=False)
     )
@@ -86,10 +86,15 @@ class Watch:
     (chainrule.kinked) is never repaired.
     """
 
-    __slots__ = ("_follower", "_parts", "_settles", "allowed", "plain", "program")
+    __slots__ = (
+        "_exact", "_follower", "_parts", "_settles", "_written", "allowed", "plain", "program",
+    )  # fmt: skip
 
-    def __init__(self, program: Program, plain: Program):
-        self.program, self.plain = program, plain
+    def __init__(
+        self, program: Program, plain: Program, written: Callable[[], Program] | None = None
+    ):
+        self.program, self.plain, self._written = program, plain, written
+        self._exact: Program | None = None  # made when something is to be repaired
         self._follower = Follower(program)
         self._settles = holds_germs(program)
         self._parts: dict[tuple[int, ...], Part] = {}
@@ -128,7 +133,7 @@ class Watch:
         """
         allowed = UNIT * (2**LOST + 2 * len(self.plain.equations))
         type_ = self.program.outputs[number].type
-        if type_.ndim and number < len(self.plain.outputs) and self._part((number,)).shape is None:
+        if type_.ndim and _acts_by_entry(_with_outputs(self.plain, (number,))) is None:
             allowed *= TOGETHER * max(type_.size, 1)
         return allowed
 
@@ -159,11 +164,16 @@ class Watch:
     def _part(self, numbers: tuple[int, ...]) -> Part:
         found = self._parts.get(numbers)
         if found is None:
-            exact = self.plain
-            outputs = [exact.outputs[i] for i in numbers]
-            found = Part(remove_dead(Program(exact.inputs, exact.equations, outputs)))
+            if self._exact is None:
+                self._exact = _exact(self._written, self.plain)
+            found = Part(_with_outputs(self._exact, numbers))
             self._parts[numbers] = found
         return found
+
+
+def _with_outputs(program: Program, numbers: tuple[int, ...]) -> Program:
+    outputs = [program.outputs[i] for i in numbers]
+    return remove_dead(Program(program.inputs, program.equations, outputs))
 
 
 class Part:
