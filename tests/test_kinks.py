@@ -461,3 +461,8 @@ def test_without_a_rule_for_series_the_convention_stands(monkeypatch):
 ])  # fmt: skip
 def test_denominators_that_are_surely_positive_are_not_watched(f, watches):
     assert _watches(f, 0.5) == watches
+
+
+def test_powers_at_a_tie_do_not_take_the_tangents_of_tangents_without_end():
+    assert cr.grad(lambda x: np.sqrt(((x + 1.0) - 2.0) ** 4))(1.0) == 0.0
+    assert cr.grad(lambda x: np.abs(((x + 1.0) - 2.0) ** 3) + x)(1.0) == 1.0

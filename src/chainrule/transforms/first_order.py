@@ -318,7 +318,12 @@ class _Side:
 
         program, captured = closed_program("rule", (), build)
         env: dict = dict(zip(program.inputs, captured, strict=True))
-        mask = tuple([v._var in e.outputs or self.tangent(v) is not None for v in captured])
+        given = {v._var for v in values if type(v) is Traced}
+        linear = {t._var for t in tangents if t is not None} - given  # no rule chooses by these
+        mask = tuple(
+            [v._var in e.outputs or (v._var not in linear and self.tangent(v) is not None)
+             for v in captured]
+        )  # fmt: skip
         moves, uses = moving(program, mask)[0], Uses(program)
         for inner in program.equations:
             looked = look_of(inner, moves, uses) is not None
