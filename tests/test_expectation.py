@@ -355,3 +355,13 @@ def test_other_generators_inside_are_refused():
         cr.expectation(lambda t: t * generator.normal())(0.3)
     with pytest.raises(cr.errors.NotSupported, match="same numbers"):
         cr.expectation(lambda t: t * np.random.rand())(0.3)
+
+
+def test_a_generator_that_is_taken_by_name_only_gets_there():
+    def f(*values, rng):
+        return values[0] * rng.normal() + values[1]
+
+    rng = cr.random.Generator(0)
+    mean = cr.expectation(f, samples=50)
+    _, by_shift = cr.grad(lambda a, b: mean(a, b, rng=rng), (0, 1))(1.0, 2.0)
+    np.testing.assert_allclose(by_shift, 1.0, rtol=1e-12)

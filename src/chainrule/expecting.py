@@ -368,7 +368,8 @@ def _with_generator(f: Callable, args: tuple, kwargs: dict, rng):
         return f, args, kwargs
     if "rng" in names:
         place = list(names).index("rng")
-        if place < len(args):  # f(rng, x): the generator goes before them
+        by_keyword = _takes_by_keyword(f, "rng")
+        if place < len(args) and not by_keyword:  # f(rng, x): the generator goes before them
             return f, (*args[:place], rng, *args[place:]), kwargs
         return f, args, {**kwargs, "rng": rng}
     free = [n for n, needed in names.items() if needed and n not in kwargs][len(args) :]
@@ -418,3 +419,8 @@ def _parameters(f: Callable) -> dict[str, bool]:
         return {}
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return {p.name: p.default is p.empty for p in found if p.kind in kinds}
+
+
+def _takes_by_keyword(f: Callable, name: str) -> bool:
+    """Whether a parameter can be given by its name only."""
+    return inspect.signature(f).parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
