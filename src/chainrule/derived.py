@@ -42,7 +42,8 @@ checking = False  # set by the tests: every program that goes in or comes out is
 def derived(kind: str, program: Program, *arguments, options: Options = DEFAULT):
     """The derived program of a kind (see `_MAKERS`), planned; the latest few hundred are kept.
 
-    In a trace that is to be certified, formulas are derived as they stand: rewriting rounds.
+    In a trace that is to be certified, formulas are derived as they stand: rewriting rounds. So
+    they are where the program is to be shown, with names: the equations are the user's own.
     """
     options, trace = in_trace(options), current()
     if trace is not None and trace.at_hand is not None and trace.at_hand.certain:
@@ -51,7 +52,7 @@ def derived(kind: str, program: Program, *arguments, options: Options = DEFAULT)
     if names_wanted():
         if kind in _DERIVATIVES:
             refuse_jumps(program, arguments[0])
-        return _made(kind, program, options, arguments)
+        return _made(kind, program, replace(options, stabilize=False), arguments)
     key = (kind, program.key, program.place, options, *arguments)  # the traced program may go
     with _lock:
         found = _cache.get(key)

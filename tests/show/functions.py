@@ -1,6 +1,7 @@
 """Functions to print: the course's two examples, and one of each kind of user code."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 
@@ -118,42 +119,48 @@ def softplus_rule(primals, output, tangents):
 X = np.array([0.3, 0.7, 1.1])
 MATRIX = np.random.default_rng(0).normal(size=(3, 3))
 
+# Derivatives of the formulas as they are written, which is what source shows.
+_AS_WRITTEN = {"stabilize": False, "kinks": "convention"}
+grad, value_and_grad, jvp, hessian = (
+    partial(f, **_AS_WRITTEN) for f in (cr.grad, cr.value_and_grad, cr.jvp, cr.hessian)
+)
+
 # name -> function and arguments; each is printed, executed and compared
 CASES = {
     "course": (course, 0.5),
-    "its gradient": (cr.grad(course), 0.5),
-    "its second derivative": (cr.grad(cr.grad(course)), 0.5),
-    "its jvp": (lambda x, dx: cr.jvp(course, (x,), (dx,)), 0.5, 2.0),
-    "its batch of gradients": (cr.vmap(cr.grad(course)), X),
-    "two paths": (cr.value_and_grad(two_paths, (0, 1)), 0.5, 2.0),
+    "its gradient": (grad(course), 0.5),
+    "its second derivative": (grad(grad(course)), 0.5),
+    "its jvp": (lambda x, dx: jvp(course, (x,), (dx,)), 0.5, 2.0),
+    "its batch of gradients": (cr.vmap(grad(course)), X),
+    "two paths": (value_and_grad(two_paths, (0, 1)), 0.5, 2.0),
     "network": (network, *network_arguments()),
-    "its value and gradient": (cr.value_and_grad(network), *network_arguments()),
+    "its value and gradient": (value_and_grad(network), *network_arguments()),
     "running product": (running_product, X),
-    "its gradient in place": (cr.grad(running_product), X),
-    "scaled twice": (cr.grad(scaled_twice, (0, 1)), X, 3.0),
+    "its gradient in place": (grad(running_product), X),
+    "scaled twice": (grad(scaled_twice, (0, 1)), X, 3.0),
     "scan": (recurrence, 0.7, X),
-    "scan, gradient": (cr.grad(recurrence, (0, 1)), 0.7, X),
-    "scan, second derivative": (cr.hessian(recurrence), 0.7, X),
+    "scan, gradient": (grad(recurrence, (0, 1)), 0.7, X),
+    "scan, second derivative": (hessian(recurrence), 0.7, X),
     "scan, backwards": (lambda xs: cr.scan(lambda c, x: (c * x, c), 1.0, xs, reverse=True), X),
     "while": (growth, 1.5),
-    "while, tangent": (lambda x: cr.jvp(growth, (x,), (1.0,)), 1.5),
-    "while, gradient": (cr.grad(growth), 1.5),
-    "while, second derivative": (cr.grad(cr.grad(growth)), 1.5),
+    "while, tangent": (lambda x: jvp(growth, (x,), (1.0,)), 1.5),
+    "while, gradient": (grad(growth), 1.5),
+    "while, second derivative": (grad(grad(growth)), 1.5),
     "while, batch": (cr.vmap(growth), np.array([1.5, 1.1])),
     "cond": (piecewise, X),
-    "cond, gradient": (cr.grad(piecewise), -X),
-    "cond, batch": (cr.vmap(cr.grad(piecewise)), np.stack([X, -X])),
-    "checkpoint": (cr.grad(cr.checkpoint(lambda x: np.sum(np.exp(np.sin(x))))), X),
-    "custom rule": (cr.grad(lambda x: np.sum(softplus(x))), X),
-    "solve": (cr.grad(lambda a, b: np.sum(np.linalg.solve(a, b) ** 2), (0, 1)), MATRIX, X),
-    "svd": (cr.grad(lambda a: np.sum(np.linalg.svd(a)[0])), MATRIX),
-    "eigh": (cr.grad(lambda a: np.sum(np.linalg.eigh(a @ a.T)[0] ** 3)), MATRIX),
-    "fft": (cr.grad(lambda x: np.sum(np.abs(np.fft.fft(x)) ** 3)), X),
-    "special": (cr.grad(lambda x: np.sum(cr.special.erf(x) * cr.special.gammaln(x))), X),
+    "cond, gradient": (grad(piecewise), -X),
+    "cond, batch": (cr.vmap(grad(piecewise)), np.stack([X, -X])),
+    "checkpoint": (grad(cr.checkpoint(lambda x: np.sum(np.exp(np.sin(x))))), X),
+    "custom rule": (grad(lambda x: np.sum(softplus(x))), X),
+    "solve": (grad(lambda a, b: np.sum(np.linalg.solve(a, b) ** 2), (0, 1)), MATRIX, X),
+    "svd": (grad(lambda a: np.sum(np.linalg.svd(a)[0])), MATRIX),
+    "eigh": (grad(lambda a: np.sum(np.linalg.eigh(a @ a.T)[0] ** 3)), MATRIX),
+    "fft": (grad(lambda x: np.sum(np.abs(np.fft.fft(x)) ** 3)), X),
+    "special": (grad(lambda x: np.sum(cr.special.erf(x) * cr.special.gammaln(x))), X),
     "jacobian": (cr.jacobian(lambda x: np.outer(x, x).ravel()), X),
-    "hessian": (cr.hessian(lambda x: np.prod(np.sin(x))), X),
-    "float32": (cr.grad(lambda x: np.sum(0.1 * x * np.sin(x) / 3)), X.astype(np.float32)),
-    "complex": (cr.grad(lambda z: np.sum(np.abs(z * (2 - 1j)) ** 2)), X + 1j),
+    "hessian": (hessian(lambda x: np.prod(np.sin(x))), X),
+    "float32": (grad(lambda x: np.sum(0.1 * x * np.sin(x) / 3)), X.astype(np.float32)),
+    "complex": (grad(lambda z: np.sum(np.abs(z * (2 - 1j)) ** 2)), X + 1j),
     "integers": (lambda n: (n // 3) * 2 - n % 2, np.arange(5)),
     "an integer": (lambda n: n * n - 3, 7),
     "powers": (lambda x: (x**2, x**3, x**0.5, x**-1, 2**x, x**x), X),
@@ -161,7 +168,7 @@ CASES = {
     "infinities": (lambda x: np.where(x > 0.5, np.inf, -np.inf) + np.nan * x, X),
     "views": (lambda x: (x[1:], x[::-1], x.reshape(3, 1), x), X),
     "constant": (lambda x: 3.0, X),
-    "constant gradient": (cr.grad(lambda x: 3.0 * x), 2.0),
+    "constant gradient": (grad(lambda x: 3.0 * x), 2.0),
     "nothing": (lambda x: None, X),
     "no axes": (lambda x: x + 1, np.array(2.0)),
     "empty": (lambda x: x.sum() + 1, np.zeros(0)),
@@ -171,9 +178,9 @@ CASES = {
     "written arguments": (exchange, X, 2 * X),
     "random numbers": (lambda x, rng: x + rng.normal(size=3), X, cr.random.Generator(5)),
     "rejection sampling": (lambda a, rng: rng.gamma(a), X, cr.random.Generator(5)),
-    "sorting": (cr.grad(lambda x: np.sum(np.sort(x) * np.arange(3))), X),
-    "indices": (cr.grad(lambda x, i: np.sum(x[i] ** 2)), X, np.array([0, 2, 0])),
-    "broadcast": (cr.grad(lambda x, y: np.sum(x[:, None] * y + x[0])), X, np.ones((3, 2))),
-    "einsum": (cr.grad(lambda a, b: np.sum(np.einsum("bij,bjk->bik", a, b) ** 2)),
+    "sorting": (grad(lambda x: np.sum(np.sort(x) * np.arange(3))), X),
+    "indices": (grad(lambda x, i: np.sum(x[i] ** 2)), X, np.array([0, 2, 0])),
+    "broadcast": (grad(lambda x, y: np.sum(x[:, None] * y + x[0])), X, np.ones((3, 2))),
+    "einsum": (grad(lambda a, b: np.sum(np.einsum("bij,bjk->bik", a, b) ** 2)),
                np.ones((2, 3, 4)), np.ones((2, 4, 5))),
 }  # fmt: skip
