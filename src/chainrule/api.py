@@ -540,10 +540,6 @@ def jacobian(
 
 
 def _jacobian(f, argnums, mode: str, sparse: bool, symmetric: bool, chosen_options: Options):
-    if sparse and chosen_options.kinks == "raise":
-        raise errors.NotSupported(
-            'kinks="raise" looks at dense derivatives only: leave out sparse=True, or kinks=.'
-        )
     if sparse and chosen_options.memory is not None:
         raise errors.NotSupported(
             "memory= bounds dense derivatives only: leave it out with sparse=True, whose passes "
