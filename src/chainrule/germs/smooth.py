@@ -131,6 +131,9 @@ def _wide_literal(value):
     return wide(value.dtype).type(value) if value.dtype.kind in "fc" else value
 
 
+MOST_RESULTS = 120  # of operations, for the series of one: rules of matrices lead on and on
+
+
 def smooth(run: Run, equation: Equation, inputs: list) -> tuple:
     """The outputs of a smooth operation on germs."""
     if run.kept is None:  # rules of special functions lead to each other: each is worked out once
@@ -142,6 +145,8 @@ def smooth(run: Run, equation: Equation, inputs: list) -> tuple:
     key = (*_same(equation), *map(_content, inputs))
     found = run.kept.get(key)
     if found is None:
+        if len(run.kept) >= MOST_RESULTS:
+            raise Unsupported(equation.op.name, "its series takes too many others")
         found = run.kept[key] = _by_rule(run, equation, inputs)
     return found
 
