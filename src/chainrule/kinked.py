@@ -87,8 +87,13 @@ class Kinked:
             self._ways[seed] = [
                 direction(t, n, 0, seed).astype(t.dtype)[()] for n, t in enumerate(types)
             ]
+        movers = [x for x, m in zip(operands, self.moving, strict=False) if m]
+        ways = [
+            np.where(np.isfinite(x), sign * w, w.dtype.type(0))[()]  # infinities and nan stay
+            for x, w in zip(movers, self._ways[seed], strict=True)
+        ]
         with one_thread():
-            *found, undecided = self._side.run([*operands, *(sign * w for w in self._ways[seed])])
+            *found, undecided = self._side.run([*operands, *ways])
         return None if undecided else found
 
     def operands(self, given: list) -> list:
@@ -199,7 +204,23 @@ def settled_outputs(kinked: Kinked, found: list, operands: list) -> list:
         if kinked.kinks == "raise":
             raise _not_known(kinked, operands, error) from None
         return found
-    return merged(found, kinked.settled, *sides)
+    made = merged(found, kinked.settled, *sides)
+    infinite = any(
+        np.isinf(x).any() for side in sides
+        for x, changes in zip(side, kinked.settled, strict=True) if changes
+    )  # fmt: skip
+    if not infinite:
+        return made
+    others = merged(found, kinked.settled, *_both_sides(kinked, operands, 1))
+    return [_where_alike(at, a, b) for at, a, b in zip(found, made, others, strict=True)]
+
+
+def _where_alike(at, one, other):
+    """A limit where another direction gives the same, else what the operations' conventions give:
+    for where a function grows without bound, limits that depend on the direction mean nothing."""
+    with np.errstate(all="ignore"):
+        alike = (np.abs(one - other) <= 1e-9 * np.abs(one)) | (one == other) | np.isnan(at)
+    return np.where(alike, one, at).astype(np.asarray(at).dtype)[()]
 
 
 def _both_sides(kinked: Kinked, operands: list, seed: int = 0) -> list[list]:

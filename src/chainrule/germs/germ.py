@@ -45,6 +45,8 @@ def _levels(type_: Type, number: int, levels: int, seed: int) -> np.ndarray:
 def along(value, directions: np.ndarray, sign: int = 1, run: Run | None = None) -> Germ:
     """The germ of `value + sign * (eps v + eps^2 w + ...)`, for the levels of the directions.
 
+    Infinities and nan do not move.
+
     **Shapes** `directions` is (levels, *shape). Levels beyond the terms that the run keeps are left
     out: the germ ends before them, it is not cut off.
 
@@ -61,7 +63,7 @@ def along(value, directions: np.ndarray, sign: int = 1, run: Run | None = None) 
     known = np.full(flat.size, EXACT)
     for level, v in enumerate(np.asarray(directions), 1):
         if level * run.root < window:  # the germ of the first attempt has no third level
-            terms[level * run.root] = sign * v.reshape(-1)
+            terms[level * run.root] = np.where(np.isfinite(flat), sign * v.reshape(-1), 0.0)
     return normal(type_, terms, np.zeros(flat.size, np.int64), known)
 
 

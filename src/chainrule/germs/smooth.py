@@ -181,7 +181,31 @@ def _by_rule(run: Run, equation: Equation, inputs: list) -> tuple:
             _integrated(germ_of(inner, slope), first, window)
             for slope, first in zip(found, start, strict=True)
         ]
+    if not program.final:
+        for out in outputs:
+            _forget(out, _not_unique(out, inputs, before))
     return tuple(outputs)
+
+
+def _not_unique(out: Germ, inputs: list, before: list) -> np.ndarray | bool:
+    """Where the slope does not tell the series: h' = h / g has many solutions where g vanishes, and
+    all of them begin alike; so do functions that are infinite at a finite point."""
+    lost: np.ndarray | bool = False
+    regular: np.ndarray | bool = True
+    for x in inputs:
+        if isinstance(x, Germ) and x.shape == out.shape:
+            regular &= (x.order >= 0) & ~x.wild
+    for x in before:
+        if isinstance(x, Germ) and x.shape == out.shape:
+            lost |= x.order < 0
+    return (lost | out.wild) & regular
+
+
+def _forget(out: Germ, places: np.ndarray | bool) -> None:
+    """Let nothing be known of some entries."""
+    if np.any(places):
+        places = np.broadcast_to(places, out.order.shape)
+        out.terms[:, places], out.order[places], out.known[places] = np.nan, 0, 1
 
 
 def _cut(x, window: int):

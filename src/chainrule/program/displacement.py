@@ -90,6 +90,8 @@ def limit(weighted: Samples, affected: list[int] | None = None, size: float = 0.
         return out
     for i in range(len(out)) if affected is None else affected:
         values = [results[i] for _, results in weighted[1:]]
+        if values[0].dtype.kind == "b":
+            continue  # whether a tie was met: no number
         terms = [v * v.dtype.type(w) for v, (w, _) in zip(values, weighted[1:], strict=True)]
         out[i] = sum(terms[1:], start=terms[0])
         if isinstance(out[i], np.ndarray | np.generic) and isinstance(values[0], type(out[i])):

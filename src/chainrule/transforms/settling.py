@@ -13,6 +13,8 @@ from chainrule.ops.compare import isfinite, logical_not, logical_or
 from chainrule.ops.control import as_tuple
 from chainrule.ops.elementwise import add, multiply, negative
 from chainrule.ops.reduce import any_
+from chainrule.ops.select import select
+from chainrule.ops.shape import zeros_of
 from chainrule.program.program import Equation, Operand, Program
 from chainrule.program.remember import remembered
 from chainrule.program.trace import Builder, Traced, as_operand, inline
@@ -32,7 +34,11 @@ def _settling(
         builder.lines_from_user = False
         inputs = [builder.input(v.type, v.name) for v in program.inputs]
         types = [v.type for v, m in zip(program.inputs, moving, strict=True) if m]
-        ways = [traced_direction(t, number) for number, t in enumerate(types)]
+        movers = [x for x, m in zip(inputs, moving, strict=True) if m]
+        ways = [
+            select(isfinite(x), traced_direction(t, number), zeros_of(t))  # infinities, nan stay
+            for number, (t, x) in enumerate(zip(types, movers, strict=True))
+        ]
         *above, one = inline(side, [*inputs, *ways])
         *below, other = _with_negated(builder, side, inputs, ways)
         open_ = logical_or(one, other)

@@ -59,7 +59,8 @@ def _where(condition, x, y):
 def only(condition, x):
     """x where the condition holds, else nan; so are the derivatives there."""
     one = select.constant_like(x, 1.0)
-    return x / select.select(condition, one, x.dtype.type(np.nan))
+    known = select.stop_gradient(condition)  # no jump: what follows is continuous
+    return x / select.select(known, one, x.dtype.type(np.nan))
 
 
 _OPS: dict[str, Any] = {
