@@ -465,3 +465,14 @@ def test_denominators_that_are_surely_positive_are_not_watched(f, watches):
 def test_powers_at_a_tie_do_not_take_the_tangents_of_tangents_without_end():
     assert cr.grad(lambda x: np.sqrt(((x + 1.0) - 2.0) ** 4))(1.0) == 0.0
     assert cr.grad(lambda x: np.abs(((x + 1.0) - 2.0) ** 3) + x)(1.0) == 1.0
+
+
+def test_the_sign_of_a_denominator_is_found_though_its_parts_are_shared():
+    def f(x):
+        a = b = np.tanh(x)
+        for _ in range(60):  # 2**60 paths lead back to x
+            a, b = 0.5 * a + 0.25 * b, 0.25 * a * b + 0.5
+        return 1.0 / (a + b)
+
+    x, h = 0.3, 1e-5
+    near(cr.grad(f)(x), (f(x + h) - f(x - h)) / (2 * h), 1e-6)

@@ -12,6 +12,7 @@ from typing import Any
 from chainrule.program.program import Equation, Operand
 
 _DEEP = 24  # equations upwards, after which nothing is known
+_MOST = 256  # values looked at, likewise
 
 _POSITIVE = {"exp", "exp2", "cosh", "expit", "ndtr"}
 _NOT_NEGATIVE = {"absolute", "square", "norm", "hypot"}
@@ -25,21 +26,27 @@ _OF_MANY = {"sum", "prod", "max", "min", "cumsum", "cumprod"}
 
 def positive(x: Operand, maker: Callable[[Operand], Equation | None]) -> bool:
     """Whether every entry is known to be greater than 0."""
-    return _sign(x, maker, _DEEP) == 2
+    return _sign(x, maker, _DEEP, {}) == 2
 
 
-def _sign(x: Operand, maker, deep: int) -> int:
-    """2 where positive, 1 where not negative, 0 where that is not known."""
+def _sign(x: Operand, maker, deep: int, seen: dict[Operand, int]) -> int:
+    """2 where positive, 1 where not negative, 0 where that is not known; `seen` holds what has been
+    found, since a value is often read by several."""
     if x.is_literal:
         value: Any = x.value
         return 0 if x.type.dtype.kind == "c" else 2 if value > 0 else int(value == 0)
-    equation = maker(x)
+    if x not in seen:
+        seen[x] = 0 if len(seen) >= _MOST else _sign_of_made(x, maker(x), maker, deep, seen)
+    return seen[x]
+
+
+def _sign_of_made(x: Operand, equation: Equation | None, maker, deep: int, seen) -> int:
     if equation is None or not deep or x.type.dtype.kind == "c":
         return 0
     name = equation.op.name
     if name in _POSITIVE:
         return 2
-    given = [_sign(y, maker, deep - 1) for y in equation.inputs]
+    given = [_sign(y, maker, deep - 1, seen) for y in equation.inputs]
     if name == "select":
         return min(given[1:])
     if name in _SAME:
