@@ -469,10 +469,9 @@ def test_powers_at_a_tie_do_not_take_the_tangents_of_tangents_without_end():
 
 def test_the_sign_of_a_denominator_is_found_though_its_parts_are_shared():
     def f(x):
-        a = b = np.tanh(x)
-        for _ in range(60):  # 2**60 paths lead back to x
-            a, b = 0.5 * a + 0.25 * b, 0.25 * a * b + 0.5
-        return 1.0 / (a + b)
+        a, b = x, 2.0 * x
+        for _ in range(40):  # 2**40 paths lead back to x
+            a, b = a - b, a + b
+        return 2.0**20 / a
 
-    x, h = 0.3, 1e-5
-    near(cr.grad(f)(x), (f(x + h) - f(x - h)) / (2 * h), 1e-6)
+    near(cr.grad(f)(0.5), -f(0.5) / 0.5)  # f is c / x
