@@ -401,8 +401,9 @@ def test_dead_units_are_no_ties(monkeypatch):
 
 
 def test_pooled_ties_by_tangents_and_by_series(monkeypatch):
-    images = np.where(R.random((2, 7, 6, 1)) < 0.9, 0.0, R.normal(size=(2, 7, 6, 1)))
-    weights = {"w": R.normal(size=(3, 3, 1, 2)), "b": np.zeros(2), "v": R.normal(size=(2, 3))}
+    rng = np.random.default_rng(0)
+    images = np.where(rng.random((2, 7, 6, 1)) < 0.9, 0.0, rng.normal(size=(2, 7, 6, 1)))
+    weights = {"w": rng.normal(size=(3, 3, 1, 2)), "b": np.zeros(2), "v": rng.normal(size=(2, 3))}
 
     def loss(p):
         hidden = relu(nn.convolution(images, p["w"]) + p["b"])
