@@ -471,12 +471,13 @@ def test_a_loop_over_elements_copies_no_array_per_step(f, monkeypatch):
     counting = CountingNumpy()
     monkeypatch.setattr("chainrule.ops.index.np", counting)
     copies = []
-    for n in (60, 120):  # too long to be looked at for lost digits
+    as_written = {"stabilize": False}  # looking for lost digits copies, by entry
+    for n in (20, 40):
         counting.copies = 0
         x = np.linspace(-1.0, 1.0, n)
         wanted = 2.0 * x + (1.0 if f is write_rows else 0.0)
-        np.testing.assert_allclose(cr.grad(f)(x), wanted, rtol=1e-14)
-        _, pull = cr.vjp(f, x)
+        np.testing.assert_allclose(cr.grad(f, **as_written)(x), wanted, rtol=1e-14)
+        _, pull = cr.vjp(f, x, **as_written)
         np.testing.assert_allclose(pull(1.0)[0], wanted, rtol=1e-14)
         copies.append(counting.copies)
     assert copies[0] == copies[1] <= 8
