@@ -309,3 +309,15 @@ def test_irrational_constants_of_derivatives_are_the_numbers_themselves(name):
 def test_a_derivative_whose_rule_is_cut_off_is_not_certified():
     with pytest.raises(cr.errors.NotSupported, match="sinc"):
         cr.certified(cr.grad(np.sinc))(0.3)
+
+
+def test_what_has_no_rule_for_these_values_says_so_with_the_line():
+    for f, x in (
+        (lambda x: np.linalg.inv(x), np.array([[np.inf, 0.0], [0.0, 1.0]])),
+        (lambda x: np.linalg.eigvalsh(x), np.eye(2) * 1j),
+        (lambda x: np.linalg.det(x), np.zeros((0, 2, 2))),
+        (lambda x: np.exp(x * 1j), np.inf),
+    ):
+        with pytest.raises(cr.errors.NotSupported, match="cannot be certified") as caught:
+            cr.certified(f)(x)
+        assert any("test_certified.py" in note for note in caught.value.__notes__)

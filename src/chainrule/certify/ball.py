@@ -27,12 +27,15 @@ import numpy as np
 from chainrule.certify.flint import load
 from chainrule.certify.rounding import round_ratio
 from chainrule.program.exact import ExactFloat
+from chainrule.program.program import Equation
 
 MOST_EXACT_BITS = 4096  # of numerators and denominators
 
 
 class Undetermined(Exception):
-    """At this precision a ball does not tell what was asked; more bits may."""
+    """At this precision a ball does not tell what was asked; more bits may. `equation` asked it."""
+
+    equation: Equation | None = None
 
 
 class Ball:

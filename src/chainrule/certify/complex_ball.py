@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from chainrule import errors
 from chainrule.certify.ball import Ball, Undetermined, from_arb, ratio
 from chainrule.certify.flint import load
 
@@ -41,7 +42,9 @@ class ComplexBall:
     def acb(self):
         """The number as a ball of Arb's, at the working precision."""
         if self.special:
-            raise NotImplementedError("complex infinities and nan")
+            raise errors.NotSupported(
+                "complex infinities and nan cannot be certified: pass finite numbers."
+            )
         return load().acb(self.re.arb(), self.im.arb())
 
     def __neg__(self) -> ComplexBall:

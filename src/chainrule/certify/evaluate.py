@@ -17,6 +17,7 @@ from chainrule.certify.arrays import RULES, balls, cast_array, filled
 from chainrule.certify.ball import Undetermined, exact_ball
 from chainrule.certify.complex_functions import COMPLEX
 from chainrule.certify.elementary import ASKED, REAL
+from chainrule.program.at_hand import add_line
 from chainrule.program.op import REGISTRY
 from chainrule.program.program import Equation, Program
 from chainrule.program.types import Type
@@ -69,9 +70,10 @@ def run(equation: Equation, env: dict) -> None:
     try:
         found = _apply(equation, values)
     except Undetermined as reason:
-        if not hasattr(reason, "equation"):
-            reason.equation = equation  # type: ignore[attr-defined]
+        reason.equation = reason.equation or equation
         raise
+    except Exception as error:
+        raise add_line(error, equation) from None
     for var, value in zip(equation.outputs, found, strict=True):
         env[var] = value
     if key is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import errors
 from chainrule.certify.arrays import RULES, filled, length, rule, total
 from chainrule.certify.ball import Ball, Undetermined, from_arb, ratio
 from chainrule.certify.complex_ball import ComplexBall, from_acb
@@ -28,7 +29,7 @@ def _stacked(function: Callable[..., list[np.ndarray]], *stacks: np.ndarray) -> 
     rows = [s.reshape(-1, *s.shape[-2:]) for s in stacks]
     made = [function(*matrices) for matrices in zip(*rows, strict=True)]
     if not made:
-        raise NotImplementedError("an empty stack of matrices")
+        raise errors.NotSupported("an empty stack of matrices cannot be certified.")
     out = []
     for results in zip(*made, strict=True):
         first = results[0]
@@ -44,7 +45,7 @@ def _flint(a: np.ndarray):
     if any(isinstance(x, ComplexBall) for x in entries):
         return flint.acb_mat(*a.shape, [x.acb() for x in entries])
     if any(x.special for x in entries):
-        raise NotImplementedError("a matrix with infinities or nan")
+        raise errors.NotSupported("a matrix with infinities or nan cannot be certified.")
     if max(a.shape, default=0) <= MOST_EXACT_ROWS and all(x.exact for x in entries):
         return flint.fmpq_mat(*a.shape, [x.x for x in entries])
     return flint.arb_mat(*a.shape, [x.arb() for x in entries])
@@ -310,7 +311,9 @@ def _not_negative(x: Ball) -> Ball:
 
 def _only_real(a: np.ndarray, equation: Equation) -> None:
     if any(isinstance(x, ComplexBall) for x in a.ravel()):
-        raise NotImplementedError(f"{equation.op.name} of complex matrices")
+        raise errors.NotSupported(
+            f"{equation.op.name} of complex matrices cannot be certified; of real ones it can."
+        )
 
 
 @rule("expm")

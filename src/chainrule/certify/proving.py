@@ -32,7 +32,7 @@ def prove(attempt: Callable[[int], Found], what: str, most_bits: int = MOST_BITS
 
 
 def _undecided(reason: Undetermined, what: str, bits: int) -> Exception:
-    equation = getattr(reason, "equation", None)
+    equation = reason.equation
     where = f", in {equation.op.name}" if equation is not None else ""
     if equation is not None and equation.where:
         where += f" at {equation.where}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import errors
 from chainrule.certify.arrays import filled
 from chainrule.certify.arrays import rule as array_rule
 from chainrule.certify.ball import Ball, Undetermined, exact, from_arb, ratio, stand_in
@@ -76,7 +77,7 @@ _finite("binom", lambda n, k: _binom(n, k))
 
 def _sign_of_gamma(a: Ball) -> Ball:
     if _is_pole_of_gamma(a):
-        raise NotImplementedError("gammasgn at a pole")
+        raise errors.NotSupported("gammasgn at a pole of gamma cannot be certified.")
     return one() if a.sign() >= 0 else ratio(from_arb(a.arb().gamma(), "gamma").sign())
 
 
