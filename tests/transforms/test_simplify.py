@@ -1,7 +1,5 @@
 """Simplify as a pass: merging, dead code, barriers, sweeps that end, the table, what is known."""
 
-import importlib.util
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +16,6 @@ from chainrule.transforms.simplify import DEFAULT, REWRITES, named, remove_barri
 from tests.transforms.rewriting import assert_keeps_bits, becomes, lines, one, stays
 
 MERGE = "common subexpressions"
-DOCS = Path(__file__).parent.parent.parent / "docs"
 
 
 # --- merging --------------------------------------------------------------------------------------
@@ -220,15 +217,7 @@ def test_which_zeros_of_scale_need_a_test():
     assert zero_tests(program.equations[1], graph) == (True, False)
 
 
-# --- the page -------------------------------------------------------------------------------------
-
-
-def test_the_table_of_rewrites_lists_the_records():
-    spec = importlib.util.spec_from_file_location("list_rewrites", DOCS / "list_rewrites.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    text = module.PAGE.read_text()
-    assert text == module.page_with_table(text), "run: python docs/list_rewrites.py --write"
+# --- the records ----------------------------------------------------------------------------------
 
 
 def test_records_are_complete():
