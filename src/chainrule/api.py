@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import errors
+from chainrule.chosen import Chosen, bad_output, check_scalar
 from chainrule.derived import derived
 from chainrule.kinked import Kinked
 from chainrule.ops.select import stop_gradient as barrier_to_derivatives
@@ -25,7 +26,6 @@ from chainrule.program.tree import (
     Static,
     first_difference,
     flatten,
-    is_leaf,
     learned_leaves,
     map_leaves,
     node_of,
@@ -106,7 +106,7 @@ def value_and_grad(
 def _gradient(f, argnums, has_aux: bool, with_value: bool, chosen_options: Options, args, kwargs):
     chosen = Chosen(f, argnums, args)
     call, sides = trace_sides(f, args, kwargs, chosen.leaves, chosen_options)
-    _check_scalar(call, has_aux)
+    check_scalar(call, has_aux)
 
     def plan_of(call: Call):
         mask = call.active(chosen.leaves)
@@ -119,110 +119,6 @@ def _gradient(f, argnums, has_aux: bool, with_value: bool, chosen_options: Optio
     result = call.finish(outputs[:count])
     value, aux = result if has_aux else (result, None)
     return value, chosen.rebuild(outputs[count:]), aux
-
-
-class Chosen:
-    """The arguments a derivative is taken by: their leaf numbers, and their structures."""
-
-    def __init__(self, f, argnums, args: tuple):
-        self.single = isinstance(argnums, int | np.integer)
-        numbers = (int(argnums),) if self.single else tuple(int(n) for n in argnums)
-        self.numbers = tuple(_argument_number(f, n, len(args)) for n in numbers)
-        starts, total = [], 0
-        for value in args:
-            starts.append(total)
-            total += 1 if is_leaf(value) else len(flatten(value)[0])
-        self.structures: list = []
-        self.order: list[int] = []
-        self.learned: list[list[bool]] = []
-        for n in self.numbers:
-            leaves, structure = flatten(args[n])
-            learned = learned_leaves(args[n])
-            _check_differentiable(f, n, leaves, structure, learned)
-            self.structures.append(structure)
-            self.learned.append(learned)
-            self.order += [starts[n] + i for i, is_learned in enumerate(learned) if is_learned]
-        self.leaves = frozenset(self.order)
-
-    def rebuild(self, found: list):
-        """Trees like the chosen arguments, from one value per chosen leaf, in input order; None
-        for the state of modules."""
-        by_leaf = dict(zip(sorted(self.leaves), found, strict=True))
-        source = iter([by_leaf[i] for i in self.order])
-        trees = [
-            unflatten(s, [next(source) if is_learned else None for is_learned in learned])
-            for s, learned in zip(self.structures, self.learned, strict=True)
-        ]
-        return trees[0] if self.single else tuple(trees)
-
-
-def _argument_number(f, n: int, count: int) -> int:
-    if not -count <= n < count:
-        raise errors.StructureMismatch(
-            f"argnums={n}, but {_name(f)} was called with {count} positional arguments. "
-            "Pass the arguments to differentiate by position."
-        )
-    return n % count
-
-
-def _name(f) -> str:
-    return getattr(f, "__name__", type(f).__name__)
-
-
-def _check_differentiable(f, n: int, leaves: list, structure, learned: list[bool]) -> None:
-    if not any(learned):
-        raise errors.NotDifferentiable(
-            f"argument {n} of {_name(f)} holds no arrays or numbers to differentiate by "
-            f"(it is {_what(structure)})."
-        )
-    for leaf, path, is_learned in zip(leaves, paths(structure), learned, strict=True):
-        if not is_learned:
-            continue
-        dtype = leaf.type.dtype if type(leaf) is Traced else np.asarray(leaf).dtype
-        if dtype.kind not in "fc":
-            raise errors.NotDifferentiable(
-                f"argument {n}{path} of {_name(f)} is {leaf!r} of dtype {dtype}, which has no "
-                "derivative.\n  Pass a float (3.0 instead of 3, x.astype(float)), or choose "
-                "other arguments with argnums."
-            )
-
-
-def _what(structure) -> str:
-    return repr(structure.value) if isinstance(structure, Static) else repr(structure)
-
-
-def _check_scalar(call: Call, has_aux: bool) -> None:
-    structure = call.structure
-    if has_aux:
-        children: tuple = getattr(structure, "children", ())
-        if len(children) != 2:
-            raise errors.StructureMismatch(
-                f"with has_aux, {call.name} must return (value, aux); it returned {structure!r}."
-            )
-        structure = children[0]
-    if structure is not LEAF:
-        raise errors.NonScalarOutput(
-            f"grad needs one real number from {call.name}; it returned {structure!r}.\n"
-            "  Return the loss alone, use has_aux=True for (loss, aux), or use jacobian."
-        )
-    out = call.program.outputs[0]
-    if out.type.shape or out.type.dtype.kind not in "f":
-        raise _bad_output(call, out)
-
-
-def _bad_output(call: Call, out) -> Exception:
-    made = next((e for e in call.program.equations if out in e.outputs), None)
-    where = f" (made at {made.where})" if made is not None and made.where else ""
-    if out.type.dtype.kind in "biu":
-        return errors.NotDifferentiable(
-            f"{call.name} returned a {out.type}{where}: an integer or boolean output has no "
-            "derivative."
-        )
-    return errors.NonScalarOutput(
-        f"grad needs one real number from {call.name}; it returned a {out.type}{where}.\n"
-        "  Reduce it with .sum() or .mean(), take .real or abs() of a complex value, or use "
-        "jacobian."
-    )
 
 
 # --- forward and reverse products ----------------------------------------------------------------
@@ -593,7 +489,7 @@ def _check_some_inexact(call: Call) -> None:
     outputs = call.program.outputs[: call.count]
     if not any(o.type.inexact for o in outputs):
         if outputs:
-            raise _bad_output(call, outputs[0])
+            raise bad_output(call, outputs[0])
         raise errors.NotDifferentiable(
             f"{call.name} returned {call.structure!r}: there is no number to differentiate."
         )
