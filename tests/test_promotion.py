@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
+import chainrule as cr
 from chainrule import errors
 from chainrule.program.evaluate import evaluate
 from chainrule.program.types import SUPPORTED_DTYPES
@@ -178,3 +179,15 @@ def test_a_refused_cast_names_both_dtypes():
 
     with pytest.raises(errors.DtypeError, match="from dtype\\('float64'\\) to dtype\\('int64'\\)"):
         trace_call(add, (np.arange(2), np.ones(2)), {})
+
+
+@pytest.mark.parametrize(
+    "x", [np.array([3, 4]), 3, np.int64(3), np.float32(3), 3.0, np.array([3.0], "f"),
+          np.array([True, False])], ids=repr,
+)  # fmt: skip
+def test_powers_have_numpys_dtype_whatever_kind_of_number_the_exponent_is(x):
+    for y in (2, 2.0, 1, 1.0, 0.5, -1.0, 3, 3.0, np.float64(2.0), np.int64(2), np.float32(1.0)):
+        wanted = np.asarray(x**y)
+        found = np.asarray(cr.compile(lambda x, y=y: x**y)(x))
+        assert found.dtype == wanted.dtype, (y, found.dtype, wanted.dtype)
+        np.testing.assert_array_equal(found, wanted)

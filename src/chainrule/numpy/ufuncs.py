@@ -458,11 +458,12 @@ def raise_power(x, y):
 
 
 def _power(x, y):
-    plain = type(y) is not Traced and isinstance(y, int | float) and not isinstance(y, bool)
-    if plain and type(x) is Traced:
+    # 3 ** 2.0 is 9.0, and NumPy's own numbers promote: neither is short
+    short = type(y) is int or (type(y) is float and type(x) is Traced and x.type.inexact)
+    if short and type(x) is Traced:
         if y == 2:
             return apply_ufunc(np.square, x)
-        if y == 1:
+        if y == 1 and x.type.dtype.kind != "b":
             return +x
         if x.type.inexact and y == 0.5:
             return apply_ufunc(np.sqrt, x)
