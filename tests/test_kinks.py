@@ -466,3 +466,11 @@ def test_denominators_that_are_surely_positive_are_not_watched(f, watches):
 def test_powers_at_a_tie_do_not_take_the_tangents_of_tangents_without_end():
     assert cr.grad(lambda x: np.sqrt(((x + 1.0) - 2.0) ** 4))(1.0) == 0.0
     assert cr.grad(lambda x: np.abs(((x + 1.0) - 2.0) ** 3) + x)(1.0) == 1.0
+
+
+def test_an_infinite_limit_beside_a_result_that_is_no_number():
+    f = lambda x: (np.sqrt(np.maximum(x, 0.0)), x > 0.0)
+    values, (slope, nothing) = cr.jvp(f, (np.array([0.0, 4.0]),), (np.ones(2),))
+    assert nothing is None
+    np.testing.assert_array_equal(values[1], [False, True])
+    near(slope, [0.0, 0.25])

@@ -212,7 +212,10 @@ def settled_outputs(kinked: Kinked, found: list, operands: list) -> list:
     if not infinite:
         return made
     others = merged(found, kinked.settled, *_both_sides(kinked, operands, 1))
-    return [_where_alike(at, a, b) for at, a, b in zip(found, made, others, strict=True)]
+    return [
+        _where_alike(at, a, b) if changes else at
+        for at, a, b, changes in zip(found, made, others, kinked.settled, strict=True)
+    ]
 
 
 def _where_alike(at, one, other):
