@@ -222,3 +222,24 @@ def test_a_gradient_of_another_model_is_refused():
     model = {"w": np.ones(2)}
     with pytest.raises(cr.errors.StructureMismatch, match="1 parameters"):
         optim.SGD(model, 0.1).step(model, {"w": np.ones(2), "b": np.ones(1)})
+
+
+def test_a_step_inside_a_native_loop_changes_model_and_optimizer_in_place():
+    model = {"w": np.array([[1.0, 2.0]])}
+    made = optim.Adam(model, 0.1)
+    by_hand, single = {"w": np.array([[1.0, 2.0]])}, optim.Adam(model, 0.1)
+    slopes = {"w": np.arange(6.0).reshape(3, 1, 2)}
+
+    @cr.compile
+    def steps(made, model, slopes):
+        def body(carry, slope):
+            made.step(model, slope)
+            return carry, 0.0
+
+        cr.scan(body, 0, slopes)
+
+    steps(made, model, slopes)
+    for k in range(3):
+        single.step(by_hand, {"w": slopes["w"][k]})
+    np.testing.assert_allclose(model["w"], by_hand["w"], rtol=1e-12)
+    assert made.count == 3

@@ -14,7 +14,7 @@
 ...     optimizer.step(model, grads)
 ...     return value
 >>> losses = [step(model, optimizer, x, x**2) for _ in range(200)]
->>> bool(losses[-1] < 0.01 * losses[0]), optimizer.count
+>>> bool(losses[-1] < 0.01 * losses[0]), int(optimizer.count)
 (True, 200)
 """
 

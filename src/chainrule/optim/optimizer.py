@@ -53,7 +53,7 @@ class Optimizer:
             raise ValueError(f"step_size is a positive number, got {step_size!r}.")
         self.step_size = float(step_size)
         self.schedule = Constant() if schedule is None else schedule
-        self.count = 0
+        self.count = np.zeros((), np.int64)  # an array: a step inside a native loop counts in place
         self.clip_norm = None if clip_norm is None else float(clip_norm)
         self.clip_value = None if clip_value is None else float(clip_value)
         named = named_arrays(model)
