@@ -117,3 +117,18 @@ class ParseError(ChainruleError, ValueError):
 
 class CustomRuleError(ChainruleError, TypeError):
     """A rule given to `custom_derivative` returned something of the wrong structure or type."""
+
+
+class MissingExtra(ChainruleError, ImportError):
+    """A library that only some of chainrule's functions need is not installed.
+
+    The message names the extra: `pip install 'chainrule[train]'`.
+    """
+
+
+class DataError(ChainruleError, ValueError):
+    """A file or a table cannot be read as data: the message names file, line, column and value."""
+
+
+class FileDamaged(ChainruleError, ValueError):
+    """A model, checkpoint or run file is not what was written: cut, changed, or of another kind."""

@@ -7,19 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
+from chainrule import extras
+
 _lock = threading.RLock()
 
 
 def load() -> ModuleType:
     """The module `flint`; where it is missing, an error that says how to get it."""
-    try:
-        import flint
-    except ImportError as error:
-        raise ImportError(
-            "certified and accuracy need python-flint, which is not installed.\n"
-            "  Install it with: pip install 'chainrule[certify]'"
-        ) from error
-    return flint
+    return extras.load("flint", "certify", "certified and accuracy")
 
 
 @contextmanager
