@@ -1,8 +1,10 @@
 """What a compiled function reads besides its arguments is seen as it is at each call."""
 
 import copy
+import cProfile
 import functools
 import itertools
+import profile
 import random
 
 import numpy as np
@@ -356,3 +358,20 @@ def test_random_numbers_of_chainrule_are_not_warned_of():
     rng = cr.random.Generator(3)
     f = cr.compile(lambda x: x * rng.normal())
     assert f(1.0) != f(1.0)
+
+
+@pytest.mark.parametrize("profiler", [cProfile.Profile, profile.Profile])
+def test_a_program_that_is_profiled_compiles_and_is_profiled_on(profiler):
+    recorder = profiler()
+
+    def run():
+        value = cr.compile(lambda x: x * 2.0)(3.0)
+        return value, _counted()
+
+    assert recorder.runcall(run) == (6.0, None)
+    recorder.create_stats()
+    assert any(name == "_counted" for _, _, name in recorder.stats)
+
+
+def _counted() -> None:
+    pass

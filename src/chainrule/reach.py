@@ -237,16 +237,23 @@ def code_that_runs() -> Iterator[dict[types.CodeType, dict]]:
     """The code that this thread runs inside, with its global names, in the order of first calls."""
     ran: dict[types.CodeType, dict] = {}
 
-    def note(frame, event: str, _) -> None:
+    before: Any = sys.getprofile()
+    plain = before is None or callable(before)  # not so cProfile's before Python 3.12
+
+    def note(frame, event: str, argument) -> None:
         if event == "call":
             ran[frame.f_code] = frame.f_globals
+        if before is not None and plain:
+            before(frame, event, argument)
 
-    before = sys.getprofile()
     sys.setprofile(note)
     try:
         yield ran
     finally:
-        sys.setprofile(before)
+        if plain:
+            sys.setprofile(before)
+        else:
+            before.enable()  # sys.setprofile takes functions only
 
 
 def _attribute(owner, name: str) -> Place | None:
