@@ -7,7 +7,7 @@ array([[ 5.,  7.],
        [13., 15.]])
 """
 
-from chainrule.nn import init, losses
+from chainrule.nn import builders, init, losses
 from chainrule.nn.activations import (
     Activation,
     Swish,
@@ -22,6 +22,7 @@ from chainrule.nn.activations import (
     swish,
     tanh,
 )
+from chainrule.nn.builders import BUILDERS
 from chainrule.nn.dropout import Dropout
 from chainrule.nn.linear import Linear
 from chainrule.nn.module import Module, Parameter
@@ -30,8 +31,8 @@ from chainrule.nn.sequential import MLP, Sequential
 from chainrule.nn.windows import convolution, max_pool, mean_pool, sum_pool
 
 __all__ = [
-    "MLP", "Activation", "BatchNorm", "Dropout", "LayerNorm", "Linear", "Module", "Parameter",
-    "Sequential", "Swish", "convolution", "elu", "gelu", "identity", "init", "leaky_relu",
+    "BUILDERS", "MLP", "Activation", "BatchNorm", "Dropout", "LayerNorm", "Linear", "Module", "Parameter",
+    "Sequential", "Swish", "builders", "convolution", "elu", "gelu", "identity", "init", "leaky_relu",
     "losses", "max_pool", "mean_pool", "relu", "sigmoid", "softmax", "softplus", "sum_pool",
     "swish", "tanh",
 ]  # fmt: skip

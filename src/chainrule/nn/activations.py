@@ -90,6 +90,8 @@ class Activation(Module):
     """
 
     def __init__(self, name: str):
+        if not isinstance(name, str):
+            raise TypeError(f"Activation takes a name, got {name!r}; a function needs no module.")
         activation(name)
         self.name = name
 

@@ -16,6 +16,7 @@ parameter and None in the place of state.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,6 +52,7 @@ class Module:
     """
 
     _learned: tuple[str, ...] = ()
+    _config: str = ""  # JSON, because numbers in a module are data and text is structure
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter):
@@ -67,6 +69,23 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} defines no __call__.")
+
+    def config(self) -> dict:
+        """What its constructor takes to build it again, up to its arrays; fits into JSON.
+
+        **Errors** `NotSupported` where the class does not say.
+        """
+        if not self._config:
+            name = type(self).__name__
+            raise errors.NotSupported(
+                f"{name} does not say how it is built again. Give it config(), a dict of what "
+                f"{name}(...) takes."
+            )
+        return json.loads(self._config)
+
+    def _configure(self, **config: Any) -> None:
+        """Keep what the constructor was given, for `config()` and as options of the layer."""
+        self._config = json.dumps(config)
 
     def named_parameters(self) -> Iterator[tuple[str, Any]]:
         """(path, array) of everything learned, in the order of assignment: `layers[0].weight`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from chainrule import random
 from chainrule.nn.activations import Activation
+from chainrule.nn.descriptions import description
 from chainrule.nn.dropout import Dropout
 from chainrule.nn.init import Initialisation
 from chainrule.nn.linear import Linear
@@ -32,6 +32,12 @@ class Sequential(Module):
         for layer in self.layers:
             x = applied(layer, x, training, rng)
         return x
+
+    def config(self) -> dict:
+        """The descriptions of its layers (see `nn.builders`), or what a subclass has kept."""
+        if self._config:
+            return super().config()
+        return {"layers": [description(layer) for layer in self.layers]}
 
     def __repr__(self) -> str:
         inside = ", ".join(getattr(a, "__name__", None) or repr(a) for a in self.layers)
@@ -75,16 +81,10 @@ class MLP(Sequential):
                 layers.append(Activation(names[i]))
                 layers += [Dropout(dropout)] if dropout else []
         super().__init__(*layers)
-        config = {
-            "inputs": inputs, "hidden": list(hidden), "outputs": outputs, "activation": names,
-            "dropout": dropout, "input_dropout": input_dropout, "batch_norm": batch_norm,
-            "dtype": np.dtype(dtype).char,
-        }  # fmt: skip
-        self._config = json.dumps(config)  # text: numbers in a module are data
-
-    def config(self) -> dict:
-        """What builds this network again."""
-        return json.loads(self._config)
+        self._configure(
+            inputs=inputs, hidden=list(hidden), outputs=outputs, activation=names, dropout=dropout,
+            input_dropout=input_dropout, batch_norm=batch_norm, dtype=np.dtype(dtype).char,
+        )  # fmt: skip
 
 
 def _one_each(given: Any, count: int, name: str) -> list:
