@@ -31,8 +31,8 @@ from chainrule.nn.sequential import MLP, Sequential
 from chainrule.nn.windows import convolution, max_pool, mean_pool, sum_pool
 
 __all__ = [
-    "BUILDERS", "MLP", "Activation", "BatchNorm", "Dropout", "LayerNorm", "Linear", "Module", "Parameter",
-    "Sequential", "Swish", "builders", "convolution", "elu", "gelu", "identity", "init", "leaky_relu",
-    "losses", "max_pool", "mean_pool", "relu", "sigmoid", "softmax", "softplus", "sum_pool",
-    "swish", "tanh",
+    "BUILDERS", "MLP", "Activation", "BatchNorm", "Dropout", "LayerNorm", "Linear", "Module",
+    "Parameter", "Sequential", "Swish", "builders", "convolution", "elu", "gelu", "identity",
+    "init", "leaky_relu", "losses", "max_pool", "mean_pool", "relu", "sigmoid", "softmax",
+    "softplus", "sum_pool", "swish", "tanh",
 ]  # fmt: skip
