@@ -1,0 +1,26 @@
+"""The commands: a line for each. Their functions are loaded when they are called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: where its function is (`file:function` in this folder) and what it does."""
+
+    group: str
+    function: str
+    help: str
+    options: dict[str, Any] = field(default_factory=dict)  # passed on to cyclopts.App
+
+
+_CODE, _INFO = "Derivatives of code", "Information"
+
+COMMANDS = {
+    "source": Command(_CODE, "source:source", "Print the derivative of a function as code."),
+    "graph": Command(_CODE, "graph:graph", "Draw a function's graph, with values and adjoints."),
+    "lab": Command(_CODE, "lab:lab", "Run an experiment.", {"help_flags": (), "version_flags": ()}),
+    "info": Command(_INFO, "info:info", "Tell about a model, a run, or this installation."),
+}
