@@ -23,16 +23,29 @@ from chainrule.nn.activations import (
     tanh,
 )
 from chainrule.nn.builders import BUILDERS
+from chainrule.nn.convolutions import Conv1d, Conv2d
 from chainrule.nn.dropout import Dropout
 from chainrule.nn.linear import Linear
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.normalisation import BatchNorm, LayerNorm
+from chainrule.nn.pools import (
+    AdaptiveMaxPool,
+    AdaptiveMeanPool,
+    Flatten,
+    GlobalMeanPool,
+    MaxPool1d,
+    MaxPool2d,
+    MeanPool1d,
+    MeanPool2d,
+)
 from chainrule.nn.sequential import MLP, Sequential
 from chainrule.nn.windows import convolution, max_pool, mean_pool, sum_pool
 
 __all__ = [
-    "BUILDERS", "MLP", "Activation", "BatchNorm", "Dropout", "LayerNorm", "Linear", "Module",
-    "Parameter", "Sequential", "Swish", "builders", "convolution", "elu", "gelu", "identity",
-    "init", "leaky_relu", "losses", "max_pool", "mean_pool", "relu", "sigmoid", "softmax",
-    "softplus", "sum_pool", "swish", "tanh",
+    "BUILDERS", "MLP", "Activation", "AdaptiveMaxPool", "AdaptiveMeanPool", "BatchNorm",
+    "Conv1d", "Conv2d", "Dropout", "Flatten", "GlobalMeanPool", "LayerNorm", "Linear",
+    "MaxPool1d", "MaxPool2d", "MeanPool1d", "MeanPool2d", "Module", "Parameter", "Sequential",
+    "Swish", "builders", "convolution", "elu", "gelu", "identity", "init", "leaky_relu",
+    "losses", "max_pool", "mean_pool", "relu", "sigmoid", "softmax", "softplus", "sum_pool",
+    "swish", "tanh",
 ]  # fmt: skip

@@ -13,17 +13,30 @@ from typing import Any
 
 from chainrule import errors, random
 from chainrule.nn.activations import FUNCTIONS, Activation, Swish
+from chainrule.nn.convolutions import Conv1d, Conv2d
 from chainrule.nn.descriptions import description
 from chainrule.nn.dropout import Dropout
 from chainrule.nn.linear import Linear
 from chainrule.nn.module import Module
 from chainrule.nn.normalisation import BatchNorm, LayerNorm
+from chainrule.nn.pools import (
+    AdaptiveMaxPool,
+    AdaptiveMeanPool,
+    Flatten,
+    GlobalMeanPool,
+    MaxPool1d,
+    MaxPool2d,
+    MeanPool1d,
+    MeanPool2d,
+)
 from chainrule.nn.sequential import MLP, Sequential
 
-BUILDERS: dict[str, type] = {
-    c.__name__: c
-    for c in (Activation, BatchNorm, Dropout, LayerNorm, Linear, MLP, Sequential, Swish)
-}
+_CLASSES: list[type] = [
+    Activation, AdaptiveMaxPool, AdaptiveMeanPool, BatchNorm, Conv1d, Conv2d, Dropout, Flatten,
+    GlobalMeanPool, LayerNorm, Linear, MLP, MaxPool1d, MaxPool2d, MeanPool1d, MeanPool2d,
+    Sequential, Swish,
+]  # fmt: skip
+BUILDERS: dict[str, type] = {c.__name__: c for c in _CLASSES}
 
 LARGEST = 2**31  # the largest number in a description: a damaged file asks for no more memory
 
