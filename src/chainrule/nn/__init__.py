@@ -25,6 +25,7 @@ from chainrule.nn.activations import (
 from chainrule.nn.builders import BUILDERS
 from chainrule.nn.convolutions import Conv1d, Conv2d
 from chainrule.nn.dropout import Dropout
+from chainrule.nn.layer_outputs import LayerOutput, layer_outputs, named_modules
 from chainrule.nn.linear import Linear
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.normalisation import BatchNorm, LayerNorm
@@ -39,13 +40,14 @@ from chainrule.nn.pools import (
     MeanPool2d,
 )
 from chainrule.nn.sequential import MLP, Sequential
+from chainrule.nn.summary import Summary, summary
 from chainrule.nn.windows import convolution, max_pool, mean_pool, sum_pool
 
 __all__ = [
     "BUILDERS", "MLP", "Activation", "AdaptiveMaxPool", "AdaptiveMeanPool", "BatchNorm",
-    "Conv1d", "Conv2d", "Dropout", "Flatten", "GlobalMeanPool", "LayerNorm", "Linear",
-    "MaxPool1d", "MaxPool2d", "MeanPool1d", "MeanPool2d", "Module", "Parameter", "Sequential",
-    "Swish", "builders", "convolution", "elu", "gelu", "identity", "init", "leaky_relu",
-    "losses", "max_pool", "mean_pool", "relu", "sigmoid", "softmax", "softplus", "sum_pool",
-    "swish", "tanh",
+    "Conv1d", "Conv2d", "Dropout", "Flatten", "GlobalMeanPool", "LayerNorm", "LayerOutput",
+    "Linear", "MaxPool1d", "MaxPool2d", "MeanPool1d", "MeanPool2d", "Module", "Parameter",
+    "Sequential", "Summary", "Swish", "builders", "convolution", "elu", "gelu", "identity",
+    "init", "layer_outputs", "leaky_relu", "losses", "max_pool", "mean_pool", "named_modules",
+    "relu", "sigmoid", "softmax", "softplus", "sum_pool", "summary", "swish", "tanh",
 ]  # fmt: skip
