@@ -9,6 +9,7 @@ from chainrule.nn import losses
 RNG = np.random.default_rng(3)
 F, Y = RNG.normal(size=6) * 2, RNG.normal(size=6)
 SIGNS = np.where(RNG.random(6) < 0.5, -1.0, 1.0)
+SHARES = np.array([0.0, 1.0, 0.25, 0.5, 0.9, 0.01])
 
 FORMULAS = {
     "squared": (Y, lambda f, y: (f - y) ** 2 / 2, lambda f, y: f - y),
@@ -19,6 +20,10 @@ FORMULAS = {
     ),
     "logistic": (
         SIGNS, lambda f, y: np.log(1 + np.exp(-y * f)), lambda f, y: -y / (1 + np.exp(y * f)),
+    ),
+    "binary_cross_entropy": (
+        SHARES, lambda f, y: y * np.log1p(np.exp(-f)) + (1 - y) * np.log1p(np.exp(f)),
+        lambda f, y: 1 / (1 + np.exp(-f)) - y,
     ),
     "hinge": (
         SIGNS, lambda f, y: np.maximum(0, 1 - y * f), lambda f, y: np.where(y * f < 1, -y, 0),

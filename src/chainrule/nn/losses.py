@@ -11,6 +11,7 @@ then the sum of the weighted losses divided by the sum of the weights.
 | absolute | sum over outputs of \|f - y\| | |
 | huber | z^2 / 2 for \|z\| <= delta, else delta (\|z\| - delta / 2), z = f - y | Huber 1964 |
 | logistic | log(1 + exp(-y f)), y in {-1, 1} | |
+| binary_cross_entropy | -y log p - (1 - y) log(1 - p), p = sigmoid(f), y in [0, 1] | |
 | softmax_cross_entropy | -log softmax(f)[y] | |
 | hinge | max(0, 1 - y f), y in {-1, 1} | Cortes and Vapnik 1995 |
 | perceptron | max(0, -y f), y in {-1, 1} | Rosenblatt 1958 |
@@ -57,6 +58,17 @@ def logistic(scores, signs, *, sample_weights=None, reduce: str = "mean"):
     """
     margins = scores * _targets(scores, signs)
     return _reduced(_by_example(np.logaddexp(-margins, 0)), sample_weights, reduce)
+
+
+def binary_cross_entropy(scores, targets, *, sample_weights=None, reduce: str = "mean"):
+    """-y log p - (1 - y) log(1 - p), p = sigmoid(f), for targets y that are probabilities in
+    [0, 1]; summed over outputs: (B,) or (B, outputs) each.
+
+    >>> binary_cross_entropy(np.array([0.0, 1000.0]), np.array([0.3, 1.0]))
+    np.float64(0.34657359027997264)
+    """
+    losses = np.logaddexp(scores, 0) - _targets(scores, targets) * scores
+    return _reduced(_by_example(losses), sample_weights, reduce)
 
 
 def softmax_cross_entropy(
@@ -115,8 +127,8 @@ def quantile(outputs, targets, *, level: float = 0.5, sample_weights=None, reduc
 
 LOSSES = {
     f.__name__: f
-    for f in (squared, absolute, huber, logistic, softmax_cross_entropy, hinge, perceptron, poisson,
-              quantile)
+    for f in (squared, absolute, huber, logistic, binary_cross_entropy, softmax_cross_entropy,
+              hinge, perceptron, poisson, quantile)
 }  # fmt: skip
 
 
