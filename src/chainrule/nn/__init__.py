@@ -7,7 +7,7 @@ array([[ 5.,  7.],
        [13., 15.]])
 """
 
-from chainrule.nn import builders, init, losses
+from chainrule.nn import builders, inference, init, losses
 from chainrule.nn.activations import (
     Activation,
     Swish,
@@ -44,6 +44,7 @@ from chainrule.nn.summary import Summary, summary
 from chainrule.nn.windows import convolution, max_pool, mean_pool, sum_pool
 
 __all__ = [
+    "inference",
     "BUILDERS", "MLP", "Activation", "AdaptiveMaxPool", "AdaptiveMeanPool", "BatchNorm",
     "Conv1d", "Conv2d", "Dropout", "Flatten", "GlobalMeanPool", "LayerNorm", "LayerOutput",
     "Linear", "MaxPool1d", "MaxPool2d", "MeanPool1d", "MeanPool2d", "Module", "Parameter",
