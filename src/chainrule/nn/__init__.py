@@ -27,6 +27,7 @@ from chainrule.nn.convolutions import Conv1d, Conv2d
 from chainrule.nn.dropout import Dropout
 from chainrule.nn.layer_outputs import LayerOutput, layer_outputs, named_modules
 from chainrule.nn.linear import Linear
+from chainrule.nn.lsuv import lsuv
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.normalisation import BatchNorm, LayerNorm
 from chainrule.nn.pools import (
@@ -44,7 +45,7 @@ from chainrule.nn.summary import Summary, summary
 from chainrule.nn.windows import convolution, max_pool, mean_pool, sum_pool
 
 __all__ = [
-    "inference",
+    "inference", "lsuv",
     "BUILDERS", "MLP", "Activation", "AdaptiveMaxPool", "AdaptiveMeanPool", "BatchNorm",
     "Conv1d", "Conv2d", "Dropout", "Flatten", "GlobalMeanPool", "LayerNorm", "LayerOutput",
     "Linear", "MaxPool1d", "MaxPool2d", "MeanPool1d", "MeanPool2d", "Module", "Parameter",
