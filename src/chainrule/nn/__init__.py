@@ -22,8 +22,11 @@ from chainrule.nn.activations import (
     swish,
     tanh,
 )
+from chainrule.nn.autoencoder import Autoencoder
+from chainrule.nn.boltzmann import RBM
 from chainrule.nn.builders import BUILDERS
 from chainrule.nn.convolutions import Conv1d, Conv2d
+from chainrule.nn.deep_belief import DeepBelief
 from chainrule.nn.dropout import Dropout
 from chainrule.nn.layer_outputs import LayerOutput, layer_outputs, named_modules
 from chainrule.nn.linear import Linear
@@ -45,7 +48,7 @@ from chainrule.nn.summary import Summary, summary
 from chainrule.nn.windows import convolution, max_pool, mean_pool, sum_pool
 
 __all__ = [
-    "inference", "lsuv",
+    "Autoencoder", "DeepBelief", "RBM", "inference", "lsuv",
     "BUILDERS", "MLP", "Activation", "AdaptiveMaxPool", "AdaptiveMeanPool", "BatchNorm",
     "Conv1d", "Conv2d", "Dropout", "Flatten", "GlobalMeanPool", "LayerNorm", "LayerOutput",
     "Linear", "MaxPool1d", "MaxPool2d", "MeanPool1d", "MeanPool2d", "Module", "Parameter",

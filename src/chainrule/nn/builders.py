@@ -13,7 +13,10 @@ from typing import Any
 
 from chainrule import errors, random
 from chainrule.nn.activations import FUNCTIONS, Activation, Swish
+from chainrule.nn.autoencoder import Autoencoder
+from chainrule.nn.boltzmann import RBM
 from chainrule.nn.convolutions import Conv1d, Conv2d
+from chainrule.nn.deep_belief import DeepBelief
 from chainrule.nn.descriptions import description
 from chainrule.nn.dropout import Dropout
 from chainrule.nn.linear import Linear
@@ -34,7 +37,7 @@ from chainrule.nn.sequential import MLP, Sequential
 _CLASSES: list[type] = [
     Activation, AdaptiveMaxPool, AdaptiveMeanPool, BatchNorm, Conv1d, Conv2d, Dropout, Flatten,
     GlobalMeanPool, LayerNorm, Linear, MLP, MaxPool1d, MaxPool2d, MeanPool1d, MeanPool2d,
-    Sequential, Swish,
+    Sequential, Swish, Autoencoder, DeepBelief, RBM,
 ]  # fmt: skip
 BUILDERS: dict[str, type] = {c.__name__: c for c in _CLASSES}
 
