@@ -1,0 +1,1 @@
+"""Training: the loop, its babysitter, and runs on disk."""

@@ -1,0 +1,77 @@
+"""Initial weights: whether they are hopeless, and new ones.
+
+Source    Glorot and Bengio, AISTATS 2010, for signals that keep their scale from layer to layer;
+          He et al., ICCV 2015, for the new weights. The thresholds are ours.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from chainrule import nn, random
+from chainrule.nn.builders import BUILDERS, build, described
+from chainrule.nn.init import he
+from chainrule.train.babysitter.health import LayerHealth, innermost
+from chainrule.train.babysitter.reports import Decision
+
+LOUD, QUIET = 100.0, 1e-6  # output over input: root mean squares
+ORDINARY = {"bias": 0.0, "shift": 0.0, "scale": 1.0}  # vectors of layers that nothing can build
+
+
+def hopeless(layers: list[LayerHealth]) -> Decision | None:
+    """A restart with new weights, where the signal explodes or fades on its way through a model.
+
+    `layers` is `health(model, sample)`. A model that gives exactly 0 is left alone: a last layer of
+    zeros learns, and what does not is seen by its gradients.
+    """
+    if len(layers) < 2 or not layers[0].rms > 0:
+        return None
+    ratio = layers[-1].rms / layers[0].rms
+    if ratio == 0 or QUIET <= ratio <= LOUD:
+        return None
+    how = "fades" if ratio < QUIET else "explodes"
+    reason = (
+        f"with its initial weights the signal {how} on its way through the network: outputs are "
+        f"{ratio:.1e} times as large as inputs. Training starts over with new weights."
+    )
+    return Decision("restart", reason, initialise=True, rule="hopeless_start")
+
+
+def initialise(model: nn.Module, seed: int = 0) -> None:
+    """Draw all weights of a model anew, in place: the layers' own default, He's initialisation.
+
+    Layers are built again from their `config()`. In those that `nn.BUILDERS` does not know, arrays
+    with two axes and more are drawn by He's rule for their shape, biases and shifts become 0,
+    scales 1, and other vectors stay.
+
+    >>> model = nn.MLP(2, (3,), 1, init="zeros")
+    >>> initialise(model)
+    >>> bool(np.all(model.layers[0].weight != 0))
+    True
+    """
+    rng = random.default_rng(seed)
+    drawn = {id(a) for _, module in innermost(model) for a in _built_again(module, rng)}
+    for path, array in model.named_parameters():
+        if id(array) not in drawn:
+            array[...] = _drawn(path, array, rng)
+
+
+def _built_again(module: nn.Module, rng) -> list[np.ndarray]:
+    """The arrays of a layer that its config builds again, now with their new values."""
+    if BUILDERS.get(type(module).__name__) is not type(module):
+        return []
+    made = build(described(module), rng)
+    fresh = [*made.named_parameters(), *made.named_state()]
+    own = [*module.named_parameters(), *module.named_state()]
+    for (_, array), (_, new) in zip(own, fresh, strict=True):
+        array[...] = new
+    return [array for _, array in own]
+
+
+def _drawn(path: str, array: np.ndarray, rng) -> np.ndarray | float:
+    if array.ndim < 2:
+        return ORDINARY.get(path.rsplit(".", 1)[-1], array)
+    inputs = math.prod(array.shape[:-1])
+    return he(rng, array.shape, inputs, array.shape[-1])

@@ -1,0 +1,46 @@
+"""The table of rules, in the order in which they are asked; the first that has an answer decides.
+
+| rule | watches | acts |
+|---|---|---|
+| not_finite | losses and gradients that are nan or infinite | skip, rollback, restart |
+| small_scale | a loss scale below 1 | rollback with half the step size, stop |
+| spike | a loss 10 times the largest recent one | skip, rollback, restart |
+| gradient_spike | a gradient 10 times the largest recent one | skip; clip from the fourth on |
+| diverging | ten losses above 3 times the first | rollback or restart with smaller steps |
+| silent | weights without any gradient | restart: new weights, or a tenth of the step size |
+| hopeless_start | initial outputs 1e-6 or 100 times the inputs | restart: new weights |
+| plateau | the training loss of epochs that stopped falling | lower to half |
+| dead, saturated | units of a layer, on a sample | says so |
+| gradients_vanish | the first layer's gradient by the last one's | says so |
+| overfits | a validation loss that rises while the training loss falls | says so |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chainrule.train.babysitter.epoch_rules import (
+    dead,
+    gradients_vanish,
+    overfits,
+    plateau,
+    saturated,
+)
+from chainrule.train.babysitter.step_rules import (
+    diverging,
+    gradient_spike,
+    not_finite,
+    silent,
+    small_scale,
+    spike,
+)
+
+STEP_RULES: dict[str, Callable] = {
+    "not_finite": not_finite, "small_scale": small_scale, "spike": spike,
+    "gradient_spike": gradient_spike, "diverging": diverging, "silent": silent,
+}  # fmt: skip
+
+EPOCH_RULES: dict[str, Callable] = {
+    "plateau": plateau, "dead": dead, "saturated": saturated, "gradients_vanish": gradients_vanish,
+    "overfits": overfits,
+}  # fmt: skip

@@ -1,0 +1,126 @@
+"""The babysitter: it is told of every stretch and epoch, and answers with a decision."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+from chainrule.train.babysitter.health import LayerHealth
+from chainrule.train.babysitter.initial import hopeless
+from chainrule.train.babysitter.reports import Decision, Stretch
+from chainrule.train.babysitter.rules import EPOCH_RULES, STEP_RULES
+from chainrule.train.babysitter.step_rules import Past
+from chainrule.train.babysitter.watch import Watch
+
+MODES = ("act", "advise", "off")
+
+
+class Babysitter:
+    """Watches a run by the rules of `rules`, and says what to do.
+
+    `mode` "act" decides, "advise" says the same and decides nothing, "off" is silent. All that it
+    knows is in `state()`, so that a resumed run gets the same answers.
+
+    **Errors** `ValueError` for another mode.
+    **Source** the rules are ours, after the course's "babysitting deep networks".
+
+    >>> import numpy as np
+    >>> sitter = Babysitter("act", names=["weight"])
+    >>> losses = np.array([2.0, 1.5, np.nan])
+    >>> ones = np.ones((3, 1))
+    >>> decision = sitter.stretch(Stretch(0, losses, ones, ones, step_size=0.1))
+    >>> decision.action, decision.skip
+    ('skip', (2,))
+    """
+
+    def __init__(
+        self, mode: str = "act", *, names: list[str], loss_name: str = "", smoothing: float = 0.95
+    ):
+        if mode not in MODES:
+            raise ValueError(f"babysitter is one of {', '.join(MODES)}; got {mode!r}.")
+        self.mode, self.loss_name = mode, loss_name
+        self.watch, self.past = Watch(names, smoothing), Past()
+        self.epochs: list[dict[str, float]] = []
+
+    def start(self, layers: list[LayerHealth]) -> Decision:
+        """The decision before the first step: whether the initial weights are hopeless."""
+        decision = None if self.mode == "off" or self.past.initialised else hopeless(layers)
+        if decision is None:
+            return Decision()
+        if self.mode == "advise":
+            return self._advice(decision)
+        self._undo(decision)
+        return decision
+
+    def stretch(self, report: Stretch) -> Decision:
+        """The decision about steps that have just been made."""
+        if self.mode == "off":
+            return Decision()
+        decision = self._asked(report)
+        if self.mode == "act" and decision.repeats:
+            self.past.failures += [step - report.first_step for step in decision.skip]
+            self._undo(decision)
+            return decision
+        self.watch.keep(report.losses, report.gradient_norms, report.update_ratios)
+        self.past.failures.clear()
+        return decision if self.mode == "act" else self._advice(decision)
+
+    def _asked(self, report: Stretch) -> Decision:
+        for name, rule in STEP_RULES.items():
+            decision = rule(self.watch, report, self.past)
+            if decision is not None:
+                return replace(decision, rule=name)
+        return Decision()
+
+    def epoch(self, record: dict, layers: list[LayerHealth]) -> Decision:
+        """The decision after an epoch: `record` has its loss, and its validation loss if any."""
+        if self.mode == "off":
+            return Decision()
+        seen = {k: record.get(k) for k in ("loss", "validation_loss")}
+        self.epochs.append({k: float(v) for k, v in seen.items() if v is not None})
+        for name, rule in EPOCH_RULES.items():
+            decision = rule(self.epochs, layers, self.watch, self.past)
+            if decision is None or name in self.past.said:
+                continue
+            if decision.action == "lower":
+                self.past.lowered_at = len(self.epochs)
+            elif not decision.acts:
+                self.past.said.append(name)
+            decision = replace(decision, rule=name)
+            return decision if self.mode == "act" else self._advice(decision)
+        return Decision()
+
+    def _undo(self, decision: Decision) -> None:
+        past = self.past
+        past.skipped += len(decision.skip)
+        if decision.action == "skip":
+            return
+        past.failures.clear()
+        past.rollbacks += decision.action == "rollback"
+        if decision.action == "restart":
+            past.restarts += 1
+            past.initialised += decision.initialise
+            past.lowered_at = 0
+            self.watch.forget()
+            self.epochs.clear()
+
+    def _advice(self, decision: Decision) -> Decision:
+        if not decision.acts:
+            return decision
+        return Decision("continue", f"advice ({decision.action}): {decision.reason}",
+                        rule=decision.rule)  # fmt: skip
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next decisions depend on, as JSON can hold it."""
+        return {"mode": self.mode, "loss_name": self.loss_name, "watch": self.watch.state(),
+                "past": asdict(self.past), "epochs": [dict(e) for e in self.epochs]}  # fmt: skip
+
+    @classmethod
+    def restored(cls, state: dict[str, Any]) -> Babysitter:
+        """A babysitter from its state."""
+        watch = Watch.restored(state["watch"])
+        sitter = cls(state["mode"], names=watch.names, loss_name=state["loss_name"],
+                     smoothing=watch.smoothing)  # fmt: skip
+        sitter.watch, sitter.past = watch, Past(**state["past"])
+        sitter.epochs = [dict(e) for e in state["epochs"]]
+        return sitter

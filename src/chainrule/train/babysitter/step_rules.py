@@ -1,0 +1,190 @@
+"""Rules that look at each stretch of steps. One function each; the table in `rules` lists them.
+
+A rule takes what is remembered of the steps before (`Watch`), the stretch, and what the babysitter
+has done so far (`Past`); it gives a decision or None. Thresholds are ours, found on runs of other
+seeds than those in benchmarks/training/faults.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from chainrule.train.babysitter.reports import Decision, Stretch
+from chainrule.train.babysitter.watch import Watch, layer_of, total
+
+SPIKE = 10.0  # times the largest of the recent losses, or gradients
+ENOUGH = 10  # steps before which nothing is known of what is usual
+DIVERGED = 3.0  # times the first loss, in the median of ten steps
+SAME_PLACE = 3  # repeats at one place, after which the batch is not at fault
+SILENT = 20  # steps without any gradient in half of the weights
+
+
+@dataclass
+class Past:
+    """What was done so far: counts, and the places of the failures since the last kept stretch."""
+
+    failures: list[int] = field(default_factory=list)
+    skipped: int = 0
+    gradient_spikes: int = 0
+    rollbacks: int = 0
+    restarts: int = 0
+    initialised: int = 0
+    lowered_at: int = 0  # epochs since the last change of the step size count from here
+    said: list[str] = field(default_factory=list)  # advice is given once
+
+    def stuck_at(self, place: int) -> bool:
+        """Whether the steps have failed at this place again and again, batch after batch."""
+        last = self.failures[-(SAME_PLACE - 1) :]
+        return len(last) == SAME_PLACE - 1 and all(p == place for p in last)
+
+
+def not_finite(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
+    """A loss or a gradient that is nan or infinite."""
+    bad = ~np.isfinite(stretch.losses)
+    if stretch.loss_scale <= 1:  # a scaled gradient may overflow: the scale is halved for it
+        bad = bad | ~np.isfinite(total(stretch.gradient_norms))
+    if not bad.any():
+        return None
+    place = int(np.argmax(bad))
+    what = f"at step {stretch.first_step + place} {_not_finite_where(watch, stretch, place)}"
+    if _grew(watch, stretch, place):
+        return _smaller_steps(watch, past, f"{what}, after losses that grew: steps too long")
+    if past.stuck_at(place):
+        return _state_at_fault(watch, past, place, f"{what}, whichever batch comes")
+    return _left_out(stretch, place, f"{what}; the steps before it were as usual")
+
+
+def spike(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
+    """One loss far above all recent ones."""
+    losses = np.asarray(stretch.losses, np.float64)
+    usual = _usual(watch.losses, losses, watch.first)
+    high = np.flatnonzero(losses > SPIKE * usual)
+    if not len(high):
+        return None
+    place = int(high[0])
+    what = (
+        f"the loss of step {stretch.first_step + place} is {losses[place]:.3g}, where the recent "
+        f"ones were at most {usual[place]:.3g}"
+    )
+    if past.stuck_at(place):
+        return _state_at_fault(watch, past, place, f"{what}, whichever batch comes")
+    culprit = place - 1 if place and _gradient_spikes(watch, stretch)[place - 1] else place
+    return _left_out(stretch, culprit, what)
+
+
+def gradient_spike(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
+    """A gradient far above all recent ones and the first, whose loss is as usual."""
+    high = np.flatnonzero(_gradient_spikes(watch, stretch))
+    if not len(high):
+        return None
+    norms = total(stretch.gradient_norms)
+    place = int(high[0])
+    most = max([*watch.norms, *norms[:place]])
+    what = (
+        f"the gradient of step {stretch.first_step + place} has norm {norms[place]:.3g}, where the "
+        f"recent ones had at most {most:.3g}"
+    )
+    if past.gradient_spikes >= SAME_PLACE:
+        return Decision("clip", f"{what}, and it is not the first: gradients are clipped to "
+                        f"{2 * most:.3g} from here on.", factor=2 * most)  # fmt: skip
+    past.gradient_spikes += 1
+    return _left_out(stretch, place, what)
+
+
+def diverging(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
+    """Ten losses in a row far above the first one."""
+    tail = [*watch.losses, *np.asarray(stretch.losses, np.float64)][-ENOUGH:]
+    first = watch.first if watch.first is not None else float(stretch.losses[0])
+    if len(tail) < ENOUGH or not float(np.median(tail)) > DIVERGED * first:
+        return None
+    return _smaller_steps(watch, past, f"the loss was {first:.3g} at first and is "
+                          f"{np.median(tail):.3g} now: the steps are too long")  # fmt: skip
+
+
+def silent(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
+    """Half of the weights have had no gradient at all for a while, and there is a loss to lower."""
+    if len(watch.weights) < 2 or not watch.smoothed > 0:
+        return None
+    mute = [i for i in watch.weights if watch.silent[i] >= SILENT]
+    if 2 * len(mute) < len(watch.weights) or len(mute) == len(watch.names):
+        return None
+    where = layer_of(watch.names[mute[0]])
+    what = f"no gradient reaches {where} and {len(mute) - 1} more layers' weights: "
+    what = what.replace(" and 0 more layers' weights", "")
+    if min(watch.silent[i] for i in mute) >= watch.steps and not past.initialised:
+        return Decision("restart", what + "the initial weights keep all units of a layer equal, or "
+                        "dead. Training starts over with new ones.", initialise=True)  # fmt: skip
+    if past.restarts < SAME_PLACE:
+        return Decision("restart", what + "its units have died. Training starts over with a tenth "
+                        "of the step size.", factor=0.1)  # fmt: skip
+    return None
+
+
+def small_scale(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
+    """A loss scale below 1: half precision overflows without any scaling."""
+    if stretch.loss_scale >= 1:
+        return None
+    if past.rollbacks < SAME_PLACE:
+        return Decision("rollback", f"the loss scale has fallen to {stretch.loss_scale:g}: float16 "
+                        "overflows without any scaling. Back, with half the step size.",
+                        factor=0.5)  # fmt: skip
+    return Decision("stop", f"the loss scale stays below 1 ({stretch.loss_scale:g}) with smaller "
+                    "steps too: train with precision='float32'.")  # fmt: skip
+
+
+def _usual(recent: list[float], losses: np.ndarray, first: float | None) -> np.ndarray:
+    """The largest loss of the recent steps before each of these; inf where too few are known."""
+    most = np.maximum.accumulate(np.concatenate([[max(recent, default=-np.inf)], losses[:-1]]))
+    if len(losses):
+        most = np.maximum(most, losses[0] if first is None else first)
+    known = len(recent) + np.arange(len(losses))
+    return np.where(known >= 1, most, np.inf)
+
+
+def _gradient_spikes(watch: Watch, stretch: Stretch) -> np.ndarray:
+    norms = total(stretch.gradient_norms)
+    most = np.maximum.accumulate(np.concatenate([[max(watch.norms, default=0.0)], norms[:-1]]))
+    known = len(watch.norms) + np.arange(len(norms)) >= ENOUGH
+    return known & (norms > SPIKE * most) & (most > 0)
+
+
+def _grew(watch: Watch, stretch: Stretch, place: int) -> bool:
+    """Whether the losses before a place had grown far above the first one."""
+    before = [*watch.losses, *np.asarray(stretch.losses[:place], np.float64)]
+    first = watch.first if watch.first is not None else (before[0] if before else np.inf)
+    return any(loss > DIVERGED * first for loss in before[-3:])
+
+
+def _not_finite_where(watch: Watch, stretch: Stretch, place: int) -> str:
+    if not np.isfinite(stretch.losses[place]):
+        return f"the loss is {stretch.losses[place]:g}"
+    bad = int(np.argmax(~np.isfinite(stretch.gradient_norms[place])))
+    return f"the gradient of {watch.names[bad]} is not finite"
+
+
+def _left_out(stretch: Stretch, place: int, what: str) -> Decision:
+    step = stretch.first_step + place
+    return Decision("skip", f"{what}. Back to the last good state; the batch of step {step} is "
+                    "left out.", skip=(step,))  # fmt: skip
+
+
+def _state_at_fault(watch: Watch, past: Past, place: int, what: str) -> Decision:
+    """The same place fails with any batch: weights are damaged, or the steps before too long."""
+    if place == 0 and not watch.steps and not past.initialised:
+        return Decision("restart", f"{what}: the initial weights are at fault. Starts over "
+                        "with new ones.", initialise=True)  # fmt: skip
+    if place == 0 and watch.steps:
+        return Decision("rollback", f"{what}: the weights are damaged. Back to the good state "
+                        "before.", back=2)  # fmt: skip
+    return _smaller_steps(watch, past, f"{what}: the steps are too long")
+
+
+def _smaller_steps(watch: Watch, past: Past, what: str) -> Decision:
+    learned = watch.lowest is not None and watch.first and watch.lowest < 0.5 * watch.first
+    if learned and past.rollbacks < SAME_PLACE:
+        return Decision("rollback", f"{what}. Back to the last good state, with half the step "
+                        "size.", factor=0.5)  # fmt: skip
+    return Decision("restart", f"{what}. Training starts over with a tenth of the step size.",
+                    factor=0.1)  # fmt: skip

@@ -1,0 +1,145 @@
+"""The babysitter's rules, each on recorded stretches in which the fault is known."""
+
+import json
+
+import numpy as np
+import pytest
+
+from chainrule import nn
+from chainrule.train.babysitter import Babysitter, Stretch, health, initialise
+
+NAMES = ["layers[0].weight", "layers[0].bias", "layers[2].weight", "layers[2].bias"]
+
+
+def stretch(losses, first=0, norms=None, scale=1.0):
+    losses = np.asarray(losses, np.float32)
+    norms = np.ones((len(losses), len(NAMES))) if norms is None else np.asarray(norms)
+    return Stretch(first, losses, norms, 1e-3 * np.ones(norms.shape), 0.1, scale)
+
+
+def falling(steps, start=2.0, seed=0):
+    rng = np.random.default_rng(seed)
+    return start * np.exp(-np.arange(steps) / 100) * rng.uniform(0.7, 1.3, steps)
+
+
+def sitter(mode="act"):
+    return Babysitter(mode, names=NAMES)
+
+
+def test_a_falling_noisy_loss_is_left_alone():
+    watched = sitter()
+    losses = falling(500)
+    for first in range(0, 500, 50):
+        decision = watched.stretch(stretch(losses[first : first + 50], first))
+        assert not decision.acts and not decision.reason
+
+
+def test_a_loss_that_is_nan_out_of_nowhere_has_its_batch_left_out():
+    watched = sitter()
+    losses = falling(50)
+    losses[30:] = np.nan
+    decision = watched.stretch(stretch(losses, first=100))
+    assert decision.action == "skip" and decision.skip == (130,)
+    assert "step 130" in decision.reason and "left out" in decision.reason
+    assert not watched.stretch(stretch(falling(49), first=100)).acts
+
+
+def test_nan_after_growing_losses_starts_over_with_a_tenth_of_the_step_size():
+    losses = [2.0, 5.0, 40.0, 1e4, np.inf, np.nan]
+    decision = sitter().stretch(stretch(losses))
+    assert (decision.action, decision.factor) == ("restart", 0.1)
+
+
+def test_weights_that_are_damaged_bring_back_the_copy_before():
+    watched = sitter()
+    watched.stretch(stretch(falling(50)))
+    actions = [watched.stretch(stretch([np.nan] * 5, first=50)) for _ in range(3)]
+    assert [d.action for d in actions] == ["skip", "skip", "rollback"]
+    assert actions[-1].back == 2
+
+
+def test_a_spike_of_the_loss_is_skipped_and_one_of_the_gradient_as_well():
+    watched = sitter()
+    watched.stretch(stretch(falling(50)))
+    losses = falling(50, start=1.2)
+    losses[7] = 500
+    assert watched.stretch(stretch(losses, first=50)).skip == (57,)
+    norms = np.ones((50, len(NAMES)))
+    norms[9] = 1e4
+    decision = watched.stretch(stretch(falling(50, start=1.2), first=50, norms=norms))
+    assert decision.skip == (59,) and "gradient" in decision.reason
+
+
+def test_zero_weights_are_seen_by_gradients_that_are_zero_from_the_start():
+    norms = np.ones((50, len(NAMES)))
+    norms[:, :3] = 0  # all but the last bias
+    watched = sitter()
+    decisions = [watched.stretch(stretch(falling(50, 2.3), 50 * i, norms)) for i in range(2)]
+    assert decisions[-1].action == "restart" and decisions[-1].initialise
+
+
+def test_a_loss_scale_below_one_is_not_accepted():
+    decision = sitter().stretch(stretch(falling(10), scale=0.5))
+    assert decision.action == "rollback" and "float16" in decision.reason
+
+
+def test_advice_says_the_same_and_does_nothing():
+    losses = falling(50)
+    losses[30:] = np.nan
+    decision = sitter("advise").stretch(stretch(losses))
+    assert not decision.acts and decision.reason.startswith("advice (skip)")
+    assert not sitter("off").stretch(stretch(losses)).reason
+
+
+def test_a_training_loss_that_stops_falling_halves_the_step_size_once():
+    watched = sitter()
+    found = [watched.epoch({"loss": loss}, []) for loss in [2.0, 1.0, 0.5] + [0.5] * 6]
+    assert [d.action for d in found].count("lower") == 1 and found[-1].factor == 0.5
+
+
+@pytest.mark.parametrize("at", [0, 1, 3])
+def test_a_restored_babysitter_decides_alike(at):
+    losses = falling(200)
+    losses[130] = np.nan
+    whole, halves = sitter(), sitter()
+    for i in range(4):
+        if i == at:
+            halves = Babysitter.restored(json.loads(json.dumps(halves.state())))
+        report = stretch(losses[50 * i : 50 * i + 50], 50 * i)
+        assert whole.stretch(report) == halves.stretch(report)
+        record = {"loss": float(np.nanmean(report.losses)), "validation_loss": 1.0}
+        assert whole.epoch(record, []) == halves.epoch(record, [])
+    assert whole.state() == halves.state()
+
+
+def test_hopeless_initial_weights_are_drawn_anew():
+    x = np.random.default_rng(0).normal(size=(100, 4)).astype("f")
+    model = nn.MLP(4, (8, 8), 2, rng=0)
+    assert not sitter().start(health(model, x)).acts
+    for factor in (100.0, 1e-4):
+        bad = nn.MLP(4, (8, 8), 2, rng=0)
+        for w in bad.parameters():
+            w *= np.float32(factor)
+        decision = sitter().start(health(bad, x))
+        assert decision.action == "restart" and decision.initialise
+        initialise(bad, seed=1)
+        assert not sitter().start(health(bad, x)).acts
+
+
+def test_health_names_dead_and_saturated_layers():
+    x = np.random.default_rng(0).normal(size=(100, 4)).astype("f")
+    model = nn.Sequential(nn.MLP(4, (6,), 5, rng=0), nn.Activation("sigmoid"), nn.Linear(5, 2))
+    model.layers[0].layers[0].bias[:4] = -100.0
+    model.layers[0].layers[0].bias[4:] = 10.0  # these are on for every row
+    model.layers[0].layers[2].weight *= np.float32(1e4)
+    found = {h.path: h for h in health(model, x)}
+    assert list(found) == ["", "layers[0].layers[0]", "layers[0].layers[1]", "layers[0].layers[2]",
+                           "layers[1]", "layers[2]"]  # fmt: skip
+    assert found["layers[0].layers[1]"].dead == pytest.approx(4 / 6)
+    assert found["layers[1]"].saturated > 0.5
+    assert type(model.layers[2]) is nn.Linear
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(ValueError, match="act, advise, off"):
+        Babysitter("watch", names=[])
