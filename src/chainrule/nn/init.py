@@ -20,8 +20,10 @@ Source    Glorot and Bengio, AISTATS 2010; He et al., ICCV 2015; LeCun et al., "
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -81,6 +83,35 @@ NAMED: dict[str, Initialisation] = {
 }  # fmt: skip
 
 
+_blank: contextvars.ContextVar[list[int] | None] = contextvars.ContextVar("blank", default=None)
+
+
+@contextlib.contextmanager
+def blank(limit: int) -> Iterator[None]:
+    """Inside, weights are zeros and nothing is drawn: for models whose values come from a file.
+
+    **Errors** `ValueError`, before any memory is asked for, where the weights that are made inside
+    come to more than `limit` numbers.
+
+    >>> with blank(10):
+    ...     initial("he", 0, (2, 2), 2, 2)
+    array([[0., 0.],
+           [0., 0.]], dtype=float32)
+    """
+    token = _blank.set([limit])
+    try:
+        yield
+    finally:
+        _blank.reset(token)
+
+
+def _zeros_within(left: list[int], shape: tuple[int, ...], dtype) -> np.ndarray:
+    left[0] -= math.prod(shape)
+    if left[0] < 0:
+        raise ValueError(f"weights of {shape} are more than the file holds.")
+    return np.zeros(shape, dtype)
+
+
 def initial(
     init: str | Initialisation, rng, shape: tuple[int, ...], inputs: int, outputs: int, dtype="f"
 ) -> np.ndarray:
@@ -93,6 +124,9 @@ def initial(
     >>> initial("glorot", 0, (2, 3), 2, 3).dtype
     dtype('float32')
     """
+    left = _blank.get()
+    if left is not None:
+        return _zeros_within(left, shape, dtype)
     if isinstance(init, str):
         if init not in NAMED:
             raise ValueError(f"init is a function or one of {', '.join(NAMED)}; got {init!r}.")
