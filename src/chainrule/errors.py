@@ -132,3 +132,14 @@ class DataError(ChainruleError, ValueError):
 
 class FileDamaged(ChainruleError, ValueError):
     """A model, checkpoint or run file is not what was written: cut, changed, or of another kind."""
+
+
+class FileNotWritten(ChainruleError, OSError):
+    """A file or folder could not be written: the disk is full, fails, or may not be written to.
+
+    No file is left half-written. `errno` says which of the system's errors it was.
+    """
+
+
+class RunInUse(ChainruleError, RuntimeError):
+    """Another process is training into this run folder: two would destroy each other's files."""

@@ -44,7 +44,7 @@ def write(path: str | os.PathLike, content: bytes | bytearray | memoryview | str
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
-    with _explained(path):
+    with explained(path):
         if path.exists() and not path.is_file():
             kind = "a folder" if path.is_dir() else "not a plain file"
             raise OSError(errno.EEXIST, f"it is {kind}. Give the path of a file")
@@ -65,7 +65,7 @@ def append(path: str | os.PathLike, content: bytes) -> None:
     It survives a kill of the process, and may be lost when the power fails.
     """
     path = Path(path)
-    with _explained(path):
+    with explained(path):
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _BINARY, 0o666)
         try:
             before = os.fstat(number).st_size
@@ -82,7 +82,7 @@ def append(path: str | os.PathLike, content: bytes) -> None:
 def make_folder(path: str | os.PathLike) -> None:
     """Make a folder and those above it, where they do not exist."""
     path = Path(path)
-    with _explained(path):
+    with explained(path):
         if not path.is_dir():
             os.makedirs(path, exist_ok=True)
             _sync_folder(path.parent)
@@ -90,7 +90,7 @@ def make_folder(path: str | os.PathLike) -> None:
 
 @contextlib.contextmanager
 def new_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary folder to fill with `write`, which becomes `path` at the end, whole or not at all.
+    """A temporary folder to fill with `write`, which becomes `path` at the end, or not at all.
 
     A folder that stands at `path` is replaced. After an error, or a kill at any moment, `standing`
     gives the old one.
@@ -105,10 +105,10 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
     path = Path(path)
     temporary = _name(path, ".new-")
     try:
-        with _explained(path):
+        with explained(path):
             os.mkdir(temporary)
         yield temporary
-        with _explained(path):
+        with explained(path):
             _sync_folder(temporary)
             _put_in_place(temporary, path)
     except BaseException:
@@ -145,7 +145,7 @@ def standing(path: str | os.PathLike) -> Path:
 def remove_folder(path: str | os.PathLike) -> None:
     """Remove a folder and what is in it: its name first, so that nobody ever sees half of it."""
     path = Path(path)
-    with _explained(path, "removed"):
+    with explained(path, "removed"):
         away = _name(path, ".gone-")
         os.rename(path, away)
         _remove_tree(away)
@@ -251,7 +251,7 @@ def _remove_tree(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _explained(path: Path, done: str = "written") -> Iterator[None]:
+def explained(path: Path, done: str = "written") -> Iterator[None]:
     try:
         yield
     except errors.FileNotWritten:
@@ -261,5 +261,5 @@ def _explained(path: Path, done: str = "written") -> Iterator[None]:
         failure = errors.FileNotWritten(
             f"{path} could not be {done}: {reason}. No file is left half-written."
         )
-        failure.errno, failure.filename = error.errno, str(path)
+        failure.errno = error.errno
         raise failure from error

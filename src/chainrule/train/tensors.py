@@ -107,7 +107,7 @@ def _checked_entry(entry: Any, what: str) -> tuple[tuple[int, ...], np.dtype, tu
             f"{what} has the dtype {_short(entry['dtype'])}, which is none of {', '.join(DTYPES)}."
         )
     if not _sizes(shape) or len(shape) > 32:
-        raise errors.FileDamaged(f"{what} has the shape {_short(shape)}, which is no list of sizes.")
+        raise errors.FileDamaged(f"{what} has the shape {_short(shape)}, no list of sizes.")
     if not _sizes(offsets) or len(offsets) != 2:
         raise errors.FileDamaged(f"{what} has the data_offsets {_short(offsets)}.")
     dtype = np.dtype(DTYPES[entry["dtype"]])
