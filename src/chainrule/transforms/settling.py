@@ -8,6 +8,8 @@ met a tie; where tangents leave one open (`undecided`), the evaluator has to loo
 
 from __future__ import annotations
 
+from typing import Any
+
 from chainrule.germs.generic import traced_direction
 from chainrule.ops.compare import isfinite, logical_not, logical_or
 from chainrule.ops.control import as_tuple
@@ -15,6 +17,7 @@ from chainrule.ops.elementwise import add, multiply, negative
 from chainrule.ops.reduce import any_
 from chainrule.ops.select import select
 from chainrule.ops.shape import zeros_of
+from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Operand, Program
 from chainrule.program.remember import remembered
 from chainrule.program.trace import Builder, Traced, as_operand, inline
@@ -43,19 +46,60 @@ def _settling(
         *below, other = _with_negated(builder, side, inputs, ways)
         open_ = logical_or(one, other)
         outputs = []
+        mean = _Mean(builder)
         for a, b, changes in zip(above, below, settled, strict=True):
-            outputs.append(multiply(a.dtype.type(0.5), add(a, b)) if changes else a)
+            outputs.append(mean.of(a, b) if changes else a)
             if changes:
                 wild = logical_not(isfinite(outputs[-1]))
                 open_ = logical_or(open_, any_(wild, axes=tuple(range(wild.ndim))))
-        return builder.finish([as_operand(builder, v) for v in [*outputs, open_]])
+        return remove_dead(builder.finish([as_operand(builder, v) for v in [*outputs, open_]]))
 
 
 settling = remembered(_settling)
 
 
-_KEEPS = {"reshape", "transpose", "broadcast", "sum", "flip", "pad", "negative", "convolution"}
-_PRODUCTS = {"multiply", "scale", "contract"}
+_KEEPS = {"reshape", "transpose", "broadcast", "sum", "flip", "pad", "negative", "index"}
+_PRODUCTS = {"multiply", "scale", "contract", "convolution", "convolution_weights"}
+_LINEAR = {"add", "subtract", *_KEEPS, *_PRODUCTS}
+
+
+class _Mean:
+    """The mean of what two sides give, taken before what is linear and the same on both sides, so
+    that this is computed once: x^T a and x^T b are x^T ((a + b) / 2) together."""
+
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+        self._made: dict[tuple[Operand, Operand], Any] = {}
+
+    def of(self, a, b):
+        """(a + b) / 2."""
+        pair = as_operand(self._builder, a), as_operand(self._builder, b)
+        if pair[0] is pair[1]:
+            return a
+        if pair not in self._made:
+            self._made[pair] = self._before(a, b, *pair)
+        return self._made[pair]
+
+    def _before(self, a, b, x: Operand, y: Operand):
+        one, other = self._builder.maker(x), self._builder.maker(y)
+        if one is None or other is None or not _same_and_linear(one, other):
+            return multiply(a.dtype.type(0.5), add(a, b))
+        values = [
+            self.of(_value(self._builder, p), _value(self._builder, q))
+            for p, q in zip(one.inputs, other.inputs, strict=True)
+        ]
+        return one.op(*values, **one.params)
+
+
+def _same_and_linear(one: Equation, other: Equation) -> bool:
+    """Whether two equations are the same operation, linear in the operands that differ."""
+    name = one.op.name
+    if one.op is not other.op or name not in _LINEAR or one.params != other.params:
+        return False
+    differ = [x is not y for x, y in zip(one.inputs, other.inputs, strict=True)]
+    if name in _PRODUCTS:
+        return sum(differ) == 1
+    return name not in _KEEPS or not any(differ[1:])
 
 
 def _with_negated(builder: Builder, side: Program, inputs: list, ways: list) -> list:
@@ -86,8 +130,11 @@ def _with_negated(builder: Builder, side: Program, inputs: list, ways: list) -> 
 
 
 def _held(builder: Builder, x: Operand, env: dict):
-    made = x if x.is_literal else env[x]
-    return made.value if made.is_literal else Traced(builder, made)
+    return _value(builder, x if x.is_literal else env[x])
+
+
+def _value(builder: Builder, x: Operand):
+    return x.value if x.is_literal else Traced(builder, x)
 
 
 def _is_odd(e: Equation, marks: list[bool]) -> bool | None:
@@ -100,6 +147,6 @@ def _is_odd(e: Equation, marks: list[bool]) -> bool | None:
         return sum(marks) == 1
     if name in ("add", "subtract"):
         return True if all(marks) else None
-    if name in _KEEPS or (name == "index" and not any(marks[1:])):
+    if name in _KEEPS:
         return True if marks[0] and not any(marks[1:]) else None
     return None
