@@ -22,14 +22,17 @@ from chainrule.nn.activations import (
     swish,
     tanh,
 )
+from chainrule.nn.attention import MultiHeadAttention
 from chainrule.nn.autoencoder import Autoencoder
 from chainrule.nn.boltzmann import RBM
 from chainrule.nn.builders import BUILDERS
 from chainrule.nn.convolutions import Conv1d, Conv2d
 from chainrule.nn.deep_belief import DeepBelief
 from chainrule.nn.dropout import Dropout
+from chainrule.nn.embedding import Embedding
 from chainrule.nn.layer_outputs import LayerOutput, layer_outputs, named_modules
 from chainrule.nn.linear import Linear
+from chainrule.nn.lstm import LSTM
 from chainrule.nn.lsuv import lsuv
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.normalisation import BatchNorm, LayerNorm
@@ -48,11 +51,12 @@ from chainrule.nn.summary import Summary, summary
 from chainrule.nn.windows import convolution, max_pool, mean_pool, sum_pool
 
 __all__ = [
-    "Autoencoder", "DeepBelief", "RBM", "inference", "lsuv",
-    "BUILDERS", "MLP", "Activation", "AdaptiveMaxPool", "AdaptiveMeanPool", "BatchNorm",
-    "Conv1d", "Conv2d", "Dropout", "Flatten", "GlobalMeanPool", "LayerNorm", "LayerOutput",
-    "Linear", "MaxPool1d", "MaxPool2d", "MeanPool1d", "MeanPool2d", "Module", "Parameter",
-    "Sequential", "Summary", "Swish", "builders", "convolution", "elu", "gelu", "identity",
-    "init", "layer_outputs", "leaky_relu", "losses", "max_pool", "mean_pool", "named_modules",
-    "relu", "sigmoid", "softmax", "softplus", "sum_pool", "summary", "swish", "tanh",
+    "BUILDERS", "LSTM", "MLP", "RBM", "Activation", "AdaptiveMaxPool", "AdaptiveMeanPool",
+    "Autoencoder", "BatchNorm", "Conv1d", "Conv2d", "DeepBelief", "Dropout", "Embedding",
+    "Flatten", "GlobalMeanPool", "LayerNorm", "LayerOutput", "Linear", "MaxPool1d", "MaxPool2d",
+    "MeanPool1d", "MeanPool2d", "Module", "MultiHeadAttention", "Parameter", "Sequential",
+    "Summary", "Swish", "builders", "convolution", "elu", "gelu", "identity", "inference",
+    "init", "layer_outputs", "leaky_relu", "losses", "lsuv", "max_pool", "mean_pool",
+    "named_modules", "relu", "sigmoid", "softmax", "softplus", "sum_pool", "summary", "swish",
+    "tanh",
 ]  # fmt: skip

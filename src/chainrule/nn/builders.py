@@ -13,13 +13,16 @@ from typing import Any
 
 from chainrule import errors, random
 from chainrule.nn.activations import FUNCTIONS, Activation, Swish
+from chainrule.nn.attention import MultiHeadAttention
 from chainrule.nn.autoencoder import Autoencoder
 from chainrule.nn.boltzmann import RBM
 from chainrule.nn.convolutions import Conv1d, Conv2d
 from chainrule.nn.deep_belief import DeepBelief
 from chainrule.nn.descriptions import description
 from chainrule.nn.dropout import Dropout
+from chainrule.nn.embedding import Embedding
 from chainrule.nn.linear import Linear
+from chainrule.nn.lstm import LSTM
 from chainrule.nn.module import Module
 from chainrule.nn.normalisation import BatchNorm, LayerNorm
 from chainrule.nn.pools import (
@@ -35,9 +38,9 @@ from chainrule.nn.pools import (
 from chainrule.nn.sequential import MLP, Sequential
 
 _CLASSES: list[type] = [
-    Activation, AdaptiveMaxPool, AdaptiveMeanPool, BatchNorm, Conv1d, Conv2d, Dropout, Flatten,
-    GlobalMeanPool, LayerNorm, Linear, MLP, MaxPool1d, MaxPool2d, MeanPool1d, MeanPool2d,
-    Sequential, Swish, Autoencoder, DeepBelief, RBM,
+    LSTM, MLP, RBM, Activation, AdaptiveMaxPool, AdaptiveMeanPool, Autoencoder, BatchNorm,
+    Conv1d, Conv2d, DeepBelief, Dropout, Embedding, Flatten, GlobalMeanPool, LayerNorm, Linear,
+    MaxPool1d, MaxPool2d, MeanPool1d, MeanPool2d, MultiHeadAttention, Sequential, Swish,
 ]  # fmt: skip
 BUILDERS: dict[str, type] = {c.__name__: c for c in _CLASSES}
 
