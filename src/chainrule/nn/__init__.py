@@ -26,6 +26,7 @@ from chainrule.nn.attention import MultiHeadAttention
 from chainrule.nn.autoencoder import Autoencoder
 from chainrule.nn.boltzmann import RBM
 from chainrule.nn.builders import BUILDERS
+from chainrule.nn.clipping import SoftClip
 from chainrule.nn.convolutions import Conv1d, Conv2d
 from chainrule.nn.deep_belief import DeepBelief
 from chainrule.nn.dropout import Dropout
@@ -55,7 +56,7 @@ __all__ = [
     "Autoencoder", "BatchNorm", "Conv1d", "Conv2d", "DeepBelief", "Dropout", "Embedding",
     "Flatten", "GlobalMeanPool", "LayerNorm", "LayerOutput", "Linear", "MaxPool1d", "MaxPool2d",
     "MeanPool1d", "MeanPool2d", "Module", "MultiHeadAttention", "Parameter", "Sequential",
-    "Summary", "Swish", "builders", "convolution", "elu", "gelu", "identity", "inference",
+    "SoftClip", "Summary", "Swish", "builders", "convolution", "elu", "gelu", "identity", "inference",
     "init", "layer_outputs", "leaky_relu", "losses", "lsuv", "max_pool", "mean_pool",
     "named_modules", "relu", "sigmoid", "softmax", "softplus", "sum_pool", "summary", "swish",
     "tanh",

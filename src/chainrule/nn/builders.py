@@ -16,6 +16,7 @@ from chainrule.nn.activations import FUNCTIONS, Activation, Swish
 from chainrule.nn.attention import MultiHeadAttention
 from chainrule.nn.autoencoder import Autoencoder
 from chainrule.nn.boltzmann import RBM
+from chainrule.nn.clipping import SoftClip
 from chainrule.nn.convolutions import Conv1d, Conv2d
 from chainrule.nn.deep_belief import DeepBelief
 from chainrule.nn.descriptions import description
@@ -40,7 +41,8 @@ from chainrule.nn.sequential import MLP, Sequential
 _CLASSES: list[type] = [
     LSTM, MLP, RBM, Activation, AdaptiveMaxPool, AdaptiveMeanPool, Autoencoder, BatchNorm,
     Conv1d, Conv2d, DeepBelief, Dropout, Embedding, Flatten, GlobalMeanPool, LayerNorm, Linear,
-    MaxPool1d, MaxPool2d, MeanPool1d, MeanPool2d, MultiHeadAttention, Sequential, Swish,
+    MaxPool1d, MaxPool2d, MeanPool1d, MeanPool2d, MultiHeadAttention, Sequential, SoftClip,
+    Swish,
 ]  # fmt: skip
 BUILDERS: dict[str, type] = {c.__name__: c for c in _CLASSES}
 
