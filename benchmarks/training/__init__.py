@@ -1,0 +1,1 @@
+"""Long proofs and comparisons of training: kills, failing disks, damaged files."""
