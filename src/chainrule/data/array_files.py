@@ -1,0 +1,41 @@
+"""NumPy's own files to a table: .npy (one array), .npz (arrays by name); nothing is unpickled."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from chainrule import errors
+from chainrule.data.table import Table
+
+
+def read_array_file(path: str | Path) -> Table:
+    """The table in a .npz file (a column for each array) or a .npy file.
+
+    Arrays with one axis are columns; others stay whole, as one column of kind "array". A .npy file
+    with two axes has a column for each column, called "0", "1", ...; one with fields has them.
+
+    **Errors** DataError: no such file, arrays of other lengths, pickled objects.
+    """
+    try:
+        found = np.load(path, allow_pickle=False)
+        arrays = {"0": found} if isinstance(found, np.ndarray) else {n: found[n] for n in found}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, SyntaxError) as error:
+        raise errors.DataError(f"{path} cannot be read as arrays: {error}") from error
+    if isinstance(found, np.ndarray):
+        arrays = _columns(found)
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.ndim == 0:
+            raise errors.DataError(f"{path}: {name!r} is no array of rows.")
+    return Table.of(arrays, str(path))
+
+
+def _columns(array: np.ndarray) -> dict[str, np.ndarray]:
+    if array.dtype.names:
+        return {name: array[name] for name in array.dtype.names}
+    if array.ndim == 2:
+        return {str(i): array[:, i] for i in range(array.shape[1])}
+    return {"0": array}

@@ -1,0 +1,181 @@
+"""Arrays to train on: inputs, targets and weights of the same rows, checked once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule import errors
+
+
+class Arrays:
+    """Inputs, targets and weights of N rows.
+
+    `inputs` is an array (N, ...), `targets` (N,) class numbers or (N,) or (N, K) real numbers, or
+    None; `sample_weights` (N,) numbers from 0, or None. What lies in memory becomes contiguous, in
+    `dtype` (None leaves inputs as they are); a memory-map stays on disk and is converted as rows
+    of it are gathered. `augment` changes images each time that they are gathered.
+
+    **Dtypes** inputs and real targets `dtype`; whole targets int64; weights `dtype`.
+    **Errors** DataError: rows that differ in number, text, dates, weights below 0.
+
+    >>> data = Arrays([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [0, 1, 1])
+    >>> len(data), data.inputs.dtype, data.targets.dtype
+    (3, dtype('float32'), dtype('int64'))
+    >>> data[[2, 0]].inputs
+    array([[5., 6.],
+           [1., 2.]], dtype=float32)
+    """
+
+    def __init__(
+        self, inputs, targets=None, sample_weights=None, *, dtype: Any = np.float32, augment=None
+    ):
+        self.dtype = None if dtype is None else np.dtype(dtype)
+        self.inputs = _inputs(inputs, self.dtype)
+        real = self.dtype if self.dtype is not None and self.dtype.kind == "f" else np.dtype("f")
+        self.targets = None if targets is None else _targets(targets, real)
+        self.sample_weights = None if sample_weights is None else _weights(sample_weights, real)
+        self.augment = augment
+        for name in ("targets", "sample_weights"):
+            found = getattr(self, name)
+            if found is not None and len(found) != len(self.inputs):
+                raise errors.DataError(
+                    f"Arrays needs as many {name} as inputs, got {len(found)} {name} and "
+                    f"{len(self.inputs)} inputs."
+                )
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __repr__(self) -> str:
+        parts = [f"inputs {_said(self.inputs)}"]
+        parts += [] if self.targets is None else [f"targets {_said(self.targets)}"]
+        parts += [] if self.sample_weights is None else ["weighted"]
+        return f"Arrays({', '.join(parts)})"
+
+    def __getitem__(self, rows) -> Arrays:
+        """The rows of these numbers, mask or slice, in memory; not augmented."""
+        return self._with(_copied(self.inputs, rows, self.dtype), rows, None)
+
+    def part(self, rows) -> Arrays:
+        """These rows as data of their own: still on disk if they are there, still augmented.
+
+        >>> Arrays(np.arange(4.0)[:, None], [0, 0, 1, 1]).part([0, 2])
+        Arrays(inputs (2, 1) float32, targets (2,) int64)
+        """
+        if isinstance(self.inputs, np.memmap | RowsOnDisk):
+            return self._with(RowsOnDisk.of(self.inputs, rows), rows, self.augment)
+        return self._with(_copied(self.inputs, rows, self.dtype), rows, self.augment)
+
+    def _with(self, inputs, rows, augment) -> Arrays:
+        made = object.__new__(Arrays)
+        made.dtype, made.inputs, made.augment = self.dtype, inputs, augment
+        made.targets = None if self.targets is None else _copied(self.targets, rows, None)
+        weights = self.sample_weights
+        made.sample_weights = None if weights is None else _copied(weights, rows, None)
+        return made
+
+    @property
+    def streamed(self) -> bool:
+        """Whether rows must be gathered for each stretch of steps: on disk, or augmented."""
+        return isinstance(self.inputs, np.memmap | RowsOnDisk) or self.augment is not None
+
+    def gather(self, rows: np.ndarray, epoch: int = 0) -> tuple[Arrays, np.ndarray]:
+        """The rows that minibatches name, in memory, and the same minibatches as rows of these.
+
+        **Shapes** rows (steps, batch) -> Arrays of at most steps * batch rows, (steps, batch).
+        Only these rows are read from a memory-map, each once and in the order of the file.
+
+        >>> piece, local = Arrays(np.arange(10.0)[:, None]).gather(np.array([[7, 2], [2, 5]]))
+        >>> piece.inputs[local][..., 0].tolist()
+        [[7.0, 2.0], [2.0, 5.0]]
+        """
+        needed, local = np.unique(rows, return_inverse=True)
+        piece = self[needed]
+        if self.augment is not None:
+            piece.inputs = self.augment(piece.inputs, needed, epoch)
+        return piece, local.reshape(np.shape(rows)).astype(np.int64)
+
+
+class RowsOnDisk:
+    """Some rows of a memory-map, read as they are asked for: `[rows]` is an array."""
+
+    def __init__(self, base: np.memmap, rows: np.ndarray):
+        self.base, self.rows = base, rows
+        self.dtype, self.shape = base.dtype, (len(rows), *base.shape[1:])
+
+    @classmethod
+    def of(cls, array: np.memmap | RowsOnDisk, rows) -> RowsOnDisk:
+        """The rows of a memory-map, or of some of its rows."""
+        if isinstance(array, RowsOnDisk):
+            return cls(array.base, array.rows[rows])
+        return cls(array, np.arange(len(array))[rows])
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows) -> np.ndarray:
+        return np.asarray(self.base[self.rows[rows]])
+
+
+def arrays(data: Any, *, dtype: Any = np.float32) -> Arrays:
+    """Arrays as they are; a tuple (inputs, targets) or (inputs, targets, weights) made into them.
+
+    >>> arrays(([[1.0]], [0]))
+    Arrays(inputs (1, 1) float32, targets (1,) int64)
+    """
+    if isinstance(data, Arrays):
+        return data
+    if isinstance(data, tuple) and 2 <= len(data) <= 3:
+        return Arrays(*data, dtype=dtype)
+    raise errors.DataError(
+        f"data is Arrays or a tuple (inputs, targets) or (inputs, targets, weights), got "
+        f"{type(data).__name__}. Write: data.Arrays(inputs, targets)"
+    )
+
+
+def _copied(array: np.ndarray, rows, dtype: np.dtype | None) -> np.ndarray:
+    found = np.asarray(array[rows])
+    return np.ascontiguousarray(found, found.dtype if dtype is None else dtype)
+
+
+def _inputs(given, dtype: np.dtype | None):
+    if isinstance(given, RowsOnDisk):
+        return given
+    array = _numbers(given, "inputs")
+    if isinstance(given, np.memmap):
+        return given
+    return np.ascontiguousarray(array, array.dtype if dtype is None else dtype)
+
+
+def _targets(given, dtype: np.dtype) -> np.ndarray:
+    array = _numbers(given, "targets")
+    return np.ascontiguousarray(array, dtype if array.dtype.kind == "f" else np.int64)
+
+
+def _weights(given, dtype: np.dtype) -> np.ndarray:
+    array = _numbers(given, "sample_weights").astype(np.float64)
+    wrong = np.flatnonzero(~(np.isfinite(array) & (array >= 0)).reshape(len(array), -1).all(axis=1))
+    if array.ndim != 1 or len(wrong):
+        where = f"row {wrong[0]} has {array[wrong[0]]}" if len(wrong) else f"shape {array.shape}"
+        raise errors.DataError(f"sample_weights is one finite number from 0 for each row; {where}.")
+    return array.astype(dtype)
+
+
+def _numbers(given, name: str) -> np.ndarray:
+    array = np.asarray(given)
+    if array.dtype.kind in "fiub" and array.ndim > 0:
+        return array
+    raise errors.DataError(
+        f"{name} is an array (N, ...) of numbers, got {_said(array)}.\n"
+        "  Text, dates and missing values are turned into numbers by data.Preparation."
+    )
+
+
+def _said(array: np.ndarray | RowsOnDisk) -> str:
+    return f"{array.shape} {array.dtype}"

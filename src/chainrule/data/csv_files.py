@@ -1,0 +1,231 @@
+"""Delimited text (CSV) to a table: strict, and every complaint names the line.
+
+One line of names, then rows of as many fields. Fields are separated by a comma, semicolon, tab or
+bar (found from the first lines), may be quoted, and lose the blanks around them.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from chainrule import errors
+from chainrule.data import values
+from chainrule.data.columns import Reading, of_texts
+from chainrule.data.table import Table, listed, shown
+
+DELIMITERS = (",", ";", "\t", "|")
+SAMPLE = 1 << 16  # characters from which the delimiter is found
+CHUNK = 10_000  # rows at a time
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def read_csv(
+    path: str | Path, *, delimiter: str | None = None, encoding: str = "utf-8", header: bool = True,
+    reading: Reading | None = None,
+) -> Table:  # fmt: skip
+    """The table in a file of delimited text, also one that gzip has compressed.
+
+    **Errors** DataError: not text in this encoding, no rows, names that are empty or come twice,
+    rows of other lengths, quotes that do not close, values that do not fit their column.
+    """
+    path = Path(path)
+    text = _decoded(path, encoding)
+    delimiter = delimiter or sniffed(text[:SAMPLE])
+    rows = _records(text, delimiter, path)
+    first = next(rows, None)
+    if first is None:
+        raise errors.DataError(f"{path} is empty; needed is a line of names, then rows of values.")
+    if header:
+        names, notes = _names(first[1], first[0], path), []
+        notes += [f"column {i + 1} has no name in {path.name}; it is called 'column {i + 1}'"
+                  for i, text in enumerate(first[1]) if not text.strip()]  # fmt: skip
+        body = rows
+    else:
+        names, notes = [f"column {i + 1}" for i in range(len(first[1]))], []
+        body = _again(first, rows)
+    fields, lines = _gathered(body, len(names), path, first)
+    made = _columns(names, fields, lines, path, reading or Reading())
+    table = Table(made, str(path), lines, tuple(notes), "line")
+    return _without_blanks(table, [i for i, t in enumerate(first[1]) if not t.strip()], header)
+
+
+def sniffed(sample: str) -> str:
+    """The delimiter that splits the most lines alike, into the most fields.
+
+    >>> sniffed("a;b\\n1,5;2\\n"), sniffed("name\\nOslo\\n")
+    (';', ',')
+    """
+
+    def score(delimiter: str) -> tuple[float, int]:
+        try:
+            found = list(
+                islice(csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter), 50)
+            )
+        except csv.Error:
+            return 0.0, 0
+        lengths = [len(row) for row in found if row]
+        lengths = lengths[:-1] if len(lengths) > 2 else lengths  # the last may be cut off
+        if not lengths or lengths[0] < 2:
+            return 0.0, 0
+        return lengths.count(lengths[0]) / len(lengths), lengths[0]
+
+    return max(DELIMITERS, key=score)
+
+
+def _decoded(path: Path, encoding: str) -> str:
+    """The text of a file, without its byte-order mark."""
+    raw = _unpacked(path)
+    if raw.startswith(codecs.BOM_UTF8) and encoding == "utf-8":
+        raw = raw[3:]
+    try:
+        text = raw.decode(encoding)
+    except LookupError as error:
+        raise errors.DataError(f"{path}: no encoding is called {encoding!r}.") from error
+    except UnicodeError as error:
+        at = getattr(error, "start", 0)
+        line = raw[:at].count(b"\n") + 1
+        hint = "utf-16" if raw[:2] in _UTF16 else "latin-1"
+        raise errors.DataError(
+            f"{path}, line {line}: byte {raw[at : at + 1].hex()} is not {encoding} text.\n"
+            f"  If the file is in another encoding, name it: encoding={hint!r}"
+        ) from error
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise errors.DataError(f"{path}, line {line}: a NUL character; this is no table in text.")
+    return text
+
+
+def _unpacked(path: Path) -> bytes:
+    """The bytes of a file, or of the one that gzip or zip has packed into it."""
+    try:
+        raw = path.read_bytes()
+        if raw[:2] == b"\x1f\x8b":
+            return gzip.decompress(raw)
+        if raw[:4] != b"PK\x03\x04":
+            return raw
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            (name,) = archive.namelist()
+            return archive.read(name)
+    except ValueError as error:
+        raise errors.DataError(f"{path} holds several files; unpack the one to read.") from error
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
+        raise errors.DataError(f"{path} cannot be read: {error}") from error
+
+
+def _records(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The line on which each record starts, and its fields; blank lines left out."""
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        raise errors.DataError(f"delimiter is one character, as ',', got {delimiter!r}.")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    line = 1
+    try:
+        for record in reader:
+            if record:
+                yield line, record
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise errors.DataError(
+            f"{path}, line {line}: {error}; a quoted field that starts there is not closed, or is "
+            'followed by more text.\n  A quote inside a quoted field is written twice: "".'
+        ) from error
+
+
+def _again(first, rest: Iterator) -> Iterator:
+    yield first
+    yield from rest
+
+
+def _names(fields: list[str], line: int, path: Path) -> list[str]:
+    """The names in the first line, checked."""
+    names = [text.strip() or f"column {i + 1}" for i, text in enumerate(fields)]
+    found = [values.number(name) for name in names]
+    counting = len(set(names)) == len(names) and all(f is not None and f % 1 == 0 for f in found)
+    if all(f is not None for f in found) and not counting:
+        raise errors.DataError(
+            f"{path}, line {line}: numbers ({listed(names, 3)}) where the names of the columns "
+            "belong.\n  If the file has no line of names, read it with header=False."
+        )
+    twice = [name for i, name in enumerate(names) if name in names[:i]] if len(
+        set(names)) < len(names) else []  # fmt: skip
+    if twice:
+        at = [i + 1 for i, name in enumerate(names) if name == twice[0]]
+        raise errors.DataError(
+            f"{path}, line {line}: columns {at[0]} and {at[1]} are both called {shown(twice[0])}.\n"
+            "  Names must differ; if the file has no line of names, read it with header=False."
+        )
+    return names
+
+
+def _gathered(body, width: int, path: Path, first) -> tuple[list[list[str]], np.ndarray]:
+    """The fields of each column, and the line of each row."""
+    fields: list[list[str]] = [[] for _ in range(width)]
+    known: list[dict] = [{} for _ in range(width)]  # equal fields share one object
+    lines: list[int] = []
+    while chunk := list(islice(body, CHUNK)):
+        for line, record in chunk:
+            if len(record) != width:
+                raise _ragged(line, record, width, path, first)
+        lines += [line for line, _ in chunk]
+        for column, seen, texts in zip(
+            fields, known, zip(*(record for _, record in chunk), strict=True), strict=True
+        ):
+            column.extend(map(seen.setdefault, texts, texts))
+            if len(seen) > CHUNK:
+                seen.clear()
+    if not lines:
+        raise errors.DataError(f"{path} has a line of names and no rows.")
+    return fields, np.array(lines, np.int64)
+
+
+def _ragged(line: int, record: list[str], width: int, path: Path, first) -> errors.DataError:
+    last = shown(record[-1])
+    return errors.DataError(
+        f"{path}, line {line}: {len(record)} fields, where line {first[0]} has {width}; the last "
+        f"is {last}.\n  A delimiter inside a value needs quotes around the value; a missing value "
+        "keeps its delimiter."
+    )
+
+
+def _columns(names, fields, lines, path: Path, reading: Reading) -> dict:
+    unknown = [n for n in [*reading.types, *reading.dates] if n not in names]
+    if unknown:
+        raise errors.DataError(
+            f"{path} has no column {unknown[0]!r}, which types or dates name.\n"
+            f"  It has: {listed(names)}"
+        )
+    made = {}
+    for i, name in enumerate(names):
+        place = partial(_place, path, lines, name)
+        made[name] = of_texts(name, fields[i], reading, place)
+        fields[i] = []  # the text is not needed any more
+    return made
+
+
+def _place(path: Path, lines: np.ndarray, name: str, row: int) -> str:
+    return f"{path}, line {lines[row]}, column {name!r}"
+
+
+def _without_blanks(table: Table, nameless: list[int], header: bool) -> Table:
+    """The table without columns that have neither a name nor a value, or only number the rows."""
+    names, dropped, notes = list(table.columns), [], list(table.notes)
+    for i in nameless if header else []:
+        column = table.columns[names[i]]
+        if column.missing.all():
+            dropped.append(names[i])
+            notes.append(f"column {i + 1} has no name and no values; it is left out")
+        elif i == 0 and column.kind == "number" and np.all(np.diff(column.values) == 1):
+            dropped.append(names[i])
+            notes.append("the first column has no name and numbers the rows; it is left out")
+    left = table.without(dropped)
+    return Table(left.columns, table.source, table.lines, tuple(notes), table.unit)

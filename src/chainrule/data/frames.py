@@ -1,0 +1,91 @@
+"""Data frames of any library, and Parquet files, to a table (through narwhals and pyarrow)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule import errors, extras
+from chainrule.data.table import Column, Table, column, listed
+
+_PURPOSE = "Data frames"
+
+
+def is_frame(source: Any) -> bool:
+    """Whether an object is a data frame of pandas, polars, pyarrow or another known library."""
+    if isinstance(source, np.ndarray | dict | str | Path):
+        return False
+    module = type(source).__module__.split(".")[0]
+    return module in _KNOWN or hasattr(source, "__narwhals_dataframe__")
+
+
+_KNOWN = ("pandas", "polars", "pyarrow", "modin", "cudf", "narwhals", "duckdb", "dask", "ibis")
+
+
+def read_frame(frame: Any, source: str = "the data frame") -> Table:
+    """The table in a data frame; its index, if it has one, is no column.
+
+    **Errors** DataError: names that come twice, columns of a type that is no number, boolean,
+    date or text; MissingExtra without narwhals.
+    """
+    nw = extras.load("narwhals", "data", _PURPOSE)
+    try:
+        frame = nw.from_native(frame)
+        frame = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+        names = [str(name) for name in frame.columns]
+    except (TypeError, nw.exceptions.NarwhalsError) as error:
+        raise errors.DataError(f"{source} is not a data frame that can be read: {error}") from error
+    twice = {name for i, name in enumerate(names) if name in names[:i]}
+    if twice:
+        raise errors.DataError(f"{source} has more than one column called {listed(twice)}.")
+    made = {name: _column(nw, frame[given], name, source)
+            for name, given in zip(names, frame.columns, strict=True)}  # fmt: skip
+    return Table(made, source)
+
+
+def read_parquet(path: str | Path) -> Table:
+    """The table in a Parquet file."""
+    parquet = extras.load("pyarrow.parquet", "data", "Parquet files")
+    arrow = extras.load("pyarrow", "data", "Parquet files")
+    try:
+        # without the schema that other libraries store along: types are what the columns are
+        frame = parquet.ParquetFile(path).read()
+    except (arrow.ArrowException, OSError, ValueError) as error:
+        raise errors.DataError(f"{path} cannot be read as a Parquet file: {error}") from error
+    return read_frame(frame, str(path))
+
+
+def _column(nw, series, name: str, source: str) -> Column:
+    """One column by its type, in whatever library it lives."""
+    dtype = series.dtype
+    if dtype.is_numeric():
+        return Column(name, "number", _floats(nw, series))
+    if dtype == nw.Boolean:
+        return Column(name, "boolean", _floats(nw, series))
+    if dtype in (nw.Date, nw.Datetime):
+        return Column(name, "date", _dates(nw, series))
+    if dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object, nw.Unknown):
+        return column(name, np.array([*series.to_list(), None], object)[:-1])
+    raise errors.DataError(
+        f"{source}, column {name!r}: {dtype} is no number, boolean, date or text.\n"
+        f"  Convert the column first, or leave it out."
+    )
+
+
+def _floats(nw, series) -> np.ndarray:
+    """Numbers or booleans as float64, nan where missing."""
+    listed = series.cast(nw.Float64).to_list() if series.null_count() else series.to_numpy()
+    return np.array([np.nan if v is None else v for v in listed]
+                    if isinstance(listed, list) else listed, np.float64)  # fmt: skip
+
+
+def _dates(nw, series) -> np.ndarray:
+    """Dates and times in UTC, NaT where missing."""
+    zone = getattr(series.dtype, "time_zone", None)
+    if zone is not None:
+        series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    listed = series.cast(nw.Datetime("us")).to_list()
+    return np.array([np.datetime64("NaT") if v is None else np.datetime64(v, "us")
+                     for v in listed], "datetime64[us]")  # fmt: skip

@@ -1,0 +1,142 @@
+"""What is to be predicted: classes by name, or numbers, standardised and turned back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule import errors
+from chainrule.data.converting import as_kind
+from chainrule.data.scaling import moments
+from chainrule.data.table import Column, Table, listed
+
+TASKS = ("classification", "regression")
+MOST = 20  # whole numbers with at most so many values are classes, where the task is "auto"
+
+
+@dataclass(frozen=True)
+class Target:
+    """The fitted target: its columns, and what turns them into numbers and back.
+
+    `labels` are the classes in order, as str, bool, int or float; None in a regression, where
+    `mean` and `std` have an entry for each column.
+    """
+
+    names: tuple[str, ...]
+    kind: str
+    task: str
+    labels: tuple | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    @classmethod
+    def fitted(cls, table: Table, names: tuple[str, ...], task: str, standardize: bool) -> Target:
+        """The target that these columns hold."""
+        columns = [_complete(table, name) for name in names]
+        if task == "auto":
+            task = found_task(columns)
+        if task not in TASKS:
+            raise errors.DataError(f"task is auto, classification or regression, got {task!r}.")
+        if task == "classification":
+            return cls._of_classes(table, columns)
+        numbers = np.stack([_numbers(table, name) for name in names], axis=1)
+        mean, std = moments(numbers)
+        if not standardize:
+            mean, std = np.zeros_like(mean), np.ones_like(std)
+        std = np.where(std == 0, 1.0, std)
+        return cls(names, "number", task, None, tuple(mean.tolist()), tuple(std.tolist()))
+
+    @classmethod
+    def _of_classes(cls, table: Table, columns: list[Column]) -> Target:
+        if len(columns) > 1 or columns[0].kind in ("date", "array"):
+            raise errors.DataError(
+                f"a classification has one target column of text, booleans or numbers, got "
+                f"{listed(c.name for c in columns)} ({columns[0].kind}) in {table.source}."
+            )
+        kind, name = columns[0].kind, columns[0].name
+        labels = [_natural(kind, value) for value in sorted(set(columns[0].values.tolist()))]
+        if len(labels) < 2:
+            raise errors.DataError(
+                f"{table.source}, column {name!r}: the target is {labels[0]!r} in every row; "
+                "needed are two classes at least."
+            )
+        return cls((name,), kind, "classification", tuple(labels))
+
+    def of(self, table: Table) -> np.ndarray:
+        """The targets of a table: class numbers int64 (N,), or float32 (N,) or (N, K)."""
+        if self.task == "classification":
+            return self._classes(table)
+        numbers = np.stack([_numbers(table, name) for name in self.names], axis=1)
+        scaled = ((numbers - self.mean) / self.std).astype(np.float32)
+        return scaled[:, 0] if len(self.names) == 1 else scaled
+
+    def _classes(self, table: Table) -> np.ndarray:
+        name, labels = self.names[0], self.labels or ()
+        column = as_kind(table, name, self.kind)
+        _complete(table, name)
+        place = {label: k for k, label in enumerate(labels)}
+        found = np.array([place.get(v, -1) for v in column.values.tolist()], np.int64)
+        if (found < 0).any():
+            raise table.bad(
+                np.flatnonzero(found < 0), name, "is no class that the preparation was fitted to",
+                f"It knows: {listed(labels)}",
+            )  # fmt: skip
+        return found
+
+    def back(self, array: np.ndarray) -> np.ndarray:
+        """Class numbers as labels; standardised numbers in the units of the table, float64."""
+        if self.labels is not None:
+            return np.array(self.labels, object if self.kind == "text" else None)[array]
+        found = np.asarray(array, np.float64)
+        shape = found.shape
+        if len(self.names) == 1:
+            return found * self.std[0] + self.mean[0]
+        if not shape or shape[-1] != len(self.names):
+            raise errors.DataError(f"needed are {len(self.names)} targets a row, got {shape}.")
+        return found * self.std + self.mean
+
+
+def found_task(columns: list[Column]) -> str:
+    """What a target asks for: text, booleans and few whole numbers are classes."""
+    if len(columns) > 1:
+        return "regression"
+    if columns[0].kind in ("text", "boolean"):
+        return "classification"
+    values = columns[0].values
+    if columns[0].kind != "number" or not np.all(values == np.floor(values)):
+        return "regression"
+    count = len(np.unique(values))
+    return "classification" if count <= MOST and count <= max(2, len(values) / 5) else "regression"
+
+
+def _natural(kind: str, value) -> Any:
+    """A label as Python would write it."""
+    if kind == "boolean":
+        return bool(value)
+    if kind == "number":
+        return int(value) if float(value).is_integer() else float(value)
+    return value
+
+
+def _complete(table: Table, name: str) -> Column:
+    column = table.column(name)
+    if column.missing.any():
+        raise table.bad(
+            np.flatnonzero(column.missing), name, "stands where the target is missing",
+            f"Leave such rows out: table.present({name!r})",
+        )  # fmt: skip
+    if not len(column):
+        raise errors.DataError(f"{table.source} has no rows.")
+    return column
+
+
+def _numbers(table: Table, name: str) -> np.ndarray:
+    column = _complete(table, name)
+    if column.kind != "number":
+        column = as_kind(table, name, "number")
+    wrong = np.flatnonzero(~np.isfinite(column.values))
+    if len(wrong):
+        raise table.bad(wrong, name, "is not finite", "A regression needs numbers as targets.")
+    return column.values
