@@ -25,7 +25,7 @@ from chainrule.ops import pooling as _pooling  # registers the operations that `
 from chainrule.program.tree import register
 
 if TYPE_CHECKING:
-    from chainrule import nn, optim
+    from chainrule import data, nn, optim, train
     from chainrule.certify.accuracy import accuracy
     from chainrule.certify.certified import certified
     from chainrule.compiler.threads import get_threads, set_threads
@@ -41,6 +41,7 @@ __all__ = [
     "compile",
     "cond",
     "custom_derivative",
+    "data",
     "errors",
     "expectation",
     "explain",
@@ -68,6 +69,7 @@ __all__ = [
     "stop_gradient",
     "testing",
     "trace",
+    "train",
     "value_and_grad",
     "vjp",
     "vmap",
@@ -86,7 +88,8 @@ _AT_FIRST_USE = {
 }
 
 
-_ROOMS = ("nn", "optim")  # packages built on the names above, loaded at first use
+# packages built on the names above, loaded at first use
+_ROOMS = ("data", "estimators", "nn", "optim", "train")
 
 
 def __getattr__(name: str):

@@ -1,7 +1,17 @@
 """Training: the loop, its babysitter, runs on disk, and the files a trained model is kept in."""
 
+from chainrule.train.callbacks import Event
 from chainrule.train.checkpoints import Checkpoint
+from chainrule.train.early_stopping import EarlyStopping
+from chainrule.train.evaluation import evaluate, predict
+from chainrule.train.fit import fit
+from chainrule.train.history import History
+from chainrule.train.metrics import METRICS
 from chainrule.train.model_files import load_model, save_model
+from chainrule.train.precision import Float16
 from chainrule.train.runs import Run
 
-__all__ = ["Checkpoint", "Run", "load_model", "save_model"]
+__all__ = [
+    "Checkpoint", "EarlyStopping", "Event", "Float16", "History", "METRICS", "Run", "evaluate",
+    "fit", "load_model", "predict", "save_model",
+]  # fmt: skip

@@ -1,0 +1,98 @@
+"""From what `fit` was given to what it trains with: data that fits the model, in two sets."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+import numpy as np
+
+from chainrule import errors
+from chainrule.data import Arrays, arrays, split
+from chainrule.nn.module import Module
+from chainrule.train.checks import check_data, check_scores
+from chainrule.train.settings import Settings, loss_name
+
+
+def prepared(model: Module, data: Any, settings: Settings) -> tuple[Arrays, Any, Arrays | None]:
+    """The data, the rows to train on (None: all), and the validation set, all checked.
+
+    **Errors** `DataError` for nan, infinities and targets that the loss does not take, by row;
+    `ShapeError` where inputs, outputs and targets do not fit together.
+    """
+    data = _fitting(model, arrays_for(model, data), settings, "the data's")
+    rows, held = None, None
+    if isinstance(settings.validation, int | float) and not isinstance(settings.validation, bool):
+        rows, other = _split(data, settings)
+        held = data[other]
+    elif settings.validation is not None:
+        held = _fitting(model, arrays_for(model, settings.validation), settings, "the validation's")
+    if data.sample_weights is not None and not data.sample_weights.all():
+        rows = np.arange(len(data)) if rows is None else rows
+        rows = rows[data.sample_weights[rows] > 0]  # as if they were not there
+    if rows is not None and len(rows) == 0:
+        raise errors.DataError("no row to train on is left: all weights are 0.")
+    return data, rows, held
+
+
+def arrays_for(model: Module, data: Any) -> Arrays:
+    """Arrays in the dtype of the model's weights; whole numbers stay so for an embedding."""
+    if isinstance(data, Arrays):
+        return data
+    if isinstance(data, np.ndarray):
+        data = (data, None)
+    dtype = dtype_of(model)
+    if isinstance(data, tuple) and data and np.asarray(data[0]).dtype.kind in "iu":
+        if _has_embedding(model):
+            return arrays(data, dtype=None)
+    return arrays(data, dtype=dtype)
+
+
+def dtype_of(model: Module) -> np.dtype:
+    """The dtype of the model's first weights."""
+    return next(iter(model.parameters())).dtype
+
+
+def _has_embedding(part: Any) -> bool:
+    if type(part).__name__ == "Embedding":
+        return True
+    inside = (
+        part
+        if isinstance(part, list | tuple)
+        else vars(part).values()
+        if isinstance(part, Module)
+        else ()
+    )
+    return any(_has_embedding(item) for item in inside)
+
+
+def _fitting(model: Module, data: Arrays, settings: Settings, what: str) -> Arrays:
+    """The data with targets of the shape that the loss compares with outputs; all checked."""
+    check_data(data, what)
+    outputs = model(np.ascontiguousarray(data.inputs[:2]))
+    name = loss_name(settings.loss)
+    if data.targets is not None and name != "softmax_cross_entropy":
+        data = copy(data)
+        data.targets = _compared(outputs, np.asarray(data.targets))
+    check_scores(outputs, data, name)
+    return data
+
+
+def _compared(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    if outputs.ndim == 2 and outputs.shape[1] == 1 and targets.ndim == 1:
+        targets = targets[:, None]
+    if targets.dtype.kind in "iub" and targets.shape[1:] == outputs.shape[1:]:
+        return targets.astype(outputs.dtype)
+    return targets
+
+
+def _split(data: Arrays, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    share = float(settings.validation)
+    if not 0 < share < 1:
+        raise ValueError(
+            f"validation is a share between 0 and 1, or a set (x, y), got {settings.validation!r}."
+        )
+    targets = data.targets
+    if targets is not None and targets.dtype.kind in "iu" and targets.ndim == 1:
+        return split(targets, share=share, seed=settings.seed)
+    return split(len(data), share=share, seed=settings.seed)

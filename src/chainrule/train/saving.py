@@ -1,0 +1,87 @@
+"""A training and its run folder: checkpoints out of a session, and back into one."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from chainrule import errors
+from chainrule.train.babysitter import Babysitter
+from chainrule.train.history import History
+from chainrule.train.model_files import save_model
+from chainrule.train.state import capture, put_back, with_prefix
+
+
+def save(session: Any) -> None:
+    """Writes a checkpoint of all that a resumed training needs."""
+    began = time.monotonic()
+    arrays, facts = whole(session)
+    session.run.save_checkpoint(
+        session.place.step, arrays, facts, score=_score(session), keep=session.settings.keep
+    )
+    session.saved_step = session.place.step
+    session.saved_at = time.monotonic()
+    session.saving = session.saved_at - began
+
+
+def whole(session: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and facts from which `restore` makes the session what it is now."""
+    arrays, now = capture(session)
+    facts: dict[str, Any] = {
+        "now": now, "babysitter": session.babysitter.state(), "history": session.history.to_json(),
+        "spent": session.spent + time.monotonic() - session.since,
+    }  # fmt: skip
+    for name in ("first", "previous"):
+        copy = getattr(session, name)
+        if copy is not None:
+            arrays.update(with_prefix(copy[0], f"{name}/"))
+            facts[name] = copy[1]
+    arrays.update(with_prefix(session.best, "best/"))
+    return arrays, facts
+
+
+def restore(session: Any, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+    """Makes a session what it was when `whole` gave these.
+
+    **Errors** `FileDamaged` where something is missing that this model or optimizer needs.
+    """
+    try:
+        session.history = History.from_json(facts["history"])
+        put_back(session, arrays, facts["now"])
+        session.babysitter = Babysitter.restored(facts["babysitter"])
+        session.best = _part(arrays, "best/")
+        for name in ("first", "previous"):
+            if name in facts:
+                setattr(session, name, (_part(arrays, f"{name}/"), facts[name]))
+        session.spent = facts["spent"]
+        session.saved_step = session.place.step
+    except (KeyError, TypeError, AttributeError) as error:
+        raise errors.FileDamaged(
+            f"the checkpoint is of another training: {type(error).__name__}: {error}."
+        ) from error
+
+
+def finish(session: Any) -> None:
+    """The last checkpoint, the model where a file can hold it, and the note that all is done."""
+    run, history = session.run, session.history
+    save(session)
+    if session.described:
+        save_model(session.model, run.folder / "model", run.config.get("about"))
+    run.log("finished", reason=history.stopped, step=session.place.step)
+    run.finish({"history": history.to_json(), "step": session.place.step})
+
+
+def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    length = len(prefix)
+    return {name[length:]: a for name, a in arrays.items() if name.startswith(prefix)}
+
+
+def _score(session: Any) -> float | None:
+    """The best value so far where this checkpoint holds it as its last epoch: less is better."""
+    best, records = session.history.best, session.history.records
+    if best is None or not records or records[-1] is not best:
+        return None
+    value = float(best[session.monitor])
+    return value if session.direction == "min" else -value
