@@ -56,8 +56,8 @@ __all__ = [
     "Autoencoder", "BatchNorm", "Conv1d", "Conv2d", "DeepBelief", "Dropout", "Embedding",
     "Flatten", "GlobalMeanPool", "LayerNorm", "LayerOutput", "Linear", "MaxPool1d", "MaxPool2d",
     "MeanPool1d", "MeanPool2d", "Module", "MultiHeadAttention", "Parameter", "Sequential",
-    "SoftClip", "Summary", "Swish", "builders", "convolution", "elu", "gelu", "identity", "inference",
-    "init", "layer_outputs", "leaky_relu", "losses", "lsuv", "max_pool", "mean_pool",
+    "SoftClip", "Summary", "Swish", "builders", "convolution", "elu", "gelu", "identity",
+    "inference", "init", "layer_outputs", "leaky_relu", "losses", "lsuv", "max_pool", "mean_pool",
     "named_modules", "relu", "sigmoid", "softmax", "softplus", "sum_pool", "summary", "swish",
     "tanh",
 ]  # fmt: skip

@@ -28,8 +28,9 @@ LOSSES = {
 def recipe(task: str, rows: int, columns: int, classes: int | None = None) -> dict[str, dict]:
     """Options for a network and its training: {"model": {...}, "fit": {...}}, plain data.
 
-    Inputs are meant to be standardised, and the targets of a regression too. `task` is a key of `LOSSES`; `rows` are those to train on, `columns` the network's inputs,
-    `classes` its outputs. `network` and `optimizer` below make what they describe.
+    Inputs are meant to be standardised, and the targets of a regression too. `task` is a key of
+    `LOSSES`; `rows` are those to train on, `columns` the network's inputs, `classes` its outputs.
+    `network` and `optimizer` below make what they describe.
 
     **Errors** `ValueError` for another task, or no rows or columns.
 
