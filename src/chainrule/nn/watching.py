@@ -6,22 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from chainrule.nn.layer_outputs import named_modules
 from chainrule.nn.module import Module
-from chainrule.program.tree import is_leaf, node_of
 
 Around = Callable[[str, Module, Callable, Any], Any]  # (path, layer, call, x) -> output
-
-
-def modules(model: Module) -> list[tuple[str, Module]]:
-    """(path, module) of a model and of every module inside it; one that is shared, once.
-
-    >>> from chainrule import nn
-    >>> [path for path, _ in modules(nn.MLP(2, (3,), 1))]
-    ['', 'layers[0]', 'layers[1]', 'layers[2]']
-    """
-    found: dict[int, tuple[str, Module]] = {}
-    _collect(model, "", found)
-    return list(found.values())
 
 
 @contextmanager
@@ -42,7 +30,11 @@ def watched(model: Module, kinds: type | tuple[type, ...], around: Around) -> It
     layers[0] (5, 2)
     layers[2] (5, 3)
     """
-    layers = [(path, layer) for path, layer in modules(model) if isinstance(layer, kinds)]
+    found: dict[int, tuple[str, Module]] = {}
+    for path, layer in named_modules(model):
+        if isinstance(layer, kinds):
+            found.setdefault(id(layer), (path, layer))  # one that is shared, once
+    layers = list(found.values())
     classes = [type(layer) for _, layer in layers]
     try:
         for path, layer in layers:  # Python looks up __call__ on the class
@@ -61,16 +53,3 @@ def _watching(path: str, original: type, around: Around) -> type:
         return around(path, self, call, x)
 
     return type(original.__name__, (original,), {"__call__": called})
-
-
-def _collect(value, path: str, found: dict[int, tuple[str, Module]]) -> None:
-    if isinstance(value, Module):
-        if id(value) in found:
-            return
-        found[id(value)] = (path, value)
-    node = None if is_leaf(value) else node_of(value)
-    if node is None:
-        return
-    for key, child in zip(node.keys, node.children, strict=True):
-        step = f"[{key!r}]" if isinstance(value, list | tuple | dict) else f".{key}"
-        _collect(child, (path + step).lstrip("."), found)
