@@ -33,3 +33,14 @@ def test_memory_maps_are_plain_arrays(tmp_path):
     mapped = np.memmap(tmp_path / "x", np.float64, "w+", shape=(3,))
     mapped[:] = 2.0
     assert cr.grad(lambda x: (x * mapped).sum())(mapped).tolist() == [2.0, 2.0, 2.0]
+
+
+def test_a_compiled_function_takes_memory_maps_and_arrays_in_turn(tmp_path):
+    plain = np.array([1.0, 2.0, 3.0])
+    mapped = np.memmap(tmp_path / "x", np.float64, "w+", shape=(3,))
+    mapped[:] = [4.0, 5.0, 6.0]
+    double = cr.compile(lambda x, y: 2.0 * x + y)
+    for _ in range(3):  # the second call and later ones go by the native entries
+        assert double(mapped, plain).tolist() == [9.0, 12.0, 15.0]
+        assert double(plain, mapped).tolist() == [6.0, 9.0, 12.0]
+        assert double(plain, plain).tolist() == [3.0, 6.0, 9.0]

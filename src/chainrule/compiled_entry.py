@@ -109,8 +109,8 @@ class _Arguments:
         node = node_of(value)
         if node is not None:
             return self._container(value, node)
-        if isinstance(value, int | float | complex | set | bytearray):
-            raise Unfit
+        if isinstance(value, int | float | complex | np.ndarray | set | bytearray):
+            raise Unfit  # data of other classes: memory maps, an int of the user's
         return SameSpec(value)
 
     def _array(self, value: np.ndarray):
