@@ -9,9 +9,10 @@ from chainrule.train.history import History
 from chainrule.train.metrics import METRICS
 from chainrule.train.model_files import load_model, save_model
 from chainrule.train.precision import Float16
+from chainrule.train.resuming import resume
 from chainrule.train.runs import Run
 
 __all__ = [
     "Checkpoint", "EarlyStopping", "Event", "Float16", "History", "METRICS", "Run", "evaluate",
-    "fit", "load_model", "predict", "save_model",
+    "fit", "load_model", "predict", "resume", "save_model",
 ]  # fmt: skip

@@ -5,22 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chainrule import random
 from chainrule.nn.module import Module
-from chainrule.train import callbacks as callback_list
-from chainrule.train.babysitter import Babysitter
+from chainrule.train.callbacks import checked
 from chainrule.train.early_stopping import early_stopping as stopping_for
 from chainrule.train.history import History
 from chainrule.train.metrics import named
-from chainrule.train.precision import precision as precision_for
-from chainrule.train.precision import to_double
-from chainrule.train.preparing import prepared
 from chainrule.train.progress import progress as progress_for
-from chainrule.train.session import Session, go_on
-from chainrule.train.settings import Settings, loss_name, optimizer_for
-from chainrule.train.state import capture, classes_of
-
-_DRAWS = 4  # the word of the seed for what is drawn in training: dropout
+from chainrule.train.runs import Run
+from chainrule.train.session import go_on
+from chainrule.train.settings import Settings
+from chainrule.train.starting import keep_in, session_for
 
 
 def fit(
@@ -49,33 +43,12 @@ def fit(
         kinks=kinks, memory=memory, seed=seed, babysitter=babysitter,
         checkpoint_every=checkpoint_every, keep=keep, validation=validation,
     )  # fmt: skip
-    session = session_for(model, data, settings, callbacks, progress)
-    return go_on(session)
-
-
-def session_for(
-    model: Module, data: Any, settings: Settings, callbacks: Any, progress: str
-) -> Session:
-    """A session at its start."""
-    name, scaling = precision_for(settings.precision)
-    if name == "float64":
-        to_double(model)
-    data, rows, held = prepared(model, data, settings)
-    count = len(data) if rows is None else len(rows)
-    batch = settings.accumulate * min(settings.batch_size, max(1, count // settings.accumulate))
-    total = settings.steps or (settings.epochs or 1) * max(1, count // batch)
-    optimizer = optimizer_for(
-        model, settings.optimizer, settings.step_size, settings.schedule, total
-    )
-    session = Session(
-        settings=settings, model=model, optimizer=optimizer, scaling=scaling,
-        rng=random.Generator([settings.seed, _DRAWS]), data=data, rows=rows, held=held,
-        babysitter=Babysitter(
-            settings.babysitter, names=[path for path, _ in model.named_parameters()],
-            loss_name=loss_name(settings.loss),
-        ),
-        stopping=settings.early_stopping, callbacks=callback_list.checked(callbacks),
-        progress=progress_for(progress), classes=classes_of(optimizer),
-    )  # fmt: skip
-    session.first = capture(session)
-    return session
+    session = session_for(model, data, settings)
+    session.callbacks, session.progress = checked(callbacks), progress_for(progress)
+    if run is not None:
+        keep_in(session, run)
+    try:
+        return go_on(session)
+    finally:
+        if session.run is not None and not isinstance(run, Run):
+            session.run.close()

@@ -22,7 +22,7 @@ def prepared(model: Module, data: Any, settings: Settings) -> tuple[Arrays, Any,
     """
     data = _fitting(model, arrays_for(model, data), settings, "the data's")
     rows, held = None, None
-    if isinstance(settings.validation, int | float) and not isinstance(settings.validation, bool):
+    if settings.share is not None:
         rows, other = _split(data, settings)
         held = data[other]
     elif settings.validation is not None:
@@ -87,7 +87,7 @@ def _compared(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def _split(data: Arrays, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
-    share = float(settings.validation)
+    share = settings.share or 0.0
     if not 0 < share < 1:
         raise ValueError(
             f"validation is a share between 0 and 1, or a set (x, y), got {settings.validation!r}."

@@ -150,6 +150,12 @@ class Run:
         """What the run was created with."""
         return {k: v for k, v in self._stored_config().items() if k != "run_version"}
 
+    def add_config(self, **entries: Any) -> None:
+        """Add entries to what the run was created with; the file is replaced as a whole."""
+        self.lock()
+        content = json_text.json_bytes({**self._stored_config(), **entries})
+        files.write(self.folder / CONFIG, content)
+
     def log(self, event: str, **fields: Any) -> None:
         """Add an event to the log. Non-finite numbers stand as the text "nan", "inf", "-inf"."""
         self.lock()

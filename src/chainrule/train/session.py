@@ -191,6 +191,7 @@ def _run(session: Session, batches: np.ndarray, now: Any, interrupts: Interrupts
             put_back(session, *now)
             if session.run is not None:
                 save(session)
+                session.run.log("interrupted", step=session.place.step)
             raise KeyboardInterrupt
 
 

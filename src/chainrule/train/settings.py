@@ -56,6 +56,13 @@ class Settings:
             raise ValueError(f"babysitter is one of act, advise, off; got {self.babysitter!r}.")
         self.loss_function = loss_function(self.loss)
 
+    @property
+    def share(self) -> float | None:
+        """The share of rows that validates, where it is one."""
+        given = self.validation
+        is_number = isinstance(given, int | float) and not isinstance(given, bool)
+        return float(given) if is_number else None
+
     def to_json(self) -> dict[str, Any]:
         """The options as data; functions and objects of yours stand as None, or by their names."""
         stopping = self.early_stopping
@@ -66,7 +73,7 @@ class Settings:
             "early_stopping": None if stopping is None else stopping.options(),
             "optimizer": _plain(self.optimizer), "step_size": _plain(self.step_size),
             "schedule": _plain(self.schedule), "precision": _plain(self.precision),
-            "validation": self.validation if _is_share(self.validation) else None,
+            "validation": self.share,
             **{name: getattr(self, name) for name in _AS_THEY_ARE},
         }  # fmt: skip
 
@@ -100,10 +107,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return {"object": type(value).__name__}
-
-
-def _is_share(value: Any) -> bool:
-    return isinstance(value, int | float)
 
 
 def _is_whole(value: Any) -> bool:

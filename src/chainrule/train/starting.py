@@ -1,0 +1,79 @@
+"""The start of a training: a session from a model, data and settings, and its run folder."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from chainrule import errors, nn, random
+from chainrule.nn.module import Module
+from chainrule.train.babysitter import Babysitter
+from chainrule.train.fingerprints import of_data, of_model
+from chainrule.train.precision import precision as precision_for
+from chainrule.train.precision import to_double
+from chainrule.train.preparing import prepared
+from chainrule.train.runs import Run
+from chainrule.train.saving import save
+from chainrule.train.session import Session
+from chainrule.train.settings import Settings, loss_name, optimizer_for
+from chainrule.train.state import capture, classes_of
+
+_DRAWS = 4  # the word of the seed for what is drawn in training: dropout
+
+
+def session_for(model: Module, data: Any, settings: Settings) -> Session:
+    """A session at its start, with everything that was asked for checked."""
+    name, scaling = precision_for(settings.precision)
+    if name == "float64":
+        to_double(model)
+    data, rows, held = prepared(model, data, settings)
+    count = len(data) if rows is None else len(rows)
+    batch = settings.accumulate * min(settings.batch_size, max(1, count // settings.accumulate))
+    total = settings.steps or (settings.epochs or 1) * max(1, count // batch)
+    optimizer = optimizer_for(
+        model, settings.optimizer, settings.step_size, settings.schedule, total
+    )
+    session = Session(
+        settings=settings, model=model, optimizer=optimizer, scaling=scaling,
+        rng=random.Generator([settings.seed, _DRAWS]), data=data, rows=rows, held=held,
+        babysitter=Babysitter(
+            settings.babysitter, names=[path for path, _ in model.named_parameters()],
+            loss_name=loss_name(settings.loss),
+        ),
+        stopping=settings.early_stopping, classes=classes_of(optimizer),
+    )  # fmt: skip
+    session.first = capture(session)
+    return session
+
+
+def keep_in(session: Session, run: str | os.PathLike | Run) -> None:
+    """Gives a session at its start a run folder: what it was started with, and a checkpoint.
+
+    **Errors** `FileExistsError` for a folder that holds a run, or a run that holds a checkpoint.
+    """
+    description = _description(session.model)
+    held = session.held if session.settings.share is None else None  # a share is in the data
+    facts = {
+        **session.settings.to_json(), "model": description,
+        "model_name": type(session.model).__name__, "weights": of_model(session.model),
+        "data": of_data(session.data),
+        "validation_set": None if held is None else of_data(held),
+    }  # fmt: skip
+    if isinstance(run, Run):
+        if run.latest_checkpoint() is not None:
+            raise FileExistsError(
+                f"{run.folder} holds a training already: train.resume({str(run.folder)!r}, data)."
+            )
+        run.add_config(fit=facts)
+    else:
+        run = Run.create(run, {"fit": facts})
+    session.run, session.described = run, description is not None
+    save(session)
+
+
+def _description(model: Module) -> dict[str, Any] | None:
+    """What builds the model again; None for classes that no file describes."""
+    try:
+        return nn.builders.described(model)
+    except errors.NotSupported:
+        return None

@@ -1,0 +1,179 @@
+"""A resumed training ends at the bits of one that was never stopped."""
+
+import signal
+
+import numpy as np
+import pytest
+
+from chainrule import errors, nn, optim, random, train
+
+OPTIONS = dict(
+    loss="softmax_cross_entropy", validation=0.25, epochs=5, batch_size=8, metrics=["accuracy"],
+    early_stopping=4, progress="none", checkpoint_every=1, step_size=0.01, schedule="cosine",
+)  # fmt: skip
+
+
+class Stopped(Exception):
+    pass
+
+
+def rows():
+    rng = random.Generator(3)
+    x = rng.normal(size=(96, 6)).astype("f")
+    return x, (x[:, 0] + x[:, 1] > 0).astype(np.int64) + (x[:, 2] > 1)
+
+
+def network():
+    return nn.MLP(6, (8,), 3, batch_norm=True, dropout=0.25, rng=1)
+
+
+def arrays(model):
+    return [a.copy() for _, a in [*model.named_parameters(), *model.named_state()]]
+
+
+def stop_after(count):
+    seen = []
+
+    def callback(event):
+        seen.append(event.kind)
+        if len(seen) == count:
+            raise Stopped
+
+    return callback
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    model = network()
+    history = train.fit(model, rows(), run=folder, **OPTIONS)
+    return folder, arrays(model), history
+
+
+def same(history, other):
+    def untimed(records):
+        return [{k: v for k, v in r.items() if k != "seconds"} for r in records]
+
+    return untimed(history.records) == untimed(other.records) and history.stopped == other.stopped
+
+
+@pytest.mark.parametrize("events", [2, 3, 5, 8, 11])
+def test_a_training_stopped_at_any_event_ends_at_the_same_bits(whole, tmp_path, events):
+    with pytest.raises(Stopped):
+        train.fit(network(), rows(), run=tmp_path / "run", callbacks=stop_after(events), **OPTIONS)
+    history = train.resume(tmp_path / "run", rows(), progress="none")
+    found = arrays(train.load_model(tmp_path / "run/model")[0])
+    assert all(np.array_equal(a, b) for a, b in zip(found, whole[1], strict=True))
+    assert same(history, whole[2])
+
+
+def test_a_run_on_disk_and_one_without_end_at_the_same_bits(whole):
+    model = network()
+    train.fit(model, rows(), **OPTIONS)
+    assert all(np.array_equal(a, b) for a, b in zip(arrays(model), whole[1], strict=True))
+
+
+def test_a_run_without_any_checkpoint_starts_over(whole, tmp_path):
+    folder = tmp_path / "run"
+    model = nn.builders.build(nn.builders.described(network()), rng=0)  # as resume builds it
+    want = arrays(model)
+    with pytest.raises(Stopped):
+        train.fit(model, rows(), run=folder, callbacks=stop_after(1), **OPTIONS)
+    for path in (folder / "checkpoints").iterdir():
+        (path / "manifest.json").write_text("{}")
+    found = []
+    train.resume(folder, rows(), progress="none",
+                 callbacks=lambda e: found.append(arrays(e.model)) if e.kind == "start" else None)
+    assert all(np.array_equal(a, b) for a, b in zip(found[0], want, strict=True))
+
+
+def test_a_run_whose_first_weights_are_lost_says_so(tmp_path):
+    folder = tmp_path / "run"
+    with pytest.raises(Stopped):
+        train.fit(network(), rows(), run=folder, callbacks=stop_after(1), **OPTIONS)
+    for path in (folder / "checkpoints").iterdir():
+        (path / "manifest.json").write_text("{}")
+    with pytest.raises(errors.FileDamaged, match="before its first checkpoint"):
+        train.resume(folder, rows(), progress="none")
+
+
+def test_a_finished_run_changes_nothing_and_says_so(whole, capsys):
+    before = {p: p.read_bytes() for p in whole[0].rglob("*") if p.is_file()}
+    history = train.resume(whole[0], rows(), progress="plain")
+    assert same(history, whole[2])
+    assert "has finished" in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in whole[0].rglob("*") if p.is_file()} == before
+
+
+def test_other_data_are_refused(tmp_path):
+    with pytest.raises(Stopped):
+        train.fit(network(), rows(), run=tmp_path / "run", callbacks=stop_after(3), **OPTIONS)
+    x, y = rows()
+    x[5, 2] += 1
+    with pytest.raises(errors.DataError, match="not what the run was started with"):
+        train.resume(tmp_path / "run", (x, y), progress="none")
+    with pytest.raises(errors.DataError, match="needs the data"):
+        train.resume(tmp_path / "run", progress="none")
+
+
+def test_a_second_run_in_the_folder_is_refused(whole):
+    with pytest.raises(FileExistsError, match="holds a run"):
+        train.fit(network(), rows(), run=whole[0], **OPTIONS)
+
+
+class Twice(nn.Module):
+    """A model that no file describes."""
+
+    def __init__(self, rng):
+        self.inside = nn.MLP(6, (8,), 3, rng=rng)
+
+    def __call__(self, x, training=False, rng=None):
+        return 2 * self.inside(x)
+
+
+def test_a_model_of_yours_is_passed_to_resume(tmp_path):
+    options = {**OPTIONS, "optimizer": "heavyball", "checkpoint_every": 3}
+    want = Twice(0)
+    train.fit(want, rows(), **options)
+    with pytest.raises(Stopped):
+        train.fit(Twice(0), rows(), run=tmp_path / "run", callbacks=stop_after(6), **options)
+    with pytest.raises(errors.NotSupported, match="Twice"):
+        train.resume(tmp_path / "run", rows(), progress="none")
+    model = Twice(5)
+    train.resume(tmp_path / "run", rows(), model=model, progress="none")
+    assert all(np.array_equal(a, b) for a, b in zip(arrays(model), arrays(want), strict=True))
+
+
+def test_control_c_leaves_a_checkpoint_and_resumes_to_the_same_bits(whole, tmp_path):
+    def interrupt(event):
+        if event.kind == "epoch" and event.epoch == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train.fit(network(), rows(), run=tmp_path / "run", callbacks=interrupt,
+                  **{**OPTIONS, "checkpoint_every": 1000})
+    run = train.Run.open(tmp_path / "run")
+    assert run.latest_checkpoint().step > 0 and run.events()[-1]["event"] == "interrupted"
+    train.resume(tmp_path / "run", rows(), progress="none")
+    found = arrays(train.load_model(tmp_path / "run/model")[0])
+    assert all(np.array_equal(a, b) for a, b in zip(found, whole[1], strict=True))
+
+
+def test_a_step_size_changed_in_mid_run_is_resumed(tmp_path):
+    def smaller(event):
+        if event.kind == "epoch" and event.epoch == 2:
+            event.optimizer.step_size *= 0.5
+
+    def made(model):
+        return optim.Nesterov(model, 0.02, l2=1e-3, clip_norm=5.0)
+
+    options = {**OPTIONS, "schedule": None, "step_size": None}
+    want = network()
+    train.fit(want, rows(), **{**options, "callbacks": smaller, "optimizer": made(want)})
+    model, stop = network(), stop_after(7)
+    with pytest.raises(Stopped):
+        train.fit(model, rows(), run=tmp_path / "run", optimizer=made(model),
+                  callbacks=[smaller, stop], **options)
+    train.resume(tmp_path / "run", rows(), progress="none", callbacks=smaller)
+    found = arrays(train.load_model(tmp_path / "run/model")[0])
+    assert all(np.array_equal(a, b) for a, b in zip(found, arrays(want), strict=True))
