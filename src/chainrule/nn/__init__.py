@@ -29,8 +29,10 @@ from chainrule.nn.builders import BUILDERS
 from chainrule.nn.clipping import SoftClip
 from chainrule.nn.convolutions import Conv1d, Conv2d
 from chainrule.nn.deep_belief import DeepBelief
+from chainrule.nn.dense import DenseBlock, DenseLayer, Transition
 from chainrule.nn.dropout import Dropout
 from chainrule.nn.embedding import Embedding
+from chainrule.nn.image_networks import CNN, DenseNet, ResNet
 from chainrule.nn.layer_outputs import LayerOutput, layer_outputs, named_modules
 from chainrule.nn.linear import Linear
 from chainrule.nn.lstm import LSTM
@@ -47,17 +49,29 @@ from chainrule.nn.pools import (
     MeanPool1d,
     MeanPool2d,
 )
+from chainrule.nn.residual import (
+    Bottleneck2d,
+    Residual,
+    ResidualBlock,
+    ResidualBlock2d,
+    ZeroShortcut,
+)
 from chainrule.nn.sequential import MLP, Sequential
+from chainrule.nn.skips import SkipMLP, Stack
 from chainrule.nn.summary import Summary, summary
+from chainrule.nn.tied import Tied
+from chainrule.nn.vector_networks import DenseMLP, ResidualMLP
 from chainrule.nn.windows import convolution, max_pool, mean_pool, sum_pool
 
 __all__ = [
-    "BUILDERS", "LSTM", "MLP", "RBM", "Activation", "AdaptiveMaxPool", "AdaptiveMeanPool",
-    "Autoencoder", "BatchNorm", "Conv1d", "Conv2d", "DeepBelief", "Dropout", "Embedding",
+    "BUILDERS", "CNN", "LSTM", "MLP", "RBM", "Activation", "AdaptiveMaxPool",
+    "AdaptiveMeanPool", "Autoencoder", "BatchNorm", "Bottleneck2d", "Conv1d", "Conv2d",
+    "DeepBelief", "DenseBlock", "DenseLayer", "DenseMLP", "DenseNet", "Dropout", "Embedding",
     "Flatten", "GlobalMeanPool", "LayerNorm", "LayerOutput", "Linear", "MaxPool1d", "MaxPool2d",
-    "MeanPool1d", "MeanPool2d", "Module", "MultiHeadAttention", "Parameter", "Sequential",
-    "SoftClip", "Summary", "Swish", "builders", "convolution", "elu", "gelu", "identity",
-    "inference", "init", "layer_outputs", "leaky_relu", "losses", "lsuv", "max_pool", "mean_pool",
-    "named_modules", "relu", "sigmoid", "softmax", "softplus", "sum_pool", "summary", "swish",
-    "tanh",
+    "MeanPool1d", "MeanPool2d", "Module", "MultiHeadAttention", "Parameter", "ResNet",
+    "Residual", "ResidualBlock", "ResidualBlock2d", "ResidualMLP", "Sequential", "SkipMLP",
+    "SoftClip", "Stack", "Summary", "Swish", "Tied", "Transition", "ZeroShortcut", "builders",
+    "convolution", "elu", "gelu", "identity", "inference", "init", "layer_outputs",
+    "leaky_relu", "losses", "lsuv", "max_pool", "mean_pool", "named_modules", "relu", "sigmoid",
+    "softmax", "softplus", "sum_pool", "summary", "swish", "tanh",
 ]  # fmt: skip

@@ -19,9 +19,11 @@ from chainrule.nn.boltzmann import RBM
 from chainrule.nn.clipping import SoftClip
 from chainrule.nn.convolutions import Conv1d, Conv2d
 from chainrule.nn.deep_belief import DeepBelief
+from chainrule.nn.dense import DenseBlock, DenseLayer, Transition
 from chainrule.nn.descriptions import description
 from chainrule.nn.dropout import Dropout
 from chainrule.nn.embedding import Embedding
+from chainrule.nn.image_networks import CNN, DenseNet, ResNet
 from chainrule.nn.linear import Linear
 from chainrule.nn.lstm import LSTM
 from chainrule.nn.module import Module
@@ -36,13 +38,25 @@ from chainrule.nn.pools import (
     MeanPool1d,
     MeanPool2d,
 )
+from chainrule.nn.residual import (
+    Bottleneck2d,
+    Residual,
+    ResidualBlock,
+    ResidualBlock2d,
+    ZeroShortcut,
+)
 from chainrule.nn.sequential import MLP, Sequential
+from chainrule.nn.skips import SkipMLP, Stack
+from chainrule.nn.tied import Tied, refuse_shared
+from chainrule.nn.vector_networks import DenseMLP, ResidualMLP
 
 _CLASSES: list[type] = [
-    LSTM, MLP, RBM, Activation, AdaptiveMaxPool, AdaptiveMeanPool, Autoencoder, BatchNorm,
-    Conv1d, Conv2d, DeepBelief, Dropout, Embedding, Flatten, GlobalMeanPool, LayerNorm, Linear,
-    MaxPool1d, MaxPool2d, MeanPool1d, MeanPool2d, MultiHeadAttention, Sequential, SoftClip,
-    Swish,
+    CNN, LSTM, MLP, RBM, Activation, AdaptiveMaxPool, AdaptiveMeanPool, Autoencoder, BatchNorm,
+    Bottleneck2d, Conv1d, Conv2d, DeepBelief, DenseBlock, DenseLayer, DenseMLP, DenseNet,
+    Dropout, Embedding, Flatten, GlobalMeanPool, LayerNorm, Linear, MaxPool1d, MaxPool2d,
+    MeanPool1d, MeanPool2d, MultiHeadAttention, ResNet, Residual, ResidualBlock,
+    ResidualBlock2d, ResidualMLP, Sequential, SkipMLP, SoftClip, Stack, Swish, Tied, Transition,
+    ZeroShortcut,
 ]  # fmt: skip
 BUILDERS: dict[str, type] = {c.__name__: c for c in _CLASSES}
 
@@ -53,11 +67,12 @@ def described(model: Module) -> dict[str, Any]:
     """What builds the model again, up to its arrays, as data that fits into JSON.
 
     **Errors** `NotSupported` where the model holds a class that is not in `BUILDERS`, or a function
-    without a name.
+    without a name; `StructureMismatch` where one array stands at two places (see `nn.Tied`).
 
     >>> described(Dropout(0.25))
     {'kind': 'Dropout', 'config': {'rate': 0.25}}
     """
+    refuse_shared(model)
     found = description(model)
     for kind in _kinds(found):
         if kind != "function" and kind not in BUILDERS:

@@ -16,6 +16,7 @@ from chainrule.nn.init import Initialisation
 from chainrule.nn.linear import Linear
 from chainrule.nn.module import Module
 from chainrule.nn.normalisation import BatchNorm
+from chainrule.nn.tied import Tied, weight_for
 
 
 class Sequential(Module):
@@ -29,9 +30,16 @@ class Sequential(Module):
         self.layers = list(layers)
 
     def __call__(self, x, training: bool = False, rng=None):
-        for layer in self.layers:
-            x = applied(layer, x, training, rng)
+        for i in range(len(self.layers)):
+            x = self.applied(i, x, training, rng)
         return x
+
+    def applied(self, number: int, x, training: bool, rng):
+        """What one of its layers gives; a `Tied` one is given the weights of the layer it names."""
+        layer = self.layers[number]
+        if isinstance(layer, Tied):
+            return layer(x, weight=weight_for(layer, self.layers))
+        return applied(layer, x, training, rng)
 
     def config(self) -> dict:
         """The descriptions of its layers (see `nn.builders`), or what a subclass has kept."""
@@ -71,8 +79,8 @@ class MLP(Sequential):
     ):  # fmt: skip
         rng = random.default_rng(rng)
         sizes = [inputs, *hidden, outputs]
-        names = _one_each(activation, len(hidden), "activation")
-        inits = _one_each(init, len(sizes) - 1, "init")
+        names = one_each(activation, len(hidden), "activation")
+        inits = one_each(init, len(sizes) - 1, "init")
         layers: list[Module] = [Dropout(input_dropout)] if input_dropout else []
         for i, (n, m) in enumerate(pairwise(sizes)):
             layers.append(Linear(n, m, init=inits[i], dtype=dtype, rng=rng))
@@ -87,7 +95,8 @@ class MLP(Sequential):
         )  # fmt: skip
 
 
-def _one_each(given: Any, count: int, name: str) -> list:
+def one_each(given: Any, count: int, name: str) -> list:
+    """A list of `count`, of one thing for all of them or of one each."""
     if isinstance(given, str) or callable(given):
         return [given] * count
     if len(given) != count:

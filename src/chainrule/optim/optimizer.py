@@ -27,6 +27,7 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.nn.module import Module
+from chainrule.nn.tied import refuse_shared
 from chainrule.optim.schedules import Constant
 from chainrule.program.tree import flatten, paths, register
 
@@ -59,6 +60,8 @@ class Optimizer:
         named = named_arrays(model)
         if not named:
             raise errors.NotDifferentiable(f"{type(model).__name__} has no parameters to learn.")
+        if isinstance(model, Module):
+            refuse_shared(model)
         self.l2 = _per_parameter("l2", l2, named)
         self.l1 = _per_parameter("l1", l1, named)
         self.decay = _per_parameter("decay", decay, named)
