@@ -12,14 +12,16 @@ Arrays(inputs (120, 4) float32, targets (120,) int64)
 """
 
 from chainrule.data.arrays import Arrays, arrays
+from chainrule.data.augment import Augment, augmented
 from chainrule.data.datasets import DATASETS, Dataset, load
 from chainrule.data.order import order
 from chainrule.data.preparation import Preparation
 from chainrule.data.read import read
 from chainrule.data.splits import class_weights, split
 from chainrule.data.table import Column, Table
+from chainrule.data.values import MISSING
 
 __all__ = [
-    "Arrays", "Column", "DATASETS", "Dataset", "Preparation", "Table", "arrays", "class_weights",
-    "load", "order", "read", "split",
+    "Arrays", "Augment", "Column", "DATASETS", "Dataset", "MISSING", "Preparation", "Table",
+    "arrays", "augmented", "class_weights", "load", "order", "read", "split",
 ]  # fmt: skip

@@ -1,13 +1,14 @@
 """The kind of a column of text fields, found from all its values, and the values themselves.
 
-A column is what all its values are: booleans (true, false), numbers, dates; else text. One that is
+A column is what all its values are: numbers, booleans (true, false), dates; else text. One that is
 numbers (or dates) but for a few values is refused, with the first of them named: they are far more
 often mistakes, or missing values spelled in a way of their own, than categories.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import nan
@@ -17,9 +18,10 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.data import values
-from chainrule.data.table import Column, shown
+from chainrule.data.table import Column, objects, shown
 
 FEW = 0.05  # strays that are at most this share of the values present are mistakes
+KINDS_OF_TEXT = ("number", "boolean", "date", "text")
 
 
 @dataclass(frozen=True)
@@ -32,87 +34,99 @@ class Reading:
     decimal: str = "."
     thousands: str | None = None
 
+    def __post_init__(self):
+        for name, kind in self.types.items():
+            if kind not in KINDS_OF_TEXT:
+                raise errors.DataError(
+                    f"types={{{name!r}: {kind!r}}}: a kind is one of {', '.join(KINDS_OF_TEXT)}."
+                )
+        if self.decimal not in (".", ",") or self.thousands in ("", self.decimal):
+            raise errors.DataError(
+                f"decimal is '.' or ',', and thousands another mark, got {self.decimal!r} and "
+                f"{self.thousands!r}."
+            )
+
+    def asked(self, name: str) -> str | None:
+        """The kind that a column is to be, if the caller said so."""
+        return "date" if name in self.dates else self.types.get(name)
+
+    def parser(self, kind: str, name: str) -> Callable[[str], Any]:
+        """What makes a value of a kind from text, or None where the text is none."""
+        if kind == "number":
+            return partial(values.number, decimal=self.decimal, thousands=self.thousands)
+        return (
+            values.truth if kind == "boolean" else partial(values.date, form=self.dates.get(name))
+        )
+
 
 def of_texts(
-    name: str, fields: Sequence[str], reading: Reading, place: partial | None = None
+    name: str, fields: Sequence[str], reading: Reading, place: Callable[[int], str] | None = None
 ) -> Column:
-    """A column of the kind that its fields have, or that `reading.types` says.
+    """A column of the kind that its fields have, or that `reading` asks for.
 
-    `place(row)` says where a row stands. **Errors** DataError, naming file, line, column, value.
+    `place(row)` says where a row stands. Equal fields are looked at once.
+    **Errors** DataError, naming file, line, column, value.
     """
-    gone = {text: None for text in reading.missing}
-    texts = [gone.get(text, text) for text in map(str.strip, fields)]
-    asked = "date" if name in reading.dates else reading.types.get(name)
-    if asked == "text":
-        return _text(name, texts)
-    if asked is None and _plain(reading):
-        found = values.all_numbers(texts)
-        if found is not None and not any(_odd(text) for text in texts):
-            return Column(name, "number", found)
-    for kind in [asked] if asked else ["number", "boolean", "date"]:
-        made, strays = _parsed(kind, name, texts, reading)
-        present = len(texts) - texts.count(None)
-        if strays and (asked or _mistakes(len(strays), present)):
-            raise _refusal(name, kind, asked, texts, strays, place)
-        if not strays and (present or asked):
-            return Column(name, kind, made)
-    return _text(name, texts) if any(t is not None for t in texts) else _nothing(name, len(texts))
+    counts = Counter(fields)
+    gone = {"", *reading.missing}
+    texts = {raw: None if (text := raw.strip()) in gone else text for raw in counts}
+    present = [raw for raw, text in texts.items() if text is not None]
+    asked = reading.asked(name)
+    if asked is None and not present:
+        return Column(name, "number", np.full(len(fields), nan))
+    for kind in ("number", "boolean", "date") if asked is None else (asked,):
+        if kind == "text":
+            break
+        parsed = _parsed([texts[raw] for raw in present], reading.parser(kind, name))
+        strays = [raw for raw, value in zip(present, parsed, strict=True) if value is None]
+        count = sum(counts[raw] for raw in strays)
+        if strays and (asked or _mistakes(count, sum(counts[raw] for raw in present))):
+            row = min(fields.index(raw) for raw in strays)
+            where = place(row) if place else f"column {name!r}, row {row}"
+            raise _refusal(where, name, kind, bool(asked), fields[row].strip(), count)
+        if not strays:
+            return Column(
+                name, kind, _filled(fields, dict(zip(present, parsed, strict=True)), kind)
+            )
+    return Column(name, "text", objects([texts[raw] for raw in fields]))
 
 
-def _parsed(kind: str, name: str, texts: list, reading: Reading) -> tuple[np.ndarray, list[int]]:
-    if kind == "number":
-        marks: dict[str, Any] = {"decimal": reading.decimal, "thousands": reading.thousands}
-        return values.each(partial(values.number, **marks), texts, nan)
-    if kind == "boolean":
-        return values.each(values.truth, texts, nan)
+def _parsed(texts: list, parse: Callable[[str], Any]) -> list:
+    """Each text parsed. Plain numbers, which are the most common, need no second look."""
+    if isinstance(parse, partial) and parse.keywords == {"decimal": ".", "thousands": None}:
+        if not any("_" in text or not text.isascii() or text[-1:] in "nN" for text in texts):
+            try:
+                return [*map(float, texts)]
+            except ValueError:
+                pass
+    return [parse(text) for text in texts]
+
+
+def _filled(fields: Sequence[str], known: dict, kind: str) -> np.ndarray:
     if kind == "date":
-        parse = partial(values.date, form=reading.dates.get(name))
-        return values.each(parse, texts, np.datetime64("NaT", "us"))
-    raise errors.DataError(
-        f"types={{{name!r}: {kind!r}}}: a kind is number, boolean, date or text."
-    )
-
-
-def _plain(reading: Reading) -> bool:
-    return reading.decimal == "." and reading.thousands is None
-
-
-def _odd(text: str | None) -> bool:
-    """Texts that `float` takes and that are no numbers here: 1_000, digits of other scripts."""
-    return text is not None and ("_" in text or not text.isascii() or text[-1:] in "nN")
+        nothing = np.datetime64("NaT", "us")
+        return np.array([known.get(raw, nothing) for raw in fields], "datetime64[us]")
+    return np.array([known.get(raw, nan) for raw in fields], np.float64)
 
 
 def _mistakes(strays: int, present: int) -> bool:
-    if strays == 1:
-        return present > 2
-    return strays <= FEW * present
+    """Whether what does not fit is so little that it is a mistake."""
+    return present > 2 if strays == 1 else strays <= FEW * present
 
 
 _WANTED = {
-    "number": "is not a number, as the others of its column are",
-    "boolean": "is neither true nor false, as the others of its column are",
-    "date": "is not a date (YYYY-MM-DD, with HH:MM:SS or without), as the others of its column are",
+    "number": "is not a number",
+    "boolean": "is neither true nor false",
+    "date": "is not a date (YYYY-MM-DD, with HH:MM:SS or without)",
 }
 
 
-def _refusal(name, kind, asked, texts, strays, place) -> errors.DataError:
-    value = texts[strays[0]]
-    where = place(strays[0]) if place else f"column {name!r}, row {strays[0]}"
-    wanted = _WANTED[kind].split(", as")[0] if asked else _WANTED[kind]
-    more = "" if len(strays) == 1 else f" ({len(strays)} values are like this)"
+def _refusal(where: str, name: str, kind: str, asked: bool, value: str, count: int):
+    others = "" if asked else ", as the others of its column are"
+    more = "" if count == 1 else f" ({count} values are like this)"
     return errors.DataError(
-        f"{where}: {shown(value)} {wanted}{more}.\n"
-        f"  Correct it; or where it stands for a missing value, read with missing=[{shown(value)}, "
-        f"...];\n  or where the column holds categories, with types={{{name!r}: 'text'}}."
+        f"{where}: {shown(value)} {_WANTED[kind]}{others}{more}.\n"
+        f"  Correct it; or where it stands for a missing value, read with "
+        f"missing=[*data.MISSING, {shown(value)}];\n"
+        f"  or where the column holds categories, with types={{{name!r}: 'text'}}."
     )
-
-
-def _text(name: str, texts: list) -> Column:
-    made = np.empty(len(texts), object)
-    made[:] = texts
-    return Column(name, "text", made)
-
-
-def _nothing(name: str, count: int) -> Column:
-    """A column without any value: numbers, all missing."""
-    return Column(name, "number", np.full(count, nan))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data import values
-from chainrule.data.table import Column, Table, column
+from chainrule.data.table import Column, Table, objects
 
 
 def as_kind(table: Table, name: str, kind: str) -> Column:
@@ -22,7 +22,7 @@ def as_kind(table: Table, name: str, kind: str) -> Column:
     if given.kind == kind:
         return given
     if kind == "text" and given.kind != "array":
-        return Column(name, "text", _objects(given.texts()))
+        return Column(name, "text", objects(given.texts()))
     if given.missing.all() and kind != "array":
         empty = np.full(len(table), np.datetime64("NaT", "us") if kind == "date" else nan)
         return Column(name, kind, empty)
@@ -34,14 +34,9 @@ def as_kind(table: Table, name: str, kind: str) -> Column:
             raise table.bad(wrong, name, "is neither true nor false", "Write true or false.")
         return Column(name, kind, given.values)
     if given.kind == "text" and kind in _PARSED:
-        parse, missing, wanted = _PARSED[kind]
-        made, strays = values.each(parse, given.values, missing)
-        if strays:
-            instead = f"The column held {_PLURAL[kind]} when the preparation was fitted."
-            raise table.bad(strays, name, wanted, instead)
-        return Column(name, kind, made)
+        return _parsed(table, given, kind)
     rows = np.flatnonzero(~given.missing) if given.kind != "array" else [0]
-    instead = f"It held {_PLURAL[kind]} when the preparation was fitted."
+    instead = f"The column is to hold {_PLURAL[kind]}."
     raise table.bad(rows, name, f"is of the kind {given.kind}, not {kind}", instead)
 
 
@@ -55,5 +50,13 @@ _PARSED: dict[str, tuple[Callable, Any, str]] = {
 }
 
 
-def _objects(texts: list) -> np.ndarray:
-    return column("", [*texts, None]).values[:-1] if texts else np.empty(0, object)
+def _parsed(table: Table, given: Column, kind: str) -> Column:
+    """A column of text as numbers, booleans or dates."""
+    parse, missing, wanted = _PARSED[kind]
+    known = {text: missing if text is None else parse(text) for text in set(given.values)}
+    strays = [row for row, text in enumerate(given.values) if known[text] is None]
+    if strays:
+        instead = f"The column is to hold {_PLURAL[kind]}."
+        raise table.bad(strays, given.name, wanted, instead)
+    dtype = "datetime64[us]" if kind == "date" else np.float64
+    return Column(given.name, kind, np.array([known[text] for text in given.values], dtype))

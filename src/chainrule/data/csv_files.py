@@ -12,6 +12,7 @@ import gzip
 import io
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
@@ -46,18 +47,13 @@ def read_csv(
     first = next(rows, None)
     if first is None:
         raise errors.DataError(f"{path} is empty; needed is a line of names, then rows of values.")
-    if header:
-        names, notes = _names(first[1], first[0], path), []
-        notes += [f"column {i + 1} has no name in {path.name}; it is called 'column {i + 1}'"
-                  for i, text in enumerate(first[1]) if not text.strip()]  # fmt: skip
-        body = rows
-    else:
-        names, notes = [f"column {i + 1}" for i in range(len(first[1]))], []
-        body = _again(first, rows)
+    names = _names(first[1], first[0], path) if header else _numbered(first[1])
+    body = rows if header else _again(first, rows)
     fields, lines = _gathered(body, len(names), path, first)
     made = _columns(names, fields, lines, path, reading or Reading())
-    table = Table(made, str(path), lines, tuple(notes), "line")
-    return _without_blanks(table, [i for i, t in enumerate(first[1]) if not t.strip()], header)
+    table = Table(made, str(path), lines, (), "line")
+    nameless = [i for i, text in enumerate(first[1]) if header and not text.strip()]
+    return _without_blanks(table, nameless)
 
 
 def sniffed(sample: str) -> str:
@@ -146,6 +142,10 @@ def _again(first, rest: Iterator) -> Iterator:
     yield from rest
 
 
+def _numbered(fields: list[str]) -> list[str]:
+    return [f"column {i + 1}" for i in range(len(fields))]
+
+
 def _names(fields: list[str], line: int, path: Path) -> list[str]:
     """The names in the first line, checked."""
     names = [text.strip() or f"column {i + 1}" for i, text in enumerate(fields)]
@@ -156,12 +156,11 @@ def _names(fields: list[str], line: int, path: Path) -> list[str]:
             f"{path}, line {line}: numbers ({listed(names, 3)}) where the names of the columns "
             "belong.\n  If the file has no line of names, read it with header=False."
         )
-    twice = [name for i, name in enumerate(names) if name in names[:i]] if len(
-        set(names)) < len(names) else []  # fmt: skip
-    if twice:
-        at = [i + 1 for i, name in enumerate(names) if name == twice[0]]
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        at = [i + 1 for i, name in enumerate(names) if name == twice]
         raise errors.DataError(
-            f"{path}, line {line}: columns {at[0]} and {at[1]} are both called {shown(twice[0])}.\n"
+            f"{path}, line {line}: columns {at[0]} and {at[1]} are both called {shown(twice)}.\n"
             "  Names must differ; if the file has no line of names, read it with header=False."
         )
     return names
@@ -216,10 +215,10 @@ def _place(path: Path, lines: np.ndarray, name: str, row: int) -> str:
     return f"{path}, line {lines[row]}, column {name!r}"
 
 
-def _without_blanks(table: Table, nameless: list[int], header: bool) -> Table:
+def _without_blanks(table: Table, nameless: list[int]) -> Table:
     """The table without columns that have neither a name nor a value, or only number the rows."""
-    names, dropped, notes = list(table.columns), [], list(table.notes)
-    for i in nameless if header else []:
+    names, dropped, notes = list(table.columns), [], []
+    for i in nameless:
         column = table.columns[names[i]]
         if column.missing.all():
             dropped.append(names[i])
@@ -227,5 +226,7 @@ def _without_blanks(table: Table, nameless: list[int], header: bool) -> Table:
         elif i == 0 and column.kind == "number" and np.all(np.diff(column.values) == 1):
             dropped.append(names[i])
             notes.append("the first column has no name and numbers the rows; it is left out")
+        else:
+            notes.append(f"column {i + 1} has no name; it is called {names[i]!r}")
     left = table.without(dropped)
     return Table(left.columns, table.source, table.lines, tuple(notes), table.unit)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import errors, extras
-from chainrule.data.table import Column, Table, column, listed
+from chainrule.data.table import Column, Table, column, listed, objects
 
 _PURPOSE = "Data frames"
 
@@ -67,18 +67,23 @@ def _column(nw, series, name: str, source: str) -> Column:
     if dtype in (nw.Date, nw.Datetime):
         return Column(name, "date", _dates(nw, series))
     if dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object, nw.Unknown):
-        return column(name, np.array([*series.to_list(), None], object)[:-1])
+        listed = zip(series.to_list(), _missing(series), strict=True)
+        return column(name, objects([None if gone else value for value, gone in listed]))
     raise errors.DataError(
         f"{source}, column {name!r}: {dtype} is no number, boolean, date or text.\n"
         f"  Convert the column first, or leave it out."
     )
 
 
+def _missing(series) -> np.ndarray:
+    return np.asarray(series.is_null().to_numpy(), bool)
+
+
 def _floats(nw, series) -> np.ndarray:
     """Numbers or booleans as float64, nan where missing."""
-    listed = series.cast(nw.Float64).to_list() if series.null_count() else series.to_numpy()
-    return np.array([np.nan if v is None else v for v in listed]
-                    if isinstance(listed, list) else listed, np.float64)  # fmt: skip
+    gone = _missing(series)
+    filled = series.fill_null(False if series.dtype == nw.Boolean else 0) if gone.any() else series
+    return np.where(gone, np.nan, np.asarray(filled.cast(nw.Float64).to_numpy(), np.float64))
 
 
 def _dates(nw, series) -> np.ndarray:
@@ -86,6 +91,5 @@ def _dates(nw, series) -> np.ndarray:
     zone = getattr(series.dtype, "time_zone", None)
     if zone is not None:
         series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    listed = series.cast(nw.Datetime("us")).to_list()
-    return np.array([np.datetime64("NaT") if v is None else np.datetime64(v, "us")
-                     for v in listed], "datetime64[us]")  # fmt: skip
+    moments = zip(series.cast(nw.Datetime("us")).to_list(), _missing(series), strict=True)
+    return np.array([np.datetime64("NaT" if gone else moment, "us") for moment, gone in moments])

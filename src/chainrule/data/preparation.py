@@ -14,8 +14,9 @@ import numpy as np
 from chainrule import errors
 from chainrule.data import scaling
 from chainrule.data.converting import as_kind
-from chainrule.data.encodings import ENCODINGS, reason_to_leave_out
-from chainrule.data.preparation_files import from_json, to_json
+from chainrule.data.encodings import ENCODINGS
+from chainrule.data.leaving_out import reason_to_leave_out
+from chainrule.data.preparation_files import from_json, is_image, to_json
 from chainrule.data.table import Table, listed
 from chainrule.data.targets import Target
 
@@ -55,6 +56,9 @@ class Preparation:
         none); `ignore` are columns not to use. `scale` is one of `scaling.METHODS`. Categories get
         a column each, the most frequent `levels` of those that occur `rare` times or more.
 
+        Arrays of two axes and more (images) stand alone; their channels are scaled, or with "pca"
+        and "zca" all their entries.
+
         **Errors** DataError: columns that do not exist, missing targets, free text, infinities,
         nothing left to learn from.
         """
@@ -76,9 +80,7 @@ class Preparation:
             record = ENCODINGS[column.kind].fit(table, column, levels, rare)
             records.append({"name": name, "kind": column.kind, **record})
         _check(table, records, left_out)
-        numbers, _ = _encoded(table, records)
-        blocks = [(a, b) for r, a, b in _places(records) if r["kind"] == "array"]
-        return cls(tuple(records), scaling.fit(scale, numbers, blocks), made, left_out)
+        return cls(tuple(records), _scaled(table, records, scale), made, left_out)
 
     @property
     def task(self) -> str | None:
@@ -142,9 +144,14 @@ class Preparation:
                 f"  It has: {listed(table.columns)}. Where values are not known, give an empty "
                 "column."
             )
-        numbers, flags = _encoded(table, self.records)
-        found = np.concatenate([scaling.apply(self.scale, numbers), flags], axis=1)
-        return np.ascontiguousarray(found.reshape(len(table), *self.shape))
+        found = np.empty((len(table), len(self.sources)), np.float32)
+        for start in range(0, len(table), scaling.CHUNK):
+            rows = slice(start, start + scaling.CHUNK)
+            numbers, flags = _encoded(table[rows], self.records)
+            width = found.shape[1] - flags.shape[1]
+            found[rows, :width] = scaling.apply(self.scale, numbers)
+            found[rows, width:] = flags
+        return found.reshape(len(table), *self.shape)
 
     def targets(self, table: Table) -> np.ndarray:
         """Class numbers int64 (N,), or standardised numbers float32 (N,) or (N, K)."""
@@ -179,6 +186,15 @@ def _encoded(table: Table, records: Sequence[dict]) -> tuple[np.ndarray, np.ndar
         numbers.append(encoded.numbers)
         flags.append(encoded.flags)
     return np.concatenate(numbers, axis=1), np.concatenate(flags, axis=1)
+
+
+def _scaled(table: Table, records: Sequence[dict], method: str) -> dict:
+    """The scaling of all numbers together; of images, of their channels."""
+    if is_image(records) and method not in ("pca", "zca"):
+        return scaling.fit_channels(method, table.column(records[0]["name"]).values)
+    numbers, _ = _encoded(table, [record for record in records if record["kind"] != "text"])
+    blocks = [(a, b) for r, a, b in _places(records) if r["kind"] == "array"]
+    return scaling.fit(method, numbers, blocks)
 
 
 def _places(records: Sequence[dict]) -> list[tuple[dict, int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -57,15 +57,22 @@ def _scale(scale: dict, records: list[dict]) -> dict:
     method = scale.get("method")
     if not isinstance(method, str) or method not in METHODS:
         raise _damaged(where + ".method", method, f"one of {', '.join(METHODS)}")
-    parts = METHOD_PARTS[method]
+    parts = METHODS[method]
     _fields(scale, {"method": _TEXT, **{part: _SCALE[part] for part in parts}}, where)
     width = sum(len(ENCODINGS[record["kind"]].names(record)[0]) for record in records)
+    if is_image(records) and method in ("center", "standardize"):
+        width = records[0]["shape"][-1]
     for part in parts:
         if len(scale[part]) != width:
             raise _damaged(f"{where}.{part}", scale[part], f"{width} entries")
     if method == "zca" and any(len(row) != width for row in scale["matrix"]):
         raise _damaged(where + ".matrix", scale["matrix"], f"{width} columns")
     return dict(scale)
+
+
+def is_image(records: Sequence[dict]) -> bool:
+    """Whether the inputs are arrays of two axes or more, whose last one is that of channels."""
+    return len(records) == 1 and records[0]["kind"] == "array" and len(records[0]["shape"]) > 1
 
 
 def _target(target: dict | None) -> Target | None:
@@ -177,10 +184,6 @@ _RECORDS: dict[str, dict[str, tuple[str, Check]]] = {
     "array": {"shape": ("sizes from 1", _all(_is_count, 1))},
 }  # fmt: skip
 
-METHOD_PARTS = {
-    "none": (), "center": ("mean",), "standardize": ("mean", "std"),
-    "pca": ("mean", "std", "matrix"), "zca": ("mean", "std", "matrix"),
-}  # fmt: skip
 _POSITIVE = ("finite numbers above 0", _all(lambda v: _is_number(v) and v > 0))
 _SCALE = {"mean": _NUMBERS, "std": _POSITIVE, "matrix": ("rows of equal length", _is_matrix)}
 

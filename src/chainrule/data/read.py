@@ -3,34 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from chainrule import errors
 from chainrule.data import values
 from chainrule.data.array_files import read_array_file
-from chainrule.data.columns import Reading
+from chainrule.data.columns import Reading, of_texts
+from chainrule.data.converting import as_kind
 from chainrule.data.csv_files import read_csv
 from chainrule.data.frames import is_frame, read_frame, read_parquet
+from chainrule.data.image_folders import read_image_folder
 from chainrule.data.table import Table
 
 _TEXT = (".csv", ".tsv", ".txt", ".data")
 TEXT_FILES = tuple(ending + packed for packed in ("", ".gz", ".zip") for ending in _TEXT)
+_TEXT_ONLY = {
+    "missing": values.MISSING, "delimiter": None, "decimal": ".", "thousands": None,
+    "encoding": "utf-8", "header": True,
+}  # fmt: skip
 
 
 def read(
-    source: Any, *, target: str | None = None, types: Mapping[str, str] | None = None,
-    dates: Mapping[str, str] | None = None, missing: Sequence[str] = values.MISSING,
-    delimiter: str | None = None, decimal: str = ".", thousands: str | None = None,
-    encoding: str = "utf-8", header: bool = True,
+    source: Any, *, target: str | Sequence[str] | None = None,
+    types: Mapping[str, str] | None = None, dates: Mapping[str, str] | None = None,
+    missing: Sequence[str] = values.MISSING, delimiter: str | None = None, decimal: str = ".",
+    thousands: str | None = None, encoding: str = "utf-8", header: bool = True,
+    size: tuple[int, int] | None = None, channels: int | None = None,
 ) -> Table:  # fmt: skip
-    """The table in a file, a data frame, or a dict of columns.
+    """The table in a file, a folder of images, a data frame, or a dict of columns.
 
     Files: delimited text (.csv, .tsv, .txt, .data; or .gz or .zip of one), .parquet, .npy, .npz.
-    The options are for text, where nothing says what a field means: `types` gives kinds ("number",
-    "boolean", "date", "text") by column, `dates` the `strptime` form of dates that are not ISO,
-    `missing` the texts that stand for no value, `decimal` and `thousands` the marks in numbers,
-    `header=False` says that there is no line of names. `target` must then be one of the columns.
+
+    `target`     columns that there must be
+    `types`      kinds by column ("number", "boolean", "date", "text"), where they are to be others
+                 than what is found
+    `dates`      the `strptime` form of dates that are not ISO, by column
+    Delimited text only: `missing`, the texts that stand for no value (an empty field always does);
+    `delimiter`, which is else found; `decimal` and `thousands`, the marks in numbers; `encoding`;
+    `header=False` where there is no line of names.
+    Images only: `size` (H, W) and `channels`, see `image_folders`.
 
     **Errors** DataError, with file, line, column and value.
 
@@ -38,36 +51,78 @@ def read(
     Table(2 rows; x: number, y: text)
     """
     reading = Reading(tuple(missing), dict(types or {}), dict(dates or {}), decimal, thousands)
-    text = {"delimiter": delimiter, "encoding": encoding, "header": header}
-    table = _read(source, text, reading)
-    if target is not None:
-        table.column(target)
+    text = {"missing": missing, "delimiter": delimiter, "decimal": decimal, "thousands": thousands,
+            "encoding": encoding, "header": header}  # fmt: skip
+    images = {"size": size, "channels": channels}
+    kind, reader = _reader(source)
+    changed = [n for n, v in text.items() if kind != "text" and v != _TEXT_ONLY[n]]
+    changed += [n for n, v in images.items() if kind != "images" and v is not None]
+    if changed:
+        only = "delimited text" if changed[0] in text else "folders of images"
+        raise errors.DataError(f"{changed[0]}= is for {only}, not for {_said(source)}.")
+    if kind == "text":
+        table = read_csv(
+            source, delimiter=delimiter, encoding=encoding, header=header, reading=reading
+        )
+    elif kind == "images":
+        table = _typed(read_image_folder(source, size=size, channels=channels), reading)
+    else:
+        table = _typed(reader(source), reading)
+    for name in (target,) if isinstance(target, str) else target or ():
+        table.column(name)
     return table
 
 
-def _read(source: Any, text: dict[str, Any], reading: Reading) -> Table:
+def _reader(source: Any) -> tuple[str, Any]:
+    """What a source is: text, images, or something else and what reads it."""
     if isinstance(source, Table):
-        return source
+        return "table", lambda table: table
     if isinstance(source, dict):
-        return Table.of(source)
+        return "columns", Table.of
     if is_frame(source):
-        return read_frame(source)
+        return "frame", read_frame
     if not isinstance(source, str | Path):
         raise errors.DataError(
             f"data comes from a path, a data frame or a dict of columns, got "
             f"{type(source).__name__}."
         )
     path = Path(source)
+    name = path.name.lower()
     if not path.exists():
         raise errors.DataError(f"{path} does not exist.")
-    name = path.name.lower()
+    if path.is_dir():
+        return "images", None
     if name.endswith((".npy", ".npz")):
-        return read_array_file(path)
+        return "arrays", read_array_file
     if name.endswith((".parquet", ".pq")):
-        return read_parquet(path)
+        return "parquet", read_parquet
     if name.endswith(TEXT_FILES):
-        return read_csv(path, **text, reading=reading)
+        return "text", None
     raise errors.DataError(
         f"{path}: the ending {path.suffix!r} is none that is known. Known are "
-        f"{', '.join(TEXT_FILES[:4])} (also .gz, .zip), .parquet, .npy and .npz."
+        f"{', '.join(_TEXT)} (also .gz, .zip), .parquet, .npy, .npz, and folders of images."
     )
+
+
+def _place(table: Table, name: str, row: int) -> str:
+    return table.place(row, name)
+
+
+def _said(source: Any) -> str:
+    return str(source) if isinstance(source, str | Path) else f"a {type(source).__name__}"
+
+
+def _typed(table: Table, reading: Reading) -> Table:
+    """The table with the kinds of columns that were asked for."""
+    columns = dict(table.columns)
+    for name in reading.types:
+        columns[name] = as_kind(table, name, reading.types[name])
+    for name in reading.dates:
+        if table.column(name).kind != "text":
+            raise errors.DataError(
+                f"{table.source}, column {name!r}: dates= is for text, not for the kind "
+                f"{table.column(name).kind}."
+            )
+        fields = ["" if text is None else text for text in table[name]]
+        columns[name] = of_texts(name, fields, reading, partial(_place, table, name))
+    return Table(columns, table.source, table.lines, table.notes, table.unit)

@@ -19,8 +19,15 @@ import numpy as np
 
 from chainrule import errors
 
-METHODS = ("none", "center", "standardize", "pca", "zca")
+METHODS = {
+    "none": (),
+    "center": ("mean",),
+    "standardize": ("mean", "std"),
+    "pca": ("mean", "std", "matrix"),
+    "zca": ("mean", "std", "matrix"),
+}  # and the parts of their records
 LARGEST = 3e38  # what float32 can hold
+CHUNK = 4096  # rows at a time
 _FLAT = 1e-10
 
 
@@ -30,32 +37,59 @@ def fit(method: str, x: np.ndarray, blocks: list[tuple[int, int]]) -> dict[str, 
     Each (first, last) of `blocks` are columns that share a unit, as the pixels of an image: they
     share one standard deviation, so that what hardly varies is not blown up.
     """
-    if method not in METHODS:
-        raise errors.DataError(f"scaling is one of {', '.join(METHODS)}, got {method!r}.")
-    record: dict[str, Any] = {"method": method}
-    if method == "none" or not x.shape[1]:
-        return record | {"method": "none"}
+    if not METHODS[checked(method)] or not x.shape[1]:
+        return {"method": "none"}
     mean, std = moments(x)
     for first, last in blocks:
-        std[first:last] = np.sqrt(np.mean(np.square(std[first:last])))
+        peak = std[first:last].max(initial=0.0) or 1.0
+        std[first:last] = peak * np.sqrt(np.mean(np.square(std[first:last] / peak)))
     std[std == 0] = 1.0
-    record["mean"] = mean.tolist()
-    if method == "center":
-        return record
-    record["std"] = std.tolist()
-    if method in ("pca", "zca"):
+    record: dict[str, Any] = {"method": method, "mean": mean.tolist()}
+    if "std" in METHODS[method]:
+        record["std"] = std.tolist()
+    if "matrix" in METHODS[method]:
         record["matrix"] = _whitening((x - mean) / std, method).tolist()
     return record
 
 
+def fit_channels(method: str, images: np.ndarray) -> dict[str, Any]:
+    """The record of a scaling of the last axis of arrays (N, ..., C): a mean for each channel.
+
+    A part of the rows at a time is turned into float64.
+    """
+    channels = images.shape[-1]
+    count = images.size // channels
+    chunks = [images[i : i + CHUNK] for i in range(0, len(images), CHUNK)]
+    flat = (chunk.reshape(-1, channels).astype(np.float64) for chunk in chunks)
+    mean = sum((x / count).sum(axis=0) for x in flat)
+    flat = (chunk.reshape(-1, channels).astype(np.float64) for chunk in chunks)
+    std = np.sqrt(sum((np.square(x - mean) / count).sum(axis=0) for x in flat))
+    std[std == 0] = 1.0
+    found = {"mean": np.asarray(mean).tolist(), "std": std.tolist()}
+    return {"method": method} | {part: found[part] for part in METHODS[checked(method)]}
+
+
+def checked(method: str) -> str:
+    """The method, if there is one of this name."""
+    if method not in METHODS:
+        raise errors.DataError(f"scale is one of {', '.join(METHODS)}, got {method!r}.")
+    return method
+
+
 def apply(record: dict[str, Any], x: np.ndarray) -> np.ndarray:
-    """The scaled columns. **Shapes** (N, n) -> (N, m). **Dtypes** float64 -> float32."""
-    if "mean" in record:
-        x = x - np.array(record["mean"])
-    if "std" in record:
-        x = x / np.array(record["std"])
-    if "matrix" in record:
-        x = x @ np.array(record["matrix"])
+    """The scaled columns; a record with fewer means than columns repeats for each of its channels.
+
+    **Shapes** (N, n) -> (N, m). **Dtypes** float64 -> float32; what exceeds it is its largest.
+    """
+    count, width = len(x), x.shape[1]
+    with np.errstate(over="ignore"):
+        if record["method"] != "none":
+            x = x.reshape(count, -1, len(record["mean"])) - np.array(record["mean"])
+        if "std" in record:
+            x = x / np.array(record["std"])
+        x = x.reshape(count, width)
+        if "matrix" in record:
+            x = np.clip(x, -LARGEST, LARGEST) @ np.array(record["matrix"])
     return np.clip(x, -LARGEST, LARGEST).astype(np.float32)
 
 
@@ -66,10 +100,10 @@ def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     (array([2.e+200, 1.e+000]), array([1.e+200, 0.e+000]))
     """
     peak = np.abs(x).max(axis=0)
-    peak = np.where(peak > 0, 2.0 ** np.floor(np.log2(np.where(peak > 0, peak, 1.0))), 1.0)
-    scaled = x / peak  # a power of 2: exact
+    _, exponent = np.frexp(np.where(peak > 0, peak, 1.0))
+    scaled = np.ldexp(x, -exponent)  # by a power of 2: exact, but for what is lost below 1e-308
     std = np.where(scaled.min(axis=0) == scaled.max(axis=0), 0.0, scaled.std(axis=0))
-    return scaled.mean(axis=0) * peak, std * peak
+    return np.ldexp(scaled.mean(axis=0), exponent), np.ldexp(std, exponent)
 
 
 def _whitening(x: np.ndarray, method: str) -> np.ndarray:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
@@ -62,8 +64,8 @@ def spelled(kind: str, value) -> str:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns by name. `source` names the file; `lines` has the number of each row there, and
-    `unit` says of what ("line"; "row" where they are counted from 0).
+    """Columns by name. `source` names the file; `lines` has what each row is known by there,
+    and `unit` says what that is ("line", "file"; "row" where rows are counted from 0).
 
     >>> table = Table.of({"age": [31.0, 45.0], "city": ["Oslo", None]})
     >>> len(table), list(table.columns), table.columns["city"].kind
@@ -128,8 +130,8 @@ class Table:
 
     def place(self, row: int, name: str) -> str:
         """Where a value stands: the file, its line (or row, from 0), and the column."""
-        number = row if self.lines is None else int(self.lines[row])
-        return f"{self.source}, {self.unit} {number}, column {name!r}"
+        known_as = row if self.lines is None else self.lines[row]
+        return f"{self.source}, {self.unit} {known_as}, column {name!r}"
 
     def bad(self, rows: Sequence[int] | np.ndarray, name: str, wanted: str, instead: str):
         """The error for values of a column that are not what is wanted, the first one named."""
@@ -162,26 +164,46 @@ def column(name: str, values) -> Column:
 
 
 def _of_objects(name: str, array: np.ndarray) -> Column:
-    made = np.empty(len(array), object)
-    for row, value in enumerate(array.tolist()):
-        if value is None or (isinstance(value, float) and value != value):
-            continue
-        if not isinstance(value, str):
-            return _of_numbers(name, array, row)
-        made[row] = str(value)
-    return Column(name, "text", made)
-
-
-def _of_numbers(name: str, array: np.ndarray, row: int) -> Column:
-    """Objects that are all numbers, or all booleans, with None where missing."""
-    for kind, types in (("boolean", bool), ("number", int | float)):
-        if all(v is None or v != v or isinstance(v, types) for v in array.tolist()):
-            return Column(name, kind, np.array([np.nan if v is None else v for v in array], float))
-    value = array[row]
+    """Objects that are all of one kind, with None or nan where missing."""
+    given = [None if _is_nothing(value) else _in_utc(value) for value in array.tolist()]
+    if all(value is None or isinstance(value, str) for value in given):
+        return Column(name, "text", objects([v if v is None else str(v) for v in given]))
+    for kind, types, dtype, nothing in _OBJECTS:
+        if all(value is None or isinstance(value, types) for value in given):
+            values = [nothing if value is None else value for value in given]
+            return Column(name, kind, np.array(values, dtype))
+    row, value = next((i, v) for i, v in enumerate(given) if v is not None and type(v) is not str)
     raise errors.DataError(
-        f"column {name!r}, row {row}: {shown(value)} is a {type(value).__name__} among other "
-        "types.\n  A column holds numbers, booleans, dates or text. Convert it first."
+        f"column {name!r}, row {row}: {shown(value)} is of type {type(value).__name__}, and others "
+        "of its column are not.\n  A column holds numbers, booleans, dates or text. Convert it "
+        "first."
     )
+
+
+def _in_utc(value):
+    """A moment of a time zone as one without, in UTC; anything else as it is."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC).replace(tzinfo=None)
+    return value
+
+
+def _is_nothing(value) -> bool:
+    return value is None or (isinstance(value, float) and value != value)
+
+
+_NAT = np.datetime64("NaT", "us")
+_OBJECTS: tuple[tuple[str, Any, str, Any], ...] = (
+    ("boolean", bool, "float64", np.nan),
+    ("number", (int, float, Decimal), "float64", np.nan),
+    ("date", date, "datetime64[us]", _NAT),
+)  # the kind, types, dtype and missing value of columns of objects
+
+
+def objects(values: list) -> np.ndarray:
+    """A list as an array of objects with one axis."""
+    made = np.empty(len(values), object)
+    made[:] = values
+    return made
 
 
 def shown(value) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from math import nan
 
 import numpy as np
 
@@ -17,7 +15,7 @@ MISSING = (
 _TRUTH = {"true": 1.0, "false": 0.0}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.I | re.A)
 _DATE = re.compile(
-    r"\d{4}([-/])\d\d\1\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?( ?(Z|[+-]\d\d:?\d\d))?)?", re.A
+    r"\d{4}([-/])\d\d\1\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?)?", re.A
 )
 
 
@@ -52,7 +50,7 @@ def date(text: str, form: str | None = None) -> np.datetime64 | None:
         if form is None:
             if not _DATE.fullmatch(text):
                 return None
-            found = datetime.fromisoformat(text.replace("/", "-").replace(" +", "+"))
+            found = datetime.fromisoformat(text.replace("/", "-"))
         else:
             found = datetime.strptime(text, form)
         if found.tzinfo is not None:
@@ -60,31 +58,3 @@ def date(text: str, form: str | None = None) -> np.datetime64 | None:
         return np.datetime64(found, "us")
     except (ValueError, OverflowError):
         return None
-
-
-def each(parse: Callable, texts: Iterable[str | None], missing) -> tuple[np.ndarray, list[int]]:
-    """Every text parsed (missing ones to `missing`), and the rows that could not be parsed.
-
-    Equal texts are parsed once.
-    """
-    known: dict = {None: missing}
-    found, strays = [], []
-    for row, text in enumerate(texts):
-        if text not in known:
-            known[text] = parse(text)
-        value = known[text]
-        if value is None:
-            strays.append(row)
-            value = missing
-        found.append(value)
-    dtype = "datetime64[us]" if isinstance(missing, np.datetime64) else np.float64
-    return np.array(found, dtype), strays
-
-
-def all_numbers(texts: Iterable[str | None]) -> np.ndarray | None:
-    """The texts as numbers where every one is a plain number: the common case, fast."""
-    try:
-        found = [nan if text is None else float(text) for text in texts]
-    except ValueError:
-        return None
-    return np.array(found, np.float64)

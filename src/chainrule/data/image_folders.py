@@ -1,0 +1,112 @@
+"""A folder of images to a table: the names of the folders inside it are the classes."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule import errors, extras
+from chainrule.data.table import Column, Table, objects
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+_GRAY = ("1", "L", "LA")
+_DEEP = ("I", "F", "I;16", "I;16B", "I;16L")
+
+
+def read_image_folder(
+    folder: str | Path, *, size: tuple[int, int] | None = None, channels: int | None = None
+) -> Table:
+    """The images in a folder: "image", uint8 (N, H, W, C), and "class", the folder each lies in.
+
+    Images that lie in the folder itself have no class; then there is no such column. `size` (H, W)
+    resizes all (bilinear); without it they must be of one size. `channels` is 1 (gray) or 3 (red,
+    green, blue); without it 1 where all are gray. Transparency is dropped, of several frames the
+    first is taken. Rows are in the order of their paths and known by them.
+
+    **Errors** DataError: no images, sizes that differ, files that are damaged or too large,
+    classes beside images without one; MissingExtra without pillow.
+    """
+    folder = Path(folder)
+    if channels not in (None, 1, 3):
+        raise errors.DataError(f"channels is 1 (gray) or 3 (red, green, blue), got {channels}.")
+    paths = sorted(
+        p for p in folder.rglob("*")
+        if p.suffix.lower() in ENDINGS and not any(part.startswith(".") for part in p.parts[1:])
+        and p.is_file()
+    )  # fmt: skip
+    if not paths:
+        raise errors.DataError(
+            f"{folder} holds no images ({', '.join(ENDINGS[:4])}, ...). Needed is a folder for "
+            "each class, with its images in it."
+        )
+    names = [path.relative_to(folder) for path in paths]
+    classes = [str(name.parts[0]) if len(name.parts) > 1 else None for name in names]
+    images = _images(paths, size, channels)
+    columns = {"image": Column("image", "array", images)}
+    if any(classes):
+        loose = next((p for p, c in zip(paths, classes, strict=True) if c is None), None)
+        if loose is not None:
+            raise errors.DataError(
+                f"{loose} lies beside the folders of the classes; put it into one of them."
+            )
+        columns["class"] = Column("class", "text", objects(classes))
+    return Table(columns, str(folder), objects([n.as_posix() for n in names]), (), "file")
+
+
+def _images(paths: list[Path], size: tuple[int, int] | None, channels: int | None) -> np.ndarray:
+    """All images, uint8 (N, H, W, C)."""
+    pillow = extras.load("PIL.Image", "data", "Image files")
+    channels = channels or _channels(pillow, paths)
+    made = None
+    for i, path in enumerate(paths):
+        pixels = _pixels(pillow, path, size, channels)
+        if made is None:
+            made = np.empty((len(paths), *pixels.shape), np.uint8)
+        if pixels.shape != made.shape[1:]:
+            raise errors.DataError(
+                f"{path} is {pixels.shape[0]} x {pixels.shape[1]} pixels, and {paths[0]} is "
+                f"{made.shape[1]} x {made.shape[2]} (height x width).\n"
+                f"  To resize all, write size=({made.shape[1]}, {made.shape[2]})."
+            )
+        made[i] = pixels
+    assert made is not None
+    return made
+
+
+def _channels(pillow, paths: list[Path]) -> int:
+    """1 where every image is gray, else 3. Only the heads of the files are read."""
+    for path in paths:
+        if _opened(pillow, path, lambda image: image.mode) not in _GRAY:
+            return 3
+    return 1
+
+
+def _pixels(pillow, path: Path, size: tuple[int, int] | None, channels: int) -> np.ndarray:
+    def convert(image):
+        if image.mode in _DEEP:
+            raise ValueError(f"it has more than 8 bits a channel (mode {image.mode}); save it anew")
+        if "transparency" in image.info:
+            image = image.convert("RGBA")
+        image = image.convert("L" if channels == 1 else "RGB")
+        if size is not None:
+            image = image.resize((size[1], size[0]), pillow.Resampling.BILINEAR)
+        return np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
+
+    return _opened(pillow, path, convert)
+
+
+def _opened(pillow, path: Path, use) -> Any:
+    """What a function makes of an open image; whatever the file does, a DataError that names it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pillow.DecompressionBombWarning)
+            with pillow.open(path) as image:
+                return use(image)
+    except (
+        OSError, ValueError, SyntaxError, EOFError, TypeError, MemoryError,
+        pillow.DecompressionBombError, pillow.DecompressionBombWarning,
+    ) as error:  # fmt: skip
+        raise errors.DataError(f"{path} cannot be read as an image: {error}") from error
