@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule import nn
+from chainrule.train import fit
 from chainrule.train.babysitter import Babysitter, Stretch, health, initialise
 
 NAMES = ["layers[0].weight", "layers[0].bias", "layers[2].weight", "layers[2].bias"]
@@ -91,10 +92,23 @@ def test_advice_says_the_same_and_does_nothing():
     assert not sitter("off").stretch(stretch(losses)).reason
 
 
-def test_a_training_loss_that_stops_falling_halves_the_step_size_once():
+def test_a_training_loss_that_goes_up_and_down_and_falls_no_more_halves_the_step_size_once():
     watched = sitter()
-    found = [watched.epoch({"loss": loss}, []) for loss in [2.0, 1.0, 0.5] + [0.5] * 6]
+    losses = [2.0, 1.0, 0.5, 0.55, 0.75, 0.52, 0.6, 0.55, 0.52, 0.65, 0.51]
+    found = [watched.epoch({"loss": loss}, []) for loss in losses]
     assert [d.action for d in found].count("lower") == 1 and found[-1].factor == 0.5
+
+
+def test_a_training_loss_that_is_flat_is_left_alone():
+    watched = sitter()
+    assert not any(watched.epoch({"loss": v}, []).acts for v in [2.0, 1.0] + [0.5, 0.51] * 10)
+
+
+def test_a_loss_that_climbs_far_above_its_lowest_starts_over():
+    watched = sitter()
+    found = [watched.epoch({"loss": loss}, []) for loss in [2.0, 0.5, 0.1, 0.4]]
+    assert [d.action for d in found] == ["continue"] * 3 + ["restart"]
+    assert found[-1].factor == 0.1 and "0.1 to 0.4" in found[-1].reason
 
 
 @pytest.mark.parametrize("at", [0, 1, 3])
@@ -143,3 +157,40 @@ def test_health_names_dead_and_saturated_layers():
 def test_an_unknown_mode_is_refused():
     with pytest.raises(ValueError, match="act, advise, off"):
         Babysitter("watch", names=[])
+
+
+def test_faulty_rows_are_named_and_never_used_again():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 3)).astype("f")
+    y = (x @ np.array([1.0, -2.0, 0.5], "f"))[:, None]
+    model = nn.MLP(3, (8,), 1, rng=0)
+
+    def spoil(event):
+        if event.kind == "epoch" and event.epoch == 2:
+            x[[7, 70], 1] = np.nan
+            x[30] = 1e5
+
+    history = fit(model, (x, y), loss="squared", epochs=6, batch_size=12, step_size=0.01,
+                  callbacks=spoil, progress="none")  # fmt: skip
+    reasons = [d["reason"] for d in history.decisions]
+    assert "row 7 (inputs hold nan), row 70 (inputs hold nan)" in " ".join(reasons)
+    assert "row 30 (inputs reach 1e+05" in " ".join(reasons)
+    assert len(reasons) <= 2 and np.isfinite(history.records[-1]["loss"])
+    assert history.records[-1]["loss"] < history.records[0]["loss"]
+
+
+def test_weights_that_turn_nan_in_mid_run_are_put_back():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 3)).astype("f")
+    y = (x @ np.array([1.0, -2.0, 0.5], "f"))[:, None]
+
+    def spoil(event):
+        if event.kind == "epoch" and event.epoch == 3 and not event.history.decisions:
+            event.model.layers[0].weight[0, 0] = np.nan
+
+    model = nn.MLP(3, (8,), 1, rng=0)
+    history = fit(model, (x, y), loss="squared", epochs=5, batch_size=12, step_size=0.01,
+                  callbacks=spoil, progress="none")  # fmt: skip
+    assert [d["action"] for d in history.decisions] == ["skip", "skip", "rollback"]
+    assert all(np.isfinite(a).all() for a in model.parameters())
+    assert len(history.records) == 5

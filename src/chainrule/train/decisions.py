@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.train.babysitter import Decision, initialise
+from chainrule.train.babysitter import Decision, faulty_rows, initialise
 from chainrule.train.state import capture, put_back
 
 REPEATS = 100  # stretches undone without one that was kept, after which training stops
@@ -18,6 +18,8 @@ def apply(session: Any, decision: Decision, now: Any, start: int = 0) -> bool:
     `now` is the good copy from before the stretch, which began at step number `start` of the epoch.
     Every decision with a reason is a line of the history and of the run's log.
     """
+    if decision.action == "skip":
+        decision = _blamed(session, decision, start)
     if decision.reason:
         note(session, decision)
     if decision.action == "lower":
@@ -36,6 +38,16 @@ def apply(session: Any, decision: Decision, now: Any, start: int = 0) -> bool:
         session.restore = True
     _undo(session, decision, now, start)
     return True
+
+
+def _blamed(session: Any, decision: Decision, start: int) -> Decision:
+    """The rows of the skipped batches that are at fault, if any, in the place of the batches."""
+    first = session.place.step - (session.place.index - start)
+    places = [start + step - first for step in decision.skip]
+    data = session.data
+    columns = {"inputs": data.inputs, "targets": data.targets, "weights": data.sample_weights}
+    found = faulty_rows(columns, session.batches()[places].ravel())
+    return session.babysitter.blame(decision, found)
 
 
 def _undo(session: Any, decision: Decision, now: Any, start: int) -> None:

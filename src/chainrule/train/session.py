@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.data import Arrays, order
 from chainrule.optim.optimizer import Optimizer
 from chainrule.train import decisions
-from chainrule.train.babysitter import Babysitter, Stretch, health
+from chainrule.train.babysitter import Babysitter, Stretch, health, without
 from chainrule.train.callbacks import Callback, Event
 from chainrule.train.early_stopping import EarlyStopping
 from chainrule.train.evaluation import evaluate
@@ -109,12 +109,13 @@ class Session:
     def batches(self) -> np.ndarray:
         """The rows of this epoch's batches that are not left out: (steps, micro-batches, rows)."""
         place, s = self.place, self.settings
-        key = (place.epoch, tuple(place.left_out))
+        key = (place.epoch, tuple(place.left_out), len(self.babysitter.faulty))
         if self._batches is None or self._batches[0] != key:
             found = order(s.seed, place.epoch, self.count, self.batch * s.accumulate)
             found = np.delete(found, place.left_out, axis=0)
             if self.rows is not None:
                 found = self.rows[found]
+            found = without(found, self.babysitter.faulty)
             self._batches = key, found.reshape(len(found), s.accumulate, -1)
         return self._batches[1]
 

@@ -6,8 +6,10 @@ The rules stand in `rules`, in words, as a table; every decision carries its rea
 from chainrule.train.babysitter.health import LayerHealth, health
 from chainrule.train.babysitter.initial import initialise
 from chainrule.train.babysitter.reports import ACTIONS, Decision, Stretch
+from chainrule.train.babysitter.rows import faulty_rows, without
 from chainrule.train.babysitter.sitter import Babysitter
 
 __all__ = [
-    "ACTIONS", "Babysitter", "Decision", "LayerHealth", "Stretch", "health", "initialise",
+    "ACTIONS", "Babysitter", "Decision", "LayerHealth", "Stretch", "faulty_rows", "health",
+    "initialise", "without",
 ]  # fmt: skip

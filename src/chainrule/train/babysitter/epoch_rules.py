@@ -11,9 +11,14 @@ from chainrule.train.babysitter.reports import Decision
 from chainrule.train.babysitter.step_rules import Past
 from chainrule.train.babysitter.watch import Watch, layer_of
 
-PATIENCE = 6  # epochs without a better training loss
-BETTER = 0.01  # of the lowest loss so far
-CONVERGED = 0.02  # of the first loss: what is left is not worth smaller steps
+PATIENCE = 8  # epochs without a better training loss
+BETTER = 0.005  # of the lowest loss so far
+BOUNCES = 1.4  # times the lowest loss so far
+CONVERGED = 0.02  # of the first epoch's loss: what is left is not worth smaller steps
+UNDONE = 3.0  # times the lowest loss of an epoch: what was learned is being lost
+DIED, EARLY = 0.25, 10  # share of a layer's units, within so many epochs
+YOUNG = 40  # epochs after which it is too late to start over
+FEW = 3  # units, or restarts
 MOSTLY = 0.9  # dead or saturated units in a layer
 VANISHED, EXPLODED = 1e-5, 1e4  # gradient by weight, first layer over last
 RISES = 1.1  # validation loss over its lowest
@@ -21,21 +26,50 @@ RISES = 1.1  # validation loss over its lowest
 Epochs = list[dict[str, float]]
 
 
-def plateau(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past):
-    """The training loss has stopped falling, well above 0."""
+def died(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past) -> Decision | None:
+    """Many units of a layer have died within the first epochs."""
+    if past.restarts >= FEW or len(epochs) > EARLY:
+        return None
+    for layer in health[1:-1]:
+        share = layer.dead - past.dead_at_first.get(layer.path, 0.0)
+        if share >= DIED and share * layer.units >= FEW:
+            return Decision("restart", f"{share:.0%} of the {layer.units} units of {layer.path} "
+                            "have died: they give the same for every row. The steps are too long; "
+                            "training starts over with a tenth of the step size.",
+                            factor=0.1)  # fmt: skip
+    return None
+
+
+def undone(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past) -> Decision | None:
+    """The training loss has climbed far above its lowest."""
+    losses = [e["loss"] for e in epochs[past.lowered_at :]]
+    if len(losses) < 2 or losses[-1] < max(UNDONE * min(losses), CONVERGED * epochs[0]["loss"]):
+        return None
+    what = f"the training loss has climbed from {min(losses):.4g} to {losses[-1]:.4g}"
+    if past.restarts < FEW and len(epochs) <= YOUNG:
+        return Decision("restart", f"{what}: the steps are too long. Training starts over with a "
+                        "tenth of the step size.", factor=0.1)  # fmt: skip
+    return Decision("lower", f"{what}. A quarter of the step size.", factor=0.25)
+
+
+def plateau(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past) -> Decision | None:
+    """The training loss has stopped falling, well above 0, and goes up and down."""
     losses = [e["loss"] for e in epochs[past.lowered_at :]]
     if len(losses) <= PATIENCE:
         return None
     before = min(losses[:-PATIENCE])
-    now = min(losses[-PATIENCE:])
+    now, top = min(losses[-PATIENCE:]), max(losses[-PATIENCE:])
     if now < (1 - BETTER) * before or now < CONVERGED * epochs[0]["loss"]:
         return None
-    return Decision("lower", f"the training loss has stopped falling: {before:.4g} "
-                    f"{PATIENCE} epochs ago, {now:.4g} at best since. Half the step size.",
+    if top < BOUNCES * before:
+        return None  # flat, as where nothing is left to learn: smaller steps change little
+    return Decision("lower", f"the training loss goes up and down and has stopped falling: "
+                    f"{before:.4g} {PATIENCE} epochs ago, {now:.4g} at best since. Half the step "
+                    "size.",
                     factor=0.5)  # fmt: skip
 
 
-def dead(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past):
+def dead(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past) -> Decision | None:
     """Most units of a layer give the same for every row."""
     worst = max(health[1:-1], key=lambda h: h.dead, default=None)
     if worst is None or worst.dead < MOSTLY:
@@ -45,7 +79,9 @@ def dead(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past):
                     "leaky_relu, or batch norm keeps them alive.")  # fmt: skip
 
 
-def saturated(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past):
+def saturated(
+    epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past
+) -> Decision | None:
     """Most units of a layer are at a bound of their activation."""
     worst = max(health, key=lambda h: h.saturated, default=None)
     if worst is None or worst.saturated < MOSTLY:
@@ -55,7 +91,9 @@ def saturated(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Pas
                     "or batch norm bring them back.")  # fmt: skip
 
 
-def gradients_vanish(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past):
+def gradients_vanish(
+    epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past
+) -> Decision | None:
     """The first layers' gradients are tiny, or huge, beside the last layers'."""
     if len(watch.weights) < 3:
         return None
@@ -72,7 +110,9 @@ def gradients_vanish(epochs: Epochs, health: list[LayerHealth], watch: Watch, pa
                     "keep their scale.")  # fmt: skip
 
 
-def overfits(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past):
+def overfits(
+    epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past
+) -> Decision | None:
     """The validation loss rises while the training loss falls."""
     found = [e["validation_loss"] for e in epochs if e.get("validation_loss") is not None]
     if len(found) < 4 or found[-1] < RISES * min(found) or min(found[-3:]) == min(found):

@@ -13,7 +13,8 @@ import numpy as np
 from chainrule import nn, random
 from chainrule.nn.builders import BUILDERS, build, described
 from chainrule.nn.init import he
-from chainrule.train.babysitter.health import LayerHealth, innermost
+from chainrule.nn.layer_outputs import named_modules
+from chainrule.train.babysitter.health import LayerHealth
 from chainrule.train.babysitter.reports import Decision
 
 LOUD, QUIET = 100.0, 1e-6  # output over input: root mean squares
@@ -52,7 +53,11 @@ def initialise(model: nn.Module, seed: int = 0) -> None:
     True
     """
     rng = random.default_rng(seed)
-    drawn = {id(a) for _, module in innermost(model) for a in _built_again(module, rng)}
+    drawn: set[int] = set()
+    for _, module in named_modules(model):
+        inside = list(named_modules(module))
+        if len(inside) == 1 and not any(id(a) in drawn for a in module.parameters()):
+            drawn |= {id(a) for a in _built_again(module, rng)}
     for path, array in model.named_parameters():
         if id(array) not in drawn:
             array[...] = _drawn(path, array, rng)

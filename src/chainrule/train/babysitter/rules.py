@@ -9,7 +9,10 @@
 | diverging | ten losses above 3 times the first | rollback or restart with smaller steps |
 | silent | weights without any gradient | restart: new weights, or a tenth of the step size |
 | hopeless_start | initial outputs 1e-6 or 100 times the inputs | restart: new weights |
-| plateau | the training loss of epochs that stopped falling | lower to half |
+| long_steps | steps of 5 % of the weights, after the first 20 | restart: a tenth of the step size |
+| died | a quarter of a layer's units that die in the first epochs | restart: a tenth |
+| undone | a training loss 3 times its lowest | restart with, or lower to, smaller steps |
+| plateau | a training loss that goes up and down and falls no more | lower to half |
 | dead, saturated | units of a layer, on a sample | says so |
 | gradients_vanish | the first layer's gradient by the last one's | says so |
 | overfits | a validation loss that rises while the training loss falls | says so |
@@ -21,14 +24,17 @@ from collections.abc import Callable
 
 from chainrule.train.babysitter.epoch_rules import (
     dead,
+    died,
     gradients_vanish,
     overfits,
     plateau,
     saturated,
+    undone,
 )
 from chainrule.train.babysitter.step_rules import (
     diverging,
     gradient_spike,
+    long_steps,
     not_finite,
     silent,
     small_scale,
@@ -38,9 +44,10 @@ from chainrule.train.babysitter.step_rules import (
 STEP_RULES: dict[str, Callable] = {
     "not_finite": not_finite, "small_scale": small_scale, "spike": spike,
     "gradient_spike": gradient_spike, "diverging": diverging, "silent": silent,
+    "long_steps": long_steps,
 }  # fmt: skip
 
 EPOCH_RULES: dict[str, Callable] = {
-    "plateau": plateau, "dead": dead, "saturated": saturated, "gradients_vanish": gradients_vanish,
-    "overfits": overfits,
+    "died": died, "undone": undone, "plateau": plateau, "dead": dead, "saturated": saturated,
+    "gradients_vanish": gradients_vanish, "overfits": overfits,
 }  # fmt: skip

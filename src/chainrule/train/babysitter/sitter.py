@@ -8,8 +8,9 @@ from typing import Any
 from chainrule.train.babysitter.health import LayerHealth
 from chainrule.train.babysitter.initial import hopeless
 from chainrule.train.babysitter.reports import Decision, Stretch
+from chainrule.train.babysitter.rows import in_words
 from chainrule.train.babysitter.rules import EPOCH_RULES, STEP_RULES
-from chainrule.train.babysitter.step_rules import Past
+from chainrule.train.babysitter.step_rules import Past, left_out
 from chainrule.train.babysitter.watch import Watch
 
 MODES = ("act", "advise", "off")
@@ -41,9 +42,11 @@ class Babysitter:
         self.mode, self.loss_name = mode, loss_name
         self.watch, self.past = Watch(names, smoothing), Past()
         self.epochs: list[dict[str, float]] = []
+        self.faulty: list[int] = []  # rows of the data that are never used again
 
     def start(self, layers: list[LayerHealth]) -> Decision:
         """The decision before the first step: whether the initial weights are hopeless."""
+        self.past.dead_at_first = {layer.path: layer.dead for layer in layers}
         decision = None if self.mode == "off" or self.past.initialised else hopeless(layers)
         if decision is None:
             return Decision()
@@ -86,9 +89,28 @@ class Babysitter:
                 self.past.lowered_at = len(self.epochs)
             elif not decision.acts:
                 self.past.said.append(name)
+            elif self.mode == "act" and decision.repeats:
+                self._undo(decision)
             decision = replace(decision, rule=name)
             return decision if self.mode == "act" else self._advice(decision)
         return Decision()
+
+    def blame(self, decision: Decision, found: dict[int, str]) -> Decision:
+        """The decision to skip, with the rows at fault in the place of their batch.
+
+        `found` is of `faulty_rows`. They are remembered in `faulty`, for `without`.
+        """
+        new = {row: what for row, what in found.items() if row not in self.faulty}
+        if not new:
+            return decision
+        self.past.failures.clear()
+        self.past.unexplained = max(0, self.past.unexplained - 1)
+        self.faulty = sorted({*self.faulty, *new})
+        cause = decision.reason
+        for step in decision.skip:
+            cause = cause.removesuffix(left_out(step))
+        reason = f"{cause}Back to the last good state; left out from here on: {in_words(new)}."
+        return replace(decision, reason=reason, skip=())
 
     def _undo(self, decision: Decision) -> None:
         past = self.past
@@ -100,7 +122,7 @@ class Babysitter:
         if decision.action == "restart":
             past.restarts += 1
             past.initialised += decision.initialise
-            past.lowered_at = 0
+            past.lowered_at = past.unexplained = 0
             self.watch.forget()
             self.epochs.clear()
 
@@ -113,7 +135,8 @@ class Babysitter:
     def state(self) -> dict[str, Any]:
         """Everything that the next decisions depend on, as JSON can hold it."""
         return {"mode": self.mode, "loss_name": self.loss_name, "watch": self.watch.state(),
-                "past": asdict(self.past), "epochs": [dict(e) for e in self.epochs]}  # fmt: skip
+                "past": asdict(self.past), "epochs": [dict(e) for e in self.epochs],
+                "faulty": list(self.faulty)}  # fmt: skip
 
     @classmethod
     def restored(cls, state: dict[str, Any]) -> Babysitter:
@@ -122,5 +145,6 @@ class Babysitter:
         sitter = cls(state["mode"], names=watch.names, loss_name=state["loss_name"],
                      smoothing=watch.smoothing)  # fmt: skip
         sitter.watch, sitter.past = watch, Past(**state["past"])
+        sitter.faulty = list(state["faulty"])
         sitter.epochs = [dict(e) for e in state["epochs"]]
         return sitter

@@ -18,6 +18,8 @@ SPIKE = 10.0  # times the largest of the recent losses, or gradients
 ENOUGH = 10  # steps before which nothing is known of what is usual
 DIVERGED = 3.0  # times the first loss, in the median of ten steps
 SAME_PLACE = 3  # repeats at one place, after which the batch is not at fault
+MANY, OFTEN = 6, 0.05  # spikes, and their share of the steps, after which it is not the data
+LONG, GROWING = 0.05, (20, 70)  # of the weights, in the median of these steps
 SILENT = 20  # steps without any gradient in half of the weights
 
 
@@ -31,8 +33,14 @@ class Past:
     rollbacks: int = 0
     restarts: int = 0
     initialised: int = 0
+    unexplained: int = 0  # spikes since training last started over whose rows look ordinary
     lowered_at: int = 0  # epochs since the last change of the step size count from here
+    dead_at_first: dict[str, float] = field(default_factory=dict)  # by layer
     said: list[str] = field(default_factory=list)  # advice is given once
+
+    def keeps_spiking(self, steps: int) -> bool:
+        """Whether so many spikes came that it is not the data."""
+        return self.unexplained >= MANY and self.unexplained > OFTEN * steps
 
     def stuck_at(self, place: int) -> bool:
         """Whether the steps have failed at this place again and again, batch after batch."""
@@ -70,6 +78,10 @@ def spike(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
     )
     if past.stuck_at(place):
         return _state_at_fault(watch, past, place, f"{what}, whichever batch comes")
+    if past.keeps_spiking(watch.steps):
+        return _smaller_steps(watch, past, f"{what}, as in {past.unexplained} steps before: the "
+                              "steps are too long")  # fmt: skip
+    past.unexplained += 1
     culprit = place - 1 if place and _gradient_spikes(watch, stretch)[place - 1] else place
     return _left_out(stretch, culprit, what)
 
@@ -122,6 +134,20 @@ def silent(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
     return None
 
 
+def long_steps(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
+    """Each step changes the weights by 5 % and more, when they have grown to their size."""
+    first, last = GROWING
+    begun = watch.steps < last <= watch.steps + len(stretch.losses)
+    if not begun or past.restarts >= SAME_PLACE:
+        return None
+    ratios = [*watch.early, *watch.typical(stretch.update_ratios)][first:last]
+    if not np.median(ratios) > LONG:
+        return None
+    return Decision("restart", f"each step changes the weights by {np.median(ratios):.0%} of their "
+                    "size, where a thousandth is usual. Training starts over with a tenth of the "
+                    "step size.", factor=0.1)  # fmt: skip
+
+
 def small_scale(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
     """A loss scale below 1: half precision overflows without any scaling."""
     if stretch.loss_scale >= 1:
@@ -166,8 +192,12 @@ def _not_finite_where(watch: Watch, stretch: Stretch, place: int) -> str:
 
 def _left_out(stretch: Stretch, place: int, what: str) -> Decision:
     step = stretch.first_step + place
-    return Decision("skip", f"{what}. Back to the last good state; the batch of step {step} is "
-                    "left out.", skip=(step,))  # fmt: skip
+    return Decision("skip", f"{what}. {left_out(step)}", skip=(step,))
+
+
+def left_out(step: int) -> str:
+    """What is done where a batch is at fault, in words."""
+    return f"Back to the last good state; the batch of step {step} is left out."
 
 
 def _state_at_fault(watch: Watch, past: Past, place: int, what: str) -> Decision:

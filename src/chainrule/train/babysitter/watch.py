@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 WINDOW = 200  # steps that count as recent
+EARLY = 70  # steps whose update ratios are kept
 NOT_WEIGHTS = ("bias", "shift", "scale", "slope")  # vectors that may be 0, or that start at 1
 
 
@@ -37,6 +38,7 @@ class Watch:
         self.lowest: float | None = None  # of the smoothed losses
         self.losses: list[float] = []
         self.norms: list[float] = []
+        self.early: list[float] = []
         self.silent = [0] * len(self.names)  # steps in a row without any gradient
         self.gradients = [0.0] * len(self.names)
         self.ratios = [0.0] * len(self.names)
@@ -53,10 +55,17 @@ class Watch:
             self.lowest = low if self.lowest is None else min(self.lowest, low)
         self.losses = [*self.losses, *map(float, losses)][-WINDOW:]
         self.norms = [*self.norms, *map(float, total(norms))][-WINDOW:]
+        if len(self.early) < EARLY:
+            self.early = [*self.early, *self.typical(ratios)][:EARLY]
         for i in range(len(self.names)):
             self.silent[i] = _zeros_at_the_end(norms[:, i], self.silent[i])
             self.gradients[i] = _moved(self.gradients[i], norms[:, i], self.smoothing)
             self.ratios[i] = _moved(self.ratios[i], ratios[:, i], self.smoothing)
+
+    def typical(self, update_ratios) -> list[float]:
+        """For each step, |step| / |w| in the median over the weights: (k, P) -> k numbers."""
+        chosen = _finite(update_ratios)[:, self.weights]
+        return [float(v) for v in np.median(chosen, axis=1)] if chosen.size else []
 
     @property
     def smoothed(self) -> float:
