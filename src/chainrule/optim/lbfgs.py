@@ -24,11 +24,13 @@ class Minimum:
 
 
 def lbfgs(
-    loss: Callable, model, *inputs, steps: int = 500, tolerance: float = 1e-8, memory: int = 10
-) -> Minimum:
+    loss: Callable, model, *inputs, steps: int = 500, tolerance: float = 1e-8, memory: int = 10,
+    after: Callable[[float], bool] | None = None,
+) -> Minimum:  # fmt: skip
     """Minimise `loss(model, *inputs)` over the model's parameters, which change in place.
 
-    The loss must be the same function at each call: the full batch, no dropout.
+    The loss must be the same function at each call: the full batch, no dropout. `after(loss)` is
+    called after each step, with the parameters where it ended; it ends the search by True.
 
     **Cost** 2 `memory` times the parameters in memory; one gradient a line-search step.
     **Errors** `ValueError` where the loss is not finite at the start.
@@ -57,8 +59,13 @@ def lbfgs(
     first = value(start)[0]
     if not np.isfinite(first):
         raise ValueError(f"the loss is {first} at the start.")
+    def stepped(intermediate_result) -> None:
+        enter(intermediate_result.x)
+        if after is not None and after(float(intermediate_result.fun)):
+            raise StopIteration
+
     found = import_module("scipy.optimize").minimize(
-        value, start, jac=True, method="L-BFGS-B",
+        value, start, jac=True, method="L-BFGS-B", callback=stepped,
         options={"maxiter": steps, "ftol": tolerance, "gtol": tolerance, "maxcor": memory},
     )  # fmt: skip
     enter(found.x)

@@ -9,11 +9,13 @@ from chainrule import errors, nn
 from chainrule.train.callbacks import checked
 from chainrule.train.checkpoints import Checkpoint
 from chainrule.train.fingerprints import of_data, of_model
+from chainrule.train.full_batch import FullBatch
 from chainrule.train.history import History
+from chainrule.train.loop import go_on
 from chainrule.train.progress import progress as progress_for
 from chainrule.train.runs import Run
 from chainrule.train.saving import restore, save
-from chainrule.train.session import Session, go_on
+from chainrule.train.session import Session
 from chainrule.train.settings import Settings
 from chainrule.train.starting import session_for
 from chainrule.train.state import CLASSES, put_together
@@ -105,12 +107,13 @@ def _session(
 
 def _saved_optimizer(checkpoint: Checkpoint) -> Any:
     facts = checkpoint.facts["now"]["optimizer"]
-    if facts["class"] not in CLASSES:
+    known = {**CLASSES, "FullBatch": FullBatch}
+    if facts["class"] not in known:
         raise errors.FileDamaged(
             f"the optimizer of the run is {facts['class']!r}, which is none of chainrule's: pass "
             "optimizer= to resume, made for the model that you pass as model=."
         )
-    return put_together(facts, checkpoint.arrays, "", CLASSES)
+    return put_together(facts, checkpoint.arrays, "", known)
 
 
 def _model(facts: dict[str, Any], seed: int) -> nn.Module:

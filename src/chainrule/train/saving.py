@@ -13,6 +13,8 @@ from chainrule.train.history import History
 from chainrule.train.model_files import save_model
 from chainrule.train.state import capture, put_back, with_prefix
 
+PAUSE = 5.0  # seconds between checkpoints at least, and 20 times as long as one takes
+
 
 def save(session: Any) -> None:
     """Writes a checkpoint of all that a resumed training needs."""
@@ -24,6 +26,24 @@ def save(session: Any) -> None:
     session.saved_step = session.place.step
     session.saved_at = time.monotonic()
     session.saving = session.saved_at - began
+
+
+def save_if_due(session: Any) -> None:
+    """A checkpoint after so many steps, or, unless asked for, after a while on the clock.
+
+    Only at the end of a stretch; when it is taken changes nothing in the results. L-BFGS has no
+    checkpoints on its way: what it remembers is not at hand.
+    """
+    if session.run is None or session.place.step == 0 or session.settings.full_batch:
+        return
+    every, now = session.settings.checkpoint_every, time.monotonic()
+    if every is not None:
+        due = session.place.step - session.saved_step >= every
+        due = due or session.place.step < session.saved_step
+    else:
+        due = now - session.saved_at > max(PAUSE, 20 * session.saving)
+    if due:
+        save(session)
 
 
 def whole(session: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -16,6 +16,7 @@ from chainrule.train.early_stopping import EarlyStopping, early_stopping
 from chainrule.train.metrics import Metric, named
 
 EPOCHS = 10  # where neither epochs nor steps are given
+ITERATIONS = 500  # the same, of L-BFGS
 OPTIMIZERS = {name.lower(): rule for name, rule in optim.OPTIMIZERS.items()}
 
 
@@ -45,7 +46,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.epochs is None and self.steps is None:
-            self.epochs = EPOCHS
+            self.epochs = ITERATIONS if self.full_batch else EPOCHS
         for name in ("epochs", "steps", "batch_size", "accumulate", "checkpoint_every", "keep"):
             value = getattr(self, name)
             if value is not None and not (_is_whole(value) and value >= 1):
@@ -55,6 +56,18 @@ class Settings:
         if self.babysitter not in ("act", "advise", "off"):
             raise ValueError(f"babysitter is one of act, advise, off; got {self.babysitter!r}.")
         self.loss_function = loss_function(self.loss)
+
+    @property
+    def full_batch(self) -> bool:
+        """Whether the optimizer is L-BFGS, which takes all rows at once."""
+        given = self.optimizer
+        name = given.get("name") if isinstance(given, dict) else given
+        return type(given).__name__ == "FullBatch" or str(name).lower() == "lbfgs"
+
+    @property
+    def searches(self) -> bool:
+        """Whether the step size is to be found by a search."""
+        return isinstance(self.step_size, str | dict)
 
     @property
     def share(self) -> float | None:

@@ -9,6 +9,7 @@ from chainrule import errors, nn, random
 from chainrule.nn.module import Module
 from chainrule.train.babysitter import Babysitter
 from chainrule.train.fingerprints import of_data, of_model
+from chainrule.train.full_batch import full_batch_for
 from chainrule.train.precision import precision as precision_for
 from chainrule.train.precision import to_double
 from chainrule.train.preparing import prepared
@@ -17,6 +18,7 @@ from chainrule.train.saving import save
 from chainrule.train.session import Session
 from chainrule.train.settings import Settings, loss_name, optimizer_for
 from chainrule.train.state import capture, classes_of
+from chainrule.train.step_size import found
 
 _DRAWS = 4  # the word of the seed for what is drawn in training: dropout
 
@@ -28,20 +30,29 @@ def session_for(model: Module, data: Any, settings: Settings) -> Session:
         to_double(model)
     data, rows, held = prepared(model, data, settings)
     count = len(data) if rows is None else len(rows)
+    if count < settings.accumulate:
+        raise ValueError(f"accumulate={settings.accumulate} needs as many rows, got {count}.")
     batch = settings.accumulate * min(settings.batch_size, max(1, count // settings.accumulate))
     total = settings.steps or (settings.epochs or 1) * max(1, count // batch)
-    optimizer = optimizer_for(
-        model, settings.optimizer, settings.step_size, settings.schedule, total
-    )
+    optimizer: Any
+    if settings.full_batch:
+        optimizer = full_batch_for(model, settings)
+    else:
+        size = None if settings.searches else settings.step_size
+        optimizer = optimizer_for(model, settings.optimizer, size, settings.schedule, total)
     session = Session(
         settings=settings, model=model, optimizer=optimizer, scaling=scaling,
         rng=random.Generator([settings.seed, _DRAWS]), data=data, rows=rows, held=held,
         babysitter=Babysitter(
-            settings.babysitter, names=[path for path, _ in model.named_parameters()],
+            "off" if settings.full_batch else settings.babysitter,
+            names=[path for path, _ in model.named_parameters()],
             loss_name=loss_name(settings.loss),
         ),
         stopping=settings.early_stopping, classes=classes_of(optimizer),
     )  # fmt: skip
+    if settings.searches:
+        optimizer.step_size, trials = found(session, settings.step_size)
+        session.history.trials = [[float(size), float(loss)] for size, loss in trials]
     session.first = capture(session)
     return session
 
@@ -68,6 +79,8 @@ def keep_in(session: Session, run: str | os.PathLike | Run) -> None:
     else:
         run = Run.create(run, {"fit": facts})
     session.run, session.described = run, description is not None
+    if session.history.trials:
+        run.log("step_size", found=session.optimizer.step_size, trials=session.history.trials)
     save(session)
 
 
