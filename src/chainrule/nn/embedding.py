@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from chainrule import errors
 from chainrule.nn.init import Initialisation, initial
 from chainrule.nn.module import Module, Parameter
@@ -17,7 +19,6 @@ class Embedding(Module):
     **Errors** `DtypeError` for tokens that are no whole numbers; `IndexError` for one that is not
     below `count`.
 
-    >>> import numpy as np
     >>> Embedding(10, 4, rng=0)(np.array([[1, 2, 1]])).shape
     (1, 3, 4)
     """
@@ -36,7 +37,7 @@ class Embedding(Module):
             raise errors.DtypeError(
                 f"Embedding takes whole numbers, got {x.dtype}: pass tokens.astype(np.int64)."
             )
-        return self.weight[x]
+        return np.take(self.weight, x, axis=0)  # weight[x] would not be traced for plain weights
 
     def config(self) -> dict:
         """What builds this layer again."""

@@ -21,7 +21,7 @@ class LayerOutput(NamedTuple):
     arguments: tuple  # positional ones
     options: dict  # keyword ones: training, rng, ...
     output: Any
-    inner: bool  # whether it called other modules
+    inner: int  # how many calls of other modules were made inside, which stand before it
 
 
 def layer_outputs(model: Module, x, training: bool = False, rng=None) -> list[LayerOutput]:
@@ -66,7 +66,7 @@ def _make_record(module: Module, path: str, original: Module, records: list[Laye
     def call(self, *arguments, **options):
         before = len(records)
         out = kind.__call__(self, *arguments, **options)
-        inner = len(records) > before
+        inner = len(records) - before
         records.append(LayerOutput(path, original, arguments, options, out, inner))
         return out
 

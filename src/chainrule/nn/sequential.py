@@ -48,8 +48,10 @@ class Sequential(Module):
         return {"layers": [description(layer) for layer in self.layers]}
 
     def __repr__(self) -> str:
-        inside = ", ".join(getattr(a, "__name__", None) or repr(a) for a in self.layers)
-        return f"Sequential({inside})"
+        names = [getattr(layer, "__name__", None) or repr(layer) for layer in self.layers]
+        if len(names) > 10:
+            names = [*names[:4], f"... {len(names) - 6} more ...", *names[-2:]]
+        return f"{type(self).__name__}({', '.join(names)})"
 
 
 def applied(layer: Module | Callable, x, training: bool, rng):

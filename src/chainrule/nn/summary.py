@@ -14,7 +14,11 @@ from chainrule.show.source import trace
 
 
 class Row(NamedTuple):
-    """One layer: `flops` of one forward propagation, `bytes` of what it gives out."""
+    """One layer: `flops` of one forward propagation, `bytes` of what it gives out.
+
+    A module that holds others has a row where it computes something itself (the sum of a residual
+    block, the products of an attention); its figures are without those of the modules inside.
+    """
 
     path: str
     kind: str
@@ -27,23 +31,20 @@ class Row(NamedTuple):
 class Summary:
     """`rows`, one for each call of a layer, and their totals; `str()` is a table.
 
-    `parameters` and `flops` are those of the whole model: what happens between the layers (skip
-    connections, functions in a `Sequential`) is the last row. `activation_bytes` is the memory of
-    all layers' outputs together, which training keeps for the way back.
+    `parameters` and `flops` are those of the whole model. `activation_bytes` is the memory of all
+    outputs together, which training keeps for the way back.
     """
 
-    def __init__(self, rows: list[Row], parameters: int, flops: int):
-        between = Row(
-            "", "between layers", (), parameters - _counted(rows),
-            flops - sum(row.flops for row in rows), 0,
-        )  # fmt: skip
-        self.rows = rows + ([between] if between.flops or between.parameters else [])
-        self.parameters, self.flops = parameters, flops
+    def __init__(self, rows: list[Row], parameters: int):
+        self.rows, self.parameters = rows, parameters
+        self.flops = sum(row.flops for row in rows)
         self.activation_bytes = sum(row.bytes for row in rows)
 
     def __str__(self) -> str:
         head = ("layer", "kind", "output", "parameters", "flops", "activations")
-        lines = [(r.path, r.kind, str(r.shape or ""), *_figures(*r[3:])) for r in self.rows]
+        lines = [
+            (r.path or "model", r.kind, str(r.shape or ""), *_figures(*r[3:])) for r in self.rows
+        ]
         total = _figures(self.parameters, self.flops, self.activation_bytes)
         return _table([head, *lines, ("total", "", "", *total)])
 
@@ -70,27 +71,40 @@ def summary(model: Module, x: Any) -> Summary:
         dtype = next((a.dtype for a in model.parameters()), np.dtype("f"))
         x = np.broadcast_to(np.zeros((), dtype), tuple(x))
     records: list[LayerOutput] = []
+    trace(lambda x: records.extend(layer_outputs(model, x)), x)
+    owned = _owned(model, {record.path for record in records})
+    flops: list[int] = []  # of each record by itself
+    rows = []
+    for number, record in enumerate(records):
+        flops.append(_flops(record) - sum(flops[number - record.inner : number]))
+        row = _row(record, owned.pop(record.path, 0), flops[-1])
+        if not record.inner or row.flops or row.parameters:
+            rows.append(row)
+    return Summary(rows, sum(a.size for a in model.parameters()))
 
-    def run(x):
-        records[:] = layer_outputs(model, x)
-        return records[-1].output
 
-    flops = trace(run, x).cost().flops
-    rows = [_row(record) for record in records if not record.inner]
-    return Summary(rows, sum(a.size for a in model.parameters()), flops)
+def _owned(model: Module, paths: set[str]) -> dict[str, int]:
+    """How many numbers are learned in each of these modules, and in none of them inside it."""
+    owned = dict.fromkeys(paths, 0)
+    for path, array in model.named_parameters():
+        while path and path not in paths:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        owned[path] += array.size
+    return owned
 
 
-def _row(record: LayerOutput) -> Row:
-    """The row of one call, from the shapes that were traced."""
+def _flops(record: LayerOutput) -> int:
+    """Those of one call, everything inside included, from the shapes that were traced."""
     arguments = [_stand_in(a) for a in record.arguments]
     options = {key: _stand_in(value) for key, value in record.options.items()}
-    program = trace(lambda *given: record.module(*given, **options), *arguments)
+    return trace(lambda *given: record.module(*given, **options), *arguments).cost().flops
+
+
+def _row(record: LayerOutput, parameters: int, flops: int) -> Row:
     outputs = [a for a in flatten(record.output)[0] if hasattr(a, "shape")]
     size = sum(math.prod(a.shape) * np.dtype(a.dtype).itemsize for a in outputs)
-    parameters = sum(a.size for a in record.module.parameters())
     shape = tuple(outputs[0].shape) if outputs else ()
-    return Row(record.path, type(record.module).__name__, shape, parameters, program.cost().flops,
-               size)  # fmt: skip
+    return Row(record.path, type(record.module).__name__, shape, parameters, flops, size)
 
 
 def _stand_in(value: Any) -> Any:
@@ -98,10 +112,6 @@ def _stand_in(value: Any) -> Any:
     if hasattr(value, "shape"):
         return np.broadcast_to(np.zeros((), value.dtype), value.shape)
     return value
-
-
-def _counted(rows: list[Row]) -> int:
-    return sum({row.path: row.parameters for row in rows}.values())
 
 
 def _figures(parameters: int, flops: int, size: int) -> tuple[str, str, str]:

@@ -50,7 +50,7 @@ def save_model(
     ...     save_model(nn.MLP(4, (8,), 3, rng=0), f"{place}/model", {"task": "classification"})
     ...     model, about = load_model(f"{place}/model")
     >>> model, about
-    (Sequential(Linear(4, 8), Activation('relu'), Linear(8, 3)), {'task': 'classification'})
+    (MLP(Linear(4, 8), Activation('relu'), Linear(8, 3)), {'task': 'classification'})
     """
     folder = Path(folder)
     arrays = dict(_arrays(model))

@@ -66,7 +66,7 @@ def network(model: dict[str, Any], inputs: int, outputs: int, *, dtype="f", rng=
     """The network that the options describe, for so many inputs and outputs.
 
     >>> network({"hidden": [4], "input_clip": 3.0}, 3, 1)
-    Sequential(SoftClip(3.0), Sequential(Linear(3, 4), Activation('relu'), Linear(4, 1)))
+    Sequential(SoftClip(3.0), MLP(Linear(3, 4), Activation('relu'), Linear(4, 1)))
     """
     options = {name: value for name, value in model.items() if name != "input_clip"}
     inner = nn.MLP(inputs, outputs=outputs, dtype=dtype, rng=rng, **options)
