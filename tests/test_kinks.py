@@ -332,6 +332,27 @@ def test_smooth_functions_are_not_watched():
     assert not _watches(lambda x: np.sum(np.where(mask, x, 0.0)) / np.sum(mask), x)
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda a: np.sum(np.abs(np.linalg.qr(a)[1])),
+        lambda a: np.sum(np.maximum(np.linalg.cholesky(a @ a.T + np.eye(3)), -9.0) ** 2)
+        + np.sum(np.abs(np.linalg.cholesky(a @ a.T + np.eye(3)))),
+        lambda a: np.sum(np.linalg.eig(a)[1].real ** 3),
+    ],
+    ids=["qr", "cholesky", "eig"],
+)
+def test_what_a_factorisation_keeps_at_0_is_no_tie(f, monkeypatch):
+    """Entries below R's diagonal and beside L's, and the component of an eigenvector that LAPACK
+    makes real, are 0 for every matrix."""
+    a = np.array([[1.0, 2.0, 0.3], [-3.0, 1.5, 0.7], [0.1, 0.4, 2.0]])
+    monkeypatch.setattr("chainrule.kinked.settled_outputs", None)  # not called
+    slope = cr.grad(f)(a)
+    step = 1e-6 * np.eye(9).reshape(9, 3, 3)
+    near = [(f(a + h) - f(a - h)) / 2e-6 for h in step]
+    np.testing.assert_allclose(slope.ravel(), near, rtol=1e-6, atol=1e-8)
+
+
 def test_one_largest_entry_is_no_tie(monkeypatch):
     monkeypatch.setattr("chainrule.kinked.settled_outputs", None)  # not called
     x = np.array([3.0, 1.0, 2.0])

@@ -110,6 +110,6 @@ def _reciprocal(run: Run, equation: Equation, x: Germ) -> Germ:
     return divide(constant(np.float64(1.0), run.window), x, x.type)
 
 
-@elementwise("stop_gradient", "barrier")
+@elementwise("stop_gradient", "barrier", "held")
 def _same(run: Run, equation: Equation, x: Germ) -> Germ:
     return x

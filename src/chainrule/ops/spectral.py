@@ -30,6 +30,7 @@ from chainrule import errors
 from chainrule.ops.compare import equal
 from chainrule.ops.displaced import apart, apart_and_from_zero
 from chainrule.ops.elementwise import absolute, conj, imag, join, real, scale
+from chainrule.ops.held import held
 from chainrule.ops.index import index
 from chainrule.ops.join import concatenate
 from chainrule.ops.linalg import check_square, solve
@@ -209,7 +210,8 @@ def _keep_normalised(vectors, moved):
     axis = vectors.ndim - 2
     kept = (*range(axis), axis + 1)
     zero = np.zeros((), _real_dtype(vectors.type))[()]
-    candidates = select(equal(imag(vectors), zero), magnitude(vectors), zero)
+    is_real = equal(held(imag(vectors)), zero)  # so by convention, here and beside the matrix
+    candidates = select(is_real, magnitude(vectors), zero)
     pivot = broadcast(argmax(candidates, axis=axis), shape=vectors.shape, axes=kept)
     at_pivot = equal(rows, pivot)
     size = sum_(select(at_pivot, real(vectors), zero), axes=(axis,))

@@ -22,6 +22,7 @@ from chainrule.ops.compare import (
     not_equal,
 )
 from chainrule.ops.index import index
+from chainrule.ops.matrices import row_and_column
 from chainrule.ops.reduce import any_
 from chainrule.ops.shape import broadcast, kept_axes
 from chainrule.program.op import Constant, Discrete
@@ -69,7 +70,8 @@ class Activity:
             pending += missing
             if not missing:
                 active = self._made(made)
-                self._known.update(dict.fromkeys(made.outputs, active))
+                for out, part in zip(made.outputs, _parts_of(made), strict=True):
+                    self._known[out] = both(active, part(out.type.shape)) if part else active
         return self._known[var]
 
     def _made(self, e: Equation) -> Active:
@@ -86,6 +88,25 @@ class Activity:
         if e.op.elementwise and len(e.outputs) == 1:
             return either(*given, shape=e.outputs[0].type.shape)
         return True
+
+
+def _parts_of(e: Equation) -> tuple[Callable | None, ...]:
+    """For each output of an equation, what tells the entries apart that are not always 0."""
+    if e.op.name == "qr":
+        return (None, _upper)
+    if e.op.name == "cholesky":
+        return (_upper if e.params["upper"] else _lower,)
+    return (None,) * len(e.outputs)
+
+
+def _upper(shape):
+    row, column = row_and_column(shape)
+    return less_equal(row, column)
+
+
+def _lower(shape):
+    row, column = row_and_column(shape)
+    return greater_equal(row, column)
 
 
 def either(*given: Active, shape) -> Active:
