@@ -16,9 +16,14 @@ class Command:
     options: dict[str, Any] = field(default_factory=dict)  # passed on to cyclopts.App
 
 
-_CODE, _INFO = "Derivatives of code", "Information"
+_CODE, _TRAIN, _INFO = "Derivatives of code", "Training", "Information"
 
 COMMANDS = {
+    "fit": Command(_TRAIN, "fit:fit", "Train a network on data."),
+    "resume": Command(_TRAIN, "resume:resume", "Let an interrupted run go on."),
+    "predict": Command(_TRAIN, "predict:predict", "Predict the target of every row."),
+    "evaluate": Command(_TRAIN, "evaluate:evaluate", "Compare predictions with known targets."),
+    "datasets": Command(_INFO, "datasets:datasets", "List the bundled data sets."),
     "source": Command(_CODE, "source:source", "Print the derivative of a function as code."),
     "graph": Command(_CODE, "graph:graph", "Draw a function's graph, with values and adjoints."),
     "lab": Command(_CODE, "lab:lab", "Run an experiment.", {"help_flags": (), "version_flags": ()}),

@@ -86,7 +86,8 @@ def _app(cyclopts):
 
 
 def _words(fault: BaseException) -> str:
-    if isinstance(fault, OSError) and fault.strerror:
+    own = isinstance(fault, errors.ChainruleError)
+    if isinstance(fault, OSError) and fault.strerror and not own:
         return f"{fault.filename}: {fault.strerror}" if fault.filename else fault.strerror
     if isinstance(fault, MemoryError) and not str(fault):
         return "not enough memory"

@@ -1,0 +1,83 @@
+"""`chainrule evaluate MODEL [DATA]`: how good a trained model is on data with known targets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from cyclopts import Parameter
+
+from chainrule.cli.failures import Misused
+from chainrule.cli.output import Json, print_facts, print_json, print_table
+from chainrule.cli.predict import Model
+from chainrule.cli.saved import Saved, is_run, saved_model
+from chainrule.cli.scores import figures
+from chainrule.cli.training import job_of_run
+from chainrule.data import Table
+from chainrule.train import Run
+
+
+def evaluate(
+    model: Model,
+    data: Annotated[
+        str | None, Parameter(name="DATA", help="Default: the test rows of a run.")
+    ] = None,
+    /,
+    *,
+    json: Json = False,
+) -> None:
+    """Compare a model's predictions with the targets that the data hold.
+
+    Without DATA, a run is evaluated on the rows that it kept for its test.
+    """
+    saved = saved_model(model)
+    table = _test_rows(model) if data is None else saved.table(data, with_target=True)
+    facts = evaluation(saved, table)
+    if json:
+        print_json(facts)
+        return
+    print_facts({name: _said(value) for name, value in facts.items() if name != "classes"})
+    if "classes" in facts:
+        print()
+        print_table(["class", "rows", "precision", "recall"],
+                    [[str(c["class"]), c["rows"], _said(c["precision"]), _said(c["recall"])]
+                     for c in facts["classes"]])  # fmt: skip
+
+
+def _test_rows(place: Path) -> Table:
+    if not is_run(place):
+        raise Misused(f"{place} is a model without a run: say on which DATA to evaluate it.")
+    job = job_of_run(Run.open(place))
+    if not len(job.rows["test"]):
+        raise Misused(f"{place} kept no rows for a test: say on which DATA to evaluate it.")
+    return job.table[job.rows["test"]]
+
+
+def evaluation(saved: Saved, table: Table) -> dict[str, Any]:
+    """The figures on a table's rows; of a classifier also those of each class."""
+    preparation = saved.preparation
+    targets = preparation.targets(table)
+    outputs = saved.outputs(table)
+    found = figures(outputs, targets, preparation)
+    if preparation.labels is not None:
+        found["classes"] = _by_class(outputs.argmax(axis=1), targets, preparation.labels)
+    return found
+
+
+def _by_class(guesses: np.ndarray, targets: np.ndarray, labels: list) -> list[dict[str, Any]]:
+    """Precision, recall and the guesses for each class; nan where it has no rows or guesses."""
+    count = len(labels)
+    confusion = np.bincount(targets * count + guesses, minlength=count**2).reshape(count, count)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        recall = np.diag(confusion) / confusion.sum(axis=1)
+        precision = np.diag(confusion) / confusion.sum(axis=0)
+    return [
+        {"class": label, "rows": confusion[k].sum(), "precision": precision[k],
+         "recall": recall[k], "guessed": dict(zip(map(str, labels), confusion[k], strict=True))}
+        for k, label in enumerate(labels)
+    ]  # fmt: skip
+
+
+def _said(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,138 @@
+"""What a run learns from: the rows of a table in three parts, and how they become numbers.
+
+It is a function of the run's options and the data alone, so `resume` and `evaluate` make the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule import data
+from chainrule.cli.failures import Failed, Misused
+from chainrule.cli.tables import table_of, target_of
+from chainrule.data.targets import found_task
+
+TEST = 0.2  # share of the rows that are kept for the test, where nothing else is said
+PARTS = ("training", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A table, its preparation, and the rows of each part."""
+
+    table: data.Table
+    preparation: data.Preparation
+    rows: dict[str, np.ndarray]  # by PARTS
+    notes: tuple[str, ...]
+
+    def arrays(self, part: str) -> data.Arrays | None:
+        """The inputs and targets of a part; None where it has no rows."""
+        if not len(self.rows[part]):
+            return None
+        return arrays_of(self.table[self.rows[part]], self.preparation)
+
+    @property
+    def outputs(self) -> int:
+        """The outputs of a network for it: one a class, or one a target."""
+        labels, target = self.preparation.labels, self.preparation.target
+        return len(labels) if labels else len(target.names) if target else 0
+
+
+def arrays_of(table: data.Table, preparation: data.Preparation) -> data.Arrays:
+    """The inputs and targets of a table, as a preparation makes them."""
+    return data.Arrays(preparation.inputs(table), preparation.targets(table))
+
+
+def job_of(source: str, options: dict[str, Any], validation: float | None) -> Job:
+    """The job that a data set and the options of `fit` say; `validation` where they say nothing.
+
+    **Errors** Misused: no target, shares outside [0, 1). DataError: what the data do not allow.
+    """
+    target = options.get("target") or target_of(source)
+    table = table_of(source)
+    if not target:
+        raise Misused(f"say what to predict: --target COLUMN.\n  {source} has: {_listed(table)}.")
+    table, notes = _with_targets(table, tuple(target))
+    held = [options[name] for name in ("groups", "time") if options.get(name)]
+    for name in held:
+        table.column(name)
+    rows = _parts(table, tuple(target), options, validation)
+    preparation = data.Preparation.fitted(
+        table[np.sort(np.concatenate([rows["training"], rows["validation"]]))],
+        target=target[0] if len(target) == 1 else target,
+        task=options.get("task") or "auto",
+        ignore=[*(options.get("ignore") or ()), *(n for n in held if n not in target)],
+    )
+    return Job(table, preparation, rows, (*table.notes, *notes, *_left_out(preparation)))
+
+
+def _listed(table: data.Table) -> str:
+    names = list(table.columns)
+    return ", ".join(names[:20]) + (f", ... ({len(names) - 20} more)" if len(names) > 20 else "")
+
+
+def _with_targets(table: data.Table, target: tuple[str, ...]) -> tuple[data.Table, list[str]]:
+    """The rows whose target is known, and a note on the others."""
+    count, notes = len(table), []
+    for name in target:
+        table = table.present(name)
+    if len(table) < count:
+        notes.append(f"{count - len(table)} of {count} rows have no target and are left out")
+    if len(table) < 3:
+        raise Failed(f"{table.source} has {len(table)} rows with a target: too few to learn from.")
+    return table, notes
+
+
+def _left_out(preparation: data.Preparation) -> list[str]:
+    return [f"column {name!r} is left out: {why}" for name, why in preparation.left_out.items()]
+
+
+def _parts(
+    table: data.Table, target: tuple[str, ...], options: dict[str, Any], validation: float | None
+) -> dict[str, np.ndarray]:
+    """The rows of each part: first the test is set apart, then the validation."""
+    columns = [table.column(name) for name in target]
+    task = options.get("task") or found_task(columns)
+    classes = _codes(columns[0].texts()) if task == "classification" else None
+    along = {"stratify": classes, "seed": options.get("seed") or 0}
+    for key, name in {"groups": options.get("groups"), "times": options.get("time")}.items():
+        along[key] = None if name is None else _keys(table, name)
+    left = np.arange(len(table))
+    found = {}
+    shares = {"test": options.get("test", TEST), "validation": options.get("validation")}
+    shares["validation"] = validation if shares["validation"] is None else shares["validation"]
+    for part, share in shares.items():
+        left, found[part] = _set_apart(left, part, share, along)
+    return {"training": left, **found}
+
+
+def _set_apart(rows, part: str, share: float | None, along: dict[str, Any]):
+    """Rows that stay, and a share of them set apart."""
+    if not share:
+        return rows, rows[:0]
+    if not 0 < share < 1:
+        raise Misused(f"--{part} is a share from 0 to below 1, got {share}.")
+    mine = {key: value[rows] if isinstance(value, np.ndarray) else value
+            for key, value in along.items()}  # fmt: skip
+    if mine["stratify"] is None or mine["times"] is not None:
+        mine["stratify"] = False
+    stay, go = data.split(len(rows), share=share, **mine)
+    return rows[stay], rows[go]
+
+
+def _codes(texts: list) -> np.ndarray:
+    return np.unique(np.array(texts, str), return_inverse=True)[1]
+
+
+def _keys(table: data.Table, name: str) -> np.ndarray:
+    """A column's values, none of them missing, as an array that can be sorted."""
+    column = table.column(name)
+    if column.missing.any():
+        raise table.bad(
+            np.flatnonzero(column.missing), name, "stands where a value is needed to split by",
+            "Leave such rows out, or split at random.",
+        )  # fmt: skip
+    return _codes(column.texts()) if column.kind == "text" else column.values

@@ -1,0 +1,68 @@
+"""What a run does: the recipe for its data, with the options that say otherwise."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from chainrule.cli.failures import Misused
+from chainrule.cli.job import Job
+from chainrule.cli.models import KINDS, sizes
+from chainrule.cli.models import OPTIONS as MODEL_OPTIONS
+from chainrule.train.recipe import recipe
+
+VALIDATION = 0.1  # share of rows, where options need a validation set and do not say how large
+_OF_OPTIMIZER = ("decay", "l2", "l1", "clip_norm")
+_OF_FIT = (
+    "loss", "epochs", "batch_size", "schedule", "accumulate", "precision", "memory", "babysitter",
+    "seed", "checkpoint_every", "keep",
+)  # fmt: skip
+
+
+def validation_share(options: dict[str, Any]) -> float | None:
+    """The share of rows that validate where `--validation` says nothing."""
+    return VALIDATION if options.get("patience") is not None else None
+
+
+def plan(job: Job, options: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The network's kind and options, and those of `train.fit`, as data that fits into JSON."""
+    shape, rows = job.preparation.shape, len(job.rows["training"])
+    usual = recipe(str(job.preparation.task), rows, prod(shape), job.outputs)
+    return {"model": _model(usual["model"], options), "fit": _fit(usual["fit"], job, options)}
+
+
+def _model(usual: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    kind = options.get("model") or "mlp"
+    chosen = {name: options[name] for name in MODEL_OPTIONS if name in options}
+    if "hidden" in chosen:
+        chosen["hidden"] = sizes(chosen["hidden"])
+    if kind in KINDS:
+        chosen = {k: v for k, v in usual.items() if k in KINDS[kind].usual} | chosen
+    return {"kind": kind, **chosen}
+
+
+def _fit(usual: dict[str, Any], job: Job, options: dict[str, Any]) -> dict[str, Any]:
+    found = {name: usual[name] for name in ("loss", "epochs", "batch_size", "schedule")}
+    found |= {name: options[name] for name in _OF_FIT if name in options}
+    name = options.get("optimizer") or usual["optimizer"]
+    own = name.lower() == usual["optimizer"].lower()  # what suits one optimizer is not another's
+    given = {key: usual[key] for key in _OF_OPTIMIZER if own and usual.get(key) is not None}
+    given |= {key: options[key] for key in _OF_OPTIMIZER if key in options}
+    found["optimizer"] = {"name": name, **given} if given else name
+    found["step_size"] = usual["step_size"] if own else None
+    if "step_size" in options:
+        found["step_size"] = _step_size(options["step_size"])
+    if len(job.rows["validation"]):
+        classes = job.preparation.task == "classification"
+        found["metrics"] = ["accuracy"] if classes else ["r2"]
+        found["early_stopping"] = options.get("patience", usual.get("early_stopping"))
+    elif options.get("patience") is not None:
+        raise Misused("--patience watches the validation: do not write --validation 0 beside it.")
+    return found
+
+
+def _step_size(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,80 @@
+"""A trained model as the commands use it: the network with its preparation, from a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule import data, errors, nn, train
+from chainrule.cli.failures import Failed
+from chainrule.cli.tables import table_of
+from chainrule.train import files
+from chainrule.train.evaluation import predict
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A model of `chainrule fit`, and what was saved about it."""
+
+    folder: Path
+    network: nn.Module
+    preparation: data.Preparation
+    about: dict[str, Any]
+
+    def table(self, source: str, *, with_target: bool) -> data.Table:
+        """The table of a source, its columns read as the kinds that the model was trained with."""
+        types = dict(self.preparation.types)
+        if not with_target and self.preparation.target is not None:
+            for name in self.preparation.target.names:
+                types.pop(name, None)
+        return table_of(source, types)
+
+    def outputs(self, table: data.Table) -> np.ndarray:
+        """The network's outputs for a table's rows."""
+        return predict(self.network, self.preparation.inputs(table))
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds a run."""
+    return (folder / "config.json").exists()
+
+
+def has_model(place: Path) -> bool:
+    """Whether a run folder holds a model."""
+    return (files.standing(place / "model") / "model.json").exists()
+
+
+def model_folder(place: Path) -> Path:
+    """The folder with the model's files: `place`, or `model` in a run."""
+    for folder in (place, place / "model"):
+        if (files.standing(folder) / "model.json").exists():
+            return folder
+    if not place.exists():
+        raise Failed(f"{place} does not exist; a run or a model folder is needed.")
+    if is_run(place):
+        raise Failed(
+            f"{place} holds a run without a model: it has not ended.\n"
+            f"  Let it go on: chainrule resume {place}"
+        )
+    raise Failed(
+        f"{place} is neither a run nor a model folder: it has no config.json or model.json."
+    )
+
+
+def saved_model(place: Path) -> Saved:
+    """The model of a run or a model folder, checksums verified."""
+    folder = model_folder(place)
+    network, about = train.load_model(folder)
+    if "preparation" not in about:
+        raise Failed(
+            f"{folder} says nothing of how data become inputs: it was not saved by `chainrule fit`."
+            "\n  Load it in Python: train.load_model(folder)"
+        )
+    try:
+        preparation = data.Preparation.from_json(about["preparation"])
+    except errors.FileDamaged as error:
+        raise errors.FileDamaged(f"{folder / 'model.json'}: {error}") from error
+    return Saved(folder, network, preparation, about)

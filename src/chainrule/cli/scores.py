@@ -1,0 +1,52 @@
+"""How good a model's outputs are, in the units of the table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule import data
+from chainrule.train import metrics
+
+CLASSIFICATION = ("accuracy", "f1", "auc", "log_loss")
+REGRESSION = ("rmse", "mae", "r2")
+
+
+def figures(outputs, targets, preparation: data.Preparation) -> dict[str, Any]:
+    """The metrics of the task, the number of rows, and what the simplest answer would reach.
+
+    That answer is always the most frequent class of these rows, or always their mean.
+
+    **Shapes** outputs (N, K) scores or (N,), (N, 1) numbers; targets (N,), or both (N, K).
+    """
+    if preparation.task == "classification":
+        found = {name: metrics.METRICS[name].value(outputs, targets) for name in CLASSIFICATION}
+        counts = np.bincount(targets, minlength=outputs.shape[1])
+        return {
+            "rows": len(targets),
+            **found,
+            "majority_accuracy": float(counts.max() / len(targets)),
+        }
+    guesses = preparation.target_back(outputs.reshape(targets.shape))
+    truth = preparation.target_back(targets)
+    found = {name: metrics.METRICS[name].value(guesses, truth) for name in REGRESSION}
+    constant = np.broadcast_to(truth.mean(axis=0), truth.shape)
+    return {"rows": len(targets), **found, "mean_rmse": metrics.rmse(constant, truth)}
+
+
+def headline(figures: dict) -> str:
+    """The figures in a line.
+
+    >>> headline({"rows": 450, "accuracy": 0.98, "majority_accuracy": 0.1, "log_loss": 0.07})
+    'accuracy 98.00 % on 450 rows (always the most frequent class: 10.00 %)'
+    """
+    rows = figures["rows"]
+    if "accuracy" in figures:
+        usual = f"always the most frequent class: {100 * figures['majority_accuracy']:.2f} %"
+        return f"accuracy {100 * figures['accuracy']:.2f} % on {rows} rows ({usual})"
+    usual = f"always their mean: {figures['mean_rmse']:.6g}"
+    return (
+        f"root mean squared error {figures['rmse']:.6g} on {rows} rows ({usual}), "
+        f"r2 {figures['r2']:.4f}"
+    )

@@ -1,0 +1,127 @@
+"""A run of `chainrule fit`: begun, ended with its one test, and begun again from its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from chainrule import nn, train
+from chainrule.cli.failures import Failed
+from chainrule.cli.job import Job, job_of
+from chainrule.cli.models import network
+from chainrule.cli.plan import plan, validation_share
+from chainrule.cli.scores import figures
+from chainrule.cli.tables import place_of
+from chainrule.train.evaluation import predict
+
+RUNS = "runs"  # the folder for runs that are not told where to go
+
+
+def new_folder(source: str) -> Path:
+    """A folder for a run that is not told one: runs/NAME, or runs/NAME-2 and so on."""
+    name = Path(source).name.split(".")[0] or "run"
+    number, folder = 1, Path(RUNS) / name
+    while folder.exists():
+        number += 1
+        folder = Path(RUNS) / f"{name}-{number}"
+    return folder
+
+
+def begun(source: str, options: dict[str, Any], folder: Path, progress: str) -> dict[str, Any]:
+    """Train on a data set into a new run folder; what `ended` gives."""
+    if (folder / "config.json").exists():
+        raise Failed(
+            f"{folder} holds a run already.\n  Let it go on: chainrule resume {folder}\n"
+            "  Or write another folder: --output FOLDER"
+        )
+    job = job_of(source, options, validation_share(options))
+    steps = plan(job, options)
+    model = network_of(job, steps)
+    config = {
+        "cli": {"data": place_of(source), "options": options, "plan": steps},
+        "about": about(job, options),
+    }
+    with train.Run.create(folder, config) as run:
+        run.log("data", source=place_of(source), notes=list(job.notes), rows=rows(job))
+        train.fit(
+            model, job.arrays("training"), validation=job.arrays("validation"), run=run,
+            progress=progress, **steps["fit"],
+        )  # fmt: skip
+        return ended(run, job)
+
+
+def network_of(job: Job, steps: dict[str, dict[str, Any]]) -> nn.Module:
+    """The network of a plan, with its initial weights."""
+    options = {name: value for name, value in steps["model"].items() if name != "kind"}
+    seed = steps["fit"].get("seed", 0)
+    return network(steps["model"]["kind"], job.preparation.shape, job.outputs, seed, options)
+
+
+def about(job: Job, options: dict[str, Any]) -> dict[str, Any]:
+    """What is saved with the model, so that it can be used without its run."""
+    preparation = job.preparation
+    target = preparation.target
+    return {
+        "task": preparation.task,
+        "target": list(target.names) if target is not None else [],
+        "labels": preparation.labels,
+        "preparation": preparation.to_json(),
+        "ignored": [*(options.get("ignore") or ()),
+                    *(options[name] for name in ("groups", "time") if options.get(name))],
+        "rows": rows(job),
+    }  # fmt: skip
+
+
+def rows(job: Job) -> dict[str, int]:
+    """How many rows each part has."""
+    return {part: len(numbers) for part, numbers in job.rows.items()}
+
+
+def ended(run: train.Run, job: Job) -> dict[str, Any]:
+    """The figures on the test rows: scored once, then kept with the model and read back."""
+    folder = run.folder / "model"
+    model, known = train.load_model(folder)
+    if "test" in known:
+        return known["test"]
+    test = job.arrays("test")
+    found: dict[str, Any] = {}
+    if test is not None:
+        found = figures(predict(model, test.inputs), test.targets, job.preparation)
+    run.log("test", **found)
+    train.save_model(model, folder, {**known, "test": found})
+    return found
+
+
+def job_of_run(run: train.Run, source: str | None = None) -> Job:
+    """The job of a run, made again from what its config.json says; `source` if data were moved."""
+    stored = stored_job(run)
+    return job_of(source or stored["data"], stored["options"], validation_share(stored["options"]))
+
+
+def stored_job(run: train.Run) -> dict[str, Any]:
+    """What `chainrule fit` wrote into config.json."""
+    stored = run.config.get("cli")
+    if not isinstance(stored, dict):
+        raise Failed(
+            f"{run.folder} was not begun by `chainrule fit`: its data are not known here.\n"
+            "  In Python: train.resume(folder, data)"
+        )
+    return stored
+
+
+def continued(run: train.Run, source: str | None, progress: str) -> dict[str, Any]:
+    """Train on to the end from wherever a run is; what `ended` gives."""
+    if run.finished and (found := _known_figures(run)) is not None:
+        return found
+    job = job_of_run(run, source)
+    if not run.finished:
+        train.resume(
+            run.folder, job.arrays("training"), validation=job.arrays("validation"),
+            progress=progress,
+        )  # fmt: skip
+    with run:
+        return ended(run, job)
+
+
+def _known_figures(run: train.Run) -> dict[str, Any] | None:
+    return train.load_model(run.folder / "model")[1].get("test")

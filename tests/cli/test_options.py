@@ -1,0 +1,188 @@
+"""The options of `fit`: from a file and from the line, and the plan that they make."""
+
+import json
+
+import numpy as np
+import pytest
+
+from chainrule import errors
+from chainrule.cli.failures import Failed, Misused
+from chainrule.cli.job import job_of
+from chainrule.cli.models import KINDS, network, sizes
+from chainrule.cli.options import Options, merged, options_in
+from chainrule.cli.plan import plan, validation_share
+from chainrule.train.recipe import recipe
+
+TOML = """
+data = "iris"
+target = "species"
+hidden = [16, 8]
+batch-size = 8
+step_size = 0.01
+dropout = 0
+batch_norm = false
+ignore = ["sepal width (cm)"]
+"""
+
+
+def test_a_toml_file_says_options_of_every_type(tmp_path):
+    path = tmp_path / "job.toml"
+    path.write_text(TOML)
+    source, options = options_in(path)
+    assert source == "iris"
+    assert options == {
+        "target": ("species",), "hidden": "16,8", "batch_size": 8, "step_size": "0.01",
+        "dropout": 0.0, "batch_norm": False, "ignore": ("sepal width (cm)",),
+    }  # fmt: skip
+
+
+def test_a_json_file_says_the_same(tmp_path):
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps({"epochs": 3, "task": "regression"}))
+    assert options_in(path) == (None, {"epochs": 3, "task": "regression"})
+
+
+def test_the_line_wins_over_the_file():
+    line = Options(epochs=3, dropout=0.0)
+    assert merged(line, {"epochs": 9, "dropout": 0.5, "seed": 4}) == {
+        "epochs": 3, "dropout": 0.0, "seed": 4,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epocs = 3", "there is no option epocs. Did you mean epochs?"),
+        ('epochs = "three"', "epochs = 'three', expected a whole number"),
+        ("epochs = true", "epochs = True, expected a whole number"),
+        ("epochs = 2.5", "epochs = 2.5, expected a whole number"),
+        ("dropout = true", "dropout = True, expected a number"),
+        ('precision = "float8"', "expected one of float16, float32, float64"),
+        ("target = 3", "target = 3, expected one or a list of text"),
+        ("data = 3", "data = 3, expected the path or name"),
+        ("epochs 3", "is not TOML"),
+    ],
+)
+def test_a_file_with_a_mistake_is_named_with_it(tmp_path, text, message):
+    path = tmp_path / "job.toml"
+    path.write_text(text)
+    with pytest.raises(Failed, match="job.toml") as raised:
+        options_in(path)
+    assert message in str(raised.value)
+
+
+def test_sizes_of_layers():
+    assert sizes("32") == [32] and sizes("128, 64") == [128, 64] and sizes("0") == []
+    for wrong in ("a", "12,,3", "-3", "1.5", "12,0"):
+        with pytest.raises(Misused, match="expected sizes"):
+            sizes(wrong)
+
+
+def test_a_model_refuses_options_that_it_does_not_take():
+    with pytest.raises(Misused, match="--model linear takes no --hidden. It takes: --init"):
+        network("linear", (4,), 3, 0, {"hidden": [3]})
+    with pytest.raises(Misused, match="no model is called lstm. Known: mlp"):
+        network("lstm", (4,), 3, 0, {})
+    with pytest.raises(Misused, match="--model mlp: "):
+        network("mlp", (4,), 3, 0, {"hidden": [3], "activation": "reluu"})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_gives_scores_of_rows_of_any_shape(kind):
+    options = {"hidden": [4]} if "hidden" in KINDS[kind].takes else {}
+    for shape in [(16,), (8, 8, 1)] if kind != "cnn" else [(8, 8, 1)]:
+        model = network(kind, shape, 3, 0, options)
+        assert model(np.ones((2, *shape), np.float32)).shape == (2, 3)
+        again = network(kind, shape, 3, 0, options)
+        for one, other in zip(model.parameters(), again.parameters(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.fixture(scope="module")
+def iris():
+    return job_of("iris", {"seed": 3}, 0.1)
+
+
+def test_a_job_splits_by_class_and_fits_the_preparation_without_the_test(iris):
+    assert {part: len(rows) for part, rows in iris.rows.items()} == {
+        "training": 108, "test": 30, "validation": 12,
+    }  # fmt: skip
+    assert len(np.unique(np.concatenate(list(iris.rows.values())))) == 150
+    assert np.bincount(iris.arrays("test").targets).tolist() == [10, 10, 10]
+    seen = np.sort(np.concatenate([iris.rows["training"], iris.rows["validation"]]))
+    inputs = iris.preparation.inputs(iris.table[seen])
+    np.testing.assert_allclose(inputs.mean(axis=0), 0, atol=1e-6)
+
+
+def test_a_job_is_a_function_of_its_options(iris):
+    again = job_of("iris", {"seed": 3}, 0.1)
+    other = job_of("iris", {"seed": 4}, 0.1)
+    assert all(np.array_equal(iris.rows[part], again.rows[part]) for part in iris.rows)
+    assert not np.array_equal(iris.rows["test"], other.rows["test"])
+    assert iris.preparation.to_json() == again.preparation.to_json()
+
+
+def test_groups_stay_together_and_times_are_split_by_order(tmp_path):
+    path = tmp_path / "rows.csv"
+    lines = [f"{i % 7},{i / 10},{i % 3 + i / 8},{i}" for i in range(60)]
+    path.write_text("\n".join(["patient,x,y,day", *lines]))
+    job = job_of(str(path), {"target": ("y",), "groups": "patient"}, None)
+    patients = job.table["patient"]
+    assert not set(patients[job.rows["test"]]) & set(patients[job.rows["training"]])
+    assert job.preparation.columns == ["x", "day"]
+    job = job_of(str(path), {"target": ("y",), "time": "day", "test": 0.25}, None)
+    assert job.rows["test"].tolist() == list(range(45, 60))
+
+
+def test_rows_without_a_target_are_left_out_with_a_note(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("x,y\n" + "".join(f"{i},{'' if i % 10 == 0 else i / 7}\n" for i in range(40)))
+    job = job_of(str(path), {"target": ("y",)}, None)
+    assert len(job.table) == 36
+    assert "4 of 40 rows have no target and are left out" in job.notes
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({}, Misused, "say what to predict: --target COLUMN"),
+        ({"target": ("z",)}, errors.DataError, "has no column 'z'"),
+        ({"target": ("y",), "test": 1.0}, Misused, "--test is a share from 0 to below 1"),
+        ({"target": ("y",), "groups": "z"}, errors.DataError, "has no column 'z'"),
+    ],
+)
+def test_a_job_that_cannot_be_says_why(tmp_path, options, error, message):
+    path = tmp_path / "rows.csv"
+    path.write_text("x,y\n" + "".join(f"{i},{i / 7}\n" for i in range(40)))
+    with pytest.raises(error) as raised:
+        job_of(str(path), options, None)
+    assert message in str(raised.value)
+
+
+def test_no_such_data_names_the_bundled_sets():
+    with pytest.raises(Failed, match="neither a file or folder, nor a bundled data set") as raised:
+        job_of("iriss", {}, None)
+    assert "iris, " in str(raised.value)
+
+
+def test_the_plan_is_the_recipe_where_options_say_nothing(iris):
+    usual, found = recipe("classification", 108, 4, 3), plan(iris, {})
+    assert found["model"] == {"kind": "mlp", **usual["model"]}
+    assert found["fit"]["epochs"] == usual["fit"]["epochs"]
+    assert found["fit"]["optimizer"]["decay"] == usual["fit"]["decay"]
+
+
+def test_options_change_the_plan(iris):
+    found = plan(iris, {"hidden": "7", "optimizer": "sgd", "l2": 0.5, "step_size": "range"})
+    assert found["model"]["hidden"] == [7]
+    assert found["fit"]["optimizer"] == {"name": "sgd", "l2": 0.5}
+    assert found["fit"]["step_size"] == "range"
+    # the recipe's step size suits its own optimizer, not another one
+    assert plan(iris, {"optimizer": "sgd"})["fit"]["step_size"] is None
+
+
+def test_patience_brings_a_validation_set_and_needs_one():
+    assert validation_share({"patience": 3}) == 0.1 and validation_share({}) is None
+    job = job_of("iris", {"validation": 0.0}, 0.1)
+    with pytest.raises(Misused, match="--patience watches the validation"):
+        plan(job, {"patience": 3})
