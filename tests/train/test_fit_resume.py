@@ -121,6 +121,20 @@ def test_a_second_run_in_the_folder_is_refused(whole):
         train.fit(network(), rows(), run=whole[0], **OPTIONS)
 
 
+def test_a_function_may_make_the_run_once_all_is_checked(tmp_path):
+    made = []
+
+    def make(config):
+        made.append(train.Run.create(tmp_path / "run", {**config, "mine": 1}))
+        return made[-1]
+
+    with pytest.raises(ValueError, match="batch_size"):
+        train.fit(network(), rows(), run=make, **{**OPTIONS, "batch_size": 0})
+    assert not made
+    train.fit(network(), rows(), run=make, **{**OPTIONS, "epochs": 1})
+    assert len(made) == 1 and set(made[0].config) == {"fit", "mine"} and made[0].finished
+
+
 class Twice(nn.Module):
     """A model that no file describes."""
 

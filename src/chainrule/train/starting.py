@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from chainrule import errors, nn, random
@@ -57,8 +58,11 @@ def session_for(model: Module, data: Any, settings: Settings) -> Session:
     return session
 
 
-def keep_in(session: Session, run: str | os.PathLike | Run) -> None:
+def keep_in(session: Session, run: str | os.PathLike | Run | Callable[[dict], Run]) -> None:
     """Gives a session at its start a run folder: what it was started with, and a checkpoint.
+
+    `run` may be a function: it is called once all is checked, with what belongs into the config,
+    and makes the run.
 
     **Errors** `FileExistsError` for a folder that holds a run, or a run that holds a checkpoint.
     """
@@ -76,6 +80,8 @@ def keep_in(session: Session, run: str | os.PathLike | Run) -> None:
                 f"{run.folder} holds a training already: train.resume({str(run.folder)!r}, data)."
             )
         run.add_config(fit=facts)
+    elif callable(run):
+        run = run({"fit": facts})
     else:
         run = Run.create(run, {"fit": facts})
     session.run, session.described = run, description is not None
