@@ -30,7 +30,11 @@ class Saved:
         if not with_target and self.preparation.target is not None:
             for name in self.preparation.target.names:
                 types.pop(name, None)
-        return table_of(source, types)
+        try:
+            return table_of(source, types)
+        except errors.DataError:
+            self.preparation.inputs(table_of(source)[:0])  # says which columns are missing
+            raise
 
     def outputs(self, table: data.Table) -> np.ndarray:
         """The network's outputs for a table's rows."""

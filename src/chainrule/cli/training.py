@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from chainrule import nn, train
-from chainrule.cli.failures import Failed
+from chainrule import errors, nn, train
+from chainrule.cli.failures import Failed, Misused
 from chainrule.cli.job import Job, job_of
 from chainrule.cli.models import network
 from chainrule.cli.plan import plan, validation_share
@@ -36,17 +36,26 @@ def begun(source: str, options: dict[str, Any], folder: Path, progress: str) -> 
         )
     job = job_of(source, options, validation_share(options))
     steps = plan(job, options)
-    model = network_of(job, steps)
-    config = {
+    own = {
         "cli": {"data": place_of(source), "options": options, "plan": steps},
         "about": about(job, options),
     }
-    with train.Run.create(folder, config) as run:
-        run.log("data", source=place_of(source), notes=list(job.notes), rows=rows(job))
+
+    def made(config: dict[str, Any]) -> train.Run:
+        run = train.Run.create(folder, {**config, **own})
+        run.log("data", source=own["cli"]["data"], notes=list(job.notes), rows=rows(job))
+        return run
+
+    try:
         train.fit(
-            model, job.arrays("training"), validation=job.arrays("validation"), run=run,
-            progress=progress, **steps["fit"],
+            network_of(job, steps), job.arrays("training"), validation=job.arrays("validation"),
+            run=made, progress=progress, **steps["fit"],
         )  # fmt: skip
+    except ValueError as error:
+        if (folder / "config.json").exists() or isinstance(error, errors.ChainruleError):
+            raise
+        raise Misused(str(error)) from error  # before anything was made: an option is wrong
+    with train.Run.open(folder) as run:
         return ended(run, job)
 
 
@@ -117,7 +126,7 @@ def continued(run: train.Run, source: str | None, progress: str) -> dict[str, An
     if not run.finished:
         train.resume(
             run.folder, job.arrays("training"), validation=job.arrays("validation"),
-            progress=progress,
+            model=network_of(job, stored_job(run)["plan"]), progress=progress,
         )  # fmt: skip
     with run:
         return ended(run, job)
