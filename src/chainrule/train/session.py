@@ -109,6 +109,15 @@ class Session:
             self._batches = key, found.reshape(len(found), s.accumulate, -1)
         return self._batches[1]
 
+    @property
+    def total_steps(self) -> int:
+        """The steps that were asked for."""
+        s = self.settings
+        if s.steps is not None:
+            return s.steps
+        each = 1 if s.full_batch else self.count // (self.batch * s.accumulate)
+        return (s.epochs or 1) * each
+
     def steps_left(self) -> int:
         """Steps up to the number asked for; very many where epochs count."""
         limit = self.settings.steps
