@@ -84,18 +84,20 @@ class Arrays:
     def gather(self, rows: np.ndarray, epoch: int = 0) -> tuple[Arrays, np.ndarray]:
         """The rows that minibatches name, in memory, and the same minibatches as rows of these.
 
-        **Shapes** rows (steps, batch) -> Arrays of at most steps * batch rows, (steps, batch).
-        Only these rows are read from a memory-map, each once and in the order of the file.
+        **Shapes** rows (steps, batch) -> Arrays of steps * batch rows, (steps, batch): equal for
+        equal sizes, so that compiled steps fit every stretch. Only these rows are read from a
+        memory-map, each once and in the order of the file.
 
         >>> piece, local = Arrays(np.arange(10.0)[:, None]).gather(np.array([[7, 2], [2, 5]]))
         >>> piece.inputs[local][..., 0].tolist()
         [[7.0, 2.0], [2.0, 5.0]]
         """
-        needed, local = np.unique(rows, return_inverse=True)
-        piece = self[needed]
+        flat = np.ravel(rows)
+        needed, place = np.unique(flat, return_inverse=True)
+        piece = self[needed][place]
         if self.augment is not None:
-            piece.inputs = self.augment(piece.inputs, needed, epoch)
-        return piece, local.reshape(np.shape(rows)).astype(np.int64)
+            piece.inputs = self.augment(piece.inputs, flat, epoch)
+        return piece, np.arange(flat.size).reshape(np.shape(rows))
 
 
 class RowsOnDisk:

@@ -67,7 +67,6 @@ def augmented(images, choices, crop: int):
     count, height, width = images.shape[:3]
     padded = np.pad(images, ((0, 0), (crop, crop), (crop, crop), (0, 0)))
     down = np.arange(height)[None, :] + crop + choices[:, 1:2]  # (B, H)
-    across = np.arange(width)[None, :]
-    across = np.where(choices[:, :1] == 1, width - 1 - across, across)
-    across = across + crop + choices[:, 2:3]  # (B, W)
+    across = np.arange(width)[None, :] + choices[:, 2:3]  # (B, W), in the image as it is then:
+    across = np.where(choices[:, :1] == 1, width - 1 - across, across) + crop  # flipped or not
     return padded[np.arange(count)[:, None, None], down[:, :, None], across[:, None, :]]
