@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -123,7 +123,7 @@ def _is_dict(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) < 1e309 and math.isfinite(value)
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # not nan, not inf
 
 
 def _all(check: Check, least: int = 0) -> Check:

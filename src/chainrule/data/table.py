@@ -208,7 +208,10 @@ def objects(values: list) -> np.ndarray:
 
 def shown(value) -> str:
     """A value in a message: short, and with quotes if it is text."""
-    text = repr(value.item() if isinstance(value, np.generic) else value)
+    try:
+        text = repr(value.item() if isinstance(value, np.generic) else value)
+    except ValueError:  # a whole number of more than 4,300 digits
+        text = f"a very long {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
