@@ -113,6 +113,31 @@ def test_complex_arguments_are_left_to_the_operation():
     assert "norm" not in names(lower(one_op("norm", z, axes=(0,))))
 
 
+def test_products_of_float16_are_made_in_float32():
+    x = np.array([[2048.0, 1.0, -2048.0]], np.float16)  # 2048 + 1 rounds to 2048 in float16
+    y = np.ones((3, 2), np.float16)
+    lowered = lower(one_op("contract", x, y, axes=((1,), (0,)), batch=((), ())))
+    assert names(lowered) == ["cast", "cast", "contract", "cast"]
+    assert np.array_equal(evaluate(lowered, [x, y])[0], np.ones((1, 2), np.float16))
+    assert names(lower(one_op("contract", x.astype("f"), y.astype("f"), axes=((1,), (0,)),
+                              batch=((), ())))) == ["contract"]  # fmt: skip
+
+
+def test_compiled_convolutions_of_float16_are_float32_ones_rounded():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(2, 6, 5, 3)).astype(np.float16)
+    w = rng.normal(size=(3, 3, 3, 4)).astype(np.float16)
+
+    def loss(w, x):
+        return np.sum(np.square(cr.nn.convolution(x, w).astype("f")))
+
+    found = cr.compile(cr.value_and_grad(loss, kinks="convention"))(w, x)
+    wanted = cr.value_and_grad(loss)(w.astype("f"), x.astype("f"))
+    assert found[1].dtype == np.float16
+    assert abs(found[0] - wanted[0]) < 1e-3 * wanted[0]
+    np.testing.assert_allclose(found[1], wanted[1], rtol=5e-3, atol=5e-3 * abs(wanted[1]).max())
+
+
 def test_what_is_to_be_kept_is_kept():
     program = one_op("softmax", LANES, axes=(1,))
     assert lower(program, keep={"softmax"}) is program

@@ -4,7 +4,8 @@ softmax, logsumexp, norm, xlogy and the like become the few operations that they
 that they are fused with what stands around them. A checkpoint becomes its program behind a barrier:
 what it computes again is not merged with the first run (see `remove_barriers`). A custom function
 becomes its program: its derivative rule has been used by then. `repeat` becomes a while loop, and a
-scan that carries nothing one computation on all its steps at once.
+scan that carries nothing one computation on all its steps at once. Products of float16 are made in
+float32.
 
 Each is a function of traced values, as the rules of derivatives are; it gives the operation's value
 to a few units in the last place, and the same special values.
@@ -17,6 +18,7 @@ from itertools import count
 from typing import Any
 
 from chainrule.compiler.lower_elementwise import ELEMENTWISE
+from chainrule.compiler.lower_products import PRODUCTS
 from chainrule.compiler.lower_reductions import REDUCTIONS
 from chainrule.compiler.lower_stable import STABLE
 from chainrule.ops.control import as_tuple
@@ -81,7 +83,8 @@ LOWERINGS: dict[str, Callable] = {**REDUCTIONS, **ELEMENTWISE, **STABLE}
 
 def lower(program: Program, keep: Collection[str] = ()) -> Program:
     """The program with composite operations written out, sub-programs too, but those in `keep`."""
-    table = {name: rule for name, rule in LOWERINGS.items() if name not in keep}
+    rules = {**LOWERINGS, **PRODUCTS}
+    table = {name: rule for name, rule in rules.items() if name not in keep}
     control = {name: rule for name, rule in _CONTROL.items() if name not in keep}
     return _Lowering(table, control).program(program)
 
