@@ -13,8 +13,8 @@ from functools import partial
 import numpy as np
 
 from chainrule.ops.contract import contract
-from chainrule.ops.windows import convolution, convolution_weights
 from chainrule.ops.select import cast
+from chainrule.ops.windows import convolution, convolution_weights
 from chainrule.program.trace import Traced
 
 

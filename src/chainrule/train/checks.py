@@ -63,6 +63,9 @@ def check_scores(outputs: np.ndarray, data: Any, loss_name: str) -> None:
         )
     if loss_name in SIGNS:
         _check_values(targets, np.isin(targets, (-1, 1)), f"{loss_name} takes targets of -1 and 1")
+    if loss_name == "binary_cross_entropy":
+        fits = (targets >= 0) & (targets <= 1)
+        _check_values(targets, fits, "binary_cross_entropy takes targets from 0 to 1")
     if loss_name == "poisson":
         _check_values(targets, targets >= 0, "poisson takes counts from 0")
 

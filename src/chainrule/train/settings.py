@@ -58,6 +58,13 @@ class Settings:
         self.loss_function = loss_function(self.loss)
 
     @property
+    def known_loss(self) -> str:
+        """The name of the loss where it is one of the table, else ""."""
+        name = loss_name(self.loss)
+        own = callable(self.loss) and LOSSES.get(name) is not self.loss
+        return "" if own else name
+
+    @property
     def full_batch(self) -> bool:
         """Whether the optimizer is L-BFGS, which takes all rows at once."""
         given = self.optimizer
