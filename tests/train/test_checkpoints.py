@@ -7,9 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
+from benchmarks.training.failing import failures
 from chainrule import errors
 from chainrule.train import checkpoints, files, json_text, tensors
-from tests.train.test_files import failures
 
 ARRAYS = {"model/layers[0].weight": np.arange(6, dtype=np.float32).reshape(2, 3),
           "optimizer/count": np.array(7), "empty": np.zeros((0, 2), np.float16)}  # fmt: skip
@@ -101,14 +101,14 @@ def test_another_version_is_named(tmp_path):
 
 @pytest.mark.parametrize("how", [errno.ENOSPC, errno.EIO, "short"])
 @pytest.mark.parametrize("step", [2, 1])  # a new one, and one in the place of another
-def test_whichever_call_fails_a_whole_checkpoint_loads(tmp_path, monkeypatch, how, step):
+def test_whichever_call_fails_a_whole_checkpoint_loads(tmp_path, how, step):
     def action():
         checkpoints.save(tmp_path, step, ARRAYS, {"new": True}, keep=1)
 
     original = save(tmp_path.with_name("original"), 1)
     shutil.copytree(original, tmp_path / original.name)
     seen = 0
-    for name, error in failures(monkeypatch, action, how):
+    for name, error in failures(action, how):
         files.remove_leftovers(tmp_path)
         found = checkpoints.latest(tmp_path)
         assert found.facts == {**FACTS, "step": 1} or found.facts == {"new": True}, name

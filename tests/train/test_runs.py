@@ -104,9 +104,16 @@ def test_values_of_steps_that_come_again_give_way(run):
     assert found == [(1, 1), (1, -1), (2, 2), (2, -2), (3, 30), (4, 40)]
     run.rewind(2)
     assert [line["step"] for line in run.metrics()] == [1, 1, 2, 2]
+
+
+def test_a_step_whose_end_was_not_saved_comes_again_without_its_beginning(run):
+    """The checkpoint lies between a stretch's values and the epoch's, at the same step."""
+    run.scalars(1, loss=1.0)
+    run.scalars(1, validation_loss=2.0)  # killed behind this
     with reopened(run) as other:
-        other.scalars(2, loss=20.0)
-        assert [line["step"] for line in other.metrics()] == [1, 1, 2]
+        other.scalars(1, validation_loss=2.5)
+        assert [line.get("loss") for line in other.metrics()] == [1.0, None]
+        assert other.metrics()[1]["validation_loss"] == 2.5
 
 
 def test_a_damaged_checkpoint_is_logged_and_the_one_before_used(run):

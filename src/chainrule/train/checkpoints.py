@@ -66,7 +66,8 @@ def save(
         raise ValueError(f"a checkpoint has a step from 0 and keep from 1; got {step}, {keep}.")
     folder = Path(folder)
     contents = {ARRAYS: tensors.to_bytes(arrays), FACTS: json_text.json_bytes(dict(facts))}
-    standing = [manifest["number"] for _, manifest in _readable(folder, _ignored)]
+    with files.explained(folder):  # one that cannot be read now might be the newest one later
+        standing = [m["number"] for _, m in _readable(folder, _ignored, damage_only=True)]
     manifest = {
         "format": FORMAT, "version": VERSION, "step": int(step),
         "number": max(standing, default=0) + 1,
@@ -159,13 +160,21 @@ def _manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def _readable(folder: Path, report: Report) -> list[tuple[Path, dict]]:
-    """The checkpoints whose manifest is intact, the newest first."""
+def _readable(
+    folder: Path, report: Report, damage_only: bool = False
+) -> list[tuple[Path, dict]]:
+    """The checkpoints whose manifest is intact, the newest first; what cannot be read is reported,
+    or raised where only damage is passed over.
+    """
     found = []
     for path in _folders(folder):
         try:
             found.append((path, _manifest(path)))
-        except (errors.FileDamaged, OSError) as error:
+        except errors.FileDamaged as error:
+            report(path, str(error))
+        except OSError as error:
+            if damage_only:
+                raise
             report(path, str(error))
     return sorted(found, key=lambda entry: -entry[1]["number"])
 

@@ -148,16 +148,24 @@ def remove_folder(path: str | os.PathLike) -> None:
     with explained(path, "removed"):
         away = _name(path, ".gone-")
         os.rename(path, away)
+        _sync_folder(path.parent)
         _remove_tree(away)
+
+
+def remove_file(path: str | os.PathLike) -> None:
+    """Remove a file, if it is there."""
+    with explained(Path(path), "removed"), contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def remove_leftovers(folder: str | os.PathLike) -> None:
     """Clear what a killed process left in a folder that nobody else writes to."""
     for entry in sorted(Path(folder).iterdir()):
         if entry.name.startswith(".replaced-"):
-            standing_name = entry.with_name(entry.name.removeprefix(".replaced-"))
-            if not standing_name.exists():
-                os.rename(entry, standing_name)
+            name = entry.with_name(entry.name.removeprefix(".replaced-"))
+            if not name.exists():
+                with explained(name):
+                    os.rename(entry, name)
                 continue
         elif not entry.name.startswith((".new-", ".gone-")):
             continue
@@ -184,6 +192,9 @@ def read(path: str | os.PathLike, limit: int | None = None) -> bytes:
             return file.read()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise errors.FileDamaged(f"{path} is missing: {_there(path)}.") from error
+    except OSError as error:
+        error.filename = str(path)  # what fails after opening does not know it
+        raise
 
 
 def _there(path: Path) -> str:

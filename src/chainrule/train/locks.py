@@ -18,13 +18,13 @@ class Lock:
 
     def release(self) -> None:
         """Let another process have it."""
-        if self._number is not None:
-            os.close(self._number)
-            self._number = None
+        number, self._number = self._number, None
+        if number is not None:
+            with contextlib.suppress(OSError):  # the number is free, whatever close says
+                os.close(number)
 
     def __del__(self) -> None:
-        with contextlib.suppress(OSError):
-            self.release()
+        self.release()
 
 
 def taken(path: Path) -> Lock | None:

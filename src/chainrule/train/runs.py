@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,10 +126,7 @@ class Run:
                 files.remove_leftovers(folder)
         for lines in (self._log, self._metrics):
             lines.repair()
-        kept = self._metrics.read()
-        self._last_step = max((line["step"] for line in kept), default=-1)
-        self._last_names = set()
-        self._events = None
+        self._look_at_metrics()
 
     def close(self) -> None:
         """Let go of the lock. Also done at the end of the process, and by `with run:`."""
@@ -169,16 +166,18 @@ class Run:
         """Add values at a step to metrics.jsonl and to the event file.
 
         Steps go up. Where one comes again (after a resume from an earlier checkpoint, or a
-        rollback), what stood from that step on gives way; other names at the same step join it.
+        rollback), what stood at later steps gives way, and so does what it held of these names.
         """
         self.lock()
-        again = step == self._last_step and not self._last_names.isdisjoint(values)
-        unknown = step == self._last_step and not self._last_names
-        if step < self._last_step or again or unknown:
-            self.rewind(step - 1)
+        if step < self._last_step or (step == self._last_step and values.keys() & self._last_names):
+            self._keep(
+                lambda line: line["step"] < step
+                or (line["step"] == step
+                and not values.keys() & line.keys())
+            )
         if step != self._last_step:
             self._last_step, self._last_names = step, set()
-        self._last_names |= set(values)
+        self._last_names |= values.keys()
         plain = {name: _number(name, value) for name, value in values.items()}
         line = {"time": time.time(), "step": int(step), **plain}
         events = self._event_file()
@@ -195,10 +194,18 @@ class Run:
     def rewind(self, step: int) -> None:
         """Drop the values of later steps: they will come again."""
         self.lock()
-        kept = [line for line in self._metrics.read() if line["step"] <= step]
-        self._metrics.replace(kept)
-        self._last_step = max((line["step"] for line in kept), default=-1)
-        self._last_names = set()
+        self._keep(lambda line: line["step"] <= step)
+
+    def _keep(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
+        """Keep the lines of metrics that are wanted; the event file is made anew from them."""
+        self._metrics.replace(filter(wanted, self._metrics.read()))
+        self._look_at_metrics()
+
+    def _look_at_metrics(self) -> None:
+        lines = self._metrics.read()
+        self._last_step = max((line["step"] for line in lines), default=-1)
+        last = [line for line in lines if line["step"] == self._last_step]
+        self._last_names = {name for line in last for name in line} - {"time", "step"}
         self._events = None
 
     def _event_file(self) -> Path:
@@ -219,7 +226,7 @@ class Run:
             self._events = folder / f"events.out.tfevents.{number:010d}.chainrule"
             files.write(self._events, content)
             for path in old:
-                path.unlink(missing_ok=True)
+                files.remove_file(path)
         return self._events
 
     # --- checkpoints ---------------------------------------------------------------------------
