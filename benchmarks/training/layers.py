@@ -29,12 +29,19 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 import torch  # noqa: E402
 
 from benchmarks.training.against_torch import BOUNDS, differences  # noqa: E402
+from benchmarks.training.composite_pairs import BLOCKS  # noqa: E402
 from benchmarks.training.function_pairs import ACTIVATIONS, LOSSES  # noqa: E402
 from benchmarks.training.layer_pairs import LAYERS  # noqa: E402
 from benchmarks.training.optimizer_pairs import OPTIMIZERS, STEPS, trajectory  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
-KINDS = {"layer": LAYERS, "activation": ACTIVATIONS, "loss": LOSSES, "optimizer": OPTIMIZERS}
+KINDS = {
+    "layer": LAYERS,
+    "block": BLOCKS,
+    "activation": ACTIVATIONS,
+    "loss": LOSSES,
+    "optimizer": OPTIMIZERS,
+}
 WAYS = {"f": "float32", "d": "float64"}
 
 
