@@ -8,7 +8,7 @@ import pytest
 from chainrule import errors
 from chainrule.cli.failures import Failed, Misused
 from chainrule.cli.job import job_of
-from chainrule.cli.models import KINDS, network, sizes
+from chainrule.cli.models import KINDS, network, parsed
 from chainrule.cli.options import Options, merged, options_in
 from chainrule.cli.plan import plan, validation_share
 from chainrule.train.recipe import recipe
@@ -71,11 +71,15 @@ def test_a_file_with_a_mistake_is_named_with_it(tmp_path, text, message):
     assert message in str(raised.value)
 
 
-def test_sizes_of_layers():
-    assert sizes("32") == [32] and sizes("128, 64") == [128, 64] and sizes("0") == []
+def test_sizes_of_layers_and_skips():
+    assert parsed("hidden", "32") == [32] and parsed("filters", "8, 16") == [8, 16]
+    assert parsed("hidden", "0") == [] and parsed("skips", "0-2, 1-3") == [[0, 2], [1, 3]]
     for wrong in ("a", "12,,3", "-3", "1.5", "12,0"):
         with pytest.raises(Misused, match="expected sizes"):
-            sizes(wrong)
+            parsed("hidden", wrong)
+    for wrong in ("a", "1", "1-2-3", "1-"):
+        with pytest.raises(Misused, match="expected pairs"):
+            parsed("skips", wrong)
 
 
 def test_a_model_refuses_options_that_it_does_not_take():
@@ -87,15 +91,37 @@ def test_a_model_refuses_options_that_it_does_not_take():
         network("mlp", (4,), 3, 0, {"hidden": [3], "activation": "reluu"})
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_gives_scores_of_rows_of_any_shape(kind):
-    options = {"hidden": [4]} if "hidden" in KINDS[kind].takes else {}
-    for shape in [(16,), (8, 8, 1)] if kind != "cnn" else [(8, 8, 1)]:
+VECTORS = {
+    "mlp": {"hidden": [4, 4], "skips": [[0, 1], [1, 2]], "input_clip": 3.0, "dropout": 0.1},
+    "linear": {"init": "glorot"},
+    "residual": {"hidden": [6], "depth": 6, "batch_norm": False, "activation": "tanh"},
+    "dense": {"hidden": [4], "depth": 4, "growth": 2},
+}
+IMAGES = {"cnn": {"filters": [2], "hidden": [3]}, "resnet8": {}, "densenet40": {"dropout": 0.1}}
+
+
+@pytest.mark.parametrize("kind", [*VECTORS, *IMAGES])
+def test_each_kind_gives_scores_and_is_built_again_by_its_seed(kind):
+    options = {**VECTORS, **IMAGES}[kind]
+    for shape in [(16,), (8, 8, 1)] if kind in VECTORS else [(8, 8, 1)]:
         model = network(kind, shape, 3, 0, options)
         assert model(np.ones((2, *shape), np.float32)).shape == (2, 3)
         again = network(kind, shape, 3, 0, options)
         for one, other in zip(model.parameters(), again.parameters(), strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_each_kind_says_what_it_is_and_takes_options_of_fit():
+    assert set(VECTORS) | set(IMAGES) < set(KINDS)
+    for kind in KINDS.values():
+        assert kind.about and set(kind.takes) <= set(Options.__dataclass_fields__)
+
+
+def test_a_network_of_images_needs_images():
+    with pytest.raises(Misused, match=r"--model cnn: the shape of an image is \(H, W, C\)"):
+        network("cnn", (16,), 3, 0, {})
+    with pytest.raises(Misused, match="its layers are all of one size"):
+        network("residual", (16,), 3, 0, {"hidden": [3, 4]})
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule import data
 from chainrule.cli.failures import Failed, Misused
-from chainrule.cli.tables import table_of, target_of
+from chainrule.cli.tables import reading_of, table_of, target_of
 from chainrule.data.targets import found_task
 
 TEST = 0.2  # share of the rows that are kept for the test, where nothing else is said
@@ -52,7 +52,8 @@ def job_of(source: str, options: dict[str, Any], validation: float | None) -> Jo
     **Errors** Misused: no target, shares outside [0, 1). DataError: what the data do not allow.
     """
     target = options.get("target") or target_of(source)
-    table = table_of(source)
+    reading = reading_of(options)
+    table = table_of(source, reading.pop("types", None), reading)
     if not target:
         raise Misused(f"say what to predict: --target COLUMN.\n  {source} has: {_listed(table)}.")
     table, notes = _with_targets(table, tuple(target))

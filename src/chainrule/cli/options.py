@@ -15,8 +15,9 @@ from cyclopts import Group, Parameter
 from chainrule.cli.failures import Failed
 
 _DATA = Group("Data", sort_key=1)
-_MODEL = Group("Model", sort_key=2)
-_TRAINING = Group("Training", sort_key=3)
+_READING = Group("How files are read", sort_key=2)
+_MODEL = Group("Model", sort_key=3)
+_TRAINING = Group("Training", sort_key=4)
 
 
 def _option(group: Group, text: str, **more) -> Parameter:
@@ -55,11 +56,33 @@ class Options:
         float | None, _option(_DATA, "Share of the other rows to validate on after each epoch.")
     ] = None
 
+    type: Annotated[
+        tuple[str, ...] | None,
+        _several(_READING, "A column's kind, as zip=text: number, boolean, date or text."),
+    ] = None
+    delimiter: Annotated[
+        str | None, _option(_READING, "Between the fields of a line. Default: found.")
+    ] = None
+    decimal: Annotated[str | None, _option(_READING, "The mark in numbers. Default: a point.")] = (
+        None
+    )
+    thousands: Annotated[str | None, _option(_READING, "The mark between thousands.")] = None
+    encoding: Annotated[str | None, _option(_READING, "Of the text. Default: utf-8.")] = None
+    missing: Annotated[
+        tuple[str, ...] | None, _several(_READING, "A text that stands for no value.")
+    ] = None
+    resize: Annotated[
+        str | None, _option(_READING, "Height and width that images are brought to, as 32x32.")
+    ] = None
+    channels: Annotated[
+        Literal[1, 3] | None, _option(_READING, "Of images: 1 (gray) or 3 (colours).")
+    ] = None
+
     model: Annotated[
         str | None, _option(_MODEL, "Kind of network; `chainrule info --models` lists them.")
     ] = None
     hidden: Annotated[
-        str | None, _option(_MODEL, "Sizes of the hidden layers, as 128,64; none for none.")
+        str | None, _option(_MODEL, "Sizes of the hidden layers, as 128,64; or none.")
     ] = None
     activation: Annotated[str | None, _option(_MODEL, "Between the layers, as relu.")] = None
     dropout: Annotated[float | None, _option(_MODEL, "Share of hidden units dropped.")] = None
@@ -67,6 +90,21 @@ class Options:
         bool | None, _on_or_off(_MODEL, "batch-norm", "Normalise hidden units by minibatch.")
     ] = None
     init: Annotated[str | None, _option(_MODEL, "Initial weights, as he.")] = None
+    skips: Annotated[
+        str | None,
+        _option(_MODEL, "Skip connections, as 0-2,1-3 (0 is the input, 1 the first hidden layer)."),
+    ] = None
+    join: Annotated[
+        Literal["add", "concatenate"] | None,
+        _option(_MODEL, "How skips join. Default: concatenate."),
+    ] = None
+    depth: Annotated[int | None, _option(_MODEL, "Layers of a residual or dense network.")] = None
+    growth: Annotated[
+        int | None, _option(_MODEL, "Values that a layer of a dense network adds.")
+    ] = None
+    filters: Annotated[
+        str | None, _option(_MODEL, "Channels of the convolutions of a cnn, as 16,32.")
+    ] = None
 
     epochs: Annotated[int | None, _option(_TRAINING, "Passes over the data.")] = None
     batch_size: Annotated[int | None, _option(_TRAINING, "Rows a step.")] = None
@@ -152,7 +190,13 @@ def _value(path: Path, name: str, value: Any, hints: dict[str, Any]) -> Any:
         raise Failed(f"{path}: {name} = {value!r}, expected {_said(kind)}.") from None
 
 
-_TEXTS = ("hidden", "step_size", "memory")  # on the line, text that may say a number or several
+_TEXTS = (
+    "hidden",
+    "filters",
+    "skips",
+    "step_size",
+    "memory",
+)  # on the line, text that may say a number or several
 
 
 def _as(kind: Any, value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from chainrule.cli.failures import Misused
 from chainrule.cli.job import Job
-from chainrule.cli.models import KINDS, sizes
+from chainrule.cli.models import KINDS, parsed
 from chainrule.cli.models import OPTIONS as MODEL_OPTIONS
 from chainrule.train.recipe import recipe
 
@@ -33,9 +33,7 @@ def plan(job: Job, options: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _model(usual: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     kind = options.get("model") or "mlp"
-    chosen = {name: options[name] for name in MODEL_OPTIONS if name in options}
-    if "hidden" in chosen:
-        chosen["hidden"] = sizes(chosen["hidden"])
+    chosen = {name: parsed(name, options[name]) for name in MODEL_OPTIONS if name in options}
     if kind in KINDS:
         chosen = {k: v for k, v in usual.items() if k in KINDS[kind].usual} | chosen
     return {"kind": kind, **chosen}

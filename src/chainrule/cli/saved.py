@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule import data, errors, nn, train
 from chainrule.cli.failures import Failed
-from chainrule.cli.tables import table_of
+from chainrule.cli.tables import reading_for, table_of
 from chainrule.train import files
 from chainrule.train.evaluation import predict
 
@@ -30,10 +30,13 @@ class Saved:
         if not with_target and self.preparation.target is not None:
             for name in self.preparation.target.names:
                 types.pop(name, None)
+        reading = reading_for(source, self.about.get("reading", {}))
         try:
-            return table_of(source, types)
+            return table_of(source, types, reading)
         except errors.DataError:
-            self.preparation.inputs(table_of(source)[:0])  # says which columns are missing
+            self.preparation.inputs(
+                table_of(source, None, reading)[:0]
+            )  # says which columns are missing
             raise
 
     def outputs(self, table: data.Table) -> np.ndarray:

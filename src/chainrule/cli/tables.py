@@ -3,22 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
+from typing import Any
 
 from chainrule import data
-from chainrule.cli.failures import Failed
+from chainrule.cli.failures import Failed, Misused
+from chainrule.data.table import Column
+
+TEXT = ("delimiter", "decimal", "thousands", "encoding", "missing")  # how delimited text is read
+IMAGES = ("size", "channels")  # how a folder of images is read
+READING = (*TEXT, "resize", "channels", "type")  # the options of `fit` that say so
+_NOT_TEXT = (".parquet", ".pq", ".npy", ".npz")
 
 
-def table_of(source: str, types: Mapping[str, str] | None = None) -> data.Table:
-    """The table that a path or a name says; `types` are the kinds that its columns should have."""
-    if source in data.DATASETS and not Path(source).exists():
-        return data.load(source)[0]
+def is_bundled(source: str) -> bool:
+    """Whether a source is a bundled data set's name; a file or folder of the name comes first."""
+    return source in data.DATASETS and not Path(source).exists()
+
+
+def table_of(
+    source: str, types: Mapping[str, str] | None = None, reading: Mapping[str, Any] | None = None
+) -> data.Table:
+    """The table that a path or a name says.
+
+    `types` are the kinds that columns should have, `reading` options of `data.read`.
+    """
+    if is_bundled(source):
+        table, info = data.load(source)
+        return _with_images(table, info["shape"])
     if not Path(source).exists():
         raise Failed(
             f"{source} is neither a file or folder, nor a bundled data set.\n"
             f"  The bundled ones: {', '.join(data.DATASETS)}."
         )
-    return data.read(source, types=types)
+    return data.read(source, types=types, **(reading or {}))
+
+
+def _with_images(table: data.Table, shape: tuple[int, ...] | None) -> data.Table:
+    """Rows of pixels as images of the shape that they have."""
+    columns = {
+        name: Column(name, c.kind, c.values.reshape(len(c), *shape))
+        if shape and c.kind == "array" and prod(c.values.shape[1:]) == prod(shape) else c
+        for name, c in table.columns.items()
+    }  # fmt: skip
+    return data.Table(columns, table.source, table.lines, table.notes, table.unit)
 
 
 def place_of(source: str) -> str:
@@ -27,8 +56,49 @@ def place_of(source: str) -> str:
 
 
 def target_of(source: str) -> tuple[str, ...] | None:
-    """The columns that a bundled data set is to tell; None for a file, which does not say."""
-    if source not in data.DATASETS or Path(source).exists():
-        return None
-    target = data.DATASETS[source].target
-    return (target,) if isinstance(target, str) else target
+    """The columns that a bundled data set, or a folder of images, is to tell; else None."""
+    if is_bundled(source):
+        target = data.DATASETS[source].target
+        return (target,) if isinstance(target, str) else target
+    return ("class",) if Path(source).is_dir() else None
+
+
+def reading_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of `data.read` that the options of `fit` say.
+
+    >>> reading_of({"resize": "32x24", "type": ["zip=text"], "epochs": 3})
+    {'size': (32, 24), 'types': {'zip': 'text'}}
+    """
+    found = {name: options[name] for name in (*TEXT, "channels") if name in options}
+    if "resize" in options:
+        found["size"] = _size(options["resize"])
+    if "type" in options:
+        found["types"] = dict(map(_kind, options["type"]))
+    return found
+
+
+def reading_for(source: str, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a model's options of reading that a source of this kind has."""
+    if Path(source).is_dir():
+        names: tuple[str, ...] = IMAGES
+    else:
+        text = not is_bundled(source) and not source.lower().endswith(_NOT_TEXT)
+        names = TEXT if text else ()
+    return {name: stored[name] for name in names if name in stored}
+
+
+def _size(text: str) -> tuple[int, int]:
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.strip().isdecimal() and int(part) for part in parts):
+        raise Misused(f"--resize {text}: expected height and width in pixels, as 32x32.")
+    return int(parts[0]), int(parts[1])
+
+
+def _kind(text: str) -> tuple[str, str]:
+    name, equals, kind = text.rpartition("=")
+    if not equals or kind not in data.table.KINDS[:4]:
+        raise Misused(
+            f"--type {text}: expected COLUMN=KIND, the kind being one of "
+            f"{', '.join(data.table.KINDS[:4])}."
+        )
+    return name, kind

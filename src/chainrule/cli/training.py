@@ -11,7 +11,7 @@ from chainrule.cli.job import Job, job_of
 from chainrule.cli.models import network
 from chainrule.cli.plan import plan, validation_share
 from chainrule.cli.scores import figures
-from chainrule.cli.tables import place_of
+from chainrule.cli.tables import place_of, reading_of
 from chainrule.train.evaluation import predict
 
 RUNS = "runs"  # the folder for runs that are not told where to go
@@ -75,6 +75,7 @@ def about(job: Job, options: dict[str, Any]) -> dict[str, Any]:
         "target": list(target.names) if target is not None else [],
         "labels": preparation.labels,
         "preparation": preparation.to_json(),
+        "reading": {k: v for k, v in reading_of(options).items() if k != "types"},
         "ignored": [*(options.get("ignore") or ()),
                     *(options[name] for name in ("groups", "time") if options.get(name))],
         "rows": rows(job),
