@@ -135,6 +135,16 @@ def test_a_function_may_make_the_run_once_all_is_checked(tmp_path):
     assert len(made) == 1 and set(made[0].config) == {"fit", "mine"} and made[0].finished
 
 
+def test_a_model_trained_in_float64_is_loaded_again(tmp_path):
+    model = network()
+    options = {**OPTIONS, "epochs": 1, "precision": "float64"}
+    train.fit(model, rows(), run=tmp_path / "run", **options)
+    loaded, _ = train.load_model(tmp_path / "run" / "model")
+    for one, other in zip(arrays(loaded), arrays(model), strict=True):
+        assert one.dtype == np.float64
+        np.testing.assert_array_equal(one, other)
+
+
 class Twice(nn.Module):
     """A model that no file describes."""
 

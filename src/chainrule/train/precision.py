@@ -14,6 +14,7 @@ Source    Micikevicius et al., "Mixed precision training", ICLR 2018, section 3.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,4 +126,7 @@ def _convert(part: Any) -> Any:
     elif isinstance(part, Module):
         for name, value in list(vars(part).items()):
             object.__setattr__(part, name, _convert(value))
+        config = json.loads(part._config) if part._config else {}
+        if "dtype" in config:  # so that a file describes the model as it is now
+            part._configure(**{**config, "dtype": "d"})
     return part
