@@ -207,6 +207,12 @@ def test_options_change_the_plan(iris):
     assert plan(iris, {"optimizer": "sgd"})["fit"]["step_size"] is None
 
 
+def test_full_batch_optimisation_leaves_out_what_it_cannot_have(iris):
+    found = plan(iris, {"optimizer": "lbfgs"})
+    assert found["model"]["dropout"] == 0 and found["model"]["batch_norm"] is False
+    assert found["fit"]["schedule"] is None and found["fit"]["step_size"] is None
+
+
 def test_patience_brings_a_validation_set_and_needs_one():
     assert validation_share({"patience": 3}) == 0.1 and validation_share({}) is None
     job = job_of("iris", {"validation": 0.0}, 0.1)

@@ -28,6 +28,9 @@ def plan(job: Job, options: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The network's kind and options, and those of `train.fit`, as data that fits into JSON."""
     shape, rows = job.preparation.shape, len(job.rows["training"])
     usual = recipe(str(job.preparation.task), rows, prod(shape), job.outputs)
+    if (options.get("optimizer") or "").lower() == "lbfgs":  # needs one function, and no schedule
+        usual["model"] |= {"dropout": 0.0, "batch_norm": False}
+        usual["fit"]["schedule"] = None
     return {"model": _model(usual["model"], options), "fit": _fit(usual["fit"], job, options)}
 
 
