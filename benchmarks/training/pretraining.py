@@ -3,8 +3,8 @@
     python benchmarks/training/pretraining.py [--seeds 5]
 
 Trains 64-64-64-64-64-10 by Adam (step size 0.001, minibatches of 32) from random weights
-(Glorot's), from LSUV's, from a stack of denoising autoencoders and from a deep belief network (20 epochs a
-layer each), and one of ReLUs from He's weights beside them. Prints, and writes to
+(Glorot's), from LSUV's, from a stack of denoising autoencoders and from a deep belief network (20
+epochs a layer each), and one of ReLUs from He's weights beside them. Prints, and writes to
 `benchmarks/results/pretraining.md`, the training loss and the accuracy on 397 digits that no step
 saw, after some epochs: mean and deviation over the seeds.
 """

@@ -26,7 +26,7 @@ import numpy as np
 
 from chainrule import errors, random
 from chainrule.nn import losses
-from chainrule.nn.activations import FUNCTIONS, activation
+from chainrule.nn.activations import FUNCTIONS
 from chainrule.nn.init import Initialisation
 from chainrule.nn.linear import Linear, as_dtype_of
 from chainrule.nn.module import Module, Parameter
@@ -61,6 +61,8 @@ class Autoencoder(Module):
     ):  # fmt: skip
         code_activation = activation if code_activation is None else code_activation
         _check(activation, code_activation, output, noise, level)
+        if not isinstance(tied, bool):
+            raise ValueError(f"tied is True or False, got {tied!r}.")
         rng, sizes = random.default_rng(rng), [inputs, *hidden, code]
         self.encoder = [Linear(n, m, init=init, dtype=dtype, rng=rng) for n, m in pairwise(sizes)]
         back = list(pairwise(reversed(sizes)))
@@ -146,8 +148,9 @@ def corrupted(x, noise: str, level: float, rng):
 
 
 def _check(named, code_named, output, noise, level) -> None:
-    activation(named)
-    activation(code_named)
+    for name in (named, code_named):
+        if not isinstance(name, str) or name not in FUNCTIONS:
+            raise ValueError(f"activations are names: {', '.join(FUNCTIONS)}; got {name!r}.")
     if output not in OUTPUTS:
         raise ValueError(f"output is one of {', '.join(OUTPUTS)}; got {output!r}.")
     if noise is not None and noise not in NOISES:
