@@ -8,6 +8,8 @@ at the same time (first fit).
 
 from __future__ import annotations
 
+from bisect import insort
+
 from chainrule.compiler.layout import contiguous
 from chainrule.compiler.schedule import Schedule
 from chainrule.compiler.steps import Control, Group, Keep, Ref, Root, Step
@@ -36,8 +38,7 @@ class Buffers:
         fallible = [s.number for s in self.steps if watched or s.fallible()]
         self.last_fallible = max(fallible, default=-1) + watched
         for step in self.steps:
-            for root in dict.fromkeys(step.writes()):
-                self._settle(step, root)
+            self._settle_all(step)
         self._place_claims()
         self._finish_outputs()
         self.arena = self._arrange()
@@ -111,29 +112,45 @@ class Buffers:
             if isinstance(value, Ref):
                 self.last_use[value.root] = len(self.steps)
 
-    def _settle(self, step: Step, root: Root) -> None:
-        """Give a root that this step makes the memory of one that dies here, if that is right."""
-        if root.place is not None or root.into is not None or self.first_use[root] != step.number:
-            return
+    def _settle_all(self, step: Step) -> None:
+        """Give roots that this step makes the memory of those that die here, where that is right.
+
+        One step may update hundreds of arrays (an optimizer's): what it reads is sorted once, and
+        the cheap reasons against a source are asked first.
+        """
+        made = [
+            root for root in dict.fromkeys(step.writes())
+            if root.place is None and root.into is None and self.first_use[root] == step.number
+        ]  # fmt: skip
+        sources = _sources(step)
+        moving = any(root in sources for root in made)  # it reads what it makes
+        for root in made:
+            self._settle(step, root, _sources(step) if moving else sources)
+
+    def _settle(self, step: Step, root: Root, sources: dict[Root, set[Root]]) -> None:
         claim = self.claims.get(root)
-        for source in dict.fromkeys(ref.root.final for ref in step.reads()):
-            if self._can_take(step, root, source, claim):
+        for source, read in sources.items():
+            if self._can_take(step, root, source, claim) and all(
+                step.may_share(root, r) for r in read
+            ):
                 self._take(root, source, claim)
                 return
         if claim is not None and claim[0] == "input":
             self._claim_target(step, root, claim)
 
     def _can_take(self, step: Step, root: Root, source: Root, claim) -> bool:
-        if source is root or source.nbytes != root.nbytes or self._read_after(source, step.number):
-            return False
-        sources = {ref.root for ref in step.reads() if ref.root.final is source}
-        if not all(step.may_share(root, s) for s in sources):
+        if source is root or source.nbytes != root.nbytes:
             return False
         if source.place is None:
-            return self._claims_agree(claim, self.claims.get(source))
-        if source.place[0] != "input" or source.place[1] not in self.written.values():
+            if not self._claims_agree(claim, self.claims.get(source)):
+                return False
+        elif claim != source.place and not isinstance(step, Keep):
             return False
-        if claim != source.place and not isinstance(step, Keep):
+        if self._read_after(source, step.number):
+            return False
+        if source.place is None:
+            return True
+        if source.place[0] != "input" or source.place[1] not in self.written.values():
             return False
         return self._may_overwrite(root)
 
@@ -196,15 +213,23 @@ class Buffers:
             offset = _first_fit(living, root.nbytes)
             root.place = ("arena", offset)
             end = offset + -(-max(root.nbytes, 1) // _ALIGN) * _ALIGN
-            living.append((offset, end, self.last_use[root]))
+            insort(living, (offset, end, self.last_use[root]))
             size = max(size, end)
         return size
 
 
+def _sources(step: Step) -> dict[Root, set[Root]]:
+    """The roots that a step reads, by the root whose memory they are."""
+    found: dict[Root, set[Root]] = {}
+    for ref in step.reads():
+        found.setdefault(ref.root.final, set()).add(ref.root)
+    return found
+
+
 def _first_fit(living: list[tuple[int, int, int]], nbytes: int) -> int:
-    """The lowest offset at which so many bytes are free."""
+    """The lowest offset at which so many bytes are free; `living` is in order."""
     offset = 0
-    for start, end, _ in sorted(living):
+    for start, end, _ in living:
         if start - offset >= nbytes:
             return offset
         offset = max(offset, end)

@@ -147,9 +147,13 @@ class Group(Step):
     kernel: Kernel | None = None
     arguments: list[Ref] = field(default_factory=list)
     scratch: Root | None = None
+    stored_in: dict[Root, list[Ref]] = field(default_factory=dict)  # by root, once prepared
+    read_from: dict[Root, list[Ref]] = field(default_factory=dict)
 
     def prepare(self) -> None:
         spec, self.arguments = self.spec()
+        self.stored_in = _by_root([*self.stores.values(), *(r for _, r in self.copies)])
+        self.read_from = _by_root(self.reads())
         self.kernel = emit_loop(spec)
         self.scratch = Root(self.kernel.scratch, None, self.number) if self.kernel.scratch else None
 
@@ -167,19 +171,26 @@ class Group(Step):
 
     def may_share(self, out: Root, source: Root) -> bool:
         """Where every access to the source is at the place that is written at that moment."""
-        stored = [r for r in [*self.stores.values(), *(r for _, r in self.copies)] if r.root is out]
+        stored = self.stored_in.get(out, [])
         if len(stored) != 1 or isinstance(stored[0].base, Pointer):
             return False
         want = stored[0]
         return all(
             isinstance(r.base, Root) and r.lie == want.lie
             and r.type.dtype.itemsize == want.type.dtype.itemsize
-            for r in self.reads() if r.root is source
+            for r in self.read_from.get(source, [])
         ) and len(self.domain) == len(want.type.shape)  # fmt: skip
 
     def spec(self) -> tuple[LoopSpec, list[Ref]]:
         """The loop kernel, and its arguments."""
         return _Specifying(self).result()
+
+
+def _by_root(refs: list[Ref]) -> dict[Root, list[Ref]]:
+    found: dict[Root, list[Ref]] = {}
+    for ref in refs:
+        found.setdefault(ref.root, []).append(ref)
+    return found
 
 
 class _Specifying:
