@@ -218,3 +218,31 @@ def test_rows_remember_their_lines_when_they_are_chosen(table):
     found = table("a,b\n1,x\n\n2,y\n3,z\n")[[2, 0]]
     assert found.lines.tolist() == [5, 2]
     assert found.place(0, "b").endswith("cars.csv, line 5, column 'b'")
+
+
+@pytest.mark.parametrize("fields, words", [
+    (["1,5", "2,25", "-3"], "look like numbers with a comma as their decimal mark.\n  "
+     "Read with decimal=',';"),
+    (["1,500", "12,250", "3"], "Read with thousands=',' or decimal=',';"),
+    (["31.12.2024", "1.2.2024", "2.2.2024"], "Read with dates={'v': '%d.%m.%Y'}"),
+    (["12/31/2024", "1/2/2024", "1/3/2024"], "look like dates that are not written YYYY-MM-DD"),
+])  # fmt: skip
+def test_numbers_and_dates_written_otherwise_are_refused_with_the_option(table, fields, words):
+    text = "v;w\n" + "".join(f"{field};1\n" for field in ["", *fields])
+    found = complaint(table, text)
+    assert f"line 3, column 'v': {fields[0]!r}" in found
+    assert words in found
+    assert "types={'v': 'text'}" in found
+    assert table(text, types={"v": "text"}).columns["v"].kind == "text"
+
+
+def test_numbers_with_a_point_are_refused_where_commas_were_asked_for(table):
+    assert "decimal='.'" in complaint(table, "v;w\n1.5;a\n2.5;b\n3.25;c\n", decimal=",")
+
+
+def test_keys_of_more_digits_than_a_number_holds_are_text(table):
+    found = table("key,n\n9007199254740993,9007199254740992\n9007199254740992,1\n")
+    assert found["key"].tolist() == ["9007199254740993", "9007199254740992"]
+    assert found.columns["n"].kind == "number"
+    asked = table("key\n9007199254740993\n", types={"key": "number"})
+    assert asked["key"].tolist() == [9007199254740992.0]

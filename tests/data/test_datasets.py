@@ -11,7 +11,6 @@ from sklearn.datasets import load_digits, load_iris
 from chainrule import errors
 from chainrule.data import DATASETS, Preparation, Table, load, summary
 
-
 loaded = cache(load)
 
 

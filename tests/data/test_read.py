@@ -189,3 +189,10 @@ def test_folders_that_cannot_be_read_are_refused(tmp_path):
         read(tmp_path)
     with pytest.raises(errors.DataError, match="channels is 1"):
         read(tmp_path, channels=2)
+
+
+@pytest.mark.parametrize("library", [dict, pl.DataFrame, pd.DataFrame, pa.table])
+def test_keys_of_more_digits_than_a_number_holds_are_text(library):
+    keys = np.array([2**53 + 1, 2**53, -(2**62)])
+    assert read(library({"key": keys}))["key"].tolist() == [str(key) for key in keys]
+    assert read(library({"n": keys[1:2]})).columns["n"].kind == "number"

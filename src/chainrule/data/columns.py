@@ -18,6 +18,7 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.data import values
+from chainrule.data.look_alikes import LookAlike, look_alikes
 from chainrule.data.table import Column, objects, shown
 
 FEW = 0.05  # strays that are at most this share of the values present are mistakes
@@ -54,9 +55,9 @@ class Reading:
         """What makes a value of a kind from text, or None where the text is none."""
         if kind == "number":
             return partial(values.number, decimal=self.decimal, thousands=self.thousands)
-        return (
-            values.truth if kind == "boolean" else partial(values.date, form=self.dates.get(name))
-        )
+        if kind == "boolean":
+            return values.truth
+        return partial(values.date, form=self.dates.get(name))
 
 
 def of_texts(
@@ -70,36 +71,59 @@ def of_texts(
     counts = Counter(fields)
     gone = {"", *reading.missing}
     texts = {raw: None if (text := raw.strip()) in gone else text for raw in counts}
-    present = [raw for raw, text in texts.items() if text is not None]
+    present = {raw: text for raw, text in texts.items() if text is not None}
     asked = reading.asked(name)
-    if asked is None and not present:
-        return Column(name, "number", np.full(len(fields), nan))
-    for kind in ("number", "boolean", "date") if asked is None else (asked,):
-        if kind == "text":
+    for kind in _ORDER if asked is None else (asked,):
+        if kind == "text" or (asked is None and not present):
             break
-        parsed = _parsed([texts[raw] for raw in present], reading.parser(kind, name))
-        strays = [raw for raw, value in zip(present, parsed, strict=True) if value is None]
+        known, strays = _parsed(present, reading.parser(kind, name))
         count = sum(counts[raw] for raw in strays)
         if strays and (asked or _mistakes(count, sum(counts[raw] for raw in present))):
             row = min(fields.index(raw) for raw in strays)
-            where = place(row) if place else f"column {name!r}, row {row}"
-            raise _refusal(where, name, kind, bool(asked), fields[row].strip(), count)
-        if not strays:
-            return Column(
-                name, kind, _filled(fields, dict(zip(present, parsed, strict=True)), kind)
+            raise _stray(
+                _where(place, name, row), name, kind, bool(asked), texts[fields[row]], count
             )
+        if (
+            not strays
+            and kind == "number"
+            and asked is None
+            and any(map(_is_key, present.values()))
+        ):
+            return Column(name, "text", objects([texts[raw] for raw in fields]))
+        if not strays:
+            return Column(name, kind, _filled(fields, known, kind))
+    if not present and asked != "text":
+        return Column(name, "number", np.full(len(fields), nan))
+    if asked is None and (found := look_alikes(list(present.values()))):
+        row = next(row for row, raw in enumerate(fields) if raw in present)
+        raise _look_alike(_where(place, name, row), name, texts[fields[row]], found)
     return Column(name, "text", objects([texts[raw] for raw in fields]))
 
 
-def _parsed(texts: list, parse: Callable[[str], Any]) -> list:
-    """Each text parsed. Plain numbers, which are the most common, need no second look."""
+_ORDER = ("number", "boolean", "date")
+
+
+def _where(place: Callable[[int], str] | None, name: str, row: int) -> str:
+    return place(row) if place else f"column {name!r}, row {row}"
+
+
+def _parsed(present: dict[str, str], parse: Callable[[str], Any]) -> tuple[dict[str, Any], list]:
+    """What each field is, and those that are none. Plain numbers, the most common, go fast."""
+    texts = present.values()
     if isinstance(parse, partial) and parse.keywords == {"decimal": ".", "thousands": None}:
         if not any("_" in text or not text.isascii() or text[-1:] in "nN" for text in texts):
             try:
-                return [*map(float, texts)]
+                return dict(zip(present, map(float, texts), strict=True)), []
             except ValueError:
                 pass
-    return [parse(text) for text in texts]
+    known = {raw: parse(text) for raw, text in present.items()}
+    return known, [raw for raw, value in known.items() if value is None]
+
+
+def _is_key(text: str) -> bool:
+    """Whether a text is a whole number that float64 does not hold: some would become equal."""
+    digits = text.lstrip("+-")
+    return 15 < len(digits) < 300 and digits.isdigit() and int(float(digits)) != int(digits)
 
 
 def _filled(fields: Sequence[str], known: dict, kind: str) -> np.ndarray:
@@ -121,7 +145,7 @@ _WANTED = {
 }
 
 
-def _refusal(where: str, name: str, kind: str, asked: bool, value: str, count: int):
+def _stray(where: str, name: str, kind: str, asked: bool, value: str | None, count: int):
     others = "" if asked else ", as the others of its column are"
     more = "" if count == 1 else f" ({count} values are like this)"
     return errors.DataError(
@@ -129,4 +153,13 @@ def _refusal(where: str, name: str, kind: str, asked: bool, value: str, count: i
         f"  Correct it; or where it stands for a missing value, read with "
         f"missing=[*data.MISSING, {shown(value)}];\n"
         f"  or where the column holds categories, with types={{{name!r}: 'text'}}."
+    )
+
+
+def _look_alike(where: str, name: str, value: str | None, found: list[LookAlike]):
+    options = " or ".join(like.instead.replace("NAME", repr(name)) for like in found)
+    return errors.DataError(
+        f"{where}: {shown(value)} and all others of its column look like {found[0].words}.\n"
+        f"  Read with {options};\n"
+        f"  or where they are categories, with types={{{name!r}: 'text'}}."
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import errors, extras
-from chainrule.data.table import Column, Table, column, listed, objects
+from chainrule.data.table import EXACT, Column, Table, column, listed, objects
 
 _PURPOSE = "Data frames"
 
@@ -60,6 +60,9 @@ def read_parquet(path: str | Path) -> Table:
 def _column(nw, series, name: str, source: str) -> Column:
     """One column by its type, in whatever library it lives."""
     dtype = series.dtype
+    if dtype.is_integer() and series.abs().max() is not None and series.abs().max() > EXACT:
+        series = series.cast(nw.String)
+        dtype = series.dtype
     if dtype.is_numeric():
         return Column(name, "number", _floats(nw, series))
     if dtype == nw.Boolean:

@@ -13,6 +13,7 @@ import numpy as np
 
 from chainrule import errors
 
+EXACT = 2**53  # whole numbers up to it are exact in float64
 KINDS = ("number", "boolean", "date", "text", "array")
 
 
@@ -143,12 +144,17 @@ class Table:
 
 
 def column(name: str, values) -> Column:
-    """A column of the kind that an array's dtype says; objects are text, or an error."""
+    """A column of the kind that an array's dtype says; objects are text, or an error.
+
+    Whole numbers that float64 does not hold exactly are keys, and text: some would become equal.
+    """
     array = np.asarray(values)
     if array.ndim == 0:
         raise errors.DataError(f"column {name!r} needs an array of values, got {values!r}.")
     if array.dtype.kind in "fiub" and array.ndim > 1:
         return Column(name, "array", array)
+    if array.ndim == 1 and array.dtype.kind in "iu" and _are_keys(array):
+        return Column(name, "text", objects([str(value) for value in array]))
     if array.ndim == 1 and array.dtype.kind in "fiu":
         return Column(name, "number", array.astype(np.float64))
     if array.ndim == 1 and array.dtype.kind == "b":
@@ -161,6 +167,10 @@ def column(name: str, values) -> Column:
         f"column {name!r} has dtype {array.dtype} and {array.ndim} axes; needed are numbers, "
         "booleans, datetime64 or text."
     )
+
+
+def _are_keys(array: np.ndarray) -> bool:
+    return bool(np.any((array > EXACT) | (array < -EXACT)))
 
 
 def _of_objects(name: str, array: np.ndarray) -> Column:

@@ -1,0 +1,52 @@
+"""Columns of text that people mean as numbers or dates: refused with the option that reads them.
+
+As categories they would be lost without a word, most of them as "texts that are all different".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from chainrule.data import values
+
+LEAST = 3  # distinct values that it takes
+
+
+class LookAlike(NamedTuple):
+    """What a text may be meant as."""
+
+    words: str
+    is_one: Callable[[str], object]
+    instead: str
+
+
+def _matches(pattern: str) -> Callable[[str], object]:
+    return re.compile(pattern, re.A).fullmatch
+
+
+LOOK_ALIKES = (
+    LookAlike("numbers with commas between thousands", partial(values.number, thousands=","),
+              "thousands=','"),
+    LookAlike("numbers with a comma as their decimal mark", partial(values.number, decimal=","),
+              "decimal=','"),
+    LookAlike("numbers with a decimal point", values.number, "decimal='.'"),
+    LookAlike("dates that are not written YYYY-MM-DD",
+              _matches(r"\d{1,2}([./-])\d{1,2}\1\d{4}( \d\d?:\d\d(:\d\d)?)?|\d{4}\.\d\d?\.\d\d?"),
+              "dates={NAME: '%d.%m.%Y'}, or whatever their form is,"),
+)  # fmt: skip
+
+
+def look_alikes(texts: list[str]) -> list[LookAlike]:
+    """What all the texts look like: nothing, or one thing, or two that differ by their marks.
+
+    >>> [found.instead for found in look_alikes(["1,5", "2,25", "-3"])]
+    ["decimal=','"]
+    >>> look_alikes(["1,5", "2,25", "none"])
+    []
+    """
+    if len(set(texts)) < LEAST:
+        return []
+    return [like for like in LOOK_ALIKES if all(like.is_one(t) is not None for t in texts)]
