@@ -5,6 +5,7 @@ import pytest
 
 from chainrule import nn, train
 from chainrule.data import Arrays, Augment
+from chainrule.train.fingerprints import of_data
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(64, 3, 3, 1)).astype(np.float32)
@@ -35,3 +36,32 @@ def test_augmented_training_repeats_and_differs_from_plain(from_memory):
     first, second = weights(augmented), weights(augmented)
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
     assert not np.array_equal(first[0], from_memory[0])
+
+
+def test_rows_come_as_often_as_their_frequencies_say(monkeypatch):
+    weights = np.where(TARGETS == 1, 1.0, 0.0)
+    seen = []
+    monkeypatch.setattr(Augment, "__call__", lambda self, x, rows, epoch: seen.append(rows) or x)
+    train.fit(nn.Sequential(nn.Flatten(), nn.Linear(9, 2, rng=0)),
+              Arrays(IMAGES, TARGETS, frequencies=weights, augment=Augment()),
+              loss="softmax_cross_entropy", epochs=1, batch_size=16, validation=0.25,
+              progress="none")  # fmt: skip
+    assert len(np.concatenate(seen)) == 48
+    assert set(TARGETS[np.concatenate(seen)]) == {1}
+
+
+@pytest.mark.parametrize("change", [
+    {"frequencies": np.linspace(1, 2, 64)}, {"augment": Augment(crop=1)},
+    {"augment": Augment(flip=True)},
+])  # fmt: skip
+def test_a_run_does_not_go_on_with_rows_drawn_otherwise(change):
+    plain = of_data(Arrays(IMAGES, TARGETS))
+    assert of_data(Arrays(IMAGES, TARGETS)) == plain
+    assert of_data(Arrays(IMAGES, TARGETS, **change)) != plain
+
+
+def test_rows_of_a_memory_map_have_the_fingerprint_of_the_same_rows_in_memory(tmp_path):
+    np.save(tmp_path / "x.npy", IMAGES)
+    part = Arrays(np.load(tmp_path / "x.npy", mmap_mode="r"), TARGETS).part(np.arange(9))
+    assert of_data(part) == of_data(Arrays(IMAGES[:9], TARGETS[:9]))
+    assert (part.inputs.size, part.inputs.nbytes) == (81, 324)

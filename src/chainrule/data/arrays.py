@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,12 @@ class Arrays:
     `inputs` is an array (N, ...), `targets` (N,) class numbers or (N,) or (N, K) real numbers, or
     None; `sample_weights` (N,) numbers from 0, or None. What lies in memory becomes contiguous, in
     `dtype` (None leaves inputs as they are); a memory-map stays on disk and is converted as rows
-    of it are gathered. `augment` changes images each time that they are gathered.
+    of it are gathered. `frequencies` (N,) makes rows come into minibatches in proportion to them
+    (see `order`), as for classes that are rare. `augment` changes images each time that they are
+    gathered.
 
-    **Dtypes** inputs and real targets `dtype`; whole targets int64; weights `dtype`.
+    **Dtypes** inputs and real targets `dtype`; whole targets int64; weights and frequencies that
+    of real targets.
     **Errors** DataError: rows that differ in number, text, dates, weights below 0.
 
     >>> data = Arrays([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [0, 1, 1])
@@ -29,15 +33,17 @@ class Arrays:
     """
 
     def __init__(
-        self, inputs, targets=None, sample_weights=None, *, dtype: Any = np.float32, augment=None
-    ):
+        self, inputs, targets=None, sample_weights=None, *, dtype: Any = np.float32,
+        frequencies=None, augment=None,
+    ):  # fmt: skip
         self.dtype = None if dtype is None else np.dtype(dtype)
         self.inputs = _inputs(inputs, self.dtype)
         real = self.dtype if self.dtype is not None and self.dtype.kind == "f" else np.dtype("f")
         self.targets = None if targets is None else _targets(targets, real)
-        self.sample_weights = None if sample_weights is None else _weights(sample_weights, real)
+        self.sample_weights = _weights(sample_weights, real, "sample_weights")
+        self.frequencies = _weights(frequencies, real, "frequencies")
         self.augment = augment
-        for name in ("targets", "sample_weights"):
+        for name in ("targets", "sample_weights", "frequencies"):
             found = getattr(self, name)
             if found is not None and len(found) != len(self.inputs):
                 raise errors.DataError(
@@ -71,9 +77,9 @@ class Arrays:
     def _with(self, inputs, rows, augment) -> Arrays:
         made = object.__new__(Arrays)
         made.dtype, made.inputs, made.augment = self.dtype, inputs, augment
-        made.targets = None if self.targets is None else _copied(self.targets, rows, None)
-        weights = self.sample_weights
-        made.sample_weights = None if weights is None else _copied(weights, rows, None)
+        for name in ("targets", "sample_weights", "frequencies"):
+            array = getattr(self, name)
+            setattr(made, name, None if array is None else _copied(array, rows, None))
         return made
 
     @property
@@ -118,6 +124,14 @@ class RowsOnDisk:
     def ndim(self) -> int:
         return len(self.shape)
 
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -160,12 +174,14 @@ def _targets(given, dtype: np.dtype) -> np.ndarray:
     return np.ascontiguousarray(array, dtype if array.dtype.kind == "f" else np.int64)
 
 
-def _weights(given, dtype: np.dtype) -> np.ndarray:
-    array = _numbers(given, "sample_weights").astype(np.float64)
+def _weights(given, dtype: np.dtype, name: str) -> np.ndarray | None:
+    if given is None:
+        return None
+    array = _numbers(given, name).astype(np.float64)
     wrong = np.flatnonzero(~(np.isfinite(array) & (array >= 0)).reshape(len(array), -1).all(axis=1))
     if array.ndim != 1 or len(wrong):
         where = f"row {wrong[0]} has {array[wrong[0]]}" if len(wrong) else f"shape {array.shape}"
-        raise errors.DataError(f"sample_weights is one finite number from 0 for each row; {where}.")
+        raise errors.DataError(f"{name} is one finite number from 0 for each row; {where}.")
     return array.astype(dtype)
 
 

@@ -14,13 +14,17 @@ SAMPLE = 4096  # rows of a larger one: a memory-map is not read for it
 
 
 def of_data(data: Any) -> dict[str, Any]:
-    """The number of rows, and a SHA-256 of inputs, targets and weights.
+    """The number of rows, and a SHA-256 of inputs, targets, weights and what is drawn of them.
 
     Arrays above 256 MB count by shape, dtype and 4,096 rows that lie at equal distances.
     """
     digest = hashlib.sha256()
     for array in (data.inputs, data.targets, data.sample_weights):
         digest.update(b"none" if array is None else _of_array(array))
+    if data.frequencies is not None:
+        digest.update(_of_array(data.frequencies))
+    if data.augment is not None:
+        digest.update(repr(data.augment).encode())
     return {"rows": len(data), "sha256": digest.hexdigest()}
 
 

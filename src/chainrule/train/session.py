@@ -101,7 +101,11 @@ class Session:
         place, s = self.place, self.settings
         key = (place.epoch, tuple(place.left_out), len(self.babysitter.faulty))
         if self._batches is None or self._batches[0] != key:
-            found = order(s.seed, place.epoch, self.count, self.batch * s.accumulate)
+            weights = self.data.frequencies
+            if weights is not None and self.rows is not None:
+                weights = weights[self.rows]
+            rows = self.batch * s.accumulate
+            found = order(s.seed, place.epoch, self.count, rows, weights=weights)
             found = np.delete(found, place.left_out, axis=0)
             if self.rows is not None:
                 found = self.rows[found]
