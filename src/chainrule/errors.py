@@ -79,7 +79,8 @@ class MutationError(ChainruleError, ValueError):
 
 
 class NotConverged(ChainruleError, RuntimeError):
-    """A solver (`root`, `fixed_point`, `argmin`) did not reach its tolerance."""
+    """A solver (`root`, `fixed_point`, `argmin`) did not reach its tolerance, or pretraining left
+    the finite numbers."""
 
 
 class SingularJacobian(ChainruleError, LinAlgError):

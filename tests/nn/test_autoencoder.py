@@ -76,6 +76,12 @@ def test_a_denoising_autoencoder_draws_only_while_it_trains_and_compares_with_cl
         model(X, training=True)
 
 
+def test_noise_reaches_whole_numbers():
+    model = nn.Autoencoder(5, (), 3, noise="gaussian", level=0.2)
+    x = np.ones((2, 5), np.int64)
+    assert np.abs(model(x, training=True, rng=cr.random.Generator(3)) - model(x)).max() > 1e-3
+
+
 def test_a_linear_autoencoder_finds_the_principal_components():
     rng = np.random.default_rng(3)
     rotation = np.linalg.qr(rng.normal(size=(4, 4)))[0]

@@ -110,3 +110,19 @@ def test_what_cannot_be_pretrained_is_refused():
         pretrain(network, x, noise="salt")
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         pretrain(network, 2 * x, visible="sigmoid")
+
+
+def test_whole_numbers_are_taken_as_floats_and_noise_reaches_them():
+    x = np.random.default_rng(1).integers(0, 3, (32, 4))
+    first, second = nn.MLP(4, (3,), 2), nn.MLP(4, (3,), 2)
+    options = {"noise": "gaussian", "level": 0.3, "epochs": 2, "step_size": 0.01}
+    assert pretrain(first, x, **options) == pretrain(second, x.astype(np.float32), **options)
+    plain = pretrain(nn.MLP(4, (3,), 2), x, **{**options, "noise": None})
+    assert plain != pretrain(nn.MLP(4, (3,), 2), x, **options)
+
+
+def test_a_step_size_that_is_far_too_large_is_an_error():
+    x = 1e3 * np.random.default_rng(1).normal(size=(32, 4))
+    network = nn.MLP(4, (3,), 2, dtype="d")
+    with pytest.raises(cr.errors.NotConverged, match="hidden layer 1.*step_size"):
+        pretrain(network, x, noise=None, optimizer="SGD", step_size=1e3, epochs=300)

@@ -94,6 +94,7 @@ class Autoencoder(Module):
 
     def scores(self, x, training: bool = False, rng=None):
         """What comes out before `output`."""
+        x = as_dtype_of(x, self.encoder[0].weight)
         if training and self.noise is not None:
             x = corrupted(x, self.noise, self.level, rng)
         return self._decoded(self.encode(x))
@@ -132,7 +133,7 @@ class Transposed(Module):
 
 
 def corrupted(x, noise: str, level: float, rng):
-    """x with noise, in its dtype; see the table of the module.
+    """x, of floats, with noise, in its dtype; see the table of the module.
 
     >>> corrupted(np.ones(6, np.float32), "mask", 0.5, random.default_rng(0))
     array([0., 1., 1., 1., 1., 0.], dtype=float32)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule import api, compiled, control, data, nn, optim, random
+from chainrule.train.pretraining import check_finite
 
 
 def contrastive_divergence(machine: nn.RBM, v, rng, *, steps: int = 1, start=None):
@@ -53,13 +54,15 @@ def fit_rbm(
     with 10 hidden units and step size 0.1, one step loses likelihood after 240 epochs, five do
     not).
 
-    **Errors** `ValueError` for x outside of [0, 1] with binary units, or unknown options.
+    **Errors** `ValueError` for x outside of [0, 1] with binary units, or unknown options;
+    `NotConverged` where the distance is no longer finite.
 
     >>> x = np.repeat(np.eye(4, dtype=np.float32), 16, axis=0)
     >>> errors = fit_rbm(nn.RBM(4, 4), x, epochs=100, step_size=0.1)
     >>> errors[-1] < errors[0]
     True
     """
+    x = np.asarray(x, machine.weight.dtype)
     if machine.units == "binary" and not (np.min(x) >= 0 and np.max(x) <= 1):
         raise ValueError(
             f"binary visible units take x in [0, 1], got values from {np.min(x)} to {np.max(x)}. "
@@ -73,9 +76,10 @@ def fit_rbm(
     for epoch in range(epochs):
         rows = data.order(seed, epoch, len(x), batch_size)
         if chain is None:
-            chain = x[rows[0]].astype(machine.weight.dtype)
+            chain = x[rows[0]]
         chain, distances = stretch(machine, chosen, x, rows, chain, rng)
         history.append(float(np.mean(distances)))
+        check_finite("fit_rbm", history, repr(machine), step_size)
     return history
 
 
@@ -101,7 +105,7 @@ def _compiled_stretch(steps: int, persistent: bool):
 
     def stretch(machine, optimizer, x, rows, chain, rng):
         def step(chain, batch):
-            v = x[batch].astype(machine.weight.dtype)
+            v = x[batch]
             start = chain if persistent else None
             grads, chain = contrastive_divergence(machine, v, rng, steps=steps, start=start)
             distance = np.square(v - machine.visible_means(machine(v))).sum(axis=-1).mean()

@@ -35,7 +35,8 @@ def pretrain(
     way. Batch norm between the layers is trained along; dropout is left out.
 
     **Errors** `NotSupported` for a network that is not a `Sequential` with linear hidden layers;
-    `ValueError` for unknown options, or a sigmoid output for x outside of [0, 1].
+    `NotConverged` where the error is no longer finite; `ValueError` for unknown options, or a
+    sigmoid output for x outside of [0, 1].
     **Cost** one compilation a layer.
 
     >>> x = np.random.default_rng(0).random((64, 8)).astype(np.float32)
@@ -44,10 +45,11 @@ def pretrain(
     >>> [len(layer) for layer in errors], all(layer[-1] < layer[0] for layer in errors)
     ([20, 20], True)
     """
-    _check(noise, level, visible, x)
-    rng = random.Generator([seed, 1])
+    _check(noise, level, visible, np.asarray(x))
+    rng, blocks = random.Generator([seed, 1]), _blocks(network)
+    x = np.asarray(x, blocks[0][0].weight.dtype)
     history: list[list[float]] = []
-    for block in _blocks(network):
+    for block in blocks:
         learner = _Block(block, visible, noise, level)
         chosen = _optimizer(optimizer, learner, step_size)
         stretch = compiled.compile(_stretch, kinks="convention", stabilize=False)
@@ -55,6 +57,7 @@ def pretrain(
         for epoch in range(epochs):
             rows = data.order(seed, epoch, len(x), batch_size)
             history[-1].append(float(np.mean(stretch(learner, chosen, x, rows, rng))))
+            check_finite("pretrain", history[-1], f"hidden layer {len(history)}", step_size)
         for layer in block:
             x = nn.sequential.applied(layer, x, False, None)
         visible = "sigmoid" if _has_sigmoid(block) else "identity"
@@ -112,6 +115,16 @@ def _optimizer(name: str, model, step_size: float):
     if name not in optim.OPTIMIZERS:
         raise ValueError(f"optimizer is one of {', '.join(optim.OPTIMIZERS)}; got {name!r}.")
     return optim.OPTIMIZERS[name](model, step_size)
+
+
+def check_finite(name: str, distances: list[float], part: str, step_size: float) -> None:
+    """An error where the last distance is nan or infinite."""
+    if not np.isfinite(distances[-1]):
+        raise errors.NotConverged(
+            f"{name}: the reconstruction error of {part} is {distances[-1]} in epoch "
+            f"{len(distances)}. Its weights are lost: begin again with scaled inputs or a smaller "
+            f"step_size than {step_size:g}."
+        )
 
 
 def _check(noise: str | None, level: float, visible: str, x) -> None:
