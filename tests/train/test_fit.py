@@ -19,7 +19,9 @@ def network(rng=1):
     return nn.MLP(4, (8,), 3, rng=rng)
 
 
-OPTIONS = dict(loss="softmax_cross_entropy", batch_size=8, epochs=3, progress="none", step_size=0.01)
+OPTIONS = dict(
+    loss="softmax_cross_entropy", batch_size=8, epochs=3, progress="none", step_size=0.01
+)  # fmt: skip
 
 
 def arrays(model):
@@ -326,8 +328,9 @@ def halved():
             states.append((arrays(event.model), int(event.optimizer.count)))
 
     model = nn.MLP(4, (8,), 3, batch_norm=True, rng=1)
+    precision = train.Float16(scale=2.0**30, grow_every=4)
     history = train.fit(model, rows(200), callbacks=note, validation=0.2, babysitter="off",
-                        precision=train.Float16(scale=2.0**30, grow_every=4), **OPTIONS)  # fmt: skip
+                        precision=precision, **OPTIONS)  # fmt: skip
     return model, history, states
 
 

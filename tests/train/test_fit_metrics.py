@@ -146,7 +146,9 @@ def test_what_early_stopping_is_given():
     used = EarlyStopping(patience=3)
     used.seen(1.0, "min")
     assert early_stopping(used) == EarlyStopping(patience=3)
-    for wrong, message in (({"patiense": 3}, "patience, smoothing"), (0, "from 1"), ("x", "got 'x'"),
-                           ({"smoothing": 1.0}, "below 1"), ({"mode": "up"}, "auto")):  # fmt: skip
+    for wrong, message in (
+        ({"patiense": 3}, "patience, smoothing"), (0, "from 1"), ("x", "got 'x'"),
+        ({"smoothing": 1.0}, "below 1"), ({"mode": "up"}, "auto"),
+    ):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             early_stopping(wrong)

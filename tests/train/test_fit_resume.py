@@ -201,3 +201,35 @@ def test_a_step_size_changed_in_mid_run_is_resumed(tmp_path):
     train.resume(tmp_path / "run", rows(), progress="none", callbacks=smaller)
     found = arrays(train.load_model(tmp_path / "run/model")[0])
     assert all(np.array_equal(a, b) for a, b in zip(found, arrays(want), strict=True))
+
+
+def test_what_the_babysitter_has_decided_is_resumed(tmp_path):
+    x, y = rows()
+    x[40:44] *= 1e5  # finite, so that it is not refused
+    options = {**OPTIONS, "early_stopping": None, "validation": None, "metrics": (), "epochs": 4}
+    want, options["callbacks"] = nn.MLP(6, (8,), 3, rng=1), ()
+    history = train.fit(want, (x, y), **options)
+    assert history.decisions
+    for events in (2, 3, 5, 6):
+        folder = tmp_path / str(events)
+        options["callbacks"] = stop_after(events)
+        with pytest.raises(Stopped):
+            train.fit(nn.MLP(6, (8,), 3, rng=1), (x, y), run=folder, **options)
+        resumed = train.resume(folder, (x, y), progress="none")
+        assert resumed.decisions == history.decisions and same(resumed, history)
+        found = arrays(train.load_model(folder / "model")[0])
+        assert all(np.array_equal(a, b) for a, b in zip(found, arrays(want), strict=True))
+
+
+def test_half_precision_with_accumulation_is_resumed(tmp_path):
+    options = {**OPTIONS, "precision": train.Float16(2.0**26, grow_every=3), "accumulate": 2}
+    want = network()
+    history = train.fit(want, rows(), **options)
+    with pytest.raises(Stopped):
+        train.fit(network(), rows(), run=tmp_path / "run", callbacks=stop_after(6), **options)
+    resumed = train.resume(tmp_path / "run", rows(), progress="none")
+    assert resumed.loss_scales == history.loss_scales and same(resumed, history)
+    found = arrays(train.load_model(tmp_path / "run/model")[0])
+    assert all(np.array_equal(a, b) for a, b in zip(found, arrays(want), strict=True))
+    logged = [e for e in train.Run.open(tmp_path / "run").events() if e["event"] == "loss_scale"]
+    assert logged and logged[-1]["scale"] == history.loss_scales[-1]["scale"]

@@ -73,6 +73,9 @@ def precision(given: Any) -> tuple[str, LossScale | None]:
     if isinstance(given, Float16):
         return "float16", LossScale(given.scale, given.grow_every)
     if isinstance(given, dict):
+        unknown = set(given) - {"scale", "grow_every"}
+        if unknown:
+            raise ValueError(f"precision has the options scale, grow_every; got {sorted(unknown)}.")
         return precision(Float16(**given))
     if given == "float16":
         return precision(Float16())

@@ -136,9 +136,10 @@ class Rich(Progress):
             f"loss {self.loss:.4g}{self._validation}  {self.speed():,.0f} steps/s  "
             f"{duration(self.seconds_left())} left  {curve}"
         )
+        number = min(session.place.epoch + 1, self.epochs or session.place.epoch + 1)
         of = f"/{self.epochs}" if self.epochs else ""
         self._bar.update(self._task, completed=self.step, facts=facts,
-                         description=f"epoch {session.place.epoch + 1}{of}")  # fmt: skip
+                         description=f"epoch {number}{of}")  # fmt: skip
 
     def epoch(self, session: Any, record: dict[str, Any]) -> None:
         super().epoch(session, record)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from chainrule.nn.losses import LOSSES
 from chainrule.optim.optimizer import Optimizer
 from chainrule.train.early_stopping import EarlyStopping, early_stopping
 from chainrule.train.metrics import Metric, named
+from chainrule.train.precision import Float16
 
 EPOCHS = 10  # where neither epochs nor steps are given
 ITERATIONS = 500  # the same, of L-BFGS
@@ -126,7 +127,7 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
-    return {"object": type(value).__name__}
+    return asdict(value) if isinstance(value, Float16) else {"object": type(value).__name__}
 
 
 def _is_whole(value: Any) -> bool:
