@@ -359,8 +359,9 @@ def test_a_step_that_overflows_changes_neither_weights_nor_running_statistics():
     scaling = train.precision.LossScale(2.0**40, 4)
     optimizer = optim.Adam(model)
     steps = train.steps.Steps(nn.losses.softmax_cross_entropy, model, optimizer, rng,
-                              scaling=scaling)  # fmt: skip
-    steps.run(data.Arrays(*rows(8)), np.arange(8).reshape(1, 1, 8), 0, 1)
+                              length=1, rows=8, scaling=scaling)  # fmt: skip
+    steps.load(data.Arrays(*rows(8)), np.arange(8).reshape(1, 1, 8))
+    steps.run(0, 1)
     assert equal(before, arrays(model)) and optimizer.count == 0
     assert scaling.scale == 2.0**39 and scaling.overflows == 1
 

@@ -82,9 +82,11 @@ def at(kind, epoch, change):
 def test_skipped_batches_are_left_out_of_their_epoch():
     session = ended({("stretch", 1): Decision("skip", "spike", skip=(2, 4))}, epochs=1)
     model = nn.MLP(4, (8,), 3, rng=1)
-    steps = Steps(nn.losses.LOSSES[LOSS], model, optim.Adam(model, 0.01), random.Generator(0))
+    steps = Steps(nn.losses.LOSSES[LOSS], model, optim.Adam(model, 0.01), random.Generator(0),
+                  length=128, rows=8)  # fmt: skip
     batches = np.delete(data.order(0, 0, 50, 8), [2, 4], axis=0)[:, None]
-    steps.run(data.Arrays(*rows()), batches, 0, 4)
+    steps.load(data.Arrays(*rows()), batches)
+    steps.run(0, 4)
     assert all(np.array_equal(a, b) for a, b in zip(
         model.parameters(), session.model.parameters(), strict=True))  # fmt: skip
     assert session.history.records[0]["step"] == 4

@@ -71,16 +71,14 @@ def _stretch(session: Session, batches: np.ndarray, interrupts: Interrupts) -> N
 
 def _run(session: Session, batches: np.ndarray, now: Any, interrupts: Interrupts) -> None:
     """The steps of a stretch, in pieces of about PIECE seconds: progress, and Ctrl-C."""
-    data = session.data
-    if data.streamed:
-        data, batches = data.gather(batches, session.place.epoch)
+    session.steps.load(session.data, batches, session.place.epoch)
     done, rate = 0, session.progress.rate
     while done < len(batches):
         piece = len(batches) if rate is None else max(1, int(PIECE * rate))
         piece = min(piece, len(batches) - done) if rate is not None else 1
         began = time.perf_counter()
         with np.errstate(all="ignore"):
-            session.steps.run(data, batches, done, done + piece)
+            session.steps.run(done, done + piece)
         took = time.perf_counter() - began
         rate = piece / max(took, 1e-9)
         done += piece

@@ -67,14 +67,18 @@ class Session:
 
     def __post_init__(self) -> None:
         s = self.settings
-        self.steps = Steps(
-            s.loss_function, self.model, self.optimizer, self.rng, scaling=self.scaling,
-            kinks=s.kinks, memory=s.memory,
-        )  # fmt: skip
         self.count = len(self.data) if self.rows is None else len(self.rows)
         self.batch = min(s.batch_size, max(1, self.count // s.accumulate))
         self.length = self._stretch_length()
+        self.steps = self.steps_for(self.model, self.optimizer, self.rng, self.scaling)
         self._batches: tuple[Any, np.ndarray] | None = None
+
+    def steps_for(self, model: Any, optimizer: Any, rng: Any, scaling: Any) -> Steps:
+        """What runs the steps, for this session's model or a copy of it."""
+        s = self.settings
+        return Steps(s.loss_function, model, optimizer, rng, length=self.length,
+                     rows=self.batch * s.accumulate, scaling=scaling, kinks=s.kinks,
+                     memory=s.memory)  # fmt: skip
 
     def _stretch_length(self) -> int:
         rows = self.batch * self.settings.accumulate

@@ -18,7 +18,6 @@ from chainrule import optim
 from chainrule.data import order
 from chainrule.train.evaluation import evaluate
 from chainrule.train.session import Session
-from chainrule.train.steps import LONGEST, Steps
 
 FEWEST = 32  # steps of a trial, or as many as the sample fills if those are more
 
@@ -82,21 +81,17 @@ class _Copy:
         self.model, self.optimizer, rng, scaling = deepcopy(
             (session.model, session.optimizer, session.rng, session.scaling)
         )
-        s = session.settings
-        self.steps = Steps(s.loss_function, self.model, self.optimizer, rng, scaling=scaling,
-                           kinks=s.kinks, memory=s.memory)  # fmt: skip
+        self.steps = session.steps_for(self.model, self.optimizer, rng, scaling)
 
     def train(self, size: float, batches: np.ndarray) -> float:
         """Steps on these batches; the loss of the last one."""
         self.optimizer.step_size = size
-        data = self.session.data
-        loss = np.nan
-        for start in range(0, len(batches), LONGEST):
-            part = batches[start : start + LONGEST]
-            if self.session.data.streamed:
-                data, part = self.session.data.gather(part)
+        loss, length = np.nan, self.session.length
+        for start in range(0, len(batches), length):
+            part = batches[start : start + length]
+            self.steps.load(self.session.data, part)
             with np.errstate(all="ignore"):
-                self.steps.run(data, part, 0, len(part))
+                self.steps.run(0, len(part))
             loss = float(self.steps.measured.losses[len(part) - 1])
         return loss
 

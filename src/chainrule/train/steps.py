@@ -19,6 +19,7 @@ from chainrule.compiled import compile
 from chainrule.control import cond, fori_loop, scan
 from chainrule.optim.optimizer import Optimizer
 from chainrule.program.tree import register
+from chainrule.train.gathering import Gathering
 from chainrule.train.precision import LossScale, half, half_input
 
 LONGEST = 128  # steps of a stretch, at most
@@ -140,24 +141,33 @@ def _ratio(after, before):
 
 
 class Steps:
-    """Runs stretches: the compiled loop with its buffers, for one model, optimizer and data."""
+    """Runs stretches: the compiled loop with its buffers, for one model and optimizer.
+
+    `length` is the most steps of one stretch, of `rows` rows each.
+    """
 
     def __init__(
-        self, loss: Callable, model, optimizer: Optimizer, rng, *, scaling: LossScale | None = None,
-        kinks: str = "convention", memory: int | str | None = None,
+        self, loss: Callable, model, optimizer: Optimizer, rng, *, length: int, rows: int,
+        scaling: LossScale | None = None, kinks: str = "convention",
+        memory: int | str | None = None,
     ):  # fmt: skip
         self.native = native_steps(loss, scaling is not None, kinks, memory)
         self.model, self.optimizer, self.rng, self.scaling = model, optimizer, rng, scaling
         self.measured = Measured(len(model.parameters()))
+        self.gathering = Gathering(length * rows)
+        self.numbers = np.zeros((LONGEST, 0, 0), np.int64)
         self.rows: Any = None
 
-    def run(self, data, batches: np.ndarray, first: int, last: int) -> None:
-        """Steps first to last (not included) of batches (k, A, rows), k <= LONGEST, on data."""
-        if first == 0 or self.rows is None:
-            if self.rows is None or self.rows.shape[1:] != batches.shape[1:]:
-                self.rows = np.zeros((LONGEST, *batches.shape[1:]), np.int64)
-            self.rows[: len(batches)] = batches
+    def load(self, data, batches: np.ndarray, epoch: int = 0) -> None:
+        """Makes batches (k, micro-batches, rows) of data the ones that are run, k <= `length`."""
+        self.rows = self.gathering.of(data, batches, epoch)
+        if self.numbers.shape[1:] != batches.shape[1:]:
+            self.numbers = np.zeros((LONGEST, *batches.shape[1:]), np.int64)
+        self.numbers[: len(batches)] = self.rows.batches
+
+    def run(self, first: int, last: int) -> None:
+        """Steps first to last (not included) of the batches that were loaded."""
         self.native(
-            self.model, self.optimizer, data.inputs, data.targets, data.sample_weights, self.rows,
-            np.array([first, last]), self.rng, self.scaling, self.measured,
+            self.model, self.optimizer, self.rows.inputs, self.rows.targets, self.rows.weights,
+            self.numbers, np.array([first, last]), self.rng, self.scaling, self.measured,
         )  # fmt: skip
