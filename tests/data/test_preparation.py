@@ -153,7 +153,7 @@ def test_columns_that_say_nothing_are_left_out_with_a_reason():
         "word": ["w"] * count,
         "empty": np.full(count, np.nan),
         "key": [f"k{i}" for i in range(count)],
-        "row_id": np.arange(count) + 100,
+        "row_id": 100 + (7 * np.arange(count)) % 41,
         "time": np.arange(count),
     }
     preparation = fitted(columns)
@@ -163,7 +163,7 @@ def test_columns_that_say_nothing_are_left_out_with_a_reason():
         "word": "it is the same in every row",
         "empty": "it has no values",
         "key": "its texts are all different, as names or ids are",
-        "row_id": "it numbers the rows",
+        "row_id": "its numbers are all different, as ids are, and so it is called",
     }
     assert "no columns to learn from. 'same': it is the same" in raised(
         lambda: fitted({"same": np.ones(3)})
@@ -171,10 +171,10 @@ def test_columns_that_say_nothing_are_left_out_with_a_reason():
 
 
 def test_free_text_is_refused_with_the_way_out():
-    reviews = [f"the film number {i} was a long and very dull one" for i in range(60)]
+    reviews = [None, *(f"the film number {i} was a long and very dull one" for i in range(59))]
     columns = {"review": reviews, "stars": np.arange(60) % 5}
     words = raised(lambda: fitted(columns, target="stars"))
-    assert "row 0, column 'review' holds free text" in words
+    assert "row 1, column 'review' holds free text" in words
     assert "ignore=['review']" in words
     columns["x"] = np.arange(60.0)
     assert fitted(columns, target="stars", ignore=["review"]).columns == ["x"]

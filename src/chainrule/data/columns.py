@@ -146,13 +146,14 @@ _WANTED = {
 
 
 def _stray(where: str, name: str, kind: str, asked: bool, value: str | None, count: int):
+    categories = f";\n  or where the column holds categories, with types={{{name!r}: 'text'}}."
+    categories = "." if asked else categories
     others = "" if asked else ", as the others of its column are"
     more = "" if count == 1 else f" ({count} values are like this)"
     return errors.DataError(
         f"{where}: {shown(value)} {_WANTED[kind]}{others}{more}.\n"
         f"  Correct it; or where it stands for a missing value, read with "
-        f"missing=[*data.MISSING, {shown(value)}];\n"
-        f"  or where the column holds categories, with types={{{name!r}: 'text'}}."
+        f"missing=[*data.MISSING, {shown(value)}]" + categories
     )
 
 
