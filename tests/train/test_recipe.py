@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from chainrule import optim
+from chainrule import nn, optim
 from chainrule.train.recipe import LOSSES, network, optimizer, recipe
 
 
@@ -42,3 +42,16 @@ def test_options_of_the_optimizer_are_passed_on():
 def test_what_has_no_recipe_is_said(wrong):
     with pytest.raises(ValueError, match="task is one of|rows and columns"):
         recipe(*wrong)
+
+
+def test_skips_make_residual_blocks_of_the_hidden_layers():
+    model = network({"hidden": [8] * 5, "skips": True, "batch_norm": True}, 3, 2, rng=0)
+    assert sum(isinstance(layer, nn.ResidualBlock) for layer in model.layers) == 2
+    shapes = [a.shape for _, a in model.named_parameters() if a.ndim == 2]
+    assert shapes == [(3, 8), *[(8, 8)] * 4, (8, 2)]
+
+
+@pytest.mark.parametrize("hidden", [[8], [8, 8], [8, 8, 9]])
+def test_layers_that_skips_cannot_join_are_said(hidden):
+    with pytest.raises(ValueError, match="an odd number of equal sizes"):
+        network({"hidden": hidden, "skips": True}, 3, 2)
