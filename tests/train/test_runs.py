@@ -101,7 +101,7 @@ def test_values_of_steps_that_come_again_give_way(run):
     run.scalars(3, loss=30.0)  # after a rollback
     run.scalars(4, loss=40.0)
     found = [(m["step"], m.get("loss", m.get("validation_loss"))) for m in run.metrics()]
-    assert found == [(1, 1), (1, -1), (2, 2), (2, -2), (3, 30), (4, 40)]
+    assert found == [(1, 1), (1, -1), (2, 2), (2, -2), (3, -3), (3, 30), (4, 40)]
     run.rewind(2)
     assert [line["step"] for line in run.metrics()] == [1, 1, 2, 2]
 
