@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +14,6 @@ from chainrule.train import files, locks
 
 CALLS = ("open", "write", "fsync", "close", "replace", "rename", "mkdir", "makedirs", "unlink",
          "rmdir", "ftruncate", "fstat")  # fmt: skip
-KILLED = 99  # the exit status of a process that ends at a call
 
 How = int | str
 
@@ -22,7 +22,7 @@ class Failing:
     """`os` with call number `at` of those in `CALLS` failing (from 1; 0: none).
 
     `how` is an errno; or "short": that write takes half of what it is given, and the next one finds
-    the disk full; or "kill": the process ends there, a write half-done. Nothing is synced in truth:
+    the disk full; or "kill": SIGKILL there, a write half-done. Nothing is synced in truth:
     that takes long and changes nothing that could be seen here (see `power`).
     """
 
@@ -47,7 +47,7 @@ class Failing:
         if self.how == "kill":
             if name == "write":
                 real(args[0], args[1][: len(args[1]) // 2])
-            os._exit(KILLED)
+            os.kill(os.getpid(), signal.SIGKILL)
         if self.how == "short":
             if name != "write":
                 return real(*args, **options)
@@ -108,5 +108,5 @@ def kills(action: Callable[[], object]) -> Iterator[int]:
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status == 0:
             return
-        assert status == KILLED, status
+        assert status == -signal.SIGKILL, status
         yield at

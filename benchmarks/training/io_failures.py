@@ -90,13 +90,13 @@ def _events(place: Path) -> list:
     return before
 
 
-def _scalars(place: Path, step: int) -> None:
-    with Run.open(place / "run") as run:
+def _scalars(place: Path, step: int, name: str = "run") -> None:
+    with Run.open(place / name) as run:
         run.scalars(step, loss=float(step))
 
 
-def _steps(place: Path) -> list:
-    with Run.open(place / "run") as run:
+def _steps(place: Path, name: str = "run") -> list:
+    with Run.open(place / name) as run:
         before = [line["step"] for line in run.metrics()]
         run.scalars(9, loss=0.0)
         assert [line["step"] for line in run.metrics()] == [*before, 9]
@@ -131,6 +131,8 @@ ACTIONS = {
                                               lambda p: _weight(p, "model"), 1.0, 2.0),
     "a line of the log": Action(_log, _events, ["old"], ["old", "new"]),
     "metrics and event file": Action(lambda p: _scalars(p, 3), _steps, [1, 2], [1, 2, 3]),
+    "the first metrics of a run": Action(lambda p: _scalars(p, 1, "fresh"),
+                                         lambda p: _steps(p, "fresh"), [], [1]),
     "metrics of a step again": Action(lambda p: _scalars(p, 2), _steps, [1, 2], [1, 2], ([1],)),
     "the end of a run": Action(_finish, lambda p: Run.open(p / "run").result, None, {"loss": 0.5}),
     "a new run": Action(_create, _created, False, True),
@@ -145,6 +147,7 @@ def prepare(place: Path) -> None:
         run.scalars(2, loss=2.0)
         run.save_checkpoint(5, ARRAYS, {"new": False})
         run.save_checkpoint(10, ARRAYS, {"new": False})
+    Run.create(place / "fresh", {}).close()
     _model(place, "model", 1.0)
 
 

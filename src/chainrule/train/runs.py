@@ -16,6 +16,7 @@ Reading takes no lock and changes nothing.
 from __future__ import annotations
 
 import os
+import re
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -31,6 +32,8 @@ from chainrule.train.lines import Lines
 
 CONFIG, LOG, METRICS, FINISHED = "config.json", "log.jsonl", "metrics.jsonl", "finished.json"
 VERSION = 1
+
+_EVENTS = re.compile(r"events\.out\.tfevents\.\d{10}\.chainrule")
 
 
 class Run:
@@ -121,7 +124,7 @@ class Run:
 
     def _put_right(self) -> None:
         """Clear what a killed process left, now that nobody else writes."""
-        for folder in (self.folder, self.folder / "checkpoints"):
+        for folder in (self.folder, self.folder / "checkpoints", self.folder / "tensorboard"):
             if folder.is_dir():
                 files.remove_leftovers(folder)
         for lines in (self._log, self._metrics):
@@ -216,7 +219,7 @@ class Run:
         if self._events is None:
             folder = self.folder / "tensorboard"
             files.make_folder(folder)
-            old = sorted(path for path in folder.iterdir() if "tfevents" in path.name)
+            old = sorted(path for path in folder.iterdir() if _EVENTS.fullmatch(path.name))
             number = int(old[-1].name.split(".")[3]) + 1 if old else 1
             lines = self.metrics()
             content = event_files.beginning(lines[0]["time"] if lines else time.time())
