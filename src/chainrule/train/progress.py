@@ -127,8 +127,8 @@ class Rich(Progress):
     def begin(self, session: Any) -> None:
         super().begin(session)
         self._task = self._bar.add_task("", total=self.total, completed=self.step, facts="")
-        self._bar.start()
         self.show(session)
+        self._bar.start()
 
     def show(self, session: Any) -> None:
         curve = sparkline(session.history["loss"])
@@ -136,6 +136,8 @@ class Rich(Progress):
             f"loss {self.loss:.4g}{self._validation}  {self.speed():,.0f} steps/s  "
             f"{duration(self.seconds_left())} left  {curve}"
         )
+        if not self.warm:
+            facts = "compiling"
         number = min(session.place.epoch + 1, self.epochs or session.place.epoch + 1)
         of = f"/{self.epochs}" if self.epochs else ""
         self._bar.update(self._task, completed=self.step, facts=facts,
