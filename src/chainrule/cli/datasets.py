@@ -36,7 +36,8 @@ def datasets(
         chosen = data.DATASETS if name is None else [name]
         print_json([data.DATASETS[one].info() for one in chosen])
     elif name is not None:
-        print_facts({k: _said(v) for k, v in data.DATASETS[name].info().items()})
+        facts = data.DATASETS[name].info()
+        print_facts({k: _said(v) for k, v in facts.items() if v not in (None, ())})
     else:
         print_table(
             ["name", "task", "rows", "columns", "package", "what"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from chainrule import errors, nn, train
 from chainrule.cli.failures import Failed, Misused
 from chainrule.cli.job import Job, job_of
 from chainrule.cli.models import network
+from chainrule.cli.output import note
 from chainrule.cli.plan import plan, validation_share
 from chainrule.cli.scores import figures
 from chainrule.cli.tables import place_of, reading_of
@@ -36,6 +38,9 @@ def begun(source: str, options: dict[str, Any], folder: Path, progress: str) -> 
         )
     job = job_of(source, options, validation_share(options))
     steps = plan(job, options)
+    model = network_of(job, steps)
+    for text in (*job.notes, *(() if progress == "none" else opening(job, steps, model))):
+        note(text)
     own = {
         "cli": {"data": place_of(source), "options": options, "plan": steps},
         "about": about(job, options),
@@ -48,8 +53,8 @@ def begun(source: str, options: dict[str, Any], folder: Path, progress: str) -> 
 
     try:
         train.fit(
-            network_of(job, steps), job.arrays("training"), validation=job.arrays("validation"),
-            run=made, progress=progress, **steps["fit"],
+            model, job.arrays("training"), validation=job.arrays("validation"), run=made,
+            progress=progress, **steps["fit"],
         )  # fmt: skip
     except ValueError as error:
         if (folder / "config.json").exists() or isinstance(error, errors.ChainruleError):
@@ -57,6 +62,25 @@ def begun(source: str, options: dict[str, Any], folder: Path, progress: str) -> 
         raise Misused(str(error)) from error  # before anything was made: an option is wrong
     with train.Run.open(folder) as run:
         return ended(run, job)
+
+
+def opening(job: Job, steps: dict[str, dict[str, Any]], model: nn.Module) -> list[str]:
+    """What is about to be done, in words."""
+    fitted, count = job.preparation, rows(job)
+    parts = [f"{count['training']} rows to learn from"]
+    parts += [f"{count['validation']} to validate on"] if count["validation"] else []
+    parts += [f"{count['test']} kept for the test"] if count["test"] else []
+    names = ", ".join(fitted.target.names) if fitted.target is not None else ""
+    classes = f"one of {len(fitted.labels)} classes" if fitted.labels else "a number"
+    optimizer = steps["fit"]["optimizer"]
+    name = optimizer["name"] if isinstance(optimizer, dict) else optimizer
+    size = sum(a.size for a in model.parameters())
+    return [
+        f"{job.table.source}: {', '.join(parts)}; to predict: {names}, {classes}",
+        f"network: {steps['model']['kind']} of {size:,} parameters on {prod(fitted.shape)} inputs; "
+        f"{name}, at most {steps['fit']['epochs']} epochs",
+        "",
+    ]
 
 
 def network_of(job: Job, steps: dict[str, dict[str, Any]]) -> nn.Module:

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, program: str = "python -m chainrule.lab") -> int:
     """Runs an experiment; 0 where it is done, 1 where a library failed, 2 for wrong usage."""
-    parser = argparse.ArgumentParser(prog="python -m chainrule.lab", description=__doc__)
+    parser = argparse.ArgumentParser(prog=program, description="Experiments on derivatives.")
     experiments = parser.add_subparsers(dest="experiment", required=True)
     _add_right_derivatives(experiments)
     chosen = parser.parse_args(arguments)
