@@ -192,6 +192,24 @@ def test_contractions_over_any_axes(name):
         assert np.array_equal(found, again)
 
 
+def in_memory_order(x, order):
+    """The same array, its axes lying in memory in this order."""
+    return np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+
+
+def test_summed_axes_named_in_any_order_over_operands_that_lie_in_any_way():
+    """The weights of a layer behind a scan, whose axis of time is moved, had a wrong gradient."""
+    rng = np.random.default_rng(8)
+    x, y = rng.standard_normal((2, 5, 3)), rng.standard_normal((5, 2, 4))
+    orders = list(itertools.permutations(range(3)))
+    for order_x, order_y in itertools.product(orders, orders):
+        left, right = in_memory_order(x, order_x), in_memory_order(y, order_y)
+        for axes in (((0, 1), (1, 0)), ((1, 0), (0, 1))):
+            params = {"axes": axes, "batch": ((), ())}
+            (found,) = run_kernel(emit_contract, "contract", left, right, **params)
+            assert_product(found, "abm,ban->mn", x, y, f"{order_x} {order_y} {axes}")
+
+
 def test_broadcast_operand_of_a_batch():
     rng = np.random.default_rng(7)
     x = rng.standard_normal((6, 9, 10))

@@ -34,16 +34,28 @@ def emit_contract(site: Site) -> Kernel | None:
     x, y = site.inputs
     if x.type.dtype.char not in "fd" or x.literal is not None or y.literal is not None:
         return None
+    site = _in_order(site)
     batch, rows, columns, summed = _groups(site)
     output = site.outputs[0]
     if output.type.size == 0 or math.prod(a.size for a in summed) == 0:
         return emit_product(_plain_spec(site, batch, rows, columns))
-    summed = tuple(sorted(summed, key=lambda axis: (-abs(axis.x), -abs(axis.y))))
     grouped = [_joined(axes) for axes in (batch, rows, columns, summed)]
     copies = _copied(grouped)
     if any(copies):
         return _after_copies(site, copies)
     return emit_product(_spec(site, *grouped))
+
+
+def _in_order(site: Site) -> Site:
+    """The site with its summed axes in the order of x's memory, in which they are joined.
+
+    Operands that are copied take their axes in this order too: then they are one axis in both.
+    """
+    x, y = (place.strides for place in site.inputs)
+    pairs = list(zip(*site.params["axes"], strict=True))
+    pairs.sort(key=lambda pair: (-abs(x[pair[0]]), -abs(y[pair[1]])))
+    axes = tuple(i for i, _ in pairs), tuple(j for _, j in pairs)
+    return site._replace(params={**site.params, "axes": axes})
 
 
 def _groups(site: Site) -> tuple[tuple[Axis, ...], ...]:
@@ -94,7 +106,8 @@ def _copied(grouped) -> tuple[bool, bool]:
 
 
 def _spec(site: Site, batch, rows, columns, summed) -> ProductSpec:
-    """The product of axes that are joined."""
+    """The product of axes that are joined; the summed ones are one axis."""
+    assert len(summed) <= 1, summed
     row, others_x = _longest(rows)
     column, others_y = _longest(columns)
     inner = summed[0] if summed else Axis(1, 1, 1, 0)
