@@ -117,6 +117,44 @@ def test_networks_are_built_again_and_learn_in_a_compiled_step(name):
     assert losses[-1] < 0.3 * losses[0]
 
 
+MIXTURES = {
+    "signals": ((4, 12, 3), lambda: nn.Sequential(
+        nn.Conv1d(3, 4, 3, padding="same", dtype="d", rng=1), nn.Swish(4, dtype="d"),
+        nn.LayerNorm(4, dtype="d"), nn.MaxPool1d(2), nn.MeanPool1d(3, strides=1),
+        nn.Stack(nn.Linear(4, 2, dtype="d", rng=2), nn.Tied(0, 4, dtype="d"), skips=[(0, 2)]),
+        nn.LSTM(4, 4, dtype="d", rng=3),
+        nn.MultiHeadAttention(4, 2, dropout=0.25, dtype="d", rng=4),
+        nn.AdaptiveMaxPool(2), nn.Flatten(), nn.Linear(8, 2, dtype="d", rng=5),
+    )),
+    "images": ((3, 6, 6, 2), lambda: nn.Sequential(
+        nn.Bottleneck2d(2, 1, dtype="d", rng=1), nn.DenseBlock(4, 2, 2, window=3, dtype="d", rng=2),
+        nn.Transition(8, 4, dtype="d", rng=3),
+        nn.ResidualBlock2d(4, 6, shortcut="zeros", strides=2, dropout=0.25, dtype="d", rng=4),
+        nn.AdaptiveMeanPool(2), nn.GlobalMeanPool(), nn.Dropout(),
+        nn.Linear(6, 2, dtype="d", rng=5),
+    )),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_compiled_training_gives_the_evaluators_gradients_and_state(name):
+    shape, make = MIXTURES[name]
+    x = rng.normal(size=shape)
+
+    def slopes(model, x, rng):
+        return cr.grad(lambda m: np.sum(np.sin(m(x, training=True, rng=rng))))(model)
+
+    plain, native = make(), make()
+    wanted = slopes(plain, x, cr.random.default_rng(0))
+    found = cr.compile(slopes, kinks="convention", stabilize=False)(
+        native, x, cr.random.default_rng(0)
+    )
+    for (path, a), b in zip(wanted.named_parameters(), found.parameters(), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-11, err_msg=path)
+    for (path, a), (_, b) in zip(plain.named_state(), native.named_state(), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-10, err_msg=path)
+
+
 def test_unknown_names_and_sizes_are_refused():
     with pytest.raises(ValueError, match=r"a ResNet is one of resnet8.*'resnet9'"):
         nn.ResNet("resnet9", shape=(8, 8, 1), outputs=2)
