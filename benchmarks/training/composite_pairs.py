@@ -1,12 +1,15 @@
 """Blocks of layers beside the same written in PyTorch's functions, on tensors of our layout.
 
-Batch norms get 16 values a channel or more. With 5, a ReLU may leave a channel almost constant;
-its 1 / sqrt(variance) then blows up rounding errors that cancel in exact arithmetic, such as the
-slope, 0, by a bias before the norm, where float32 gave 2e-5 here and 2e-4 in PyTorch.
+Slopes that are 0, or small, by cancellation say nothing of a layer: rounding errors alone are left
+of them. There are such before a batch norm, by a bias of a channel that is almost constant (with 5
+values behind a ReLU ours were 2e-5 from the truth in float32, PyTorch's 2e-4) and by the weights of
+channels that come from one or two others (1.1e-5 and 1.2e-5). So norms get 16 values a channel or
+more, and bottlenecks three channels.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -93,6 +96,57 @@ def _residual(ours, form: str, x, weights, text: str) -> Pair:
     return tensors.pair(f"{form} {text}", x, run, ours)
 
 
+def bottleneck(rng, dtype) -> Pair:
+    n, width, strides = *rng.integers(3, 7, 2).tolist(), int(rng.integers(1, 3))
+    ours = nn.Bottleneck2d(n, width, strides=strides, dtype=dtype)
+    tensors = Tensors(randomised(ours, rng))
+    changed = any(path.startswith("shortcut") for path in tensors.learned)
+
+    def run(x):
+        a = x
+        for i in range(3):
+            a = tensors.convolution(a, f"convolutions[{i}]", strides if i == 1 else 1)
+            a = tensors.norm(a, f"norms[{i}]")
+            a = torch.relu(a) if i < 2 else a
+        if changed:
+            x = tensors.convolution(x, "shortcut.layers[0]", strides)
+            x = tensors.norm(x, "shortcut.layers[1]")
+        return torch.relu(x + a)
+
+    x = normal(rng, (3, 6, 8, n), dtype)
+    return tensors.pair(f"({n}, {width}, strides={strides})", x, run, ours)
+
+
+def transition(rng, dtype) -> Pair:
+    n, m = rng.integers(1, 7, 2).tolist()
+    image = bool(rng.integers(2))
+    ours = nn.Transition(n, m, image=image, dtype=dtype)
+    tensors = Tensors(randomised(ours, rng))
+
+    def run(x):
+        a = torch.relu(tensors.norm(x, "norm"))
+        if not image:
+            return tensors.linear(a, "weights")
+        a = tensors.convolution(a, "weights", 1)
+        return functional.avg_pool2d(a.movedim(-1, 1), 2).movedim(1, -1)
+
+    x = normal(rng, ((3, 6, 4) if image else (32,)) + (n,), dtype)
+    return tensors.pair(f"({n}, {m}, image={image})", x, run, ours)
+
+
+def tied(rng, dtype) -> Pair:
+    n, m = rng.integers(1, 9, 2).tolist()
+    ours = nn.Sequential(nn.Linear(n, m, dtype=dtype), np.tanh, nn.Tied(0, n, dtype=dtype))
+    tensors = Tensors(randomised(ours, rng))
+    learned = tensors.learned
+
+    def run(x):
+        a = torch.tanh(tensors.linear(x, "layers[0]"))
+        return functional.linear(a, learned["layers[0].weight"], learned["layers[2].bias"])
+
+    return tensors.pair(f"({n}, {m})", normal(rng, (5, n), dtype), run, ours)
+
+
 def dense(rng, dtype) -> Pair:
     n, growth, count = rng.integers(1, 5, 3).tolist()
     window = int(rng.choice([0, 3]))
@@ -152,5 +206,6 @@ def flatten(rng, dtype) -> Pair:
 
 BLOCKS = {
     "GlobalMeanPool": global_mean, "Flatten": flatten, "ResidualBlock": residual,
-    "ResidualBlock2d": residual_images, "DenseBlock": dense, "Autoencoder": autoencoder,
+    "ResidualBlock2d": residual_images, "Bottleneck2d": bottleneck, "Transition": transition,
+    "Tied": tied, "DenseBlock": dense, "Autoencoder": autoencoder,
 }  # fmt: skip

@@ -189,12 +189,19 @@ def attention(rng, dtype) -> Pair:
     ours = randomised(nn.MultiHeadAttention(channels, heads, causal=causal, dtype=dtype), rng)
     theirs = _Apart(channels, heads, TORCH[dtype])
     source = int(rng.integers(1, 6)) if crossed else time
-    mask = torch.ones(time, source, dtype=torch.bool).triu(1) if causal else None  # true: not seen
+    seen = np.tri(time, source, dtype=bool) if causal else np.ones((time, source), bool)
+    given = None
+    if rng.integers(2):
+        given = rng.random((time, source)) < 0.7
+        given[:, 0] = True  # each place sees one at least, whatever is causal: PyTorch gives nan
+        seen = seen & given
+    mask = torch.from_numpy(~seen)  # PyTorch's says what is not seen
     inputs = [normal(rng, (batch, time, channels), dtype)]
     inputs += [normal(rng, (batch, source, channels), dtype)] if crossed else []
-    text = f"({channels}, {heads}, causal={causal}), {time} steps from {source}"
+    masked = given is not None
+    text = f"({channels}, {heads}, causal={causal}), {time} steps from {source}, mask={masked}"
     return Pair(
-        text, inputs, lambda model, x, y=None: model(x, context=y),
+        text, inputs, lambda model, x, y=None: model(x, context=y, mask=given),
         lambda x, y=None: theirs(x, y, mask), ours, theirs.parameters_by_path(),
     )  # fmt: skip
 
