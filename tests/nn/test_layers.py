@@ -120,3 +120,13 @@ def test_an_mlp_is_its_layers_one_after_the_other():
     np.testing.assert_allclose(model(X), hidden @ v + d, rtol=1e-12)
     with pytest.raises(ValueError, match="one for all layers or 2 of them, got 3"):
         nn.MLP(3, (4, 5), 2, activation=["tanh"] * 3)
+
+
+def test_activations_stay_in_half_precision():
+    x = np.linspace(-4, 4, 9, dtype=np.float16)
+    for name, function in nn.activations.FUNCTIONS.items():
+        found = function(x)
+        assert found.dtype == np.float16, name
+        np.testing.assert_allclose(found, function(x.astype(float)), rtol=2e-3, atol=2e-3)
+    steps, _ = nn.LSTM(3, 2, dtype=np.float16, rng=0).unrolled(np.ones((2, 4, 3), np.float16))
+    assert steps.dtype == np.float16

@@ -32,7 +32,7 @@ def identity(x):
 
 def sigmoid(x):
     """1 / (1 + exp(-x)), without overflow."""
-    return scipy.special.expit(x)
+    return _in_dtype(scipy.special.expit, x)
 
 
 def tanh(x):
@@ -57,7 +57,7 @@ def elu(x, scale: float = 1.0):
 
 def gelu(x):
     """x Phi(x): the exact form, not the tanh approximation."""
-    return x * scipy.special.ndtr(x)
+    return x * _in_dtype(scipy.special.ndtr, x)
 
 
 def softplus(x):
@@ -65,9 +65,16 @@ def softplus(x):
     return np.logaddexp(x, 0)
 
 
+def _in_dtype(f: Callable, x):
+    """f(x) in x's dtype: SciPy's functions give float64 for float16, which is float32 here."""
+    if getattr(x, "dtype", None) != np.float16:
+        return f(x)
+    return f(x.astype(np.float32)).astype(np.float16)
+
+
 def swish(x, slope: Any = 1.0):
     """x sigmoid(slope x); also called SiLU where the slope is 1."""
-    return x * scipy.special.expit(slope * x)
+    return x * sigmoid(slope * x)
 
 
 def softmax(x):

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.special
 
 from chainrule import errors, random
 from chainrule.control import scan
+from chainrule.nn.activations import sigmoid
 from chainrule.nn.init import Initialisation, initial
 from chainrule.nn.linear import as_dtype_of
 from chainrule.nn.module import Module, Parameter
@@ -79,8 +79,8 @@ class LSTM(Module):
             h, c = state
             a = a + h @ recurrent
             i, f, g, o = (a[..., k * units : (k + 1) * units] for k in range(4))
-            c = scipy.special.expit(f) * c + scipy.special.expit(i) * np.tanh(g)
-            h = scipy.special.expit(o) * np.tanh(c)
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+            h = sigmoid(o) * np.tanh(c)
             return (h, c), h
 
         state, outputs = scan(step, tuple(state), sums)
