@@ -1,6 +1,6 @@
 """Layers, activations, losses and optimizers equal PyTorch's, where that is installed.
 
-Three configurations each, by the evaluator; `benchmarks/training/layers.py` takes twenty, and
+Two configurations each, by the evaluator; `benchmarks/training/layers.py` takes twenty, and
 compiled code as well.
 """
 
@@ -19,7 +19,7 @@ ROWS = [(kind, name) for kind, pairs in KINDS.items() for name in pairs]
 @pytest.mark.parametrize("dtype", BOUNDS)
 @pytest.mark.parametrize(("kind", "name"), ROWS, ids=[name for _, name in ROWS])
 def test_values_and_slopes_are_pytorchs(kind, name, dtype):
-    for number in range(3):
+    for number in range(2):
         text, parts = found(kind, name, dtype, number, compiled=False)
         assert max(parts.values()) <= BOUNDS[dtype], f"{text}: {parts}"
 

@@ -98,9 +98,21 @@ def test_batch_norm_is_trained_along_and_the_same_seed_gives_the_same_weights(di
     assert np.abs(first.layers[2].running_mean).max() > 0
 
 
+def test_layers_before_the_first_linear_one_are_applied():
+    x = np.random.default_rng(2).normal(size=(32, 4)).astype(np.float32)
+    plain, clipped = nn.MLP(4, (3,), 2), nn.MLP(4, (3,), 2)
+    clipped.layers.insert(0, nn.SoftClip(0.5))
+    wanted = pretrain(plain, nn.SoftClip(0.5)(x), epochs=2)
+    assert pretrain(clipped, x, epochs=2) == wanted
+
+
 def test_what_cannot_be_pretrained_is_refused():
     x = np.ones((4, 3), np.float32)
-    for network in (nn.Linear(3, 2), nn.Sequential(nn.Linear(3, 2)), nn.MLP(3, (), 2)):
+    linear = nn.Linear(3, 3)
+    for network in (
+        linear, nn.Sequential(linear), nn.MLP(3, (), 2), nn.Sequential(nn.Swish(3), linear, linear),
+        nn.Sequential(linear, nn.Tied(0, 3), nn.Linear(3, 2)),
+    ):  # fmt: skip
         with pytest.raises(cr.errors.NotSupported, match="linear layers"):
             pretrain(network, x)
     network = nn.MLP(3, (2,), 2)

@@ -32,7 +32,8 @@ def pretrain(
     noise that training saw. `noise` is "mask", "gaussian" or None, at `level`, for every layer.
     `visible` says how x is given back: "identity" with half the squared distance, or, for x in
     [0, 1], "sigmoid" with the cross-entropy; what sigmoid units make is always taken the second
-    way. Batch norm between the layers is trained along; dropout is left out.
+    way. Batch norm between the layers is trained along and dropout left out; layers before the
+    first linear one, with nothing to learn, are applied to x.
 
     **Errors** `NotSupported` for a network that is not a `Sequential` with linear hidden layers;
     `NotConverged` where the error is no longer finite; `ValueError` for unknown options, or a
@@ -45,9 +46,10 @@ def pretrain(
     >>> [len(layer) for layer in errors], all(layer[-1] < layer[0] for layer in errors)
     ([20, 20], True)
     """
-    _check(noise, level, visible, np.asarray(x))
-    rng, blocks = random.Generator([seed, 1]), _blocks(network)
-    x = np.asarray(x, blocks[0][0].weight.dtype)
+    before, blocks = _parts(network)
+    x = through(before, np.asarray(x, blocks[0][0].weight.dtype))
+    _check(noise, level, visible, x)
+    rng = random.Generator([seed, 1])
     history: list[list[float]] = []
     for block in blocks:
         learner = _Block(block, visible, noise, level)
@@ -58,8 +60,7 @@ def pretrain(
             rows = data.order(seed, epoch, len(x), batch_size)
             history[-1].append(float(np.mean(stretch(learner, chosen, x, rows, rng))))
             check_finite("pretrain", history[-1], f"hidden layer {len(history)}", step_size)
-        for layer in block:
-            x = nn.sequential.applied(layer, x, False, None)
+        x = through(block, x)
         visible = "sigmoid" if _has_sigmoid(block) else "identity"
     return history
 
@@ -75,7 +76,7 @@ class _Block(nn.Module):
 
     def loss(self, x, rng):
         h = x if self.noise is None else corrupted(x, self.noise, self.level, rng)
-        for layer in self.layers:
+        for layer in self.layers:  # training: batch norm takes the batch's mean and variance
             h = nn.sequential.applied(layer, h, True, rng)
         compared = losses.squared if self.output == "identity" else losses.binary_cross_entropy
         return compared(self.decoder(h, self.layers[0].weight), x)
@@ -92,18 +93,27 @@ def _stretch(learner, optimizer, x, rows, rng):
     return control.scan(step, 0, rows)[1]
 
 
-def _blocks(network) -> list[list]:
-    """Each hidden linear layer with what stands between it and the next one, dropout left out."""
+def _parts(network) -> tuple[list, list[list]]:
+    """What stands before the first linear layer, and each hidden linear layer with what stands
+    between it and the next one; dropout left out."""
     layers = list(network.layers) if isinstance(network, nn.Sequential) else []
+    layers = [layer for layer in layers if not isinstance(layer, nn.Dropout)]
     linear = [i for i, layer in enumerate(layers) if isinstance(layer, nn.Linear)]
     before = layers[: linear[0]] if linear else layers
-    if len(linear) < 2 or not all(isinstance(layer, nn.Dropout) for layer in before):
+    learned = [a for a in before if isinstance(a, nn.Module) and a.parameters()]
+    if len(linear) < 2 or learned or any(isinstance(a, nn.Tied) for a in layers):
         raise errors.NotSupported(
-            f"pretrain takes a network of linear layers one after the other, an nn.MLP or an "
-            f"nn.Sequential that starts with one and has at least two; got {network!r}."
+            f"pretrain takes an nn.MLP, or an nn.Sequential of at least two linear layers with "
+            f"nothing to learn before the first and no tied ones; got {network!r}."
         )
-    between = [layers[i:j] for i, j in pairwise(linear)]
-    return [[a for a in block if not isinstance(a, nn.Dropout)] for block in between]
+    return before, [layers[i:j] for i, j in pairwise(linear)]
+
+
+def through(layers: list, x):
+    """What comes out of layers one after the other, at inference."""
+    for layer in layers:
+        x = nn.sequential.applied(layer, x, False, None)
+    return x
 
 
 def _has_sigmoid(block: list) -> bool:
