@@ -5,6 +5,7 @@ import pytest
 
 from chainrule import errors
 from chainrule.data import Arrays, arrays
+from chainrule.data.arrays import on_disk
 
 
 def test_arrays_have_the_dtypes_that_networks_take():
@@ -65,7 +66,7 @@ def test_a_memory_map_stays_on_disk_until_rows_are_gathered(tmp_path):
     np.save(tmp_path / "x.npy", wanted)
     data = Arrays(np.load(tmp_path / "x.npy", mmap_mode="r"), np.arange(50))
     assert data.streamed
-    assert isinstance(data.inputs, np.memmap)
+    assert on_disk(data.inputs)
     part = data.part(np.arange(10, 40)).part(np.array([5, 3]))
     assert part.streamed
     assert not isinstance(part.inputs, np.ndarray)
@@ -75,6 +76,17 @@ def test_a_memory_map_stays_on_disk_until_rows_are_gathered(tmp_path):
     assert np.array_equal(piece.inputs[local][0], wanted[[13, 15]])
     assert np.array_equal(piece.targets[local][0], [13, 15])
     assert not Arrays(wanted).streamed
+
+
+def test_what_is_computed_from_a_memory_map_is_in_memory(tmp_path):
+    np.save(tmp_path / "x.npy", np.ones((4, 2), np.float32))
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    assert not Arrays(x.astype(np.float32)).streamed
+    assert not Arrays(x.copy()).streamed
+    assert not Arrays(x[[0, 1]]).streamed
+    assert Arrays(x[1:]).streamed
+    assert Arrays(np.asarray(x)).streamed
+    assert not on_disk(None)
 
 
 def test_a_memory_map_of_text_is_refused(tmp_path):

@@ -49,6 +49,8 @@ def test_frames_of_every_library_give_the_same_table(tmp_path):
     pandas = pd.DataFrame(COLUMNS)
     pandas["d"] = pd.to_datetime(pandas["d"])
     pandas["b"] = pandas["b"].astype("boolean")
+    pandas.set_index(pandas.index * 2 + 1).to_parquet(tmp_path / "p.parquet")
+    checked(read(tmp_path / "p.parquet"))
     checked(read(pandas))
     checked(read(pd.DataFrame(COLUMNS)))  # booleans and days as objects, with None
 
@@ -160,6 +162,15 @@ def test_gray_images_have_one_channel_unless_three_are_asked_for(tmp_path):
     assert read(tmp_path)["image"][:, 0, 0, 0].tolist() == [10, 20, 30, 40]
     assert read(tmp_path, channels=3)["image"].shape == (4, 3, 4, 3)
     assert read(tmp_path, size=(6, 5))["image"].shape == (4, 6, 5, 1)
+
+
+def test_photographs_are_turned_as_the_camera_was_held(tmp_path):
+    image = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3) * 40)
+    exif = image.getexif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    image.save(tmp_path / "a.png", exif=exif)
+    found = read(tmp_path)["image"][0, :, :, 0]
+    assert found.tolist() == [[120, 0], [160, 40], [200, 80]]
 
 
 def test_images_without_classes_are_a_table_to_predict_from(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ class Arrays:
         >>> Arrays(np.arange(4.0)[:, None], [0, 0, 1, 1]).part([0, 2])
         Arrays(inputs (2, 1) float32, targets (2,) int64)
         """
-        if isinstance(self.inputs, np.memmap | RowsOnDisk):
+        if on_disk(self.inputs):
             return self._with(RowsOnDisk.of(self.inputs, rows), rows, self.augment)
         return self._with(_copied(self.inputs, rows, self.dtype), rows, self.augment)
 
@@ -85,7 +86,7 @@ class Arrays:
     @property
     def streamed(self) -> bool:
         """Whether rows must be gathered for each stretch of steps: on disk, or augmented."""
-        return isinstance(self.inputs, np.memmap | RowsOnDisk) or self.augment is not None
+        return on_disk(self.inputs) or self.augment is not None
 
     def gather(self, rows: np.ndarray, epoch: int = 0) -> tuple[Arrays, np.ndarray]:
         """The rows that minibatches name, in memory, and the same minibatches as rows of these.
@@ -100,21 +101,32 @@ class Arrays:
         """
         flat = np.ravel(rows)
         needed, place = np.unique(flat, return_inverse=True)
-        piece = self[needed][place]
+        read = np.asarray(self.inputs[needed])[place]  # before it becomes wider, in `dtype`
+        piece = self._with(_copied(read, slice(None), self.dtype), flat, None)
         if self.augment is not None:
             piece.inputs = self.augment(piece.inputs, flat, epoch)
         return piece, np.arange(flat.size).reshape(np.shape(rows))
 
 
+def on_disk(array: Any) -> bool:
+    """Whether the numbers of an array lie in a file that is mapped into memory.
+
+    Of what is computed from a memory-map the class is np.memmap as well, but it lies in memory.
+    """
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return isinstance(array, mmap | RowsOnDisk)
+
+
 class RowsOnDisk:
     """Some rows of a memory-map, read as they are asked for: `[rows]` is an array."""
 
-    def __init__(self, base: np.memmap, rows: np.ndarray):
+    def __init__(self, base: np.ndarray, rows: np.ndarray):
         self.base, self.rows = base, rows
         self.dtype, self.shape = base.dtype, (len(rows), *base.shape[1:])
 
     @classmethod
-    def of(cls, array: np.memmap | RowsOnDisk, rows) -> RowsOnDisk:
+    def of(cls, array: np.ndarray | RowsOnDisk, rows) -> RowsOnDisk:
         """The rows of a memory-map, or of some of its rows."""
         if isinstance(array, RowsOnDisk):
             return cls(array.base, array.rows[rows])
@@ -164,8 +176,8 @@ def _inputs(given, dtype: np.dtype | None):
     if isinstance(given, RowsOnDisk):
         return given
     array = _numbers(given, "inputs")
-    if isinstance(given, np.memmap):
-        return given
+    if on_disk(array):
+        return array
     return np.ascontiguousarray(array, array.dtype if dtype is None else dtype)
 
 

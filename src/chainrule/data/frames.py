@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from chainrule import errors, extras
 from chainrule.data.table import EXACT, Column, Table, column, listed, objects
 
 _PURPOSE = "Data frames"
+_INDEX = re.compile(r"__index_level_\d+__")
 
 
 def is_frame(source: Any) -> bool:
@@ -46,12 +48,13 @@ def read_frame(frame: Any, source: str = "the data frame") -> Table:
 
 
 def read_parquet(path: str | Path) -> Table:
-    """The table in a Parquet file."""
+    """The table in a Parquet file; the index that pandas stores along is no column."""
     parquet = extras.load("pyarrow.parquet", "data", "Parquet files")
     arrow = extras.load("pyarrow", "data", "Parquet files")
     try:
         # without the schema that other libraries store along: types are what the columns are
         frame = parquet.ParquetFile(path).read()
+        frame = frame.drop_columns([n for n in frame.column_names if _INDEX.fullmatch(n)])
     except (arrow.ArrowException, OSError, ValueError) as error:
         raise errors.DataError(f"{path} cannot be read as a Parquet file: {error}") from error
     return read_frame(frame, str(path))

@@ -85,9 +85,12 @@ def _channels(pillow, paths: list[Path]) -> int:
 
 
 def _pixels(pillow, path: Path, size: tuple[int, int] | None, channels: int) -> np.ndarray:
+    turning = extras.load("PIL.ImageOps", "data", "Image files")
+
     def convert(image):
         if image.mode in _DEEP:
             raise ValueError(f"it has more than 8 bits a channel (mode {image.mode}); save it anew")
+        image = turning.exif_transpose(image)  # as the camera was held
         if "transparency" in image.info:
             image = image.convert("RGBA")
         image = image.convert("L" if channels == 1 else "RGB")
