@@ -223,8 +223,10 @@ def test_rows_remember_their_lines_when_they_are_chosen(table):
 @pytest.mark.parametrize("fields, words", [
     (["1,5", "2,25", "-3"], "look like numbers with a comma as their decimal mark.\n  "
      "Read with decimal=',';"),
-    (["1,500", "12,250", "3"], "Read with thousands=',' or decimal=',';"),
+    (["1,500", "12,250", "3"], "Read with thousands=',' or read with decimal=',';"),
     (["31.12.2024", "1.2.2024", "2.2.2024"], "Read with dates={'v': '%d.%m.%Y'}"),
+    (["$5", "$6.50", "$1,000"], "look like numbers with a unit.\n  Take the unit away"),
+    (["5%", "12.5 %", "7%"], "look like numbers with a unit"),
     (["12/31/2024", "1/2/2024", "1/3/2024"], "look like dates that are not written YYYY-MM-DD"),
 ])  # fmt: skip
 def test_numbers_and_dates_written_otherwise_are_refused_with_the_option(table, fields, words):

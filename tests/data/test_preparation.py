@@ -128,6 +128,11 @@ def test_unseen_categories_are_none_of_them_where_none_was_rare():
     assert preparation.inputs(Table.of({"w": ["new", "a"]})).tolist() == [[0, 0], [1, 0]]
 
 
+def test_categories_that_are_all_rare_have_columns_of_their_own():
+    assert fitted({"w": ["a", "b", "c"]}).names == ["w=a", "w=b", "w=c"]
+    assert fitted({"w": ["a", "a", "b"]}).names == ["w=a", "w=b"]
+
+
 def test_missing_categories_have_a_column_where_some_were_missing():
     table = Table.of({"w": ["a", "b", None, "a", "b"]})
     preparation = Preparation.fitted(table, target=None)

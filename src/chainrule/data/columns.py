@@ -161,6 +161,6 @@ def _look_alike(where: str, name: str, value: str | None, found: list[LookAlike]
     options = " or ".join(like.instead.replace("NAME", repr(name)) for like in found)
     return errors.DataError(
         f"{where}: {shown(value)} and all others of its column look like {found[0].words}.\n"
-        f"  Read with {options};\n"
+        f"  {options[0].upper()}{options[1:]};\n"
         f"  or where they are categories, with types={{{name!r}: 'text'}}."
     )

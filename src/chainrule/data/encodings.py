@@ -121,8 +121,9 @@ def _fit_text(table: Table, column: Column, levels: int, rare: int) -> dict[str,
     counts = Counter(text for text in column.values if text is not None)
     frequent = [text for text, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
                 if n >= rare][:levels]  # fmt: skip
-    if len(counts) == len(frequent) + 1 and len(frequent) < levels and frequent:
-        frequent = list(counts)  # "other" would be this one category
+    rest = len(counts) - len(frequent)
+    if len(counts) <= levels and rest in (1, len(counts)):
+        frequent = list(counts)  # "other" would be one category, or all of them
     return {
         "levels": sorted(frequent),
         "other": len(counts) > len(frequent),

@@ -1,4 +1,4 @@
-"""Columns of text that people mean as numbers or dates: refused with the option that reads them.
+"""Columns of text that people mean as numbers or dates: refused, with what to do instead.
 
 As categories they would be lost without a word, most of them as "texts that are all different".
 """
@@ -29,13 +29,15 @@ def _matches(pattern: str) -> Callable[[str], object]:
 
 LOOK_ALIKES = (
     LookAlike("numbers with commas between thousands", partial(values.number, thousands=","),
-              "thousands=','"),
+              "read with thousands=','"),
     LookAlike("numbers with a comma as their decimal mark", partial(values.number, decimal=","),
-              "decimal=','"),
-    LookAlike("numbers with a decimal point", values.number, "decimal='.'"),
+              "read with decimal=','"),
+    LookAlike("numbers with a decimal point", values.number, "read with decimal='.'"),
     LookAlike("dates that are not written YYYY-MM-DD",
               _matches(r"\d{1,2}([./-])\d{1,2}\1\d{4}( \d\d?:\d\d(:\d\d)?)?|\d{4}\.\d\d?\.\d\d?"),
-              "dates={NAME: '%d.%m.%Y'}, or whatever their form is,"),
+              "read with dates={NAME: '%d.%m.%Y'}, or whatever their form is"),
+    LookAlike("numbers with a unit", _matches(r"[+-]?[$€£¥] ?[\d.,]*\d|[+-]?\d[\d.,]* ?[%$€£¥]"),
+              "take the unit away in the file"),
 )  # fmt: skip
 
 
@@ -43,7 +45,7 @@ def look_alikes(texts: list[str]) -> list[LookAlike]:
     """What all the texts look like: nothing, or one thing, or two that differ by their marks.
 
     >>> [found.instead for found in look_alikes(["1,5", "2,25", "-3"])]
-    ["decimal=','"]
+    ["read with decimal=','"]
     >>> look_alikes(["1,5", "2,25", "none"])
     []
     """
