@@ -14,6 +14,10 @@ from chainrule.lab.right_derivatives.judge import verdict
 from chainrule.lab.right_derivatives.report import as_json, markdown, text
 from chainrule.lab.right_derivatives.run import Result, Row, run
 
+KNOWN = {
+    "polynomial_of_alternating_signs", "log_of_product_of_sigmoids",
+}  # fmt: skip
+
 
 def square(np, x):
     return np.sum(x * x)
@@ -111,12 +115,11 @@ def test_every_case_can_be_asked():
 @pytest.mark.slow
 @pytest.mark.parametrize("group", list(CLASSES))
 def test_chainrule_answers_every_case(group):
-    """No case fails outside of the library: each has a verdict, none is absent."""
+    """Every answer is right but those known to be wrong, which the page names."""
     result = run([group], names=["chainrule"])
     assert len(result.rows) == len(cases([group]))
-    assert all(
-        row.verdicts["chainrule"] in ("right", "wrong", "nan", "refused") for row in result.rows
-    )
+    found = {row.case.name for row in result.rows if row.verdicts["chainrule"] != "right"}
+    assert found == (KNOWN if group == "naive" else set())
 
 
 def test_command(tmp_path, capsys):

@@ -121,7 +121,7 @@ negative = elementwise("negative", operator.neg, (_minus_ones,), takes="number")
 divide = elementwise(
     "divide",
     operator.truediv,
-    (lambda x, y, out: 1.0 / y, lambda x, y, out: -out / y),
+    (lambda x, y, out: _inverse(y), lambda x, y, out: -out / y),
     ulps=4,
 )
 reciprocal = elementwise("reciprocal", np.reciprocal, (lambda x, out: -(out * out),), "number")
@@ -142,6 +142,13 @@ def _power_by_base(x, y, out):
     if _is_array(y):
         return scale(y, x ** (y - 1))
     return y * x ** _one_less(y) if y else 0.0  # x ** 0 is 1 everywhere, also at 0
+
+
+def _inverse(y):
+    """1 / y; where floating point rounds it, a float that remembers the quotient."""
+    is_real = not _is_array(y) and not np.iscomplexobj(y)
+    exact = exact_result("divide", (1.0, y)) if is_real else None
+    return 1.0 / y if exact is None else exact
 
 
 def _one_less(y):

@@ -8,8 +8,12 @@ products and quotients with Python numbers are such floats again.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from typing import Any
+
+import numpy as np
 
 
 class ExactFloat(float):
@@ -63,23 +67,67 @@ class ExactFloat(float):
         return ExactFloat(-self.ratio, self.powers)
 
 
+class _Float64(np.float64):
+    """A float64 that carries what it is rounded from."""
+
+    exact: ExactFloat
+
+
+class _Float32(np.float32):
+    """As `_Float64`."""
+
+    exact: ExactFloat
+
+
+_CARRYING: dict[type, Any] = {np.float64: _Float64, np.float32: _Float32}
+
+
+def carrying(value: Any, exact: ExactFloat) -> Any:
+    """The value as a scalar that carries the number, so that it is not lost where an equation is
+    recorded anew; other dtypes than float64 and float32 carry none."""
+    kind = _CARRYING.get(type(value))
+    if kind is None:
+        return value
+    made = kind(value)
+    made.exact = exact
+    return made
+
+
+def carried(value) -> ExactFloat | None:
+    """The number that a value carries, if it does."""
+    return value.exact if type(value) in (_Float64, _Float32) else None
+
+
 _EXACT: dict[str, Callable] = {
-    "add": Fraction.__add__, "subtract": Fraction.__sub__, "multiply": Fraction.__mul__,
-    "divide": Fraction.__truediv__, "negative": Fraction.__neg__,
+    "add": operator.add, "subtract": operator.sub, "multiply": operator.mul,
+    "divide": operator.truediv, "negative": operator.neg,
 }  # fmt: skip
 
 
 def exact_result(name: str, values) -> ExactFloat | None:
-    """The exact result of an operation on floats, where floating point rounds it; else None."""
+    """The exact result of an operation on floats, where floating point rounds it; else None.
+
+    Values that are `ExactFloat` stand for their numbers.
+    """
     if name not in _EXACT or not all(math.isfinite(v) for v in values):
         return None
     if name == "divide" and not values[1]:
         return None
-    ratio = _EXACT[name](*[Fraction(float(v)) for v in values])
+    if any(isinstance(v, ExactFloat) and v.powers for v in values):
+        return _with_powers(name, values)
+    numbers = [v.ratio if isinstance(v, ExactFloat) else Fraction(float(v)) for v in values]
+    ratio = _EXACT[name](*numbers)
     try:
         return None if ratio == Fraction(float(ratio)) else ExactFloat(ratio, {})
     except OverflowError:
         return None
+
+
+def _with_powers(name: str, values) -> ExactFloat | None:
+    if name in ("add", "subtract"):
+        return None
+    made = _EXACT[name](*[v if isinstance(v, ExactFloat) else float(v) for v in values])
+    return made if isinstance(made, ExactFloat) else None
 
 
 NUMBERS = {"pi": math.pi, "log 2": math.log(2.0), "log 10": math.log(10.0), "2": 2.0}

@@ -8,13 +8,13 @@ Control-flow operations hold closed sub-programs (no captured arrays) in their p
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.program.cost import Cost, cost
-from chainrule.program.exact import ExactFloat
+from chainrule.program.exact import ExactFloat, carrying, exact_result
 from chainrule.program.text import format_program, line_text
 from chainrule.program.types import Type, array_type
 from chainrule.program.validate import validate
@@ -46,7 +46,7 @@ class Literal:
     def __init__(
         self, value: np.generic, type: Type | None = None, exact: ExactFloat | None = None
     ):
-        self.value = value
+        self.value = value if exact is None else carrying(value, exact)
         self.type = array_type((), value.dtype) if type is None else type
         self.exact = exact
         self._key: tuple | None = None
@@ -65,6 +65,15 @@ class Literal:
 
     def __repr__(self) -> str:
         return f"Literal({self.value!r})"
+
+
+def folded(name: str, function: Callable, *literals: Literal) -> Literal:
+    """The literal of an operation, with this name and function, on others; where one of them stands
+    for another number than its value, so does the result."""
+    value = function(*[x.value for x in literals])
+    known = any(x.exact is not None for x in literals)
+    numbers = [x.exact or x.value for x in literals]
+    return Literal(value, exact=exact_result(name, numbers) if known else None)
 
 
 def literal(value, dtype=None) -> Literal:

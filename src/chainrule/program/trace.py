@@ -19,7 +19,7 @@ import numpy as np
 from chainrule import errors
 from chainrule.program.at_hand import AtHand
 from chainrule.program.captured import CapturedArrays
-from chainrule.program.exact import ExactFloat, exact_result
+from chainrule.program.exact import ExactFloat, carried, exact_result
 from chainrule.program.names import suggest_name
 from chainrule.program.program import Equation, Literal, Operand, Program, Var, literal
 from chainrule.program.text import line_text
@@ -428,7 +428,7 @@ def _folded(builder: Builder, op, operands, params) -> Traced:
     made = value if isinstance(value, np.generic) else value[()]
     exact = None
     if made.dtype.kind == "f" and not params:
-        exact = exact_result(op.name, [o.value for o in operands])
+        exact = exact_result(op.name, [o.exact or o.value for o in operands])
     return Traced(builder, Literal(made, exact=exact))
 
 
@@ -441,7 +441,7 @@ def _literal_dtype(traced: list[Traced]):
 
 def _as_literal(value, like) -> Literal:
     if isinstance(value, np.generic):
-        return Literal(value)
+        return Literal(value, exact=carried(value))
     if isinstance(value, np.ndarray):
         return Literal(value.dtype.type(value))
     if like is None or (isinstance(value, bool) and like.kind != "b"):

@@ -16,6 +16,7 @@ import numpy as np
 from chainrule import errors
 from chainrule.ops.elementwise import add, multiply, negative, scaled
 from chainrule.ops.shape import zeros_of
+from chainrule.program.exact import ExactFloat, carried
 from chainrule.program.liveness import remove_dead
 from chainrule.program.names import derivative_name, suggest_name
 from chainrule.program.op import (
@@ -197,8 +198,8 @@ def total(first, second):
 def scalar_of(p):
     """The number that a partial derivative is, where it is one; else None."""
     if type(p) is Traced:
-        return p._var.value if p._var.is_literal else None
-    return p
+        return p._var.exact or p._var.value if p._var.is_literal else None
+    return carried(p) or p
 
 
 def product(p, t):
@@ -216,4 +217,4 @@ def product(p, t):
         return None
     if number == -1:
         return negative(t)
-    return multiply(t.dtype.type(number), t)
+    return multiply(number if type(number) is ExactFloat else t.dtype.type(number), t)

@@ -7,12 +7,14 @@ zero mind its sign: x + 0 is not x for x = -0, but x - 0 is, and x + -0.
 from __future__ import annotations
 
 import math
+import operator
 
 import numpy as np
 
 from chainrule.program.displacement import holds_quotient
+from chainrule.program.exact import exact_result
 from chainrule.program.op import Structural
-from chainrule.program.program import Equation, Literal, Operand
+from chainrule.program.program import Equation, Literal, Operand, folded
 from chainrule.transforms.rewriting import Graph, Rewrite
 
 
@@ -117,10 +119,15 @@ def _product_of_negatives(equation, graph):
     if left is not None and right is not None:
         return graph.emit(equation.op.name, left.inputs[0], right.inputs[0])
     if left is not None and _negatable(y):
-        return graph.emit(equation.op.name, left.inputs[0], Literal(-y.value))
+        return graph.emit(equation.op.name, left.inputs[0], _opposite(y))
     if right is not None and _negatable(x):
-        return graph.emit(equation.op.name, Literal(-x.value), right.inputs[0])
+        return graph.emit(equation.op.name, _opposite(x), right.inputs[0])
     return None
+
+
+def _opposite(number: Operand) -> Literal:
+    assert number.is_literal
+    return folded("negative", operator.neg, number)
 
 
 def _negatable(operand: Operand) -> bool:
@@ -136,8 +143,8 @@ def _negative_of_product(equation, graph):
         return None
     left, right = inner.inputs
     if _negatable(right):
-        return graph.emit(inner.op.name, left, Literal(-right.value))
-    return graph.emit(inner.op.name, Literal(-left.value), right) if _negatable(left) else None
+        return graph.emit(inner.op.name, left, _opposite(right))
+    return graph.emit(inner.op.name, _opposite(left), right) if _negatable(left) else None
 
 
 def _without_sign(equation, graph):
@@ -304,6 +311,10 @@ def _folded(equation, graph):
     made = np.asarray(value)
     if made.shape or made.dtype != equation.outputs[0].type.dtype:
         return None
+    known = made.dtype.kind == "f" and not equation.params
+    if known and any(x.exact is not None for x in inputs):
+        exact = exact_result(op.name, [x.exact or x.value for x in inputs])
+        return Literal(made.dtype.type(made[()]), exact=exact)
     return Literal(made.dtype.type(made[()]))
 
 

@@ -10,11 +10,12 @@ Source    Giles, 2008, for d log|det A| = tr(A^-1 dA); the rest is linear algebr
 from __future__ import annotations
 
 import math
+import operator
 
 import numpy as np
 
 from chainrule.ops.shape import kept_axes
-from chainrule.program.program import Equation, Literal, Operand
+from chainrule.program.program import Equation, Literal, Operand, folded
 from chainrule.transforms.rewriting import Graph, Rewrite
 
 _INT64 = np.dtype(np.int64)
@@ -47,17 +48,19 @@ def _factor(x: Operand, graph: Graph):
 def _number_times_number(equation: Equation, graph: Graph):
     if equation.op.name == "negative":
         found = graph.made_by(equation.inputs[0], "multiply") and _factor(equation.inputs[0], graph)
-        return _times(-found[0].value, found[1], graph) if found else None
+        if not found:
+            return None
+        return _times(folded("negative", operator.neg, found[0]), found[1], graph)
     for one, other in (equation.inputs, equation.inputs[::-1]):
         if one.is_literal and _is_real(other):
             found = _factor(other, graph)
             if found is not None:
-                return _times(one.value * found[0].value, found[1], graph)
+                return _times(folded("multiply", operator.mul, one, found[0]), found[1], graph)
     return None
 
 
-def _times(number, x: Operand, graph: Graph) -> Operand:
-    return x if number == 1 else graph.emit("multiply", Literal(number), x)
+def _times(number: Literal, x: Operand, graph: Graph) -> Operand:
+    return x if number.value == 1 else graph.emit("multiply", number, x)
 
 
 def _scale_by_one(equation: Equation, graph: Graph):
@@ -94,7 +97,8 @@ def _sum_of_multiples(equation: Equation, graph: Graph):
     if x is not y:
         return None
     sign = -1.0 if equation.op.name == "subtract" else 1.0
-    return _times(a.value + x.type.dtype.type(sign) * b.value, x, graph)
+    name, function = ("add", operator.add) if sign > 0 else ("subtract", operator.sub)
+    return _times(folded(name, function, a, b), x, graph)
 
 
 # --- products with simple matrices ----------------------------------------------------------------

@@ -7,11 +7,12 @@ the difference is taken; r is such that the terms left out are below half a unit
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 
 import numpy as np
 
-from chainrule.program.program import Equation, Literal, Operand
+from chainrule.program.program import Equation, Operand, folded
 from chainrule.transforms import power_series as ps
 from chainrule.transforms.stabilize_patterns import Reader
 
@@ -165,7 +166,8 @@ def _placed(equation: Equation, x: Operand, total: ps.Series, reader: Reader) ->
     kept = _needed(coefficients, radius)
     y, z = equation.inputs
     if equation.op.name == "add":
-        z = Literal(-z.value) if z.is_literal else reader.graph.emit("negative", z)
+        number = folded("negative", operator.neg, z) if z.is_literal else None
+        z = number or reader.graph.emit("negative", z)
     direct = reader.graph.emit("far_difference", y, z)
     return reader.graph.emit(
         "series_near_zero", x, direct, radius=radius, start=total.shift, coefficients=kept

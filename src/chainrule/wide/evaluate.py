@@ -17,6 +17,7 @@ from chainrule.program.cost import subprograms
 from chainrule.program.program import Equation, Program
 from chainrule.wide.arrays import MOVING, SPECIAL, as_array, mapped, to_host, to_wide
 from chainrule.wide.functions import FUNCTIONS, PREDICATES
+from chainrule.wide.literals import literal_number
 from chainrule.wide.number import ZERO, Undecided, Wide, precision
 
 STEPS = (128, 320, 1100, 2600, 5600, 9200)  # bits; float64's numbers differ by up to 2100
@@ -48,13 +49,13 @@ def evaluate(program: Program, values: Sequence) -> list:
     (see `arrays.to_wide`); outputs are held so too."""
     env: dict[Any, Any] = dict(zip(program.inputs, values, strict=True))
     for equation in program.equations:
-        inputs = [to_wide(x.value, x.type) if x.is_literal else env[x] for x in equation.inputs]
+        inputs = [literal_number(x) if x.is_literal else env[x] for x in equation.inputs]
         made = run(equation, inputs)
         if len(equation.outputs) == 1 and not isinstance(made, list):
             env[equation.outputs[0]] = made
         else:
             env.update(zip(equation.outputs, made, strict=True))
-    return [to_wide(o.value, o.type) if o.is_literal else env[o] for o in program.outputs]
+    return [literal_number(o) if o.is_literal else env[o] for o in program.outputs]
 
 
 def run(equation: Equation, inputs: list):

@@ -20,7 +20,10 @@ import numpy as np
 
 from chainrule.program.program import Program
 from chainrule.wide.fixed import log2_fixed, pi_fixed
+from chainrule.wide.literals import literal_number
+from chainrule.wide.number import nearest, precision, wide
 
+_OF_LITERALS = 160  # bits of constants that are rounded to pairs
 SPARE = 47  # bits that a pair's errors lie below float64's
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -314,4 +317,10 @@ def _apart_from_zero(name: str, inputs: list[Pair]):
 
 
 def _literal(x):
-    return _number(float(x.value)) if x.type.dtype.kind == "f" else x.value
+    if x.type.dtype.kind != "f":
+        return x.value
+    high = float(x.value)
+    if x.exact is None:
+        return _number(high)
+    with precision(_OF_LITERALS):
+        return np.float64(high), np.float64(nearest(literal_number(x) - wide(high)))
