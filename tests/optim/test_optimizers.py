@@ -163,6 +163,13 @@ def test_patterns_that_name_nothing_are_refused():
         optim.SGD({"w": np.ones(2)}, 0.1, l2={"layer7": 1.0})
 
 
+@pytest.mark.parametrize("option", ["clip_norm", "clip_value"])
+@pytest.mark.parametrize("limit", [0.0, -1.0, float("nan")])
+def test_a_limit_that_is_not_positive_is_refused(option, limit):
+    with pytest.raises(ValueError, match=f"{option} is a positive number"):
+        optim.SGD({"w": np.ones(2)}, 0.1, **{option: limit})
+
+
 def test_the_step_size_may_be_changed_in_mid_run_without_a_new_trace():
     model = {"w": np.zeros((2, 2))}
     made = optim.SGD(model, 1.0)

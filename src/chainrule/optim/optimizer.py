@@ -52,6 +52,9 @@ class Optimizer:
     ):  # fmt: skip
         if not step_size > 0:
             raise ValueError(f"step_size is a positive number, got {step_size!r}.")
+        for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
+            if limit is not None and not limit > 0:
+                raise ValueError(f"{name} is a positive number, or None, got {limit!r}.")
         self.step_size = float(step_size)
         self.schedule = Constant() if schedule is None else schedule
         self.count = np.zeros((), np.int64)  # an array: a step inside a native loop counts in place
