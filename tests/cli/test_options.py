@@ -185,6 +185,21 @@ def test_a_job_that_cannot_be_says_why(tmp_path, options, error, message):
     assert message in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target": ("name",)}, "40 different values in 40 rows: too many for classes"),
+        ({"target": ("x",), "task": "classification"}, "too many for classes"),
+        ({"target": ("k",), "groups": "k"}, "no row of the class"),
+    ],
+)
+def test_classes_that_cannot_be_learned_are_refused(tmp_path, options, message):
+    path = tmp_path / "rows.csv"
+    path.write_text("name,x,k\n" + "".join(f"n{i},{i},{'abc'[i % 3]}\n" for i in range(40)))
+    with pytest.raises(Failed, match=message):
+        job_of(str(path), options, None)
+
+
 def test_no_such_data_names_the_bundled_sets():
     with pytest.raises(Failed, match="neither a file or folder, nor a bundled data set") as raised:
         job_of("iriss", {}, None)

@@ -227,6 +227,10 @@ def test_the_same_seed_gives_the_same_bits_and_a_config_file_the_same_run(run, p
         (["fit", "TABLE", "--target", "kind", "--hidden", "x"], 2, "--hidden x: expected sizes"),
         (["fit", "TABLE", "--target", "kind", "--model", "x"], 2, "Known: mlp"),
         (["fit", "TABLE", "--target", "kind", "--output", "RUN"], 1, "holds a run already"),
+        (["fit", "TABLE", "--target", "kind", "--seed", "-1"], 2, "--seed -1: expected"),
+        (["fit", "TABLE", "--target", "kind", "--clip-norm", "0"], 2, "clip_norm is a positive"),
+        (["fit", "TABLE", "--target", "kind", "--memory", "1", "--epochs", "1"], 1, "memory=1"),
+        (["fit", "COMMA", "--target", "y"], 1, "Read with --decimal ','"),
         (["fit", "no.csv"], 1, "neither a file or folder, nor a bundled data set"),
         (["fit", "--config", "no.toml"], 1, "no.toml: No such file"),
         (["resume", "nowhere"], 1, "nowhere"),
@@ -239,11 +243,12 @@ def test_mistakes_end_with_a_message_and_leave_no_run(
     run, table, place, arguments, exit_code, message, capsys, monkeypatch
 ):
     monkeypatch.chdir(place)
-    names = {"TABLE": table, "RUN": str(run), "RUN/model": str(run / "model")}
+    (place / "comma.csv").write_text("x;y\n" + "1,5;2.5\n2,5;3.5\n" * 10)
+    names = {"COMMA": "comma.csv", "TABLE": table, "RUN": str(run), "RUN/model": str(run / "model")}
     assert main([names.get(one, one) for one in arguments]) == exit_code
     out, err = capsys.readouterr()
     assert message in err and out == "" and "Traceback" not in err
-    assert not (place / "runs").exists()
+    assert not list(place.glob("runs/*"))
 
 
 def test_runs_are_numbered_where_no_folder_is_given(table, place, capsys, monkeypatch):

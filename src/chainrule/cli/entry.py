@@ -14,7 +14,7 @@ from importlib.metadata import version
 
 from chainrule import errors, extras
 from chainrule.cli.commands import COMMANDS
-from chainrule.cli.failures import Failed, Misused
+from chainrule.cli.failures import Failed, Misused, for_the_line
 
 DONE, AT_FAULT, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
@@ -91,7 +91,7 @@ def _words(fault: BaseException) -> str:
         return f"{fault.filename}: {fault.strerror}" if fault.filename else fault.strerror
     if isinstance(fault, MemoryError) and not str(fault):
         return "not enough memory"
-    return str(fault)
+    return for_the_line(str(fault)) if isinstance(fault, errors.DataError) else str(fault)
 
 
 def _ended(code: int, message: object, debug: bool) -> int:

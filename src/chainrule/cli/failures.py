@@ -2,6 +2,27 @@
 
 from __future__ import annotations
 
+import re
+
+# Options as errors of `data.read` name them to Python, and as they are written on the line.
+_SPELLINGS = (
+    (r"types=\{'([^']*)': '(\w+)'\}", r"--type '\1=\2'"),
+    (r"ignore=\['([^']*)'\]", r"--ignore '\1'"),
+    (r"size=\((\d+), (\d+)\)", r"--resize \1x\2"),
+    (r"\b(decimal|thousands|delimiter|encoding)=('[^']*')", r"--\1 \2"),
+)
+
+
+def for_the_line(message: str) -> str:
+    """An error's message with the options spelled as they are on the line.
+
+    >>> for_the_line("Read with decimal=','; or with types={'zip': 'text'}.")
+    "Read with --decimal ','; or with --type 'zip=text'."
+    """
+    for python, line in _SPELLINGS:
+        message = re.sub(python, line, message)
+    return message
+
 
 class Misused(Exception):
     """The command was written wrongly: exit code 2."""

@@ -95,9 +95,7 @@ def _parts(
     table: data.Table, target: tuple[str, ...], options: dict[str, Any], validation: float | None
 ) -> dict[str, np.ndarray]:
     """The rows of each part: first the test is set apart, then the validation."""
-    columns = [table.column(name) for name in target]
-    task = options.get("task") or found_task(columns)
-    classes = _codes(columns[0].texts()) if task == "classification" else None
+    classes = _classes(table, target, options.get("task"))
     along = {"stratify": classes, "seed": options.get("seed") or 0}
     for key, name in {"groups": options.get("groups"), "times": options.get("time")}.items():
         along[key] = None if name is None else _keys(table, name)
@@ -107,7 +105,35 @@ def _parts(
     shares["validation"] = validation if shares["validation"] is None else shares["validation"]
     for part, share in shares.items():
         left, found[part] = _set_apart(left, part, share, along)
+    if classes is not None:
+        _check_classes(table.column(target[0]).texts(), classes, left)
     return {"training": left, **found}
+
+
+def _classes(table: data.Table, target: tuple[str, ...], task: str | None) -> np.ndarray | None:
+    """The number of each row's class; None in a regression."""
+    columns = [table.column(name) for name in target]
+    if (task or found_task(columns)) != "classification":
+        return None
+    classes = _codes(columns[0].texts())
+    count = int(classes.max()) + 1
+    if count > len(table) / 2:
+        raise Failed(
+            f"{table.source}, column {target[0]!r} has {count} different values in {len(table)} "
+            "rows: too many for classes to be learned.\n"
+            "  Choose another target, or, where they are numbers, --task regression."
+        )
+    return classes
+
+
+def _check_classes(texts: list, classes: np.ndarray, left: np.ndarray) -> None:
+    absent = sorted(set(classes.tolist()) - set(classes[left].tolist()))
+    if absent:
+        label = texts[int(np.flatnonzero(classes == absent[0])[0])]
+        raise Failed(
+            f"no row of the class {label!r} is left to learn from: --groups or --time put them all "
+            "into the test or the validation.\n  Leave the class out, or split in another way."
+        )
 
 
 def _set_apart(rows, part: str, share: float | None, along: dict[str, Any]):

@@ -14,6 +14,7 @@ from chainrule.cli.output import note
 from chainrule.cli.plan import plan, validation_share
 from chainrule.cli.scores import figures
 from chainrule.cli.tables import place_of, reading_of
+from chainrule.train import files
 from chainrule.train.evaluation import predict
 
 RUNS = "runs"  # the folder for runs that are not told where to go
@@ -36,6 +37,9 @@ def begun(source: str, options: dict[str, Any], folder: Path, progress: str) -> 
             f"{folder} holds a run already.\n  Let it go on: chainrule resume {folder}\n"
             "  Or write another folder: --output FOLDER"
         )
+    if (seed := options.get("seed", 0)) < 0:
+        raise Misused(f"--seed {seed}: expected a whole number from 0.")
+    new = not folder.exists()
     job = job_of(source, options, validation_share(options))
     steps = plan(job, options)
     model = network_of(job, steps)
@@ -60,8 +64,17 @@ def begun(source: str, options: dict[str, Any], folder: Path, progress: str) -> 
         if (folder / "config.json").exists() or isinstance(error, errors.ChainruleError):
             raise
         raise Misused(str(error)) from error  # before anything was made: an option is wrong
+    except Exception:
+        if new and _is_unlearned(folder):
+            files.remove_folder(folder)
+        raise
     with train.Run.open(folder) as run:
         return ended(run, job)
+
+
+def _is_unlearned(folder: Path) -> bool:
+    """Whether a run has failed before its first step."""
+    return [path.name for path in folder.glob("checkpoints/step-*")] == ["step-00000000"]
 
 
 def opening(job: Job, steps: dict[str, dict[str, Any]], model: nn.Module) -> list[str]:
