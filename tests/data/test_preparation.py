@@ -182,7 +182,8 @@ def test_free_text_is_refused_with_the_way_out():
     assert "row 1, column 'review' holds free text" in words
     assert "ignore=['review']" in words
     columns["x"] = np.arange(60.0)
-    assert fitted(columns, target="stars", ignore=["review"]).columns == ["x"]
+    for ignore in ("review", ["review"]):
+        assert fitted(columns, target="stars", ignore=ignore).columns == ["x"]
 
 
 def test_infinite_numbers_are_refused_where_they_stand(tmp_path):
@@ -332,6 +333,8 @@ def test_regression_targets_are_standardised_and_turned_back():
     (["a", "b", "a"], {"task": "regression"}, "row 0, column 'y': 'a' is not a number"),
     (np.array(["2024-01-01"] * 3, "M8[D]"), {"task": "classification"}, "text, booleans or"),
     (["a", "b", "a"], {"target": "z"}, "has no column 'z'"),
+    (["a", "b", "a"], {"target": ["y", "y"]}, "target names a column twice"),
+    (np.zeros((3, 2)), {}, "is of the kind array, not number"),
 ])  # fmt: skip
 def test_targets_that_cannot_be_learned_are_refused(values, options, words):
     columns = {"x": [1.0, 2.0, 4.0], "y": values}

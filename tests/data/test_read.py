@@ -81,6 +81,8 @@ def test_numpys_files_are_read_without_pickles(tmp_path):
     np.savez(tmp_path / "t.npz", x=np.zeros((3, 2)), y=np.array(["a", "b", "c"]), n=[1, 2, 3])
     table = read(tmp_path / "t.npz", target="y")
     assert [c.kind for c in table.columns.values()] == ["array", "text", "number"]
+    np.savez(tmp_path / "c.npz", y=np.zeros((3, 1)))
+    assert read(tmp_path / "c.npz").columns["y"].kind == "number"
     np.save(tmp_path / "m.npy", np.arange(6).reshape(3, 2))
     assert read(tmp_path / "m.npy")["1"].tolist() == [1.0, 3.0, 5.0]
     fields = np.array([(1.0, "u"), (2.0, "v")], [("size", float), ("word", "U1")])

@@ -15,8 +15,9 @@ from chainrule.data.table import Table
 def read_array_file(path: str | Path) -> Table:
     """The table in a .npz file (a column for each array) or a .npy file.
 
-    Arrays with one axis are columns; others stay whole, as one column of kind "array". A .npy file
-    with two axes has a column for each column, called "0", "1", ...; one with fields has them.
+    Arrays with one axis, or a second one of size 1, are columns; others stay whole, as one column
+    of kind "array". A .npy file with two axes has a column for each column, called "0", "1", ...;
+    one with fields has them.
 
     **Errors** DataError: no such file, arrays of other lengths, pickled objects.
     """
@@ -30,7 +31,8 @@ def read_array_file(path: str | Path) -> Table:
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.ndim == 0:
             raise errors.DataError(f"{path}: {name!r} is no array of rows.")
-    return Table.of(arrays, str(path))
+    flat = {n: a[:, 0] if a.ndim == 2 and a.shape[1] == 1 else a for n, a in arrays.items()}
+    return Table.of(flat, str(path))
 
 
 def _columns(array: np.ndarray) -> dict[str, np.ndarray]:

@@ -47,8 +47,8 @@ class Preparation:
     @classmethod
     def fitted(
         cls, table: Table, *, target: str | Sequence[str] | None, task: str = "auto",
-        ignore: Sequence[str] = (), scale: str = "standardize", standardize_target: bool = True,
-        levels: int = 50, rare: int = 2,
+        ignore: str | Sequence[str] = (), scale: str = "standardize",
+        standardize_target: bool = True, levels: int = 50, rare: int = 2,
     ) -> Preparation:  # fmt: skip
         """The preparation that fits these rows.
 
@@ -63,8 +63,11 @@ class Preparation:
         nothing left to learn from.
         """
         names = () if target is None else (target,) if isinstance(target, str) else tuple(target)
+        ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
         for name in (*names, *ignore):
             table.column(name)
+        if len(set(names)) < len(names):
+            raise errors.DataError(f"target names a column twice: {listed(names)}.")
         if not len(table):
             raise errors.DataError(f"{table.source} has no rows to fit a preparation to.")
         made = None
