@@ -148,7 +148,8 @@ def test_line_ends_of_every_system_are_read(table, ending):
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_name(table):
-    assert list(table("\ufeffa,b\n1,2\n").columns) == ["a", "b"]
+    for encoding in ("utf-8", "UTF-8", "utf8", "utf-8-sig"):
+        assert list(table("\ufeffa,b\n1,2\n", encoding=encoding).columns) == ["a", "b"]
     assert table("é\nü\n".encode("latin-1"), encoding="latin-1")["é"].tolist() == ["ü"]
     assert table("a,b\n1,é\n".encode("utf-16"), encoding="utf-16")["b"].tolist() == ["é"]
 
