@@ -243,7 +243,7 @@ def test_mistakes_end_with_a_message_and_leave_no_run(
     run, table, place, arguments, exit_code, message, capsys, monkeypatch
 ):
     monkeypatch.chdir(place)
-    (place / "comma.csv").write_text("x;y\n" + "1,5;2.5\n2,5;3.5\n" * 10)
+    (place / "comma.csv").write_text("x;y\n" + "".join(f"{i},5;{i}.5\n" for i in range(20)))
     names = {"COMMA": "comma.csv", "TABLE": table, "RUN": str(run), "RUN/model": str(run / "model")}
     assert main([names.get(one, one) for one in arguments]) == exit_code
     out, err = capsys.readouterr()
