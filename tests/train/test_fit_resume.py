@@ -233,3 +233,20 @@ def test_half_precision_with_accumulation_is_resumed(tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(found, arrays(want), strict=True))
     logged = [e for e in train.Run.open(tmp_path / "run").events() if e["event"] == "loss_scale"]
     assert logged and logged[-1]["scale"] == history.loss_scales[-1]["scale"]
+
+
+def test_the_best_checkpoint_is_that_of_the_best_epoch(whole):
+    best = train.Run.open(whole[0]).best_checkpoint()
+    assert best.facts["history"]["best"]["epoch"] == whole[2].best["epoch"]
+    model = train.load_model(whole[0] / "model")[0]
+    for path, array in model.named_parameters():
+        assert np.array_equal(best.arrays[f"model/{path}"], array)
+
+
+def test_numbers_of_numpy_fit_into_the_config(tmp_path):
+    loss = {"name": "softmax_cross_entropy", "class_weights": np.array([1.0, 2.0, 3.0], "f")}
+    numbers = dict(epochs=np.int64(1), batch_size=np.int32(8), step_size=np.float32(0.01),
+                   seed=np.uint8(3))  # fmt: skip
+    train.fit(network(), rows(), run=tmp_path / "run", progress="none", loss=loss, **numbers)
+    stored = train.Run.open(tmp_path / "run").config["fit"]
+    assert stored["loss"]["class_weights"] == [1.0, 2.0, 3.0] and stored["seed"] == 3

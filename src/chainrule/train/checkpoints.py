@@ -160,9 +160,7 @@ def _manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def _readable(
-    folder: Path, report: Report, damage_only: bool = False
-) -> list[tuple[Path, dict]]:
+def _readable(folder: Path, report: Report, damage_only: bool = False) -> list[tuple[Path, dict]]:
     """The checkpoints whose manifest is intact, the newest first; what cannot be read is reported,
     or raised where only damage is passed over.
     """

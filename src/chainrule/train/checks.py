@@ -28,8 +28,9 @@ def _check_finite(array: np.ndarray, what: str) -> None:
     rows = max(1, CHUNK // max(1, array[0].size))
     for start in range(0, len(array), rows):
         part = np.asarray(array[start : start + rows])
-        if np.isfinite(part.sum(dtype=np.float64)):
-            continue  # one pass that allocates nothing; what it lets through is finite
+        with np.errstate(all="ignore"):
+            if np.isfinite(part.sum(dtype=np.float64)):
+                continue  # one pass that allocates nothing; what it lets through is finite
         found = np.argwhere(~np.isfinite(part))
         if not len(found):
             continue

@@ -46,18 +46,22 @@ def fit(
     | kinks, memory | what derivatives do at kinks, and the memory that they may take |
     | seed | of the order of rows, the split, and dropout: all that is drawn |
     | callbacks | functions of a `train.Event` |
-    | run | a folder for checkpoints, log, metrics and the model, see `train.Run` |
+    | run | a folder for checkpoints, log, metrics and the model, or a `train.Run` |
     | checkpoint_every, keep | steps from one checkpoint to the next, and how many are kept |
     | babysitter | "act", "advise" or "off" |
     | progress | "auto", "rich", "notebook", "plain" or "none" |
 
-    With "float32" the model keeps the dtype that it was built in.
+    With "float32" the model keeps the dtype that it was built in. A run may also be a function from
+    a config to a `train.Run`: it is called once everything has been checked. With early stopping,
+    the weights at the end are those of the best epoch.
 
     **Errors** `DataError` for nan, infinities and targets that the loss does not take, by row and
     column; `ShapeError`, `ValueError` for options, with those that there are; `FileExistsError`
     for a `run` that holds one.
-    **Cost** the first step of a kind of model compiles for about a second; compiled steps are
-    shared by all later calls with the same loss, and kept on disk.
+    **Cost** four copies of the weights and three of the optimizer's arrays: the start, this stretch
+    and the one before, which the babysitter may go back to, and the best epoch's weights. The first
+    step of a kind of model compiles for about a second; compiled steps are shared by all later
+    calls with the same loss, and kept on disk.
 
     >>> import numpy as np
     >>> from chainrule import nn

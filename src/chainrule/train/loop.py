@@ -125,6 +125,7 @@ def _end(session: Session) -> None:
     restore = session.restore or (session.stopping is not None and session.stopping.restore)
     if session.best and restore:
         put_arrays(session.model, session.best)
+        session.restored = True
     session.call("end")
     if session.run is not None:
         finish(session)

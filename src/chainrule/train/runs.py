@@ -174,9 +174,10 @@ class Run:
         self.lock()
         if step < self._last_step or (step == self._last_step and values.keys() & self._last_names):
             self._keep(
-                lambda line: line["step"] < step
-                or (line["step"] == step
-                and not values.keys() & line.keys())
+                lambda line: (
+                    line["step"] < step
+                    or (line["step"] == step and not values.keys() & line.keys())
+                )
             )
         if step != self._last_step:
             self._last_step, self._last_names = step, set()

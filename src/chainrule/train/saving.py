@@ -99,9 +99,10 @@ def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
 
 
 def _score(session: Any) -> float | None:
-    """The best value so far where this checkpoint holds it as its last epoch: less is better."""
-    best, records = session.history.best, session.history.records
-    if best is None or not records or records[-1] is not best:
+    """The best value so far, where this checkpoint has its weights: less is better."""
+    best, place = session.history.best, session.place
+    at_its_end = best is not None and place.index == 0 and best["epoch"] == place.epoch
+    if best is None or not (at_its_end or session.restored):
         return None
     value = float(best[session.monitor])
     return value if session.direction == "min" else -value

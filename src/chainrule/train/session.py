@@ -63,6 +63,7 @@ class Session:
     saving: float = 0.0  # seconds that it took
     repeats: int = 0  # stretches undone since the last one that was kept
     restore: bool = False  # put the best weights back at the end
+    restored: bool = False  # they are
     described: bool = False  # whether a file can hold the model
 
     def __post_init__(self) -> None:

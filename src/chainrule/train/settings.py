@@ -46,6 +46,9 @@ class Settings:
     loss_function: Callable = field(default=lambda *_: None, repr=False)
 
     def __post_init__(self) -> None:
+        for name, value in list(vars(self).items()):
+            if isinstance(value, np.generic):  # as files hold numbers
+                setattr(self, name, value.item())
         if self.epochs is None and self.steps is None:
             self.epochs = ITERATIONS if self.full_batch else EPOCHS
         for name in ("epochs", "steps", "batch_size", "accumulate", "checkpoint_every", "keep"):
@@ -88,7 +91,7 @@ class Settings:
         """The options as data; functions and objects of yours stand as None, or by their names."""
         stopping = self.early_stopping
         return {
-            "loss": self.loss if isinstance(self.loss, str | dict) else None,
+            "loss": _plain(self.loss) if isinstance(self.loss, str | dict) else None,
             "loss_name": loss_name(self.loss),
             "metrics": list(self.metrics),
             "early_stopping": None if stopping is None else stopping.options(),
@@ -127,6 +130,8 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return np.asarray(value).tolist()
     return asdict(value) if isinstance(value, Float16) else {"object": type(value).__name__}
 
 
@@ -151,7 +156,10 @@ def loss_function(given: Any) -> Callable:
         )
     if not options:
         return LOSSES[name]
-    frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+    frozen = {
+        key: tuple(np.asarray(value).tolist()) if np.ndim(value) else value
+        for key, value in options.items()
+    }
     return _with_options(name, tuple(sorted(frozen.items())))
 
 
