@@ -23,6 +23,12 @@ def falling(steps, start=2.0, seed=0):
     return start * np.exp(-np.arange(steps) / 100) * rng.uniform(0.7, 1.3, steps)
 
 
+def epoch_of(watched, loss):
+    """The decision after an epoch of 50 steps with this loss."""
+    watched.stretch(stretch(np.full(50, loss)))
+    return watched.epoch({"loss": loss}, [])
+
+
 def sitter(mode="act"):
     return Babysitter(mode, names=NAMES)
 
@@ -94,19 +100,19 @@ def test_advice_says_the_same_and_does_nothing():
 
 def test_a_training_loss_that_goes_up_and_down_and_falls_no_more_halves_the_step_size_once():
     watched = sitter()
-    losses = [2.0, 1.0, 0.5, 0.55, 0.75, 0.52, 0.6, 0.55, 0.52, 0.65, 0.51]
-    found = [watched.epoch({"loss": loss}, []) for loss in losses]
+    losses = [2.0, 1.0, 0.5, 0.55, 0.75, 0.52, 0.6, 0.55, 0.52]
+    found = [epoch_of(watched, loss) for loss in losses]
     assert [d.action for d in found].count("lower") == 1 and found[-1].factor == 0.5
 
 
 def test_a_training_loss_that_is_flat_is_left_alone():
     watched = sitter()
-    assert not any(watched.epoch({"loss": v}, []).acts for v in [2.0, 1.0] + [0.5, 0.51] * 10)
+    assert not any(epoch_of(watched, v).acts for v in [2.0, 1.0] + [0.5, 0.51] * 10)
 
 
 def test_a_loss_that_climbs_far_above_its_lowest_starts_over():
     watched = sitter()
-    found = [watched.epoch({"loss": loss}, []) for loss in [2.0, 0.5, 0.1, 0.4]]
+    found = [epoch_of(watched, loss) for loss in [2.0, 0.5, 0.1, 0.4]]
     assert [d.action for d in found] == ["continue"] * 3 + ["restart"]
     assert found[-1].factor == 0.1 and "0.1 to 0.4" in found[-1].reason
 

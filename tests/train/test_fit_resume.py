@@ -82,8 +82,12 @@ def test_a_run_without_any_checkpoint_starts_over(whole, tmp_path):
     for path in (folder / "checkpoints").iterdir():
         (path / "manifest.json").write_text("{}")
     found = []
-    train.resume(folder, rows(), progress="none",
-                 callbacks=lambda e: found.append(arrays(e.model)) if e.kind == "start" else None)
+    train.resume(
+        folder,
+        rows(),
+        progress="none",
+        callbacks=lambda e: found.append(arrays(e.model)) if e.kind == "start" else None,
+    )
     assert all(np.array_equal(a, b) for a, b in zip(found[0], want, strict=True))
 
 
@@ -174,8 +178,13 @@ def test_control_c_leaves_a_checkpoint_and_resumes_to_the_same_bits(whole, tmp_p
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        train.fit(network(), rows(), run=tmp_path / "run", callbacks=interrupt,
-                  **{**OPTIONS, "checkpoint_every": 1000})
+        train.fit(
+            network(),
+            rows(),
+            run=tmp_path / "run",
+            callbacks=interrupt,
+            **{**OPTIONS, "checkpoint_every": 1000},
+        )
     run = train.Run.open(tmp_path / "run")
     assert run.latest_checkpoint().step > 0 and run.events()[-1]["event"] == "interrupted"
     train.resume(tmp_path / "run", rows(), progress="none")
@@ -196,8 +205,14 @@ def test_a_step_size_changed_in_mid_run_is_resumed(tmp_path):
     train.fit(want, rows(), **{**options, "callbacks": smaller, "optimizer": made(want)})
     model, stop = network(), stop_after(7)
     with pytest.raises(Stopped):
-        train.fit(model, rows(), run=tmp_path / "run", optimizer=made(model),
-                  callbacks=[smaller, stop], **options)
+        train.fit(
+            model,
+            rows(),
+            run=tmp_path / "run",
+            optimizer=made(model),
+            callbacks=[smaller, stop],
+            **options,
+        )
     train.resume(tmp_path / "run", rows(), progress="none", callbacks=smaller)
     found = arrays(train.load_model(tmp_path / "run/model")[0])
     assert all(np.array_equal(a, b) for a, b in zip(found, arrays(want), strict=True))

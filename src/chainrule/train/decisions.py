@@ -18,14 +18,10 @@ def apply(session: Any, decision: Decision, now: Any, start: int = 0) -> bool:
     `now` is the good copy from before the stretch, which began at step number `start` of the epoch.
     Every decision with a reason is a line of the history and of the run's log.
     """
-    if decision.action == "skip":
-        decision = _blamed(session, decision, start)
     if decision.reason:
         note(session, decision)
     if decision.action == "lower":
         session.optimizer.step_size *= decision.factor
-    elif decision.action == "clip":
-        session.optimizer.clip_norm = float(decision.factor)
     elif decision.action == "stop":
         session.history.stopped = f"the babysitter: {decision.reason}"
         session.restore = True
@@ -40,14 +36,12 @@ def apply(session: Any, decision: Decision, now: Any, start: int = 0) -> bool:
     return True
 
 
-def _blamed(session: Any, decision: Decision, start: int) -> Decision:
-    """The rows of the skipped batches that are at fault, if any, in the place of the batches."""
-    first = session.place.step - (session.place.index - start)
-    places = [start + step - first for step in decision.skip]
+def faulty_rows_in(session: Any, places: list[int], start: int) -> dict[int, str]:
+    """The rows at fault in the batches of these steps of a stretch, which began at `start`."""
     data = session.data
     columns = {"inputs": data.inputs, "targets": data.targets, "weights": data.sample_weights}
-    found = faulty_rows(columns, session.batches()[places].ravel())
-    return session.babysitter.blame(decision, found)
+    batches = session.batches()[[start + place for place in places]]
+    return faulty_rows(columns, np.unique(batches))
 
 
 def _undo(session: Any, decision: Decision, now: Any, start: int) -> None:
@@ -56,6 +50,10 @@ def _undo(session: Any, decision: Decision, now: Any, start: int) -> None:
         first = now[1]["place"]["step"]
         put_back(session, *now)
         _leave_out(session, [start + step - first for step in decision.skip])
+        return
+    if decision.action == "clip":
+        put_back(session, *now)
+        session.optimizer.clip_norm = float(decision.factor)
         return
     if decision.action == "rollback":
         put_back(session, *(now if decision.back < 2 else session.previous or session.first))

@@ -6,16 +6,20 @@ far; it gives a decision or None. A decision that continues is advice.
 
 from __future__ import annotations
 
+import math
+
 from chainrule.train.babysitter.health import LayerHealth
-from chainrule.train.babysitter.reports import Decision
+from chainrule.train.babysitter.reports import START_OVER, Decision, decided
 from chainrule.train.babysitter.step_rules import Past
 from chainrule.train.babysitter.watch import Watch, layer_of
 
-PATIENCE = 8  # epochs without a better training loss
+ENOUGH = 50  # steps that a mean of losses is over, at least: as many epochs as that takes
+PATIENCE = 6  # such means without a better training loss
 BETTER = 0.005  # of the lowest loss so far
-BOUNCES = 1.4  # times the lowest loss so far
+BOUNCES = 1.3  # times the lowest loss so far
 CONVERGED = 0.02  # of the first epoch's loss: what is left is not worth smaller steps
 UNDONE = 3.0  # times the lowest loss of an epoch: what was learned is being lost
+RESTLESS, STALLED = 0.008, 0.85  # of the weights in a step, and of the loss two means ago
 DIED, EARLY = 0.25, 10  # share of a layer's units, within so many epochs
 YOUNG = 40  # epochs after which it is too late to start over
 FEW = 3  # units, or restarts
@@ -26,6 +30,19 @@ RISES = 1.1  # validation loss over its lowest
 Epochs = list[dict[str, float]]
 
 
+def curve(epochs: Epochs) -> list[float]:
+    """The training losses, each the mean over as many epochs as have 50 steps together.
+
+    >>> curve([{"loss": v, "steps": 25} for v in (9.0, 4.0, 2.0, 1.0, 1.0)])
+    [3.0, 1.0]
+    """
+    steps = max(1.0, epochs[-1]["steps"]) if epochs else 1.0
+    count = math.ceil(ENOUGH / steps)
+    losses = [e["loss"] for e in epochs]
+    ends = range(len(losses), count - 1, -count)
+    return [sum(losses[end - count : end]) / count for end in ends][::-1]
+
+
 def died(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past) -> Decision | None:
     """Many units of a layer have died within the first epochs."""
     if past.restarts >= FEW or len(epochs) > EARLY:
@@ -33,28 +50,40 @@ def died(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past) ->
     for layer in health[1:-1]:
         share = layer.dead - past.dead_at_first.get(layer.path, 0.0)
         if share >= DIED and share * layer.units >= FEW:
-            return Decision("restart", f"{share:.0%} of the {layer.units} units of {layer.path} "
-                            "have died: they give the same for every row. The steps are too long; "
-                            "training starts over with a tenth of the step size.",
-                            factor=0.1)  # fmt: skip
+            return decided("restart", f"{share:.0%} of the {layer.units} units of {layer.path} "
+                           "have died: they give the same for every row. The steps are too long",
+                           START_OVER, factor=0.1)  # fmt: skip
     return None
 
 
 def undone(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past) -> Decision | None:
     """The training loss has climbed far above its lowest."""
-    losses = [e["loss"] for e in epochs[past.lowered_at :]]
+    losses = curve(epochs[past.lowered_at :])
     if len(losses) < 2 or losses[-1] < max(UNDONE * min(losses), CONVERGED * epochs[0]["loss"]):
         return None
     what = f"the training loss has climbed from {min(losses):.4g} to {losses[-1]:.4g}"
-    if past.restarts < FEW and len(epochs) <= YOUNG:
-        return Decision("restart", f"{what}: the steps are too long. Training starts over with a "
-                        "tenth of the step size.", factor=0.1)  # fmt: skip
-    return Decision("lower", f"{what}. A quarter of the step size.", factor=0.25)
+    return _too_long(what, epochs, past)
+
+
+def restless(
+    epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past
+) -> Decision | None:
+    """Steps stay large beside the weights while the training loss hardly falls."""
+    losses = curve(epochs[past.lowered_at :])
+    if len(losses) < 3 or losses[-1] < max(STALLED * losses[-3], 0.05 * epochs[0]["loss"]):
+        return None
+    if not watch.typical_now > RESTLESS:
+        return None
+    what = (
+        f"the training loss hardly falls ({losses[-3]:.4g} before, {losses[-1]:.4g} now) "
+        f"while each step changes the weights by {watch.typical_now:.1%} of their size"
+    )
+    return _too_long(what, epochs, past)
 
 
 def plateau(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past) -> Decision | None:
     """The training loss has stopped falling, well above 0, and goes up and down."""
-    losses = [e["loss"] for e in epochs[past.lowered_at :]]
+    losses = curve(epochs[past.lowered_at :])
     if len(losses) <= PATIENCE:
         return None
     before = min(losses[:-PATIENCE])
@@ -63,10 +92,16 @@ def plateau(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past)
         return None
     if top < BOUNCES * before:
         return None  # flat, as where nothing is left to learn: smaller steps change little
-    return Decision("lower", f"the training loss goes up and down and has stopped falling: "
-                    f"{before:.4g} {PATIENCE} epochs ago, {now:.4g} at best since. Half the step "
-                    "size.",
-                    factor=0.5)  # fmt: skip
+    return decided("lower", "the training loss goes up and down and has stopped falling: "
+                   f"{before:.4g} at best before, {now:.4g} since",
+                   "Half the step size.", factor=0.5)  # fmt: skip
+
+
+def _too_long(what: str, epochs: Epochs, past: Past) -> Decision:
+    """Training starts over while it is young; later the step size is lowered."""
+    if past.restarts < FEW and len(epochs) <= YOUNG:
+        return decided("restart", f"{what}: the steps are too long", START_OVER, factor=0.1)
+    return decided("lower", what, "A quarter of the step size.", factor=0.25)
 
 
 def dead(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past) -> Decision | None:

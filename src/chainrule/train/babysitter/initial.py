@@ -15,7 +15,7 @@ from chainrule.nn.builders import BUILDERS, build, described
 from chainrule.nn.init import he
 from chainrule.nn.layer_outputs import named_modules
 from chainrule.train.babysitter.health import LayerHealth
-from chainrule.train.babysitter.reports import Decision
+from chainrule.train.babysitter.reports import NEW_WEIGHTS, Decision, decided
 
 LOUD, QUIET = 100.0, 1e-6  # output over input: root mean squares
 ORDINARY = {"bias": 0.0, "shift": 0.0, "scale": 1.0}  # vectors of layers that nothing can build
@@ -33,11 +33,11 @@ def hopeless(layers: list[LayerHealth]) -> Decision | None:
     if ratio == 0 or QUIET <= ratio <= LOUD:
         return None
     how = "fades" if ratio < QUIET else "explodes"
-    reason = (
+    what = (
         f"with its initial weights the signal {how} on its way through the network: outputs are "
-        f"{ratio:.1e} times as large as inputs. Training starts over with new weights."
+        f"{ratio:.1e} times as large as inputs"
     )
-    return Decision("restart", reason, initialise=True, rule="hopeless_start")
+    return decided("restart", what, NEW_WEIGHTS, initialise=True, rule="hopeless_start")
 
 
 def initialise(model: nn.Module, seed: int = 0) -> None:

@@ -34,7 +34,7 @@ class Decision:
     | continue | goes on; a reason, if there is one, is advice |
     | lower | goes on with the step size multiplied by `factor` |
     | skip | puts the last good state back and leaves the batches of the steps in `skip` out |
-    | clip | goes on, with gradients clipped to the norm `factor` |
+    | clip | puts the last good state back, and clips gradients to the norm `factor` |
     | rollback | puts back the state `back` good copies ago, and multiplies the step size |
     | restart | starts over, the step size multiplied; with new weights if `initialise` |
     | stop | ends the training with the best weights so far |
@@ -50,6 +50,7 @@ class Decision:
     back: int = 1
     initialise: bool = False
     rule: str = ""
+    what: str = ""  # the reason, up to what is done
 
     @property
     def acts(self) -> bool:
@@ -59,4 +60,17 @@ class Decision:
     @property
     def repeats(self) -> bool:
         """Whether the stretch that it is about is undone."""
-        return self.action in ("skip", "rollback", "restart")
+        return self.action in ("skip", "clip", "rollback", "restart")
+
+
+START_OVER = "Training starts over with a tenth of the step size."
+NEW_WEIGHTS = "Training starts over with new weights."
+
+
+def decided(action: str, what: str, then: str, **options) -> Decision:
+    """A decision with its reason: what is the case, and what is done.
+
+    >>> decided("restart", "the loss grows", START_OVER, factor=0.1).reason
+    'the loss grows. Training starts over with a tenth of the step size.'
+    """
+    return Decision(action, f"{what}. {then}", what=what, **options)

@@ -12,6 +12,7 @@
 | long_steps | steps of 5 % of the weights, after the first 20 | restart: a tenth of the step size |
 | died | a quarter of a layer's units that die in the first epochs | restart: a tenth |
 | undone | a training loss 3 times its lowest | restart with, or lower to, smaller steps |
+| restless | steps of 0.8 % of the weights while the loss hardly falls | restart, or lower |
 | plateau | a training loss that goes up and down and falls no more | lower to half |
 | dead, saturated | units of a layer, on a sample | says so |
 | gradients_vanish | the first layer's gradient by the last one's | says so |
@@ -28,6 +29,7 @@ from chainrule.train.babysitter.epoch_rules import (
     gradients_vanish,
     overfits,
     plateau,
+    restless,
     saturated,
     undone,
 )
@@ -48,6 +50,7 @@ STEP_RULES: dict[str, Callable] = {
 }  # fmt: skip
 
 EPOCH_RULES: dict[str, Callable] = {
-    "died": died, "undone": undone, "plateau": plateau, "dead": dead, "saturated": saturated,
-    "gradients_vanish": gradients_vanish, "overfits": overfits,
+    "died": died, "undone": undone, "restless": restless, "plateau": plateau, "dead": dead,
+    "saturated": saturated, "gradients_vanish": gradients_vanish,
+    "overfits": overfits,
 }  # fmt: skip

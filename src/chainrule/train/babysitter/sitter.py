@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
 from chainrule.train.babysitter.health import LayerHealth
 from chainrule.train.babysitter.initial import hopeless
-from chainrule.train.babysitter.reports import Decision, Stretch
+from chainrule.train.babysitter.reports import Decision, Stretch, decided
 from chainrule.train.babysitter.rows import in_words
 from chainrule.train.babysitter.rules import EPOCH_RULES, STEP_RULES
-from chainrule.train.babysitter.step_rules import Past, left_out
+from chainrule.train.babysitter.step_rules import Past, suspects
 from chainrule.train.babysitter.watch import Watch
 
+Look = Callable[[list[int]], dict[int, str]]
+MAY_BE_ROWS = ("not_finite", "spike", "gradient_spike", "diverging")  # what bad data may cause
 MODES = ("act", "advise", "off")
 
 
@@ -55,11 +58,17 @@ class Babysitter:
         self._undo(decision)
         return decision
 
-    def stretch(self, report: Stretch) -> Decision:
-        """The decision about steps that have just been made."""
+    def stretch(self, report: Stretch, look: Look | None = None) -> Decision:
+        """The decision about steps that have just been made.
+
+        `look(places)` gives the faulty rows in the batches of these places of the stretch (see
+        `faulty_rows`): where there are any, they are left out, and nothing else is done.
+        """
         if self.mode == "off":
             return Decision()
         decision = self._asked(report)
+        if self.mode == "act" and look is not None:
+            decision = self._looked(report, decision, look)
         if self.mode == "act" and decision.repeats:
             self.past.failures += [step - report.first_step for step in decision.skip]
             self._undo(decision)
@@ -67,6 +76,19 @@ class Babysitter:
         self.watch.keep(report.losses, report.gradient_norms, report.update_ratios)
         self.past.failures.clear()
         return decision if self.mode == "act" else self._advice(decision)
+
+    def _looked(self, report: Stretch, decision: Decision, look: Look) -> Decision:
+        """The decision, or one to leave out rows: where a loss is high and rows are absurd."""
+        places = suspects(self.watch, report)
+        if decision.repeats and decision.rule in MAY_BE_ROWS:
+            last = decision.skip[0] - report.first_step + 1 if decision.skip else None
+            return self._blame(decision, look(list(range(len(report.losses)))[:last]))
+        if decision.repeats or not places:
+            return decision
+        step = report.first_step + places[0]
+        what = f"the loss of step {step} is {report.losses[places[0]]:.3g}, far above the others"
+        blamed = self._blame(replace(decision, rule="spike", what=what), look(places))
+        return blamed if blamed.repeats else decision
 
     def _asked(self, report: Stretch) -> Decision:
         for name, rule in STEP_RULES.items():
@@ -81,6 +103,7 @@ class Babysitter:
             return Decision()
         seen = {k: record.get(k) for k in ("loss", "validation_loss")}
         self.epochs.append({k: float(v) for k, v in seen.items() if v is not None})
+        self.epochs[-1]["steps"] = self.watch.steps - sum(e["steps"] for e in self.epochs[:-1])
         for name, rule in EPOCH_RULES.items():
             decision = rule(self.epochs, layers, self.watch, self.past)
             if decision is None or name in self.past.said:
@@ -95,40 +118,39 @@ class Babysitter:
             return decision if self.mode == "act" else self._advice(decision)
         return Decision()
 
-    def blame(self, decision: Decision, found: dict[int, str]) -> Decision:
-        """The decision to skip, with the rows at fault in the place of their batch.
-
-        `found` is of `faulty_rows`. They are remembered in `faulty`, for `without`.
-        """
+    def _blame(self, decision: Decision, found: dict[int, str]) -> Decision:
+        """The decision, or to leave out the rows that are found to be at fault."""
         new = {row: what for row, what in found.items() if row not in self.faulty}
         if not new:
             return decision
         self.past.failures.clear()
-        self.past.unexplained = max(0, self.past.unexplained - 1)
         self.faulty = sorted({*self.faulty, *new})
-        cause = decision.reason
-        for step in decision.skip:
-            cause = cause.removesuffix(left_out(step))
-        reason = f"{cause}Back to the last good state; left out from here on: {in_words(new)}."
-        return replace(decision, reason=reason, skip=())
+        then = f"Back to the last good state; left out from here on: {in_words(new)}."
+        return decided("skip", decision.what, then, rule=decision.rule)
 
     def _undo(self, decision: Decision) -> None:
         past = self.past
-        past.skipped += len(decision.skip)
         if decision.action == "skip":
+            past.unexplained += decision.rule == "spike" and len(decision.skip)
+            past.gradient_spikes += decision.rule == "gradient_spike" and len(decision.skip)
             return
         past.failures.clear()
         past.rollbacks += decision.action == "rollback"
+        past.clipped = past.clipped or decision.action == "clip"
         if decision.action == "restart":
             past.restarts += 1
             past.initialised += decision.initialise
-            past.lowered_at = past.unexplained = 0
+            past.lowered_at = past.unexplained = past.gradient_spikes = 0
+            past.clipped = False  # the optimizer is the one of the start
             self.watch.forget()
             self.epochs.clear()
 
     def _advice(self, decision: Decision) -> Decision:
         if not decision.acts:
             return decision
+        if decision.rule in self.past.said:
+            return Decision()
+        self.past.said.append(decision.rule)
         return Decision("continue", f"advice ({decision.action}): {decision.reason}",
                         rule=decision.rule)  # fmt: skip
 

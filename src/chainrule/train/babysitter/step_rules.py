@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from chainrule.train.babysitter.reports import Decision, Stretch
+from chainrule.train.babysitter.reports import NEW_WEIGHTS, START_OVER, Decision, Stretch, decided
 from chainrule.train.babysitter.watch import Watch, layer_of, total
 
 SPIKE = 10.0  # times the largest of the recent losses, or gradients
+CLIP = 3.0  # times the usual gradient
+SUSPECT = 2.0  # times: enough where rows of the batch are absurd as well
 ENOUGH = 10  # steps before which nothing is known of what is usual
 DIVERGED = 3.0  # times the first loss, in the median of ten steps
+HALF = "Back to the last good state, with half the step size."
 SAME_PLACE = 3  # repeats at one place, after which the batch is not at fault
 MANY, OFTEN = 6, 0.05  # spikes, and their share of the steps, after which it is not the data
 LONG, GROWING = 0.05, (20, 70)  # of the weights, in the median of these steps
@@ -28,7 +31,6 @@ class Past:
     """What was done so far: counts, and the places of the failures since the last kept stretch."""
 
     failures: list[int] = field(default_factory=list)
-    skipped: int = 0
     gradient_spikes: int = 0
     rollbacks: int = 0
     restarts: int = 0
@@ -36,6 +38,7 @@ class Past:
     unexplained: int = 0  # spikes since training last started over whose rows look ordinary
     lowered_at: int = 0  # epochs since the last change of the step size count from here
     dead_at_first: dict[str, float] = field(default_factory=dict)  # by layer
+    clipped: bool = False
     said: list[str] = field(default_factory=list)  # advice is given once
 
     def keeps_spiking(self, steps: int) -> bool:
@@ -73,35 +76,44 @@ def spike(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
         return None
     place = int(high[0])
     what = (
-        f"the loss of step {stretch.first_step + place} is {losses[place]:.3g}, where the recent "
-        f"ones were at most {usual[place]:.3g}"
+        f"the loss of step {stretch.first_step + place} is {losses[place]:.3g}, where those "
+        f"around it were at most {usual[place]:.3g}"
     )
     if past.stuck_at(place):
         return _state_at_fault(watch, past, place, f"{what}, whichever batch comes")
     if past.keeps_spiking(watch.steps):
         return _smaller_steps(watch, past, f"{what}, as in {past.unexplained} steps before: the "
                               "steps are too long")  # fmt: skip
-    past.unexplained += 1
-    culprit = place - 1 if place and _gradient_spikes(watch, stretch)[place - 1] else place
-    return _left_out(stretch, culprit, what)
+    before = np.flatnonzero(_gradient_spikes(watch, stretch)[:place])
+    return _left_out(stretch, int(before[0]) if len(before) else place, what)
+
+
+def suspects(watch: Watch, stretch: Stretch) -> list[int]:
+    """Places of losses somewhat above the usual ones: their batches may hold faulty rows."""
+    losses = np.asarray(stretch.losses, np.float64)
+    usual = _usual(watch.losses, losses, watch.first)
+    if not watch.losses and len(losses) > 1:  # the first of all, by those after it
+        usual[0] = float(np.median(losses[1 : ENOUGH + 1]))
+    return [int(place) for place in np.flatnonzero(losses > SUSPECT * usual)]
 
 
 def gradient_spike(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
     """A gradient far above all recent ones and the first, whose loss is as usual."""
     high = np.flatnonzero(_gradient_spikes(watch, stretch))
-    if not len(high):
+    if not len(high) or past.clipped:
         return None
-    norms = total(stretch.gradient_norms)
-    place = int(high[0])
-    most = max([*watch.norms, *norms[:place]])
+    place, norms = int(high[0]), total(stretch.gradient_norms)
+    usual = float(np.median([*watch.norms, *np.delete(norms, high)]))
     what = (
-        f"the gradient of step {stretch.first_step + place} has norm {norms[place]:.3g}, where the "
-        f"recent ones had at most {most:.3g}"
+        f"the gradient of step {stretch.first_step + place} has norm {norms[place]:.3g}, where "
+        f"{usual:.3g} is usual"
     )
-    if past.gradient_spikes >= SAME_PLACE:
-        return Decision("clip", f"{what}, and it is not the first: gradients are clipped to "
-                        f"{2 * most:.3g} from here on.", factor=2 * most)  # fmt: skip
-    past.gradient_spikes += 1
+    if past.stuck_at(place):
+        return _state_at_fault(watch, past, place, f"{what}, whichever batch comes")
+    if past.gradient_spikes >= SAME_PLACE and watch.steps:
+        return decided("clip", f"{what}, and it is not the first", "Back to the last good state; "
+                       f"gradients are clipped to {CLIP * usual:.3g} from here on.",
+                       factor=CLIP * usual)  # fmt: skip
     return _left_out(stretch, place, what)
 
 
@@ -122,15 +134,13 @@ def silent(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
     mute = [i for i in watch.weights if watch.silent[i] >= SILENT]
     if 2 * len(mute) < len(watch.weights) or len(mute) == len(watch.names):
         return None
-    where = layer_of(watch.names[mute[0]])
-    what = f"no gradient reaches {where} and {len(mute) - 1} more layers' weights: "
-    what = what.replace(" and 0 more layers' weights", "")
+    more = f" and {len(mute) - 1} more" if len(mute) > 1 else ""
+    what = f"no gradient reaches {layer_of(watch.names[mute[0]])}{more}"
     if min(watch.silent[i] for i in mute) >= watch.steps and not past.initialised:
-        return Decision("restart", what + "the initial weights keep all units of a layer equal, or "
-                        "dead. Training starts over with new ones.", initialise=True)  # fmt: skip
+        return decided("restart", f"{what}: the initial weights keep all units of a layer equal, "
+                       "or dead", NEW_WEIGHTS, initialise=True)  # fmt: skip
     if past.restarts < SAME_PLACE:
-        return Decision("restart", what + "its units have died. Training starts over with a tenth "
-                        "of the step size.", factor=0.1)  # fmt: skip
+        return decided("restart", f"{what}: units have died", START_OVER, factor=0.1)
     return None
 
 
@@ -143,9 +153,8 @@ def long_steps(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
     ratios = [*watch.early, *watch.typical(stretch.update_ratios)][first:last]
     if not np.median(ratios) > LONG:
         return None
-    return Decision("restart", f"each step changes the weights by {np.median(ratios):.0%} of their "
-                    "size, where a thousandth is usual. Training starts over with a tenth of the "
-                    "step size.", factor=0.1)  # fmt: skip
+    return decided("restart", f"each step changes the weights by {np.median(ratios):.0%} of their "
+                   "size, where a thousandth is usual", START_OVER, factor=0.1)  # fmt: skip
 
 
 def small_scale(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
@@ -153,11 +162,10 @@ def small_scale(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
     if stretch.loss_scale >= 1:
         return None
     if past.rollbacks < SAME_PLACE:
-        return Decision("rollback", f"the loss scale has fallen to {stretch.loss_scale:g}: float16 "
-                        "overflows without any scaling. Back, with half the step size.",
-                        factor=0.5)  # fmt: skip
-    return Decision("stop", f"the loss scale stays below 1 ({stretch.loss_scale:g}) with smaller "
-                    "steps too: train with precision='float32'.")  # fmt: skip
+        return decided("rollback", f"the loss scale has fallen to {stretch.loss_scale:g}: float16 "
+                       "overflows without any scaling", HALF, factor=0.5)  # fmt: skip
+    return decided("stop", f"the loss scale stays below 1 ({stretch.loss_scale:g}), with smaller "
+                   "steps too", "Train with precision='float32'.")  # fmt: skip
 
 
 def _usual(recent: list[float], losses: np.ndarray, first: float | None) -> np.ndarray:
@@ -170,10 +178,18 @@ def _usual(recent: list[float], losses: np.ndarray, first: float | None) -> np.n
 
 
 def _gradient_spikes(watch: Watch, stretch: Stretch) -> np.ndarray:
+    """Which gradients are far above the first ones, and above the median of those before."""
     norms = total(stretch.gradient_norms)
-    most = np.maximum.accumulate(np.concatenate([[max(watch.norms, default=0.0)], norms[:-1]]))
-    known = len(watch.norms) + np.arange(len(norms)) >= ENOUGH
-    return known & (norms > SPIKE * most) & (most > 0)
+    every = np.array([*watch.norms, *norms])
+    if len(every) <= ENOUGH:
+        return np.zeros(len(norms), bool)
+    first = watch.first_norm if watch.first_norm is not None else np.median(every[: 2 * ENOUGH])
+    found = norms > SPIKE * first
+    for place in np.flatnonzero(found):
+        end = len(watch.norms) + int(place)
+        before = every[:end] if end >= ENOUGH else every[: 2 * ENOUGH]
+        found[place] = norms[place] > 2 * SPIKE * np.median(before)
+    return found
 
 
 def _grew(watch: Watch, stretch: Stretch, place: int) -> bool:
@@ -192,29 +208,26 @@ def _not_finite_where(watch: Watch, stretch: Stretch, place: int) -> str:
 
 def _left_out(stretch: Stretch, place: int, what: str) -> Decision:
     step = stretch.first_step + place
-    return Decision("skip", f"{what}. {left_out(step)}", skip=(step,))
-
-
-def left_out(step: int) -> str:
-    """What is done where a batch is at fault, in words."""
-    return f"Back to the last good state; the batch of step {step} is left out."
+    return decided("skip", what, f"Back to the last good state; the batch of step {step} is left "
+                   "out.", skip=(step,))  # fmt: skip
 
 
 def _state_at_fault(watch: Watch, past: Past, place: int, what: str) -> Decision:
     """The same place fails with any batch: weights are damaged, or the steps before too long."""
     if place == 0 and not watch.steps and not past.initialised:
-        return Decision("restart", f"{what}: the initial weights are at fault. Starts over "
-                        "with new ones.", initialise=True)  # fmt: skip
+        return decided("restart", f"{what}: the initial weights are at fault", NEW_WEIGHTS,
+                       initialise=True)  # fmt: skip
     if place == 0 and watch.steps:
-        return Decision("rollback", f"{what}: the weights are damaged. Back to the good state "
-                        "before.", back=2)  # fmt: skip
+        return decided("rollback", f"{what}: the weights are damaged", "Back to the good state "
+                       "before.", back=2)  # fmt: skip
     return _smaller_steps(watch, past, f"{what}: the steps are too long")
 
 
 def _smaller_steps(watch: Watch, past: Past, what: str) -> Decision:
     learned = watch.lowest is not None and watch.first and watch.lowest < 0.5 * watch.first
     if learned and past.rollbacks < SAME_PLACE:
-        return Decision("rollback", f"{what}. Back to the last good state, with half the step "
-                        "size.", factor=0.5)  # fmt: skip
-    return Decision("restart", f"{what}. Training starts over with a tenth of the step size.",
-                    factor=0.1)  # fmt: skip
+        return decided("rollback", what, HALF, factor=0.5)
+    if past.restarts > SAME_PLACE:
+        return decided("stop", f"{what}, though training has started over {past.restarts} times",
+                       "Look at the data and the loss.")  # fmt: skip
+    return decided("restart", what, START_OVER, factor=0.1)

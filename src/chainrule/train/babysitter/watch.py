@@ -34,6 +34,7 @@ class Watch:
         """Nothing has been seen: as before the first step."""
         self.steps = 0
         self.first: float | None = None
+        self.first_norm: float | None = None  # of the first gradients, in the median
         self.mean = 0.0
         self.lowest: float | None = None  # of the smoothed losses
         self.losses: list[float] = []
@@ -46,6 +47,8 @@ class Watch:
     def keep(self, losses, gradient_norms, update_ratios) -> None:
         """Add steps that stand: (k,), (k, P) and (k, P)."""
         norms, ratios = _finite(gradient_norms), _finite(update_ratios)
+        losses = np.asarray(losses, np.float64)
+        losses = losses[np.isfinite(losses)]  # where advice is given only, others come
         if self.first is None and len(losses):
             self.first = float(losses[0])
         for loss in losses:
@@ -53,6 +56,8 @@ class Watch:
             self.steps += 1
             low = self.smoothed
             self.lowest = low if self.lowest is None else min(self.lowest, low)
+        if self.first_norm is None and len(norms):
+            self.first_norm = float(np.median(total(norms[:20])))
         self.losses = [*self.losses, *map(float, losses)][-WINDOW:]
         self.norms = [*self.norms, *map(float, total(norms))][-WINDOW:]
         if len(self.early) < EARLY:
@@ -71,6 +76,12 @@ class Watch:
     def smoothed(self) -> float:
         """The smoothed loss; nan before the first step."""
         return self.mean / (1 - self.smoothing**self.steps) if self.steps else float("nan")
+
+    @property
+    def typical_now(self) -> float:
+        """|step| / |w| of late, in the median over the weights."""
+        found = [self.unbiased(self.ratios[i]) for i in self.weights]
+        return float(np.median(found)) if found else 0.0
 
     def unbiased(self, mean: float) -> float:
         """An exponential mean of this watch, corrected for its start at 0."""
