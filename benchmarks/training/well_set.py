@@ -38,9 +38,9 @@ class Case:
 CASES = (
     Case("digits", (64, 64), 30, 32, {"adam": 1e-3, "heavyball": 1e-2}),
     Case("mnist_5k", (64, 64), 12, 32, {"adam": 1e-3, "heavyball": 1e-2}),
-    Case("breast_cancer", (32, 32), 60, 32, {"adam": 1e-3, "heavyball": 1e-2}, 0.03),
-    Case("wine", (128,), 100, 16, {"adam": 2e-3, "heavyball": 1e-2}, 0.03, None),
-    Case("auto_mpg", (32, 32), 120, 16, {"adam": 1e-3, "heavyball": 3e-3}, 0.03),
+    Case("breast_cancer", (32, 32), 50, 32, {"adam": 1e-3, "heavyball": 1e-2}, 0.03),
+    Case("wine", (128,), 60, 16, {"adam": 2e-3, "heavyball": 1e-2}, 0.03, None),
+    Case("auto_mpg", (32, 32), 80, 16, {"adam": 1e-3, "heavyball": 3e-3}, 0.03),
 )
 
 Pair = tuple[np.ndarray, np.ndarray]

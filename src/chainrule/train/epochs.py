@@ -56,8 +56,9 @@ def _record(session: Session) -> dict[str, Any]:
     loss = place.loss_sum / place.loss_count if place.loss_count else float("nan")
     record: dict[str, Any] = {"epoch": place.epoch + 1, "step": place.step, "loss": loss}
     name = "float16" if session.scaling is not None else "float32"
-    if session.held is not None:
-        found = evaluate(session.model, session.held, loss=s.loss_function, metrics=s.metrics,
+    held = session.held_rows()
+    if held is not None:
+        found = evaluate(session.model, held, loss=s.loss_function, metrics=s.metrics,
                          precision=name)  # fmt: skip
         record.update({f"validation_{key}": value for key, value in found.items()})
     elif s.metrics:

@@ -55,7 +55,9 @@ def _stretch(session: Session, batches: np.ndarray, interrupts: Interrupts) -> N
     place.index, place.step = end, place.step + end - start
     place.loss_sum += float(report.losses.sum())
     place.loss_count += end - start
-    decision = session.babysitter.stretch(report)
+    decision = session.babysitter.stretch(
+        report, lambda places: decisions.faulty_rows_in(session, places, start)
+    )
     undone = decisions.apply(session, decision, now, start)
     session.previous = now if not undone else session.previous
     if undone:

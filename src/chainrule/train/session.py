@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data import Arrays, order
-from chainrule.train.babysitter import Babysitter, without
+from chainrule.train.babysitter import Babysitter, faulty_rows, without
 from chainrule.train.callbacks import Callback, Event
 from chainrule.train.early_stopping import EarlyStopping
 from chainrule.train.history import History
@@ -73,6 +73,7 @@ class Session:
         self.length = self._stretch_length()
         self.steps = self.steps_for(self.model, self.optimizer, self.rng, self.scaling)
         self._batches: tuple[Any, np.ndarray] | None = None
+        self._sound: Arrays | None = None
 
     def steps_for(self, model: Any, optimizer: Any, rng: Any, scaling: Any) -> Steps:
         """What runs the steps, for this session's model or a copy of it."""
@@ -126,6 +127,17 @@ class Session:
             return s.steps
         each = 1 if s.full_batch else self.count // (self.batch * s.accumulate)
         return (s.epochs or 1) * each
+
+    def held_rows(self) -> Arrays | None:
+        """The validation set; without its faulty rows, where the training data had such."""
+        if self.held is None or not self.babysitter.faulty:
+            return self.held
+        if self._sound is None:
+            columns = {"inputs": self.held.inputs, "targets": self.held.targets}
+            every = np.arange(len(self.held))
+            good = np.setdiff1d(every, list(faulty_rows(columns, every)))
+            self._sound = self.held[good] if 0 < len(good) < len(every) else self.held
+        return self._sound
 
     def steps_left(self) -> int:
         """Steps up to the number asked for; very many where epochs count."""

@@ -18,6 +18,7 @@ PATIENCE = 6  # such means without a better training loss
 BETTER = 0.005  # of the lowest loss so far
 BOUNCES = 1.3  # times the lowest loss so far
 CONVERGED = 0.02  # of the first epoch's loss: what is left is not worth smaller steps
+STUCK = 0.1  # of the same: below it, going up and down may be the data's noise
 UNDONE = 3.0  # times the lowest loss of an epoch: what was learned is being lost
 RESTLESS, STALLED = 0.008, 0.85  # of the weights in a step, and of the loss two means ago
 DIED, EARLY = 0.25, 10  # share of a layer's units, within so many epochs
@@ -88,7 +89,7 @@ def plateau(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past)
         return None
     before = min(losses[:-PATIENCE])
     now, top = min(losses[-PATIENCE:]), max(losses[-PATIENCE:])
-    if now < (1 - BETTER) * before or now < CONVERGED * epochs[0]["loss"]:
+    if now < (1 - BETTER) * before or now < STUCK * epochs[0]["loss"]:
         return None
     if top < BOUNCES * before:
         return None  # flat, as where nothing is left to learn: smaller steps change little

@@ -2,10 +2,10 @@
 
 | rule | watches | acts |
 |---|---|---|
+| gradient_spike | a gradient 20 times the usual one, its loss as usual | skip; clip the second |
 | not_finite | losses and gradients that are nan or infinite | skip, rollback, restart |
 | small_scale | a loss scale below 1 | rollback with half the step size, stop |
 | spike | a loss 10 times the largest recent one | skip, rollback, restart |
-| gradient_spike | a gradient 10 times the largest recent one | skip; clip from the fourth on |
 | diverging | ten losses above 3 times the first | rollback or restart with smaller steps |
 | silent | weights without any gradient | restart: new weights, or a tenth of the step size |
 | hopeless_start | initial outputs 1e-6 or 100 times the inputs | restart: new weights |
@@ -44,8 +44,8 @@ from chainrule.train.babysitter.step_rules import (
 )
 
 STEP_RULES: dict[str, Callable] = {
-    "not_finite": not_finite, "small_scale": small_scale, "spike": spike,
-    "gradient_spike": gradient_spike, "diverging": diverging, "silent": silent,
+    "gradient_spike": gradient_spike, "not_finite": not_finite, "small_scale": small_scale,
+    "spike": spike, "diverging": diverging, "silent": silent,
     "long_steps": long_steps,
 }  # fmt: skip
 

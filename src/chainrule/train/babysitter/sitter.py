@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
+
 from chainrule.train.babysitter.health import LayerHealth
 from chainrule.train.babysitter.initial import hopeless
 from chainrule.train.babysitter.reports import Decision, Stretch, decided
@@ -99,7 +101,7 @@ class Babysitter:
 
     def epoch(self, record: dict, layers: list[LayerHealth]) -> Decision:
         """The decision after an epoch: `record` has its loss, and its validation loss if any."""
-        if self.mode == "off":
+        if self.mode == "off" or not np.isfinite(record["loss"]):
             return Decision()
         seen = {k: record.get(k) for k in ("loss", "validation_loss")}
         self.epochs.append({k: float(v) for k, v in seen.items() if v is not None})
@@ -136,12 +138,12 @@ class Babysitter:
             return
         past.failures.clear()
         past.rollbacks += decision.action == "rollback"
-        past.clipped = past.clipped or decision.action == "clip"
+        past.clip = decision.factor if decision.action == "clip" else past.clip
         if decision.action == "restart":
             past.restarts += 1
             past.initialised += decision.initialise
             past.lowered_at = past.unexplained = past.gradient_spikes = 0
-            past.clipped = False  # the optimizer is the one of the start
+            past.clip = None  # the optimizer is the one of the start
             self.watch.forget()
             self.epochs.clear()
 

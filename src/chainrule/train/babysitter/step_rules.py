@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from chainrule.train.babysitter.reports import NEW_WEIGHTS, START_OVER, Decision, Stretch, decided
-from chainrule.train.babysitter.watch import Watch, layer_of, total
+from chainrule.train.babysitter.watch import Watch, layer_of, ordinary_norm, total
 
 SPIKE = 10.0  # times the largest of the recent losses, or gradients
-CLIP = 3.0  # times the usual gradient
+CLIP = 1.5  # times the usual gradient
 SUSPECT = 2.0  # times: enough where rows of the batch are absurd as well
 ENOUGH = 10  # steps before which nothing is known of what is usual
 DIVERGED = 3.0  # times the first loss, in the median of ten steps
+TRIES = 3  # batches left out at one place, after which no batch is at fault
 HALF = "Back to the last good state, with half the step size."
-SAME_PLACE = 3  # repeats at one place, after which the batch is not at fault
+FEW = 3  # repeats of one action, after which another is taken
 MANY, OFTEN = 6, 0.05  # spikes, and their share of the steps, after which it is not the data
 LONG, GROWING = 0.05, (20, 70)  # of the weights, in the median of these steps
 SILENT = 20  # steps without any gradient in half of the weights
@@ -38,7 +39,7 @@ class Past:
     unexplained: int = 0  # spikes since training last started over whose rows look ordinary
     lowered_at: int = 0  # epochs since the last change of the step size count from here
     dead_at_first: dict[str, float] = field(default_factory=dict)  # by layer
-    clipped: bool = False
+    clip: float | None = None  # the norm that gradients are clipped to
     said: list[str] = field(default_factory=list)  # advice is given once
 
     def keeps_spiking(self, steps: int) -> bool:
@@ -46,9 +47,11 @@ class Past:
         return self.unexplained >= MANY and self.unexplained > OFTEN * steps
 
     def stuck_at(self, place: int) -> bool:
-        """Whether the steps have failed at this place again and again, batch after batch."""
-        last = self.failures[-(SAME_PLACE - 1) :]
-        return len(last) == SAME_PLACE - 1 and all(p == place for p in last)
+        """Whether the steps have failed about this place again and again, batch after batch."""
+        last = self.failures[-(TRIES if place else TRIES - 1) :]
+        return len(last) >= (TRIES if place else TRIES - 1) and all(
+            abs(p - place) < 2 for p in last
+        )
 
 
 def not_finite(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
@@ -84,8 +87,8 @@ def spike(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
     if past.keeps_spiking(watch.steps):
         return _smaller_steps(watch, past, f"{what}, as in {past.unexplained} steps before: the "
                               "steps are too long")  # fmt: skip
-    before = np.flatnonzero(_gradient_spikes(watch, stretch)[:place])
-    return _left_out(stretch, int(before[0]) if len(before) else place, what)
+    before = place - 1 if place and past.failures[-1:] == [place] else place
+    return _left_out(stretch, before, what)
 
 
 def suspects(watch: Watch, stretch: Stretch) -> list[int]:
@@ -98,23 +101,20 @@ def suspects(watch: Watch, stretch: Stretch) -> list[int]:
 
 
 def gradient_spike(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
-    """A gradient far above all recent ones and the first, whose loss is as usual."""
-    high = np.flatnonzero(_gradient_spikes(watch, stretch))
-    if not len(high) or past.clipped:
+    """A gradient far above those before it and the first ones, whose loss is as usual."""
+    place, usual = _gradient_spike(watch, stretch)
+    if place is None or (past.clip is not None and CLIP * usual > 0.6 * past.clip):
         return None
-    place, norms = int(high[0]), total(stretch.gradient_norms)
-    usual = float(np.median([*watch.norms, *np.delete(norms, high)]))
+    norm = float(total(stretch.gradient_norms)[place])
     what = (
-        f"the gradient of step {stretch.first_step + place} has norm {norms[place]:.3g}, where "
-        f"{usual:.3g} is usual"
+        f"the gradient of step {stretch.first_step + place} has norm {norm:.3g}, where {usual:.3g} "
+        "is usual, though its loss is as usual"
     )
-    if past.stuck_at(place):
-        return _state_at_fault(watch, past, place, f"{what}, whichever batch comes")
-    if past.gradient_spikes >= SAME_PLACE and watch.steps:
-        return decided("clip", f"{what}, and it is not the first", "Back to the last good state; "
-                       f"gradients are clipped to {CLIP * usual:.3g} from here on.",
-                       factor=CLIP * usual)  # fmt: skip
-    return _left_out(stretch, place, what)
+    if not past.gradient_spikes:
+        return _left_out(stretch, place, what)
+    return decided("clip", f"{what}, and it is not the first", "Back to the last good state; "
+                   f"gradients are clipped to {CLIP * usual:.3g} from here on.",
+                   factor=CLIP * usual)  # fmt: skip
 
 
 def diverging(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
@@ -139,7 +139,7 @@ def silent(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
     if min(watch.silent[i] for i in mute) >= watch.steps and not past.initialised:
         return decided("restart", f"{what}: the initial weights keep all units of a layer equal, "
                        "or dead", NEW_WEIGHTS, initialise=True)  # fmt: skip
-    if past.restarts < SAME_PLACE:
+    if past.restarts < FEW:
         return decided("restart", f"{what}: units have died", START_OVER, factor=0.1)
     return None
 
@@ -148,7 +148,7 @@ def long_steps(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
     """Each step changes the weights by 5 % and more, when they have grown to their size."""
     first, last = GROWING
     begun = watch.steps < last <= watch.steps + len(stretch.losses)
-    if not begun or past.restarts >= SAME_PLACE:
+    if not begun or past.restarts >= FEW:
         return None
     ratios = [*watch.early, *watch.typical(stretch.update_ratios)][first:last]
     if not np.median(ratios) > LONG:
@@ -161,7 +161,7 @@ def small_scale(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
     """A loss scale below 1: half precision overflows without any scaling."""
     if stretch.loss_scale >= 1:
         return None
-    if past.rollbacks < SAME_PLACE:
+    if past.rollbacks < FEW:
         return decided("rollback", f"the loss scale has fallen to {stretch.loss_scale:g}: float16 "
                        "overflows without any scaling", HALF, factor=0.5)  # fmt: skip
     return decided("stop", f"the loss scale stays below 1 ({stretch.loss_scale:g}), with smaller "
@@ -177,19 +177,17 @@ def _usual(recent: list[float], losses: np.ndarray, first: float | None) -> np.n
     return np.where(known >= 1, most, np.inf)
 
 
-def _gradient_spikes(watch: Watch, stretch: Stretch) -> np.ndarray:
-    """Which gradients are far above the first ones, and above the median of those before."""
-    norms = total(stretch.gradient_norms)
-    every = np.array([*watch.norms, *norms])
-    if len(every) <= ENOUGH:
-        return np.zeros(len(norms), bool)
-    first = watch.first_norm if watch.first_norm is not None else np.median(every[: 2 * ENOUGH])
-    found = norms > SPIKE * first
-    for place in np.flatnonzero(found):
-        end = len(watch.norms) + int(place)
-        before = every[:end] if end >= ENOUGH else every[: 2 * ENOUGH]
-        found[place] = norms[place] > 2 * SPIKE * np.median(before)
-    return found
+def _gradient_spike(watch: Watch, stretch: Stretch) -> tuple[int | None, float]:
+    """Where the first gradient is that spikes on its own, and what is usual about there."""
+    norms, losses = total(stretch.gradient_norms), np.asarray(stretch.losses, np.float64)
+    first = watch.first_norm if watch.first_norm is not None else ordinary_norm(norms[:20])
+    as_usual = losses <= SUSPECT * _usual(watch.losses, losses, watch.first)
+    for place in np.flatnonzero((norms > SPIKE * first) & as_usual):
+        before = [*watch.norms, *norms[:place]]
+        usual = ordinary_norm(before[-8:] or norms[1:9])
+        if norms[place] > 2 * SPIKE * usual:
+            return int(place), usual
+    return None, 0.0
 
 
 def _grew(watch: Watch, stretch: Stretch, place: int) -> bool:
@@ -225,9 +223,9 @@ def _state_at_fault(watch: Watch, past: Past, place: int, what: str) -> Decision
 
 def _smaller_steps(watch: Watch, past: Past, what: str) -> Decision:
     learned = watch.lowest is not None and watch.first and watch.lowest < 0.5 * watch.first
-    if learned and past.rollbacks < SAME_PLACE:
+    if learned and past.rollbacks < FEW:
         return decided("rollback", what, HALF, factor=0.5)
-    if past.restarts > SAME_PLACE:
+    if past.restarts > FEW:
         return decided("stop", f"{what}, though training has started over {past.restarts} times",
                        "Look at the data and the loss.")  # fmt: skip
     return decided("restart", what, START_OVER, factor=0.1)

@@ -34,7 +34,7 @@ class Watch:
         """Nothing has been seen: as before the first step."""
         self.steps = 0
         self.first: float | None = None
-        self.first_norm: float | None = None  # of the first gradients, in the median
+        self.first_norm: float | None = None  # of the first gradients
         self.mean = 0.0
         self.lowest: float | None = None  # of the smoothed losses
         self.losses: list[float] = []
@@ -57,7 +57,7 @@ class Watch:
             low = self.smoothed
             self.lowest = low if self.lowest is None else min(self.lowest, low)
         if self.first_norm is None and len(norms):
-            self.first_norm = float(np.median(total(norms[:20])))
+            self.first_norm = ordinary_norm(total(norms[:20]))
         self.losses = [*self.losses, *map(float, losses)][-WINDOW:]
         self.norms = [*self.norms, *map(float, total(norms))][-WINDOW:]
         if len(self.early) < EARLY:
@@ -103,6 +103,11 @@ def total(gradient_norms: np.ndarray) -> np.ndarray:
     """The norm of all gradients together, step by step: (k, P) -> (k,)."""
     with np.errstate(over="ignore"):
         return np.sqrt(np.sum(np.square(np.asarray(gradient_norms, np.float64)), axis=1))
+
+
+def ordinary_norm(norms) -> float:
+    """The lower quartile: what is ordinary, where as many as half may be faulty; inf of none."""
+    return float(np.quantile(np.asarray(norms, np.float64), 0.25)) if len(norms) else float("inf")
 
 
 def layer_of(path: str) -> str:
