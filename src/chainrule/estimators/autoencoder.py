@@ -80,7 +80,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Network):
         return self._fitted(X, sample_weight, again=again, incremental=False)
 
     def partial_fit(self, X, y=None, sample_weight=None):
-        """One pass over these rows. The scaling is that of the first call's rows, and is kept."""
+        """One pass over these rows, with a constant step size.
+
+        The scaling is that of the first call's rows, and is kept.
+        """
         again = hasattr(self, "network_")
         return self._fitted(X, sample_weight, again=again, incremental=True)
 

@@ -83,9 +83,10 @@ class DeepClassifier(ClassifierMixin, Network):
         return self._fitted(X, y, sample_weight, again=again, incremental=False, classes=None)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """One pass over these rows. The first call needs all `classes`, unless y has them all.
+        """One pass over these rows, with a constant step size.
 
-        The scaling is that of the first call's rows, and is kept.
+        The first call needs all `classes`, unless y has them all. The scaling is that of the first
+        call's rows, and is kept.
         """
         again = hasattr(self, "network_")
         return self._fitted(X, y, sample_weight, again=again, incremental=True, classes=classes)

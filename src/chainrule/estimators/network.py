@@ -94,7 +94,8 @@ class Network(BaseEstimator):
             )
         fit = dict(self.settings_["fit"])
         if incremental:
-            fit |= {"epochs": 1, "early_stopping": False}
+            # how many passes there will be is not known: no end for a cosine to fall to
+            fit |= {"epochs": 1, "early_stopping": False, "schedule": "constant"}
         inputs = self.scaling_(x)
         arrays = data.Arrays(inputs, targets, weights, dtype=self._dtype)
         held = None

@@ -79,7 +79,10 @@ class DeepRegressor(RegressorMixin, Network):
         return self._fitted(X, y, sample_weight, again=again, incremental=False)
 
     def partial_fit(self, X, y, sample_weight=None):
-        """One pass over these rows. The scalings are those of the first call's rows, and kept."""
+        """One pass over these rows, with a constant step size.
+
+        The scalings are those of the first call's rows, and kept.
+        """
         again = hasattr(self, "network_")
         return self._fitted(X, y, sample_weight, again=again, incremental=True)
 

@@ -1,0 +1,57 @@
+"""Weights of rows and of classes: what they are equal to, in full batches of float64."""
+
+import numpy as np
+import pytest
+
+from chainrule.estimators import Autoencoder, DeepClassifier, DeepRegressor
+
+# One minibatch of all rows, no draws inside the network, and enough digits to compare.
+FULL = {"hidden": (8,), "batch_size": 1000, "epochs": 30, "step_size": 0.02, "random_state": 0,
+        "precision": "float64"}  # fmt: skip
+PLAIN = {"dropout": 0.0, "batch_norm": False}  # batch norm's statistics are of rows, not of weights
+RNG = np.random.default_rng(5)
+X = RNG.normal(size=(20, 3))
+COUNTS = RNG.integers(0, 4, size=20)
+LABELS = RNG.integers(0, 3, size=20)
+
+
+@pytest.mark.parametrize("made, targets, asked", [
+    (DeepClassifier(**FULL, **PLAIN), LABELS, "predict_proba"),
+    (DeepRegressor(**FULL, **PLAIN), X[:, :2] ** 2, "predict"),
+    (Autoencoder(**FULL), LABELS, "transform"),
+], ids=["classifier", "regressor", "autoencoder"])  # fmt: skip
+def test_a_weight_of_k_is_the_row_k_times_and_of_zero_not_at_all(made, targets, asked):
+    again = type(made)(**made.get_params())
+    weighted = made.fit(X, targets, sample_weight=COUNTS)
+    repeated = again.fit(np.repeat(X, COUNTS, axis=0), np.repeat(targets, COUNTS, axis=0))
+    np.testing.assert_allclose(
+        getattr(weighted, asked)(X), getattr(repeated, asked)(X), rtol=1e-7, atol=1e-10
+    )
+
+
+def test_weights_of_classes_are_weights_of_their_rows():
+    factors = {0: 3.0, 1: 1.0, 2: 0.5}
+    by_class = DeepClassifier(**FULL, **PLAIN, class_weight=factors).fit(X, LABELS, COUNTS)
+    by_row = DeepClassifier(**FULL, **PLAIN).fit(
+        X, LABELS, COUNTS * np.array([factors[label] for label in LABELS])
+    )
+    np.testing.assert_allclose(by_class.predict_proba(X), by_row.predict_proba(X), rtol=1e-12)
+
+
+def test_balanced_classes_make_a_rare_one_heard():
+    rng = np.random.default_rng(1)
+    y = np.repeat([0, 1], [190, 10])
+    x = rng.normal(size=(200, 1)) + 1.5 * y[:, None]
+    options = {"hidden": (8,), "epochs": 20, "step_size": 0.02, "random_state": 0}
+    found = [np.mean(DeepClassifier(**options, class_weight=given).fit(x, y).predict(x[190:]))
+             for given in (None, "balanced")]  # fmt: skip
+    assert found[1] > found[0] + 0.3
+
+
+def test_weights_that_cannot_be_are_refused():
+    with pytest.raises(ValueError, match="zero"):
+        DeepClassifier(**FULL).fit(X, LABELS, np.zeros(20))
+    with pytest.raises(ValueError, match="[Nn]egative"):
+        DeepClassifier(**FULL).fit(X, LABELS, -np.ones(20))
+    with pytest.raises(ValueError, match="one class a row"):
+        DeepClassifier(**FULL, class_weight="balanced").fit(X, (X > 0).astype(int))
