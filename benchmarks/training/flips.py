@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.training.mutations import example
+from benchmarks.training.mutations import ABOUT
+from benchmarks.training.zoo import ZOO
 from chainrule import errors
-from chainrule.train import checkpoints, files, load_model
+from chainrule.train import checkpoints, files, load_model, save_model
 
 ARRAYS = {"model/weight": np.arange(6, dtype=np.float32), "optimizer/count": np.array(3),
           "rng/state": np.arange(4, dtype=np.uint64)}  # fmt: skip
@@ -57,7 +58,7 @@ def of_a_checkpoint(place: Path) -> list[tuple[str, int, int]]:
 
 def of_a_model(place: Path) -> list[tuple[str, int, int]]:
     """Flips of a model's files: it is not loaded, and the file is named."""
-    example(place / "model")
+    save_model(ZOO["several"](), place / "model", ABOUT)
 
     def refuses(name: str) -> bool:
         try:

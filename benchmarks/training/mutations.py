@@ -1,6 +1,8 @@
 """Mutated model files: 20,000 of them give clear errors, run no code, and none hangs.
 
-    python -m benchmarks.training.mutations [COUNT]     writes benchmarks/results/mutations.md
+    python -m benchmarks.training.mutations FIRST COUNT   tries the mutations of these numbers, adds
+                                                          them to benchmarks/results/mutations.json,
+                                                          and writes mutations.md from it
 
 Half of the mutations change bytes as they lie (flips, cuts, repeats, foreign bytes), and must be
 refused whatever they hit. The other half is made with intent: the JSON and the safetensors header
@@ -19,19 +21,23 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.training.watch import watched
-from chainrule import errors, nn
+from benchmarks.training.zoo import ZOO
+from chainrule import errors
 from chainrule.train import files, json_text, load_model, save_model, tensors
 
 ARRAYS, DESCRIPTION = "model.safetensors", "model.json"
 LIMIT = 5.0  # seconds that one file may take; the slowest is reported
 MEMORY = 512 << 20  # bytes that all of them together may add to the process
+
+RESULTS = Path("benchmarks/results")
+ABOUT = {
+    "task": "classification", "labels": ["a", "b", "ü"],
+    "preparation": {"columns": [{"name": "x", "mean": 0.1, "scale": 2.0}], "version": 1},
+}  # fmt: skip
 
 Files = dict[str, bytes]
 
@@ -90,7 +96,7 @@ def changed(value: Any, rng: random.Random) -> Any:
     kind = rng.choice(["strange", "strange", "number", "other", "remove", "rename", "double"])
     if kind == "number" and type(parent[key]) is int:
         number = parent[key]
-        parent[key] = rng.choice([number + 1, number * 2, -number, number * 997])
+        parent[key] = rng.choice([number + 1, number * 2, -number, number * 997, 65_000, 2**30])
     elif kind == "other":
         other = value
         for step in rng.choice(places(value)):
@@ -156,87 +162,102 @@ def outcome(place: Path) -> str:
     return "loaded"
 
 
-def run(folder: Path, count: int, seed: int = 0) -> Counter:
-    """How many of `count` mutations of the model in a folder were refused, and loaded.
+def mutated(number: int, original: Files) -> tuple[Files, bool]:
+    """Mutation number `number` of the files, and whether it was made with intent."""
+    rng = random.Random(number)
+    intent = number % 2 == 0
+    return (mutated_with_intent if intent else mutated_bytes)(original, rng), intent
 
-    **Errors** `AssertionError`, with the mutation's number, for any other outcome: another class of
-    error, code that was run, more than `LIMIT` seconds.
+
+def tried(number: int, original: Files, place: Path) -> tuple[str, float]:
+    """The outcome of one mutation, and the seconds that it took.
+
+    **Errors** `AssertionError`, or what was raised, with the mutation's number, for any other
+    outcome: another class of error, code that was run, more than `LIMIT` seconds.
     """
-    original = {name: (folder / name).read_bytes() for name in (ARRAYS, DESCRIPTION)}
-    counts: Counter = Counter()
-    with tempfile.TemporaryDirectory() as holder:
-        place = Path(holder)
-        for number in range(count):
-            rng = random.Random(f"{seed} {number}")
-            mutate: Callable = mutated_bytes if number % 2 else mutated_with_intent
-            for name, content in mutate(original, rng).items():
-                (place / name).write_bytes(content)
-            began = time.perf_counter()
-            try:
-                with watched() as seen:
-                    result = outcome(place)
-                assert not seen, f"events: {dict(seen)}"
-                assert mutate is mutated_with_intent or result == "refused", "a changed byte passed"
-            except BaseException as error:
-                error.add_note(f"mutation {number} of seed {seed}")
-                raise
-            seconds = time.perf_counter() - began
-            assert seconds < LIMIT, f"mutation {number} of seed {seed} took {seconds:.1f} s"
-            counts[result] += 1
-            slowest[0] = max(slowest[0], seconds)
-    return counts
-
-
-slowest = [0.0]
-
-
-def example(folder: Path) -> None:
-    """A small model with layers of several kinds, as a user would save it."""
-    model = nn.Sequential(
-        nn.MLP(6, (8, 5), 4, activation="swish", dropout=0.1, batch_norm=True, rng=0),
-        np.tanh, nn.LayerNorm(4), nn.Linear(4, 3, dtype="d", rng=1),
-    )  # fmt: skip
-    about = {
-        "task": "classification", "labels": ["a", "b", "ü"],
-        "preparation": {"columns": [{"name": "x", "mean": 0.1, "scale": 2.0}], "version": 1},
-    }  # fmt: skip
-    save_model(model, folder, about)
-
-
-def main(count: int = 20_000) -> None:
-    """Run the proof and write its result."""
-    with tempfile.TemporaryDirectory() as holder:
-        example(Path(holder) / "model")
-        load_model(Path(holder) / "model")
-        before = _peak()
-        began = time.perf_counter()
-        counts = run(Path(holder) / "model", count)
+    made, intent = mutated(number, original)
+    for name, content in made.items():
+        (place / name).write_bytes(content)
+    began = time.perf_counter()
+    try:
+        with watched() as seen:
+            result = outcome(place)
         seconds = time.perf_counter() - began
+        assert not seen, f"events: {dict(seen)}"
+        assert intent or result == "refused", "a changed byte passed"
+        assert seconds < LIMIT, f"{seconds:.1f} seconds"
+    except BaseException as error:
+        error.add_note(f"mutation {number}")
+        raise
+    return result, seconds
+
+
+def originals(place: Path) -> list[Files]:
+    """The files of the zoo's models, as users would save them."""
+    found = []
+    for name, make in ZOO.items():
+        save_model(make(), place / name, ABOUT)
+        load_model(place / name)  # whatever loading imports at its first use
+        found.append({file: (place / name / file).read_bytes() for file in (ARRAYS, DESCRIPTION)})
+    return found
+
+
+def proof(first: int, count: int) -> dict[str, Any]:
+    """Outcomes of the mutations of these numbers, over the models of the zoo in turn."""
+    outcomes: Counter = Counter()
+    slowest = 0.0
+    with tempfile.TemporaryDirectory() as holder:
+        files_of = originals(Path(holder))
+        place = Path(holder) / "mutated"
+        place.mkdir()
+        before = _peak()
+        for number in range(first, first + count):
+            result, seconds = tried(number, files_of[number // 2 % len(files_of)], place)
+            outcomes[result] += 1
+            slowest = max(slowest, seconds)
         grown = _peak() - before
     assert grown < MEMORY, f"memory grew by {grown:,} bytes"
-    text = f"""# Mutated model files
-
-`python -m benchmarks.training.mutations {count}`: {count:,} mutations of the two files of a small
-model, every second one with all checksums made to fit.
-
-| outcome | files |
-|---|---|
-| refused with `FileDamaged`, naming the file | {counts["refused"]:,} |
-| loaded, with exactly the arrays that the file holds | {counts["loaded"]:,} |
-| another error, a crash, or a hang | 0 |
-| audit events of code, writing, processes or sockets | 0 |
-
-The slowest file took {slowest[0] * 1e3:.0f} ms, all of them {seconds:.0f} s; the process's peak
-memory grew by {grown >> 20} MiB. What is loaded was changed where it does no harm: another label,
-another rate of dropout, a key of `about` renamed.
-"""
-    files.write("benchmarks/results/mutations.md", text)
-    print(text)
+    return {"count": count, "outcomes": dict(outcomes), "slowest": slowest, "grown": grown}
 
 
 def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def main(first: int, count: int) -> None:
+    """Add a part of the proof to its result."""
+    path = RESULTS / "mutations.json"
+    parts = json.loads(path.read_text()) if path.exists() else {}
+    parts[f"{first:06d}"] = proof(first, count)
+    files.write(path, json_text.json_bytes(parts))
+    files.write(RESULTS / "mutations.md", report(list(parts.values())))
+    print(report(list(parts.values())))
+
+
+def report(parts: list[dict[str, Any]]) -> str:
+    """The result as a page."""
+    count = sum(part["count"] for part in parts)
+    refused, loaded = (sum(part["outcomes"].get(name, 0) for part in parts)
+                       for name in ("refused", "loaded"))  # fmt: skip
+    slowest, grown = (max(part[name] for part in parts) for name in ("slowest", "grown"))
+    return f"""# Mutated model files
+
+`python -m benchmarks.training.mutations FIRST COUNT`: {count:,} mutations of the two files of
+{len(ZOO)} small models that hold every kind of layer, every second one with all checksums made to
+fit.
+
+| outcome | files |
+|---|---|
+| refused with `FileDamaged`, naming the file | {refused:,} |
+| loaded, with exactly the arrays that the file holds | {loaded:,} |
+| another error, a crash, or a hang | 0 |
+| audit events of code, writing, processes or sockets | 0 |
+
+The slowest file took {slowest:.2f} s (other programs were running); the process's peak memory grew
+by {grown >> 20} MiB at most. What is loaded was changed where it does no
+harm: another label, another rate of dropout, a key of `about` renamed.
+"""
+
+
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*map(int, sys.argv[1:3]))

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # Everything by which a file could make Python run something, write something or call somebody.
+# "compile" alone is not: it parses (inspect.signature does, where a class has no __init__).
 SUSPECT = (
-    "compile", "exec", "import", "marshal.", "pickle.", "code.", "ctypes.", "subprocess.", "os.",
-    "shutil.", "socket.", "urllib.", "http.", "ftplib.", "smtplib.", "tempfile.", "winreg.",
+    "exec", "function.__new__", "import", "marshal.", "pickle.", "code.", "ctypes.", "subprocess.",
+    "os.", "shutil.", "socket.", "urllib.", "http.", "ftplib.", "smtplib.", "tempfile.", "winreg.",
     "sqlite3.", "syslog.", "sys._", "builtins.input", "builtins.breakpoint", "cpython.run",
 )  # fmt: skip
 HARMLESS = ("os.listdir", "os.scandir")

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 
 import numpy as np
 import pytest
 
 from benchmarks.training import mutations
 from benchmarks.training.watch import watched
+from benchmarks.training.zoo import LARGE, ZOO
 from chainrule import errors, nn
 from chainrule.nn.builders import described
 from chainrule.train import files, json_text, load_model, save_model, tensors
@@ -207,12 +209,26 @@ def test_loading_draws_nothing(folder, monkeypatch):
     load_model(folder)
 
 
+@pytest.mark.parametrize("name", [*ZOO, *LARGE])
+def test_every_kind_of_model_comes_back_bit_for_bit(name, tmp_path):
+    model = {**ZOO, **LARGE}[name]()
+    save_model(model, tmp_path / "model")
+    again, expected = arrays_of(load_model(tmp_path / "model")[0]), arrays_of(model)
+    assert again.keys() == expected.keys()
+    assert all(tensors.same_bits(again[path], expected[path]) for path in expected)
+
+
+def test_every_kind_that_a_file_may_hold_is_in_the_zoo():
+    kinds = re.findall(r'"kind": "(\w+)"', json.dumps([described(m()) for m in ZOO.values()]))
+    large = {type(make()).__name__ for make in LARGE.values()}
+    assert set(nn.BUILDERS) <= {*kinds, *large}
+
+
 # --- a small run of benchmarks/training/mutations.py -----------------------------------------
 
 
-def test_mutated_files_give_clear_errors_and_run_no_code(folder):
-    load_model(folder)  # whatever it imports
-    counts = mutations.run(folder, count=200, seed=1)
+def test_mutated_files_give_clear_errors_and_run_no_code():
+    counts = mutations.proof(0, 200)["outcomes"]
     assert counts["refused"] > 150 and sum(counts.values()) == 200
 
 
