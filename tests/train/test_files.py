@@ -68,10 +68,11 @@ def test_a_kill_while_a_folder_is_replaced_loses_nothing(tmp_path):
     with files.new_folder(tmp_path / "a") as new:
         files.write(new / "x", b"old")
     os.rename(tmp_path / "a", tmp_path / ".replaced-a")  # killed here
-    (tmp_path / ".new-a-1234").mkdir()
+    (tmp_path / ".new-a-0123abcd").mkdir()
+    (tmp_path / ".new-plan").write_text("not ours")
     assert (files.standing(tmp_path / "a") / "x").read_bytes() == b"old"
     files.remove_leftovers(tmp_path)
-    assert os.listdir(tmp_path) == ["a"]
+    assert sorted(os.listdir(tmp_path)) == [".new-plan", "a"]
 
 
 def test_what_is_appended_is_all_there_or_nothing(tmp_path):
@@ -99,8 +100,12 @@ def test_reading_says_what_is_there_instead(tmp_path):
         files.read(tmp_path / "a.json")
     with pytest.raises(errors.FileDamaged, match="has 3 bytes; at most 2"):
         files.read(tmp_path / "other", 2)
-    with pytest.raises(errors.FileDamaged, match="missing"):
-        files.read(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(errors.FileDamaged, match="is not a plain file"):
+            files.read(path)
+    with pytest.raises(errors.FileDamaged, match="missing: there is no folder"):
+        files.read(tmp_path / "other" / "a.json")
 
 
 # --- JSON ----------------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ def test_a_killed_process_holds_no_lock(tmp_path):
     code = (
         "import os, signal, sys; from chainrule.train import Run\n"
         "run = Run.create(sys.argv[1], {}); run.log('started')\n"
-        "os.mkdir(run.folder / '.new-x'); os.kill(os.getpid(), signal.SIGKILL)"
+        "os.mkdir(run.folder / '.new-x-0123abcd'); os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "run"], timeout=120)
     assert done.returncode == -signal.SIGKILL

@@ -19,6 +19,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -161,13 +162,13 @@ def remove_file(path: str | os.PathLike) -> None:
 def remove_leftovers(folder: str | os.PathLike) -> None:
     """Clear what a killed process left in a folder that nobody else writes to."""
     for entry in sorted(Path(folder).iterdir()):
-        if entry.name.startswith(".replaced-"):
+        if entry.name.startswith(".replaced-") and entry.is_dir():
             name = entry.with_name(entry.name.removeprefix(".replaced-"))
             if not name.exists():
                 with explained(name):
                     os.rename(entry, name)
                 continue
-        elif not entry.name.startswith((".new-", ".gone-")):
+        elif not _TEMPORARY.fullmatch(entry.name):
             continue
         with contextlib.suppress(OSError):
             _remove_tree(entry)
@@ -181,16 +182,16 @@ def read(path: str | os.PathLike, limit: int | None = None) -> bytes:
     """
     path = Path(path)
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # before it is opened: a pipe would wait for ever
+            raise errors.FileDamaged(f"{path} is not a plain file.")
         with open(path, "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise errors.FileDamaged(f"{path} is not a plain file.")
-            if limit is not None and status.st_size > limit:
+            size = os.fstat(file.fileno()).st_size
+            if limit is not None and size > limit:
                 raise errors.FileDamaged(
-                    f"{path} has {status.st_size:,} bytes; at most {limit:,} were expected."
+                    f"{path} has {size:,} bytes; at most {limit:,} were expected."
                 )
             return file.read()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise errors.FileDamaged(f"{path} is missing: {_there(path)}.") from error
     except OSError as error:
         error.filename = str(path)  # what fails after opening does not know it
@@ -213,6 +214,7 @@ def sha256(content: bytes) -> str:
 # --- the system's calls --------------------------------------------------------------------------
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
+_TEMPORARY = re.compile(r"\.(new|gone)-.+-[0-9a-f]{8}")  # as `_name` makes them
 
 
 def _name(path: Path, prefix: str) -> Path:
