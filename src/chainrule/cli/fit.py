@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from chainrule.cli.failures import Misused
 from chainrule.cli.options import Options, merged, options_in
 from chainrule.cli.output import Json, note, print_json
+from chainrule.cli.reports import report_of
 from chainrule.cli.scores import headline
 from chainrule.cli.training import begun, new_folder
 
@@ -29,7 +30,7 @@ def fit(
     json: Json = False,
     options: Annotated[Options, Parameter(name="*")] = Options(),  # noqa: B008 (it is frozen)
 ) -> None:
-    """Train a network on data, and leave a run folder with the model, its log and its figures.
+    """Train a network on data, and leave a run folder with the model, its log and a report.
 
     Without options, the recipe for data of this kind and size is followed. A share of the rows is
     kept apart and scored once, at the end. A run that was interrupted, by Ctrl-C or by anything
@@ -71,6 +72,8 @@ def interrupted(folder: Path) -> KeyboardInterrupt:
 def report(folder: Path, figures: dict[str, Any], json: bool) -> None:
     """Say what came out, and where it is."""
     paths = {"run": str(folder), "model": str(folder / "model")}
+    if (page := report_of(folder)) is not None:
+        paths["report"] = str(page)
     if json:
         print_json({"test": figures, **paths})
         return

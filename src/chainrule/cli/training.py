@@ -12,6 +12,7 @@ from chainrule.cli.job import Job, job_of
 from chainrule.cli.models import network
 from chainrule.cli.output import note
 from chainrule.cli.plan import plan, validation_share
+from chainrule.cli.reports import report_of, written
 from chainrule.cli.scores import figures
 from chainrule.cli.tables import place_of, reading_of
 from chainrule.train import files
@@ -125,6 +126,17 @@ def rows(job: Job) -> dict[str, int]:
 
 
 def ended(run: train.Run, job: Job) -> dict[str, Any]:
+    """The figures on the test rows; the report stands then too, unless it cannot be written."""
+    found = _scored(run, job)
+    if report_of(run.folder) is None:
+        try:
+            written(run, job)
+        except (errors.ChainruleError, OSError) as error:  # all else is saved
+            note(f"the report was not written: {error}\n  Again: chainrule report {run.folder}")
+    return found
+
+
+def _scored(run: train.Run, job: Job) -> dict[str, Any]:
     """The figures on the test rows: scored once, then kept with the model and read back."""
     folder = run.folder / "model"
     model, known = train.load_model(folder)
@@ -158,7 +170,7 @@ def stored_job(run: train.Run) -> dict[str, Any]:
 
 def continued(run: train.Run, source: str | None, progress: str) -> dict[str, Any]:
     """Train on to the end from wherever a run is; what `ended` gives."""
-    if run.finished and (found := _known_figures(run)) is not None:
+    if run.finished and report_of(run.folder) and (found := _known_figures(run)) is not None:
         return found
     job = job_of_run(run, source)
     if not run.finished:

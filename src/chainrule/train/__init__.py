@@ -1,5 +1,6 @@
 """Training: the loop, its babysitter, runs on disk, and the files a trained model is kept in."""
 
+from chainrule.train import report
 from chainrule.train.boltzmann import contrastive_divergence, fit_deep_belief, fit_rbm
 from chainrule.train.callbacks import Event
 from chainrule.train.checkpoints import Checkpoint
@@ -17,5 +18,5 @@ from chainrule.train.runs import Run
 __all__ = [
     "Checkpoint", "EarlyStopping", "Event", "Float16", "History", "METRICS", "Run",
     "contrastive_divergence", "evaluate", "fit", "fit_deep_belief", "fit_rbm", "load_model",
-    "predict", "pretrain", "resume", "save_model",
+    "predict", "pretrain", "report", "resume", "save_model",
 ]  # fmt: skip

@@ -1,0 +1,157 @@
+"""Simpler models on the same rows: how much of the result needs a deep network."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule import errors, extras
+from chainrule.train import metrics
+from chainrule.train.report import html
+from chainrule.train.report.html import Html, percent
+from chainrule.train.report.quality import headline
+from chainrule.train.report.subject import Absent, Subject
+
+ROWS = 10_000  # to learn from, at most
+TREES = 1000  # of the boosted trees, over all classes or targets
+SPLITS = 32  # columns that a split of a tree chooses among, at most
+TARGETS = 6  # of a regression
+
+_CLASSES = ("accuracy", "f1", "auc", "log_loss")
+_NUMBERS = ("rmse", "mae", "r2")
+
+
+def baselines(subject: Subject) -> Html:
+    """The network's figures beside those of a constant, a linear model and boosted trees."""
+    held, learned = subject.held(), subject.learned()
+    if held.targets is None or learned.targets is None:
+        raise Absent("there are no targets")
+    own = headline(subject)
+    names = _CLASSES if subject.classifies else _NUMBERS
+    rows = [["this network", *(own[name] for name in names), ""]]
+    notes = []
+    chosen = np.linspace(0, len(learned) - 1, min(len(learned), ROWS)).astype(int)
+    part = learned[np.unique(chosen)]
+    for name, made in (_CLASSIFIERS if subject.classifies else _REGRESSORS).items():
+        try:
+            began = time.perf_counter()
+            found = made(subject, part)
+        except errors.MissingExtra as error:
+            notes.append(f"{name} are left out: {error}")
+            continue
+        took = time.perf_counter() - began
+        rows.append([name, *_figures(subject, found, names), took])
+    if len(part) < len(learned):
+        notes.append(f"they learned from {len(part)} of the {len(learned)} rows")
+    said = f"On the same {len(held)} rows, prepared alike. {_ABOUT} {'; '.join(notes)}"
+    return html.joined([html.table(("model", *names, "seconds"), rows, marked=0), html.note(said)])
+
+
+_ABOUT = (
+    "scikit-learn's with its usual settings: logistic or ridge regression, and histogram gradient "
+    f"boosting ({TREES} trees over all classes or targets at most, not fewer than 30 each)."
+)
+
+
+def _figures(subject: Subject, found: np.ndarray, names: tuple[str, ...]) -> list[Any]:
+    if not subject.classifies:
+        guesses = subject.in_units(found)
+        return [metrics.METRICS[n].value(guesses, subject.truth) for n in names]
+    values = {n: metrics.METRICS[n].value(found, subject.classes) for n in names}
+    return [percent(values["accuracy"]), *(values[n] for n in names[1:])]
+
+
+def _flat(inputs: Any) -> np.ndarray:
+    return np.asarray(inputs).reshape(len(inputs), -1)
+
+
+# --- classes: log-probabilities (N, K) of the held rows ----------------------------------------
+
+
+def _majority(subject: Subject, part) -> np.ndarray:
+    counts = np.bincount(_classes(subject, part), minlength=subject.scores.shape[1])
+    return np.broadcast_to(_logs(counts / counts.sum()), subject.scores.shape)
+
+
+def _logistic(subject: Subject, part) -> np.ndarray:
+    linear = extras.load("sklearn.linear_model", "sklearn", "The linear baseline")
+    return _classified(subject, part, linear.LogisticRegression(max_iter=100))
+
+
+def _boosted(subject: Subject, part) -> np.ndarray:
+    ensemble = extras.load("sklearn.ensemble", "sklearn", "Boosted trees")
+    count = subject.scores.shape[1]
+    made = ensemble.HistGradientBoostingClassifier(**_trees(part, 1 if count == 2 else count))
+    return _classified(subject, part, made)
+
+
+def _classified(subject: Subject, part, model) -> np.ndarray:
+    """The log-probabilities of a classifier; classes without a row to learn from have none."""
+    _fit(model, part, _classes(subject, part))
+    found = np.full(subject.scores.shape, _logs(0.0))
+    found[:, model.classes_] = _logs(model.predict_proba(_flat(subject.held().inputs)))
+    return found
+
+
+def _classes(subject: Subject, part) -> np.ndarray:
+    found = part.targets.reshape(len(part))
+    return (found > 0).astype(np.int64) if subject.scores.shape[1] == 2 else found
+
+
+def _logs(shares) -> np.ndarray:
+    return np.log(np.maximum(shares, 1e-15))  # as scikit-learn's log_loss clips
+
+
+# --- numbers: (N, K) as training has them ------------------------------------------------------
+
+
+def _mean(subject: Subject, part) -> np.ndarray:
+    mean = np.average(_flat(part.targets).astype(np.float64), axis=0, weights=part.sample_weights)
+    return np.broadcast_to(mean, (len(subject.targets), len(mean)))
+
+
+def _ridge(subject: Subject, part) -> np.ndarray:
+    linear = extras.load("sklearn.linear_model", "sklearn", "The linear baseline")
+    model = linear.Ridge()
+    _fit(model, part, _flat(part.targets).astype(np.float64))
+    return model.predict(_flat(subject.held().inputs)).reshape(len(subject.targets), -1)
+
+
+def _boosted_numbers(subject: Subject, part) -> np.ndarray:
+    ensemble = extras.load("sklearn.ensemble", "sklearn", "Boosted trees")
+    targets, inputs = _flat(part.targets), _flat(subject.held().inputs)
+    found = []
+    for k in range(targets.shape[1]):
+        model = ensemble.HistGradientBoostingRegressor(**_trees(part, targets.shape[1]))
+        _fit(model, part, targets[:, k].astype(np.float64))
+        found.append(model.predict(inputs))
+    return np.stack(found, axis=1)
+
+
+def _trees(part, each: int) -> dict[str, Any]:
+    wide = _flat(part.inputs[:1]).shape[1]
+    return {"max_iter": max(30, min(100, TREES // each)), "random_state": 0,
+            "max_features": min(1.0, SPLITS / wide)}  # fmt: skip
+
+
+def _fit(model, part, targets) -> None:
+    """Fits in one thread: where others keep the cores busy, OpenMP's would wait for each other
+    at every split (28 s of CPU time for digits rather than 0.8 s, on two cores with a load of 10).
+    """
+    threads = extras.load("threadpoolctl", "sklearn", "Baselines")
+    with threads.threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of iterations: 100 are what is said
+        model.fit(_flat(part.inputs), targets, sample_weight=part.sample_weights)
+
+
+_CLASSIFIERS: dict[str, Callable[..., np.ndarray]] = {
+    "the most frequent class": _majority, "logistic regression": _logistic,
+    "boosted trees": _boosted,
+}  # fmt: skip
+_REGRESSORS: dict[str, Callable[..., np.ndarray]] = {
+    "the mean": _mean, "ridge regression": _ridge, "boosted trees": _boosted_numbers,
+}  # fmt: skip
