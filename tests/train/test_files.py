@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,6 +74,11 @@ def test_a_kill_while_a_folder_is_replaced_loses_nothing(tmp_path):
     assert (files.standing(tmp_path / "a") / "x").read_bytes() == b"old"
     files.remove_leftovers(tmp_path)
     assert sorted(os.listdir(tmp_path)) == [".new-plan", "a"]
+
+
+def test_the_folder_that_one_is_in_stands_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert files.standing(".") == Path(".")
 
 
 def test_what_is_appended_is_all_there_or_nothing(tmp_path):

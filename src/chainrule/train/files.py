@@ -139,8 +139,10 @@ def _put_in_place(new: Path, path: Path) -> None:
 def standing(path: str | os.PathLike) -> Path:
     """Where a folder stands: at its path, or beside it if a kill came while it was replaced."""
     path = Path(path)
+    if path.exists() or not path.name:  # "." has no name, and stands
+        return path
     old = path.with_name(f".replaced-{path.name}")
-    return old if old.is_dir() and not path.exists() else path
+    return old if old.is_dir() else path
 
 
 def remove_folder(path: str | os.PathLike) -> None:
