@@ -180,6 +180,16 @@ def test_info_of_a_run_and_of_its_model(run, capsys):
     assert "Linear" in told and "accuracy" in told and "right" in told
 
 
+def test_commands_work_from_within_the_run_folder(run, table, capsys, monkeypatch):
+    whole = printed(capsys, "predict", run, table)
+    monkeypatch.chdir(run)
+    assert printed(capsys, "predict", ".", table) == whole
+    assert "accuracy" in printed(capsys, "evaluate", ".")
+    assert "accuracy" in printed(capsys, "resume", ".")
+    monkeypatch.chdir(run / "model")
+    assert printed(capsys, "predict", ".", table) == whole
+
+
 def test_a_model_that_was_changed_is_not_used(run, place, table, capsys):
     copy = place / "changed"
     copy.mkdir()
