@@ -205,6 +205,18 @@ def test_predict_gives_each_row_its_scores_in_batches_that_are_not_full(count):
     assert found.dtype == np.float32
 
 
+def test_evaluate_gives_what_fit_records():
+    x, y = rows()
+    model = network()
+    history = train.fit(model, (x, y), validation=(x[:20], y[:20]), metrics=["f1"], **OPTIONS)
+    found = train.evaluate(model, (x[:20], y[:20]), loss=OPTIONS["loss"], metrics=["f1"])
+    record = history.records[-1]
+    assert found == {"loss": record["validation_loss"], "f1": record["validation_f1"]}
+    assert train.evaluate(model, (x, y), metrics="accuracy").keys() == {"accuracy"}
+    with pytest.raises(errors.DataError, match="row 3, column 2 is nan"):
+        train.evaluate(model, spoilt(3, 2, np.nan), metrics="accuracy")
+
+
 # --- optimizers, step sizes, schedules ------------------------------------------------------------
 
 
@@ -307,6 +319,17 @@ def test_float64_converts_the_model():
     for a, b in zip(close, arrays(model), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(history["validation_loss"], other["validation_loss"], rtol=1e-4)
+
+
+def test_float64_converts_the_optimizer_that_was_made_for_the_model():
+    model = network()
+    optimizer = optim.Adam(model, 0.01)
+    train.fit(model, rows(), precision="float64", optimizer=optimizer, **OPTIONS)
+    found = {a.dtype for a in [*optimizer.means, *optimizer.squares, *model.parameters()]}
+    assert found == {np.dtype(np.float64)}
+    other = network()
+    train.fit(other, rows(), precision="float64", **OPTIONS)
+    assert equal(model.parameters(), other.parameters())
 
 
 def test_bfloat16_is_refused_with_the_reason():

@@ -5,7 +5,7 @@ from chainrule.train.boltzmann import contrastive_divergence, fit_deep_belief, f
 from chainrule.train.callbacks import Event
 from chainrule.train.checkpoints import Checkpoint
 from chainrule.train.early_stopping import EarlyStopping
-from chainrule.train.evaluation import evaluate, predict
+from chainrule.train.evaluation import predict
 from chainrule.train.fit import fit
 from chainrule.train.history import History
 from chainrule.train.metrics import METRICS
@@ -14,6 +14,7 @@ from chainrule.train.precision import Float16
 from chainrule.train.pretraining import pretrain
 from chainrule.train.resuming import resume
 from chainrule.train.runs import Run
+from chainrule.train.scoring import evaluate
 
 __all__ = [
     "Checkpoint", "EarlyStopping", "Event", "Float16", "History", "METRICS", "Run",

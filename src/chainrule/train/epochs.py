@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.train import decisions
 from chainrule.train.babysitter import health
-from chainrule.train.evaluation import evaluate
+from chainrule.train.evaluation import evaluated
 from chainrule.train.history import History
 from chainrule.train.saving import save_if_due
 from chainrule.train.session import Session
@@ -58,12 +58,12 @@ def _record(session: Session) -> dict[str, Any]:
     name = "float16" if session.scaling is not None else "float32"
     held = session.held_rows()
     if held is not None:
-        found = evaluate(session.model, held, loss=s.loss_function, metrics=s.metrics,
+        found = evaluated(session.model, held, loss=s.loss_function, metrics=s.metrics,
                          precision=name)  # fmt: skip
         record.update({f"validation_{key}": value for key, value in found.items()})
     elif s.metrics:
         whole = session.data if session.rows is None else session.data[session.rows]
-        record.update(evaluate(session.model, whole, metrics=s.metrics, precision=name))
+        record.update(evaluated(session.model, whole, metrics=s.metrics, precision=name))
     record["step_size"] = float(session.optimizer.size())
     if session.scaling is not None:
         record["loss_scale"] = float(session.scaling.scale)

@@ -49,14 +49,11 @@ def predict(model, inputs, *, batch_size: int = ROWS, precision: str = "float32"
     return np.concatenate(parts)
 
 
-def evaluate(
+def evaluated(
     model, data, *, loss: Callable | None = None, metrics: Mapping[str, Callable] | None = None,
     batch_size: int = ROWS, precision: str = "float32",
 ) -> dict[str, float]:  # fmt: skip
-    """The loss and the metrics of a model on all rows of data, by name.
-
-    `loss` is a function as in `nn.losses`; its value is that of all rows at once, in float64.
-    """
+    """The loss and the metrics on all rows of `data.Arrays` that fit the model, by name."""
     outputs = predict(model, data.inputs, batch_size=batch_size, precision=precision)
     targets = data.inputs if data.targets is None else data.targets
     weights = data.sample_weights

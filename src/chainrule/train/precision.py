@@ -113,9 +113,12 @@ def half_input(x):
     return x.astype(np.float16) if x.dtype.kind == "f" else x
 
 
-def to_double(model: Module) -> None:
-    """Every floating array of a model in float64, from here on."""
-    _convert(model)
+def to_double(holder: Any) -> None:
+    """Every floating array of a model or an optimizer in float64, from here on."""
+    if isinstance(holder, Module):
+        _convert(holder)
+    else:
+        vars(holder).update({name: _convert(value) for name, value in vars(holder).items()})
 
 
 def _convert(part: Any) -> Any:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import errors
+from chainrule import errors, nn
 from chainrule.data import Arrays, arrays, split
 from chainrule.nn.module import Module
 from chainrule.train.checks import check_data, check_scores
-from chainrule.train.settings import Settings
+from chainrule.train.settings import Settings, known_loss, loss_function
 
 
 def prepared(model: Module, data: Any, settings: Settings) -> tuple[Arrays, Any, Arrays | None]:
@@ -20,13 +20,15 @@ def prepared(model: Module, data: Any, settings: Settings) -> tuple[Arrays, Any,
     **Errors** `DataError` for nan, infinities and targets that the loss does not take, by row;
     `ShapeError` where inputs, outputs and targets do not fit together.
     """
-    data = _fitting(model, arrays_for(model, data), settings, "the data's")
+    data = fitting(model, arrays_for(model, data), settings.loss, "the data's")
     rows, held = None, None
     if settings.share is not None:
         rows, other = _split(data, settings)
         held = data[other]
     elif settings.validation is not None:
-        held = _fitting(model, arrays_for(model, settings.validation), settings, "the validation's")
+        held = fitting(
+            model, arrays_for(model, settings.validation), settings.loss, "the validation's"
+        )
     if data.sample_weights is not None and not data.sample_weights.all():
         rows = np.arange(len(data)) if rows is None else rows
         rows = rows[data.sample_weights[rows] > 0]  # as if they were not there
@@ -43,7 +45,7 @@ def arrays_for(model: Module, data: Any) -> Arrays:
         data = (data, None)
     dtype = dtype_of(model)
     if isinstance(data, tuple) and data and np.asarray(data[0]).dtype.kind in "iu":
-        if _has_embedding(model):
+        if any(isinstance(module, nn.Embedding) for _, module in nn.named_modules(model)):
             return arrays(data, dtype=None)
     return arrays(data, dtype=dtype)
 
@@ -53,25 +55,12 @@ def dtype_of(model: Module) -> np.dtype:
     return next(iter(model.parameters())).dtype
 
 
-def _has_embedding(part: Any) -> bool:
-    if type(part).__name__ == "Embedding":
-        return True
-    inside = (
-        part
-        if isinstance(part, list | tuple)
-        else vars(part).values()
-        if isinstance(part, Module)
-        else ()
-    )
-    return any(_has_embedding(item) for item in inside)
-
-
-def _fitting(model: Module, data: Arrays, settings: Settings, what: str) -> Arrays:
-    """The data with targets of the shape that the loss compares with outputs; all checked."""
+def fitting(model: Module, data: Arrays, loss: Any, what: str) -> Arrays:
+    """The data with targets of the shape that a loss compares with outputs; all checked."""
     check_data(data, what)
     with np.errstate(all="ignore"):  # what comes of hopeless weights is the babysitter's
         outputs = model(np.ascontiguousarray(data.inputs[:2]))
-    name = settings.known_loss
+    name = known_loss(loss)
     if data.targets is not None and name not in ("", "softmax_cross_entropy"):
         data = copy(data)
         data.targets = _compared(outputs, np.asarray(data.targets))
@@ -80,7 +69,7 @@ def _fitting(model: Module, data: Arrays, settings: Settings, what: str) -> Arra
     else:
         targets = data.inputs if data.targets is None else data.targets
         with np.errstate(all="ignore"):
-            settings.loss_function(outputs, np.asarray(targets[:2]))  # its errors come at once
+            loss_function(loss)(outputs, np.asarray(targets[:2]))  # its errors come at once
     return data
 
 

@@ -62,13 +62,6 @@ class Settings:
         self.loss_function = loss_function(self.loss)
 
     @property
-    def known_loss(self) -> str:
-        """The name of the loss where it is one of the table, else ""."""
-        name = loss_name(self.loss)
-        own = callable(self.loss) and LOSSES.get(name) is not self.loss
-        return "" if own else name
-
-    @property
     def full_batch(self) -> bool:
         """Whether the optimizer is L-BFGS, which takes all rows at once."""
         given = self.optimizer
@@ -184,6 +177,12 @@ def loss_name(given: Any) -> str:
     if isinstance(given, dict):
         return str(given["name"])
     return given if isinstance(given, str) else getattr(given, "__name__", type(given).__name__)
+
+
+def known_loss(given: Any) -> str:
+    """The name of a loss where it is one of the table, else ""."""
+    name = loss_name(given)
+    return "" if callable(given) and LOSSES.get(name) is not given else name
 
 
 def optimizer_for(model, given: Any, step_size: Any, schedule: Any, total: int) -> Optimizer:

@@ -8,6 +8,7 @@ from typing import Any
 
 from chainrule import errors, nn, random
 from chainrule.nn.module import Module
+from chainrule.optim.optimizer import Optimizer
 from chainrule.train.babysitter import Babysitter
 from chainrule.train.fingerprints import of_data, of_model
 from chainrule.train.full_batch import full_batch_for
@@ -29,6 +30,8 @@ def session_for(model: Module, data: Any, settings: Settings) -> Session:
     name, scaling = precision_for(settings.precision)
     if name == "float64":
         to_double(model)
+        if isinstance(settings.optimizer, Optimizer):
+            to_double(settings.optimizer)
     data, rows, held = prepared(model, data, settings)
     count = len(data) if rows is None else len(rows)
     if count < settings.accumulate:

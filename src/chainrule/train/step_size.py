@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule import optim
 from chainrule.data import order
-from chainrule.train.evaluation import evaluate
+from chainrule.train.evaluation import evaluated
 from chainrule.train.session import Session
 
 FEWEST = 32  # steps of a trial, or as many as the sample fills if those are more
@@ -100,4 +100,4 @@ class _Copy:
         sample, s = self.session.data[rows], self.session.settings
         name = "float32" if self.session.scaling is None else "float16"
         with np.errstate(all="ignore"):
-            return evaluate(self.model, sample, loss=s.loss_function, precision=name)["loss"]
+            return evaluated(self.model, sample, loss=s.loss_function, precision=name)["loss"]
