@@ -77,6 +77,49 @@ def test_a_spike_of_the_loss_is_skipped_and_one_of_the_gradient_as_well():
     assert decision.skip == (59,) and "gradient" in decision.reason
 
 
+def test_a_gradient_that_spikes_again_is_clipped_to_what_is_usual():
+    watched = sitter()
+    watched.stretch(stretch(falling(50)))
+    norms = np.ones((50, len(NAMES)))
+    norms[9] = 1e4
+    report = stretch(falling(50, start=1.2), first=50, norms=norms)
+    first, second = watched.stretch(report), watched.stretch(report)
+    assert (first.action, second.action) == ("skip", "clip")
+    assert second.factor == pytest.approx(1.5 * 2.0)  # four gradients of norm 1
+    assert not watched.stretch(report).acts  # clipped: it does no harm
+
+
+def test_a_gradient_that_grows_with_its_loss_as_usual_but_slowly_is_left_alone():
+    norms = np.exp(np.arange(100) / 15)[:, None] * np.ones(len(NAMES))
+    assert not sitter().stretch(stretch(falling(100), norms=norms)).acts
+
+
+def test_steps_of_a_tenth_of_the_weights_are_too_long():
+    watched = sitter()
+    ratios = np.full((80, len(NAMES)), 0.1)
+    report = Stretch(0, falling(80), np.ones(ratios.shape), ratios, 1.0)
+    decision = watched.stretch(report)
+    assert (decision.action, decision.factor) == ("restart", 0.1)
+    ratios = 1 / np.arange(1, 81)[:, None] * np.ones(len(NAMES))  # weights that grow from 0
+    assert not sitter().stretch(Stretch(0, falling(80), np.ones(ratios.shape), ratios, 1.0)).acts
+
+
+def test_a_loss_that_is_high_blames_the_absurd_rows_of_its_batch():
+    losses = falling(50)
+    losses[20] = 9.0
+    looked = []
+
+    def look(places):
+        looked.append(places)
+        return {17: "inputs reach 1e+05, where 1 is usual"}
+
+    watched = sitter()
+    decision = watched.stretch(stretch(losses), look)
+    assert looked == [[20]] and decision.action == "skip" and not decision.skip
+    assert "row 17 (inputs reach 1e+05" in decision.reason and watched.faulty == [17]
+    assert not sitter().stretch(stretch(losses), lambda places: {}).acts
+
+
 def test_zero_weights_are_seen_by_gradients_that_are_zero_from_the_start():
     norms = np.ones((50, len(NAMES)))
     norms[:, :3] = 0  # all but the last bias
@@ -158,6 +201,50 @@ def test_health_names_dead_and_saturated_layers():
     assert found["layers[0].layers[1]"].dead == pytest.approx(4 / 6)
     assert found["layers[1]"].saturated > 0.5
     assert type(model.layers[2]) is nn.Linear
+
+
+def test_units_that_die_in_the_first_epochs_start_the_training_over():
+    x = np.random.default_rng(0).normal(size=(100, 4)).astype("f")
+    model = nn.MLP(4, (16, 16), 2, rng=0)
+    watched = sitter()
+    watched.start(health(model, x))
+    assert not watched.epoch({"loss": 1.0}, health(model, x)).acts
+    model.layers[2].bias[:8] = -100.0
+    decision = watched.epoch({"loss": 0.9}, health(model, x))
+    assert decision.action == "restart" and "50% of the 16 units of layers[3]" in decision.reason
+
+
+def test_a_loss_that_hardly_falls_under_large_steps_is_restless():
+    def run(ratio):
+        watched = sitter()
+        for loss in [2.0, 1.0, 0.9, 0.88]:
+            ones = np.ones((50, len(NAMES)))
+            watched.stretch(Stretch(0, np.full(50, loss), ones, ratio * ones, 0.1))
+            decision = watched.epoch({"loss": loss}, [])
+        return decision
+
+    assert run(0.02).action == "restart" and "hardly falls" in run(0.02).reason
+    assert not run(0.002).acts
+
+
+def test_vanishing_gradients_and_fading_signals_are_said_once():
+    norms = np.array([1e-9, 0.5, 1e-3, 1.0])
+    watched = Babysitter(names=["a.weight", "a.bias", "b.weight", "c.weight"])
+    watched.stretch(stretch(falling(50), norms=np.tile(norms, (50, 1))))
+    said = [watched.epoch({"loss": 1.0}, []).reason for _ in range(2)]
+    assert "gradients vanish: that of a.weight" in said[0] and not said[1]
+    deep = nn.MLP(4, (8,) * 40, 2, init="slide", rng=0)
+    x = np.random.default_rng(0).normal(size=(100, 4)).astype("f")
+    watched = sitter("advise")
+    watched.start(health(deep, x))
+    assert "the signal fades" in watched.epoch({"loss": 1.0}, health(deep, x)).reason
+
+
+def test_a_validation_loss_that_rises_is_called_learning_by_heart():
+    watched = sitter()
+    records = [(1.0, 1.0), (0.8, 0.9), (0.6, 0.95), (0.5, 1.0), (0.4, 1.1)]
+    found = [watched.epoch({"loss": t, "validation_loss": v}, []) for t, v in records]
+    assert "by heart" in found[-1].reason and not any(d.acts for d in found)
 
 
 def test_an_unknown_mode_is_refused():

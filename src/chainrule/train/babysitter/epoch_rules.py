@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from chainrule.train.babysitter.health import LayerHealth
 from chainrule.train.babysitter.reports import START_OVER, Decision, decided
 from chainrule.train.babysitter.step_rules import Past
-from chainrule.train.babysitter.watch import Watch, layer_of
+from chainrule.train.babysitter.watch import Watch
 
 ENOUGH = 50  # steps that a mean of losses is over, at least: as many epochs as that takes
 PATIENCE = 6  # such means without a better training loss
@@ -25,7 +27,8 @@ DIED, EARLY = 0.25, 10  # share of a layer's units, within so many epochs
 YOUNG = 40  # epochs after which it is too late to start over
 FEW = 3  # units, or restarts
 MOSTLY = 0.9  # dead or saturated units in a layer
-VANISHED, EXPLODED = 1e-5, 1e4  # gradient by weight, first layer over last
+VANISHED, EXPLODED = 1e-5, 1e4  # first layer's gradient over the largest, or the last's
+FADED = 1e-3  # standard deviation over rows, last hidden layer over input
 RISES = 1.1  # validation loss over its lowest
 
 Epochs = list[dict[str, float]]
@@ -63,7 +66,7 @@ def undone(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past) 
     if len(losses) < 2 or losses[-1] < max(UNDONE * min(losses), CONVERGED * epochs[0]["loss"]):
         return None
     what = f"the training loss has climbed from {min(losses):.4g} to {losses[-1]:.4g}"
-    return _too_long(what, epochs, past)
+    return _too_long(what, epochs, watch, past)
 
 
 def restless(
@@ -79,7 +82,7 @@ def restless(
         f"the training loss hardly falls ({losses[-3]:.4g} before, {losses[-1]:.4g} now) "
         f"while each step changes the weights by {watch.typical_now:.1%} of their size"
     )
-    return _too_long(what, epochs, past)
+    return _too_long(what, epochs, watch, past)
 
 
 def plateau(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past) -> Decision | None:
@@ -98,9 +101,9 @@ def plateau(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past)
                    "Half the step size.", factor=0.5)  # fmt: skip
 
 
-def _too_long(what: str, epochs: Epochs, past: Past) -> Decision:
+def _too_long(what: str, epochs: Epochs, watch: Watch, past: Past) -> Decision:
     """Training starts over while it is young; later the step size is lowered."""
-    if past.restarts < FEW and len(epochs) <= YOUNG:
+    if past.restarts < FEW and (len(epochs) <= YOUNG or watch.steps <= 1000):
         return decided("restart", f"{what}: the steps are too long", START_OVER, factor=0.1)
     return decided("lower", what, "A quarter of the step size.", factor=0.25)
 
@@ -130,20 +133,36 @@ def saturated(
 def gradients_vanish(
     epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past
 ) -> Decision | None:
-    """The first layers' gradients are tiny, or huge, beside the last layers'."""
+    """The first layer's gradient is tiny beside the largest, or huge beside the last layer's."""
     if len(watch.weights) < 3:
         return None
     first, last = watch.weights[0], watch.weights[-1]
-    if not watch.gradients[last] > 0:
+    most = int(np.argmax(watch.gradients))
+    ratio = watch.gradients[first] / max(watch.gradients[most], 1e-300)
+    if watch.gradients[first] > EXPLODED * watch.gradients[last] > 0:
+        how, most, ratio = "explode", last, watch.gradients[first] / watch.gradients[last]
+    elif ratio < VANISHED and watch.gradients[most] > 0:
+        how = "vanish"
+    else:
         return None
-    ratio = watch.gradients[first] / watch.gradients[last]
-    if VANISHED <= ratio <= EXPLODED:
+    return Decision(reason=f"gradients {how}: that of {watch.names[first]} is {ratio:.1e} times "
+                    f"that of {watch.names[most]}, so the two learn at different speeds. Skip "
+                    "connections, batch norm, or another initialisation keep their "
+                    "scale.")  # fmt: skip
+
+
+def signal_fades(
+    epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past
+) -> Decision | None:
+    """Deep layers hardly tell the rows apart, and so gradients hardly tell how they differ."""
+    if len(health) < 3 or not health[0].std > 0:
         return None
-    how = "vanish" if ratio < VANISHED else "explode"
-    return Decision(reason=f"gradients {how}: that of {layer_of(watch.names[first])} is "
-                    f"{ratio:.1e} times that of {layer_of(watch.names[last])}, so the two learn at "
-                    "different speeds. Skip connections, batch norm, or another initialisation "
-                    "keep their scale.")  # fmt: skip
+    ratio = health[-2].std / health[0].std
+    if ratio >= FADED:
+        return None
+    return Decision(reason=f"the signal fades: {health[-2].path} differs between rows {ratio:.1e} "
+                    "times as much as the input, so the gradients that tell rows apart vanish on "
+                    "their way back. Skip connections or batch norm carry it through.")  # fmt: skip
 
 
 def overfits(

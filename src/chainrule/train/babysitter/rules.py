@@ -15,7 +15,8 @@
 | restless | steps of 0.8 % of the weights while the loss hardly falls | restart, or lower |
 | plateau | a training loss that goes up and down and falls no more | lower to half |
 | dead, saturated | units of a layer, on a sample | says so |
-| gradients_vanish | the first layer's gradient by the last one's | says so |
+| gradients_vanish | the first layer's gradient beside the largest, and the last one's | says so |
+| signal_fades | how much the last hidden layer differs between rows | says so |
 | overfits | a validation loss that rises while the training loss falls | says so |
 """
 
@@ -31,6 +32,7 @@ from chainrule.train.babysitter.epoch_rules import (
     plateau,
     restless,
     saturated,
+    signal_fades,
     undone,
 )
 from chainrule.train.babysitter.step_rules import (
@@ -52,5 +54,5 @@ STEP_RULES: dict[str, Callable] = {
 EPOCH_RULES: dict[str, Callable] = {
     "died": died, "undone": undone, "restless": restless, "plateau": plateau, "dead": dead,
     "saturated": saturated, "gradients_vanish": gradients_vanish,
-    "overfits": overfits,
+    "signal_fades": signal_fades, "overfits": overfits,
 }  # fmt: skip
