@@ -93,9 +93,11 @@ def test_what_comes_from_data_is_shown_as_text(page):
 
 def test_a_report_has_every_part_that_the_run_knows(page):
     headings = re.findall(r"<h2[^>]*>([^<]*)", page[1])
-    assert {"Curves", "Beside simpler models", "Classes", "Calibration", "Largest errors",
-            "Importance of inputs", "Decisions of the babysitter", "Health of layers", "Network",
-            "Data", "Time and memory", "Settings"} <= set(headings)  # fmt: skip
+    assert {
+        "Curves", "Beside simpler models", "Classes", "Calibration", "Largest errors",
+        "Importance of inputs", "Decisions of the babysitter", "Gradients by layer",
+        "Health of layers", "Network", "Data", "Time and memory", "Settings",
+    } <= set(headings)  # fmt: skip
     assert "Residuals" not in headings and "the targets are numbers" not in page[1]
 
 
@@ -106,6 +108,20 @@ def test_of_a_run_without_data_what_is_missing_is_named(run, tmp_path):
     assert "Curves" in headings and "Calibration" not in headings
     left_out = text[text.index("Left out</h2>") :]
     assert "Calibration" in left_out and "no rows were kept for a test" in left_out
+
+
+def test_a_run_notes_each_layers_gradients_health_and_the_memory(run):
+    opened = train.Run.open(run[0])
+    noted = [line for line in opened.metrics() if "gradient_norm/layers[0].weight" in line]
+    assert len(noted) == 12  # one an epoch
+    for line in noted:
+        norms = [v for name, v in line.items() if name.startswith("gradient_norm/")]
+        assert 0 < max(norms) <= np.linalg.norm(norms) <= 1.001 * line["gradient_norm"]
+        assert line["update_ratio/layers[0].weight"] > 0
+    looks = [event for event in opened.events() if event["event"] == "health"]
+    assert [look["epoch"] for look in looks] == [0, 1, 2, 3, 10]
+    assert {layer["kind"] for layer in looks[0]["layers"]} == {"input", "Linear", "Activation"}
+    assert opened.events()[-1]["peak_memory"] > 10_000_000
 
 
 def test_confusion_precision_and_recall_are_scikit_learns():

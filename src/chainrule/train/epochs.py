@@ -100,4 +100,7 @@ def health_of(session: Session) -> list:
     if session.babysitter.mode == "off" or not (epoch <= 3 or epoch % 10 == 0):
         return []
     data = session.data if session.held is None else session.held
-    return health(session.model, np.asarray(data.inputs[:SAMPLE]))
+    found = health(session.model, np.asarray(data.inputs[:SAMPLE]))
+    if session.run is not None:
+        session.run.log("health", epoch=epoch, layers=[vars(layer) for layer in found])
+    return found

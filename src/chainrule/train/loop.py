@@ -13,6 +13,7 @@ from chainrule.train.epochs import end_epoch, health_of
 from chainrule.train.full_batch import FullBatch, minimise
 from chainrule.train.history import History
 from chainrule.train.interrupts import Interrupts
+from chainrule.train.layer_curves import by_weights
 from chainrule.train.saving import finish, save, save_if_due
 from chainrule.train.session import Session
 from chainrule.train.state import capture, put_arrays, put_back
@@ -64,9 +65,10 @@ def _stretch(session: Session, batches: np.ndarray, interrupts: Interrupts) -> N
         return
     _note_scale(session, end - start)
     if session.run is not None:
+        last = place.index == len(batches) or session.steps_left() <= 0
         session.run.scalars(place.step, loss=float(report.losses.mean()),
-                            step_size=report.step_size,
-                            gradient_norm=_whole_norm(report))  # fmt: skip
+                            step_size=report.step_size, gradient_norm=_whole_norm(report),
+                            **(by_weights(session.model, report) if last else {}))  # fmt: skip
     session.call("stretch", losses=report.losses)
     save_if_due(session)
 

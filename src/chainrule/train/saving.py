@@ -10,6 +10,7 @@ import numpy as np
 from chainrule import errors
 from chainrule.train.babysitter import Babysitter
 from chainrule.train.history import History
+from chainrule.train.memory import peak_memory
 from chainrule.train.model_files import save_model
 from chainrule.train.state import capture, put_back, with_prefix
 
@@ -89,7 +90,8 @@ def finish(session: Any) -> None:
     save(session)
     if session.described:
         save_model(session.model, run.folder / "model", run.config.get("about"))
-    run.log("finished", reason=history.stopped, step=session.place.step)
+    run.log("finished", reason=history.stopped, step=session.place.step,
+            peak_memory=peak_memory())  # fmt: skip
     run.finish({"history": history.to_json(), "step": session.place.step})
 
 

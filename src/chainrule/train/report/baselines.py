@@ -44,11 +44,11 @@ def baselines(subject: Subject) -> Html:
             notes.append(f"{name} are left out: {error}")
             continue
         took = time.perf_counter() - began
-        rows.append([name, *_figures(subject, found, names), took])
+        rows.append([name, *_figures(subject, found, names), f"{took:.2f} s"])
     if len(part) < len(learned):
         notes.append(f"they learned from {len(part)} of the {len(learned)} rows")
     said = f"On the same {len(held)} rows, prepared alike. {_ABOUT} {'; '.join(notes)}"
-    return html.joined([html.table(("model", *names, "seconds"), rows, marked=0), html.note(said)])
+    return html.joined([html.table(("model", *names, "took"), rows, marked=0), html.note(said)])
 
 
 _ABOUT = (

@@ -11,7 +11,7 @@ from chainrule.train.report.axes import Axis, tick
 from chainrule.train.report.html import Html, element, said
 
 WIDTH, HEIGHT = 380, 230
-LEFT, RIGHT, TOP, BOTTOM = 50, 12, 26, 34
+LEFT, RIGHT, TOP, BOTTOM = 50, 18, 26, 34
 POINTS = 400  # of one curve, at most
 SERIES = 8  # colours that tell curves apart; more are shaded from the first to the last
 

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.train.layer_curves import NORM, RATIO
 from chainrule.train.report import charts, html
 from chainrule.train.report.html import Html
 from chainrule.train.report.subject import Absent, Subject
 
 _OTHER = ("time", "step", "loss", "seconds", "step_size", "gradient_norm", "loss_scale")
-LAYER = "gradient_norm/"  # before the path of a parameter, in the run's metrics
-RATIO = "update_ratio/"
 ADVICE = "continue"
 
 
@@ -27,7 +26,7 @@ def curves(subject: Subject) -> Html:
     drawn.append(charts.curves("Loss", both, marks=marks))
     for name in _metrics(subject):
         known = {n: curve for n in (name, f"validation_{name}") if (curve := subject.curve(n))[0]}
-        drawn.append(charts.curves(name.replace("_", " "), known, marks=marks))
+        drawn.append(charts.curves(" ".join(known).replace("_", " "), known, marks=marks))
     for name in ("step_size", "gradient_norm", "loss_scale"):
         if (curve := subject.curve(name))[0]:
             drawn.append(charts.curves(name.replace("_", " "), {name: curve}, marks=marks))
@@ -45,7 +44,7 @@ def _metrics(subject: Subject) -> list[str]:
 def layers(subject: Subject) -> Html:
     """The norm of each weight's gradient, and how far a step moves it, over the steps."""
     drawn = []
-    for prefix, title in ((LAYER, "gradient norm"), (RATIO, "step / weight, of their norms")):
+    for prefix, title in ((NORM, "gradient norm"), (RATIO, "step / weight, of their norms")):
         names = [n for line in subject.metrics for n in line if n.startswith(prefix)]
         series = {n.removeprefix(prefix): subject.curve(n) for n in dict.fromkeys(names)}
         if series:
@@ -101,7 +100,7 @@ def times(subject: Subject) -> Html:
         found["steps a second, later epochs"] = (steps - first) / float(np.sum(seconds[1:]))
     ended = [event for event in subject.events if event["event"] == "finished"]
     if ended and ended[-1].get("peak_memory"):
-        found["largest memory of the process, MB"] = ended[-1]["peak_memory"] / 1e6
+        found["largest memory of the process"] = f"{ended[-1]['peak_memory'] / 1e6:,.0f} MB"
     if subject.history is not None:
         found["ended because"] = subject.history["stopped"]
     return html.facts(found)

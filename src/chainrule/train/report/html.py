@@ -76,19 +76,22 @@ def percent(share: float) -> str:
 
 def table(head: Sequence[Any], rows: Iterable[Sequence[Any]], *, marked: int | None = None) -> Html:
     """A table that scrolls sideways where it is too wide; numbers to the right, a row marked."""
-    lines = []
+    rows, lines = list(rows), []
     for number, row in enumerate(rows):
         cells = (element("td", cell, class_="n") if _is_number(cell) else element("td", cell)
                  for cell in row)  # fmt: skip
         more = {"class_": "marked"} if number == marked else {}
         lines.append(element("tr", *cells, **more))
-    top = element("thead", element("tr", *(element("th", name, scope="col") for name in head)))
+    right = [{"class_": "n"} if rows and _is_number(rows[0][k]) else {} for k in range(len(head))]
+    heads = (element("th", name, scope="col", **more)
+             for name, more in zip(head, right, strict=True))  # fmt: skip
+    top = element("thead", element("tr", *heads))
     return element("div", element("table", top, element("tbody", *lines)), class_="wide")
 
 
 def _is_number(cell: Any) -> bool:
     if isinstance(cell, str):
-        return cell == "–" or (cell.endswith(" %") and not isinstance(cell, Html))
+        return cell == "–" or cell.endswith(" %")
     return isinstance(cell, int | float | np.number) and not isinstance(cell, bool)
 
 

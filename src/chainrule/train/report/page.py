@@ -36,7 +36,7 @@ p { margin: .4rem 0; max-width: 46rem; } .note { color: var(--soft); font-size: 
 .wide { overflow-x: auto; margin: .6rem 0; } table { border-collapse: collapse; font-size: .85rem;
   font-variant-numeric: tabular-nums; } th { text-align: left; font-weight: 600; }
 td, th { padding: .2rem .9rem .2rem 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
-thead th { color: var(--soft); font-weight: 500; } td.n { text-align: right; white-space: nowrap; }
+thead th { color: var(--soft); font-weight: 500; } .n { text-align: right; white-space: nowrap; }
 .wide td, .wide th { overflow-wrap: normal; } td { min-width: 2.5rem; }
 .facts th { font-weight: 400; color: var(--soft); min-width: 11rem; } .facts td {
   overflow-wrap: anywhere; } tr.marked td { font-weight: 600; background: var(--tint); }
@@ -49,7 +49,7 @@ thead th { color: var(--soft); font-weight: 500; } td.n { text-align: right; whi
 svg { width: 100%; height: auto; display: block; } svg text { font: 11px system-ui, sans-serif;
   fill: var(--soft); } .grid { stroke: var(--rule); stroke-width: .6; } .axis {
   stroke: var(--soft); stroke-width: 1; fill: none; } .line { fill: none; stroke-width: 1.6;
-  stroke-linejoin: round; } .dots { stroke: var(--c0); stroke-width: 3; stroke-linecap: round;
+  stroke-linejoin: round; } .dots { stroke: var(--c0); stroke-width: 4; stroke-linecap: round;
   opacity: .45; fill: none; } .dash { stroke: var(--soft); stroke-dasharray: 4 3; fill: none; }
 .bar { fill: var(--c0); opacity: .8; } .legend { list-style: none; padding: 0; margin: .2rem 0;
   font-size: .78rem; display: flex; flex-wrap: wrap; gap: .1rem .9rem; color: var(--soft); }
