@@ -8,7 +8,7 @@ from chainrule.train import decisions, loop
 from chainrule.train.babysitter import Babysitter, Decision
 from chainrule.train.metrics import named
 from chainrule.train.settings import Settings
-from chainrule.train.starting import session_for
+from chainrule.train.starting import keep_in, session_for
 from chainrule.train.steps import Steps
 
 LOSS = "softmax_cross_entropy"
@@ -31,14 +31,14 @@ class Scripted(Babysitter):
         self.calls[where] += 1
         return self.script.get((where, self.calls[where]), Decision())
 
-    def start(self, layers):
+    def start(self, layers, *others):
         return Decision()
 
-    def stretch(self, report):
+    def stretch(self, report, rows_at_fault=None):
         self.report = report
         return self._next("stretch")
 
-    def epoch(self, record, layers):
+    def epoch(self, record, layers, *others):
         return self._next("epoch")
 
 
@@ -119,19 +119,18 @@ def test_rollback_to_the_copy_before_takes_the_record_back_as_well():
     assert session.history["step_size"] == [0.01, 0.005, 0.005]
 
 
-def test_lower_and_clip_hold_from_the_next_stretch_on():
+def test_lower_holds_from_the_next_stretch_on():
     def change(event):
         event.optimizer.step_size *= 0.25
 
     session = ended({("epoch", 1): Decision("lower", "flat", factor=0.25)})
     assert same(session, ended(callbacks=at("epoch", 1, change)))
-    clipped = ended({("stretch", 1): Decision("clip", "spikes", factor=0.1)})
 
-    def clip(event):
-        event.optimizer.clip_norm = 0.1
 
-    assert same(clipped, ended(callbacks=at("stretch", 0, clip)))
-    assert clipped.optimizer.clip_norm == 0.1 and not same(clipped, session)
+def test_clip_repeats_the_stretch_with_clipped_gradients():
+    session = ended({("stretch", 1): Decision("clip", "spikes", factor=0.1)})
+    assert same(session, ended(optimizer={"name": "adam", "clip_norm": 0.1}))
+    assert session.optimizer.clip_norm == 0.1 and not same(session, ended())
 
 
 def test_restart_begins_anew_from_the_first_weights():
@@ -169,6 +168,28 @@ def test_stop_ends_with_the_best_weights():
                     callbacks=at("epoch", 1, spoil))  # fmt: skip
     assert session.history.stopped == "the babysitter: hopeless"
     assert all(np.array_equal(a, b) for a, b in zip(kept, session.model.parameters(), strict=True))
+
+
+def test_a_stop_is_resumed_with_the_best_weights(tmp_path):
+    kept = []
+
+    def watch(event):
+        if event.kind == "epoch":
+            kept.extend(a.copy() for a in event.model.parameters())
+            event.optimizer.step_size = 100.0
+        if event.kind == "end":
+            raise RuntimeError("killed before the end was written")
+
+    session = begun({("stretch", 2): Decision("stop", "hopeless")}, validation=0.2,
+                    callbacks=(watch,), checkpoint_every=1)  # fmt: skip
+    keep_in(session, tmp_path / "run")
+    with pytest.raises(RuntimeError):
+        loop.go_on(session)
+    session.run.close()
+    history = train.resume(tmp_path / "run", rows(), progress="none")
+    model = train.load_model(tmp_path / "run/model")[0]
+    assert history.stopped == "the babysitter: hopeless"
+    assert all(np.array_equal(a, b) for a, b in zip(kept, model.parameters(), strict=True))
 
 
 def test_a_babysitter_that_only_repeats_is_stopped(monkeypatch):

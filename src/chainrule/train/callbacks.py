@@ -16,7 +16,8 @@ class Event:
     `kind` is "start", "stretch" (after each native stretch of steps), "epoch" or "end". `step`
     counts minibatches, `epoch` full passes. `record` is the epoch's, None in between. What a
     callback changes in `optimizer` (`optimizer.step_size = ...`) and `model` (in place) holds from
-    the next stretch on; `event.stop("why")` ends training after it.
+    the next stretch on; `event.stop("why")` ends training after it (in mid-epoch without a record
+    of what there was of the epoch).
 
     >>> def halve_after_five_epochs(event):
     ...     if event.kind == "epoch" and event.epoch == 5:

@@ -52,7 +52,7 @@ def whole(session: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     arrays, now = capture(session)
     facts: dict[str, Any] = {
         "now": now, "babysitter": session.babysitter.state(), "history": session.history.to_json(),
-        "spent": session.spent + time.monotonic() - session.since,
+        "spent": session.spent + time.monotonic() - session.since, "restore": session.restore,
     }  # fmt: skip
     for name in ("first", "previous"):
         copy = getattr(session, name)
@@ -76,7 +76,7 @@ def restore(session: Any, arrays: dict[str, np.ndarray], facts: dict[str, Any]) 
         for name in ("first", "previous"):
             if name in facts:
                 setattr(session, name, (_part(arrays, f"{name}/"), facts[name]))
-        session.spent = facts["spent"]
+        session.spent, session.restore = facts["spent"], facts["restore"]
         session.saved_step = session.place.step
     except (KeyError, TypeError, AttributeError) as error:
         raise errors.FileDamaged(
