@@ -14,7 +14,8 @@ import pytest
 from chainrule import train
 from chainrule.cli import main
 
-OPTIONS = ["--target", "y", "--hidden", "4", "--checkpoint-every", "60", "--progress", "none"]
+OPTIONS = ["--target", "y", "--hidden", "4", "--checkpoint-every", "60", "--progress", "none",
+           "--no-report"]  # fmt: skip
 LONG, SHORT = ["--epochs", "300", "--output"], ["--epochs", "3", "--output"]
 
 

@@ -36,7 +36,7 @@ def write(path, rows: list[dict]) -> str:
     return str(path)
 
 
-SMALL = ("--hidden", "8", "--progress", "none")
+SMALL = ("--hidden", "8", "--progress", "none", "--no-report")
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +211,13 @@ def test_resume_of_a_run_that_has_ended_changes_nothing(run, capsys):
     assert contents(run) == before
 
 
+def test_a_report_is_written_unless_it_is_not_wanted(run, place, capsys):
+    assert not (run / "report.html").exists()
+    found = json.loads(printed(capsys, "report", run, "--json", "--output", place / "r.html"))
+    assert found["report"] == str(place / "r.html")
+    assert "accuracy" in (place / "r.html").read_text()
+
+
 def test_the_same_seed_gives_the_same_bits_and_a_config_file_the_same_run(run, place, table):
     config = place / "job.toml"
     config.write_text(
@@ -218,7 +225,7 @@ def test_the_same_seed_gives_the_same_bits_and_a_config_file_the_same_run(run, p
     )
     again = place / "again"
     arguments = ["--config", str(config), "--epochs", "20", "--output", str(again)]
-    assert main(["fit", *arguments, "--progress", "none"]) == 0
+    assert main(["fit", *arguments, *SMALL[2:]]) == 0
     one, other = (f / "model" / "model.safetensors" for f in (run, again))
     assert one.read_bytes() == other.read_bytes()
 
@@ -264,7 +271,7 @@ def test_mistakes_end_with_a_message_and_leave_no_run(
 def test_runs_are_numbered_where_no_folder_is_given(table, place, capsys, monkeypatch):
     monkeypatch.chdir(place)
     for folder in ("rows", "rows-2"):
-        arguments = ["fit", table, "--target", "kind", "--hidden", "8", "--epochs", "1", "--json"]
+        arguments = ["fit", table, "--target", "kind", "--epochs", "1", *SMALL, "--json"]
         facts = json.loads(printed(capsys, *arguments))
         assert facts["run"] == f"runs/{folder}" and facts["test"]["rows"] == 48
 

@@ -142,6 +142,10 @@ class Options:
         int | None, _option(_TRAINING, "Latest checkpoints that are kept. Default: 3.")
     ] = None
 
+    report: Annotated[
+        bool | None, _on_or_off(_TRAINING, "report", "Write report.html at the end. Default: yes.")
+    ] = None
+
 
 def options_in(path: Path) -> tuple[str | None, dict[str, Any]]:
     """The data set and the options that a TOML or JSON file says, by name.

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from chainrule import train
 from chainrule.cli.fit import Progress, interrupted, report
-from chainrule.cli.output import Json, note
+from chainrule.cli.output import Json
 from chainrule.cli.training import continued
 
 
@@ -33,11 +33,8 @@ def resume(
     progress
         What is shown meanwhile, on standard error.
     """
-    opened = train.Run.open(run)
-    if opened.finished:
-        note(f"{run} has ended already; nothing is changed.")
     try:
-        figures = continued(opened, data, progress)
+        figures = continued(train.Run.open(run), data, progress)
     except KeyboardInterrupt:
         raise interrupted(run) from None
     report(run, figures, json)

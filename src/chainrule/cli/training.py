@@ -128,7 +128,7 @@ def rows(job: Job) -> dict[str, int]:
 def ended(run: train.Run, job: Job) -> dict[str, Any]:
     """The figures on the test rows; the report stands then too, unless it cannot be written."""
     found = _scored(run, job)
-    if report_of(run.folder) is None:
+    if not _is_reported(run):
         try:
             written(run, job)
         except (errors.ChainruleError, OSError) as error:  # all else is saved
@@ -170,7 +170,8 @@ def stored_job(run: train.Run) -> dict[str, Any]:
 
 def continued(run: train.Run, source: str | None, progress: str) -> dict[str, Any]:
     """Train on to the end from wherever a run is; what `ended` gives."""
-    if run.finished and report_of(run.folder) and (found := _known_figures(run)) is not None:
+    if run.finished and _is_reported(run) and (found := _known_figures(run)) is not None:
+        note(f"{run.folder} has ended already; nothing is changed.")
         return found
     job = job_of_run(run, source)
     if not run.finished:
@@ -180,6 +181,11 @@ def continued(run: train.Run, source: str | None, progress: str) -> dict[str, An
         )  # fmt: skip
     with run:
         return ended(run, job)
+
+
+def _is_reported(run: train.Run) -> bool:
+    """Whether the report stands, or is not wanted."""
+    return report_of(run.folder) is not None or stored_job(run)["options"].get("report") is False
 
 
 def _known_figures(run: train.Run) -> dict[str, Any] | None:
