@@ -13,6 +13,8 @@ column is left out). For each bundled set and each seed (which splits, initialis
 - *without options*: `DeepClassifier()` and `DeepRegressor()` beside `MLPClassifier()` and
   `MLPRegressor()`, all on the same standardised columns.
 
+Sets that stand in `--record` are not measured again: a run that was stopped goes on.
+
 Scores are the accuracy in per cent, or for a regression minus the root mean squared error of
 standardised targets: the larger, the better. Means and standard deviations over the seeds are
 printed, and written to benchmarks/results/accuracy.md.
@@ -243,9 +245,8 @@ def main() -> None:
     parser.add_argument("--torch", default=sys.executable)
     parser.add_argument("--sets", nargs="*")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument(
-        "--quick", action="store_true", help="a tenth of the steps, nothing written"
-    )
+    parser.add_argument("--quick", action="store_true", help="a tenth of the steps, and no page")
+    parser.add_argument("--record", type=Path, default=ROOT / "build" / "accuracy.json")
     parser.add_argument("--worker", nargs=4)
     options = parser.parse_args()
     if options.worker:
@@ -259,11 +260,17 @@ def main() -> None:
     if probe.returncode:
         print("no PyTorch in this environment: its column is left out")
         del pythons["torch"]
-    lines = []
-    for name in options.sets or CLASSIFICATION + REGRESSION:
-        lines.append(of_set(name, options.seeds, pythons, STEPS // 10 if options.quick else STEPS))
-        print(*lines[-1], sep="\n", flush=True)
-    if not options.quick and not options.sets:
+    names = options.sets or CLASSIFICATION + REGRESSION
+    known = json.loads(options.record.read_text()) if options.record.exists() else {}
+    for name in names:
+        if name not in known:
+            steps = STEPS // 10 if options.quick else STEPS
+            known[name] = of_set(name, options.seeds, pythons, steps)
+            options.record.parent.mkdir(parents=True, exist_ok=True)
+            options.record.write_text(json.dumps(known))
+        print(*known[name], sep="\n", flush=True)
+    if not options.quick and set(CLASSIFICATION + REGRESSION) <= set(known):
+        lines = [known[name] for name in CLASSIFICATION + REGRESSION]
         (ROOT / "benchmarks" / "results" / "accuracy.md").write_text(page(lines, options.seeds))
 
 

@@ -9,6 +9,7 @@ from chainrule.estimators import Autoencoder, DeepClassifier, DeepRegressor
 
 # The options of a small and quick training; every other one is as it is without options.
 SMALL = {"hidden": (16,), "epochs": 15, "step_size": 0.01, "batch_size": 8}
+PLAIN = {"batch_norm": False, "dropout": 0.0, "input_clip": None}  # quicker to compile
 _MINIBATCHES = "rows are drawn in minibatches: see docs/estimators.md, and test_weights.py"
 EXEMPT = {  # the two that scikit-learn exempts its own MLPClassifier and MLPRegressor from
     "check_sample_weight_equivalence_on_dense_data": _MINIBATCHES,
@@ -17,9 +18,11 @@ EXEMPT = {  # the two that scikit-learn exempts its own MLPClassifier and MLPReg
 PASSED = {"DeepClassifier": 64, "DeepRegressor": 58, "Autoencoder": 52}
 
 
-@pytest.mark.parametrize("estimator", [c(**SMALL) for c in (
-    DeepClassifier, DeepRegressor, Autoencoder
-)], ids=lambda e: type(e).__name__)  # fmt: skip
+@pytest.mark.parametrize(
+    "estimator",
+    [DeepClassifier(**SMALL), DeepRegressor(**SMALL, **PLAIN), Autoencoder(**SMALL)],
+    ids=lambda e: type(e).__name__,
+)
 def test_scikit_learns_checks_pass(estimator):
     results = check_estimator(estimator, expected_failed_checks=EXEMPT, on_skip=None)
     counts = Counter(result["status"] for result in results)
