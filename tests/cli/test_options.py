@@ -160,6 +160,33 @@ def test_groups_stay_together_and_times_are_split_by_order(tmp_path):
     assert job.rows["test"].tolist() == list(range(45, 60))
 
 
+def test_rare_classes_are_balanced_by_weights_or_by_frequencies(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("x,k\n" + "".join(f"{i},{'a' if i % 4 else 'b'}\n" for i in range(80)))
+    for balance, name in (("weights", "sample_weights"), ("batches", "frequencies")):
+        job = job_of(str(path), {"target": ("k",), "balance": balance}, None)
+        found, test = job.arrays("training"), job.arrays("test")
+        weights = getattr(found, name)
+        assert weights[found.targets == 0].sum() == pytest.approx(weights[found.targets == 1].sum())
+        assert getattr(test, name) is None
+    with pytest.raises(Misused, match="--balance is for classes"):
+        job_of(str(path), {"target": ("x",), "balance": "weights"}, None)
+
+
+def test_images_are_augmented_in_training_only(iris):
+    job = job_of("digits", {"flip": True, "crop": 1, "seed": 5}, 0.1)
+    assert job.arrays("training").augment.config() == {"flip": True, "crop": 1, "seed": 5}
+    assert job.arrays("validation").augment is None and job.arrays("test").augment is None
+    with pytest.raises(Misused, match="--flip and --crop are for images"):
+        job_of("iris", {"crop": 1}, None)
+
+
+def test_numbers_are_whitened_if_asked(iris):
+    job = job_of("iris", {"scale": "zca", "test": 0}, None)
+    covariance = np.cov(job.arrays("training").inputs, rowvar=False, bias=True)
+    np.testing.assert_allclose(covariance, np.eye(4), atol=1e-4)
+
+
 def test_rows_without_a_target_are_left_out_with_a_note(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("x,y\n" + "".join(f"{i},{'' if i % 10 == 0 else i / 7}\n" for i in range(40)))

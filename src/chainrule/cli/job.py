@@ -27,12 +27,24 @@ class Job:
     preparation: data.Preparation
     rows: dict[str, np.ndarray]  # by PARTS
     notes: tuple[str, ...]
+    balance: str | None = None  # "weights" or "batches": how classes are made to count the same
+    augment: data.Augment | None = None  # of images, while training
 
     def arrays(self, part: str) -> data.Arrays | None:
-        """The inputs and targets of a part; None where it has no rows."""
+        """The inputs and targets of a part; None where it has no rows.
+
+        Those to train on are balanced and augmented as the options say, the others as they are.
+        """
         if not len(self.rows[part]):
             return None
-        return arrays_of(self.table[self.rows[part]], self.preparation)
+        found = arrays_of(self.table[self.rows[part]], self.preparation)
+        if part != "training":
+            return found
+        weights = {}
+        if self.balance is not None:
+            name = "sample_weights" if self.balance == "weights" else "frequencies"
+            weights[name] = data.class_weights(found.targets)[found.targets]
+        return data.Arrays(found.inputs, found.targets, augment=self.augment, **weights)
 
     @property
     def outputs(self) -> int:
@@ -66,8 +78,25 @@ def job_of(source: str, options: dict[str, Any], validation: float | None) -> Jo
         target=target[0] if len(target) == 1 else target,
         task=options.get("task") or "auto",
         ignore=[*(options.get("ignore") or ()), *(n for n in held if n not in target)],
+        scale=options.get("scale") or "standardize",
     )
-    return Job(table, preparation, rows, (*table.notes, *notes, *_left_out(preparation)))
+    notes = [*table.notes, *notes, *_left_out(preparation)]
+    balance, augment = options.get("balance"), _augment(preparation, options)
+    if balance is not None and preparation.task != "classification":
+        raise Misused("--balance is for classes, and this target is a number.")
+    return Job(table, preparation, rows, tuple(notes), balance, augment)
+
+
+def _augment(preparation: data.Preparation, options: dict[str, Any]) -> data.Augment | None:
+    """How images are changed while training; None where nothing is asked for."""
+    flip, crop = bool(options.get("flip")), options.get("crop") or 0
+    if not flip and not crop:
+        return None
+    if len(preparation.shape) != 3:
+        raise Misused("--flip and --crop are for images, and these rows are none.")
+    if crop < 0:
+        raise Misused(f"--crop {crop}: expected pixels from 0.")
+    return data.Augment(flip=flip, crop=crop, seed=options.get("seed") or 0)
 
 
 def _listed(table: data.Table) -> str:

@@ -56,6 +56,23 @@ class Options:
         float | None, _option(_DATA, "Share of the other rows to validate on after each epoch.")
     ] = None
 
+    scale: Annotated[
+        Literal["none", "center", "standardize", "pca", "zca"] | None,
+        _option(_DATA, "What is done to numbers; pca and zca whiten. Default: standardize."),
+    ] = None
+    balance: Annotated[
+        Literal["weights", "batches"] | None,
+        _option(
+            _DATA, "Make classes count the same: by weights of rows, or by how often they come."
+        ),
+    ] = None
+    flip: Annotated[
+        bool | None, _on_or_off(_DATA, "flip", "Flip images left to right at random, in training.")
+    ] = None
+    crop: Annotated[
+        int | None, _option(_DATA, "Move images by up to so many pixels at random, in training.")
+    ] = None
+
     type: Annotated[
         tuple[str, ...] | None,
         _several(_READING, "A column's kind, as zip=text: number, boolean, date or text."),
