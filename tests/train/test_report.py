@@ -5,11 +5,14 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import sklearn.linear_model
 import sklearn.metrics
 
 from chainrule import data, nn, train
-from chainrule.train.report import charts, html, importance, quality
+from chainrule.train.report import baselines, charts, html, importance, quality
 from chainrule.train.report.axes import Axis
+from chainrule.train.report.subject import Subject
+from chainrule.train.report.writing import text as report_text
 
 BAD = "<script>alert('1')</script> & \"more\""
 
@@ -92,20 +95,19 @@ def test_what_comes_from_data_is_shown_as_text(page):
 
 
 def test_a_report_has_every_part_that_the_run_knows(page):
-    headings = re.findall(r"<h2[^>]*>([^<]*)", page[1])
+    found = headings(page[1])
     assert {
         "Curves", "Beside simpler models", "Classes", "Calibration", "Largest errors",
         "Importance of inputs", "Decisions of the babysitter", "Gradients by layer",
         "Health of layers", "Network", "Data", "Time and memory", "Settings",
-    } <= set(headings)  # fmt: skip
-    assert "Residuals" not in headings and "the targets are numbers" not in page[1]
+    } <= set(found)  # fmt: skip
+    assert "Residuals" not in found and "the targets are numbers" not in page[1]
 
 
 def test_of_a_run_without_data_what_is_missing_is_named(run, tmp_path):
     path = train.report.write(run[0], output=tmp_path / "alone.html")
     text = path.read_text(encoding="utf-8")
-    headings = re.findall(r"<h2[^>]*>([^<]*)", text)
-    assert "Curves" in headings and "Calibration" not in headings
+    assert "Curves" in headings(text) and "Calibration" not in headings(text)
     left_out = text[text.index("Left out</h2>") :]
     assert "Calibration" in left_out and "no rows were kept for a test" in left_out
 
@@ -134,6 +136,97 @@ def test_confusion_precision_and_recall_are_scikit_learns():
     for k, (label, count, *shares) in enumerate(rows):
         assert (label, count) == ("abcd"[k], expected[3][k])
         assert shares == [html.percent(expected[m][k]) for m in range(3)]
+
+
+def test_simpler_models_are_scikit_learns_on_the_same_rows(run):
+    given = run[1]
+    subject = Subject(train.Run.open(run[0]), given["test"], given["training"],
+                      preparation=given["preparation"])  # fmt: skip
+    rows, notes = baselines.compared(subject)
+    assert [row[0] for row in rows] == [
+        "the most frequent class", "logistic regression", "boosted trees"
+    ]  # fmt: skip
+    assert not notes
+    x, y = given["training"].inputs, given["training"].targets
+    model = sklearn.linear_model.LogisticRegression(max_iter=100).fit(x, y)
+    shares, truth = model.predict_proba(given["test"].inputs), given["test"].targets
+    assert rows[1][1] == html.percent(np.mean(shares.argmax(axis=1) == truth))
+    assert rows[1][4] == pytest.approx(sklearn.metrics.log_loss(truth, shares), rel=1e-6)
+    assert rows[0][1] == html.percent(np.mean(truth == np.bincount(y).argmax()))
+
+
+def test_of_a_regression_the_mean_and_ridge_regression_stand_beside_it(tmp_path):
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((60, 2)).astype(np.float32)
+    y = (x @ np.array([[1.0, 0.0], [2.0, -1.0]])).astype(np.float32)
+    subject = bare(tmp_path, nn.Linear(2, 2, rng=0), (x[:40], y[:40]), (x[40:], y[40:]))
+    rows, _ = baselines.compared(subject)
+    expected = sklearn.linear_model.Ridge().fit(x[:40], y[:40]).predict(x[40:])
+    assert [row[0] for row in rows] == ["the mean", "ridge regression", "boosted trees"]
+    assert rows[0][1] == pytest.approx(np.sqrt(np.mean((y[40:] - y[:40].mean(axis=0)) ** 2)))
+    assert rows[1][1] == pytest.approx(np.sqrt(np.mean((y[40:] - expected) ** 2)), rel=1e-4)
+
+
+def bare(folder, model, training, test, loss="squared") -> Subject:
+    """A run without a training, of which its data are known."""
+    train.Run.create(folder / "run", {"fit": {"loss_name": loss}}).close()
+    return Subject(train.Run.open(folder / "run"), data.arrays(test), data.arrays(training),
+                   network=model)  # fmt: skip
+
+
+def headings(text: str) -> list[str]:
+    return re.findall(r"<h2[^>]*>([^<]*)", text)
+
+
+def test_outputs_that_are_not_finite_are_a_reason_to_leave_parts_out(tmp_path):
+    model = nn.Linear(2, 3, rng=0)
+    model.weight[...] = np.nan
+    rows = np.ones((9, 2), np.float32), np.arange(9) % 3
+    text = report_text(bare(tmp_path, model, rows, rows, "softmax_cross_entropy"))
+    assert "what the network gives for 9 of 9 rows is not finite" in text
+    assert "Data" in headings(text) and "Calibration" not in headings(text)
+
+
+def test_scores_of_a_hinge_loss_are_not_taken_for_probabilities(tmp_path):
+    x = np.linspace(-1, 1, 12, dtype=np.float32)[:, None]
+    rows = x, np.where(x[:, 0] > 0, 1, -1)
+    text = report_text(bare(tmp_path, nn.Linear(1, 1, rng=0), rows, rows, "hinge"))
+    assert "Classes" in headings(text) and "Calibration" not in headings(text)
+    assert "the loss &#x27;hinge&#x27; makes scores, not probabilities" in text
+
+
+def test_data_that_scikit_learn_refuses_leave_only_that_model_out(tmp_path):
+    rows = np.ones((8, 2), np.float32), np.zeros(8, np.int64)
+    subject = bare(tmp_path, nn.Linear(2, 3, rng=0), rows, rows, "softmax_cross_entropy")
+    rows, notes = baselines.compared(subject)
+    assert [row[0] for row in rows] == ["the most frequent class"]
+    assert notes[0].startswith("Left out: logistic regression (This solver needs")
+    assert notes[1].startswith("Left out: boosted trees")
+
+
+def test_an_image_is_important_where_its_pixels_are_looked_at(tmp_path):
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((64, 12, 6, 1)).astype(np.float32)
+    linear = nn.Linear(72, 1, rng=0)
+    linear.weight[...] = 0
+    linear.weight[7 * 6 + 2] = 1
+    model = nn.Sequential(nn.Flatten(), linear)
+    y = train.predict(model, x)
+    found = importance.permuted(model, x, importance.patches(x.shape[1:]),
+                                lambda outputs: float(np.mean((outputs - y) ** 2)))  # fmt: skip
+    assert len(found) == 60
+    assert [name for name, (mean, _) in found.items() if mean > 0] == ["7,2"]
+    assert "data:image/png;base64," in report_text(bare(tmp_path, model, (x, y), (x, y)))
+
+
+def test_an_interrupted_run_has_a_report_of_how_far_it_is(tmp_path):
+    with train.Run.create(tmp_path / "run", {"fit": {"babysitter": "advise"}}) as made:
+        made.scalars(1, loss=float("nan"))
+        made.scalars(2, loss=0.5, gradient_norm=float("inf"))
+        for _ in range(2):  # the second time after a resume
+            made.log("babysitter", step=2, epoch=1, action="continue", reason="a < b")
+    text = train.report.write(tmp_path / "run").read_text(encoding="utf-8")
+    assert "It has not ended" in text and text.count("a &lt; b") == 1
 
 
 def test_the_calibration_error_is_that_of_its_definition():

@@ -32,7 +32,7 @@ class Axis:
         low, high = float(found.min()), float(found.max())
         if logarithmic is None:
             logarithmic = low > 0 and high / low > RATIO
-        if low == high:
+        if high / 2 - low / 2 <= 1e-12 * max(abs(low), abs(high)):  # equal but for rounding
             around = abs(low) / 2 or 1.0
             low, high = low - around, high + around
         return cls(low, high, logarithmic)

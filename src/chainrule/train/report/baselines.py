@@ -17,9 +17,9 @@ from chainrule.train.report.quality import headline
 from chainrule.train.report.subject import Absent, Subject
 
 ROWS = 10_000  # to learn from, at most
-TREES = 1000  # of the boosted trees, over all classes or targets
+TREES = 500  # of the boosted trees, over all classes or targets
 SPLITS = 32  # columns that a split of a tree chooses among, at most
-TARGETS = 6  # of a regression
+TARGETS, CLASSES = 8, 100  # for the trees, which are grown for each
 
 _CLASSES = ("accuracy", "f1", "auc", "log_loss")
 _NUMBERS = ("rmse", "mae", "r2")
@@ -30,30 +30,37 @@ def baselines(subject: Subject) -> Html:
     held, learned = subject.held(), subject.learned()
     if held.targets is None or learned.targets is None:
         raise Absent("there are no targets")
-    own = headline(subject)
+    own, names = headline(subject), _CLASSES if subject.classifies else _NUMBERS
+    rows, notes = compared(subject)
+    first = ["this network", *(own[name] for name in names), ""]
+    said = " ".join([f"On the same {len(held)} rows, prepared alike.", _ABOUT, *notes])
+    top = ("model", *names, "took")
+    return html.joined([html.table(top, [first, *rows], marked=0), html.note(said)])
+
+
+def compared(subject: Subject) -> tuple[list[list[Any]], list[str]]:
+    """A row for each simpler model: its name, its figures, its time; and what there is to note."""
     names = _CLASSES if subject.classifies else _NUMBERS
-    rows = [["this network", *(own[name] for name in names), ""]]
-    notes = []
+    learned, rows, notes = subject.learned(), [], []
     chosen = np.linspace(0, len(learned) - 1, min(len(learned), ROWS)).astype(int)
     part = learned[np.unique(chosen)]
     for name, made in (_CLASSIFIERS if subject.classifies else _REGRESSORS).items():
+        began = time.perf_counter()
         try:
-            began = time.perf_counter()
             found = made(subject, part)
-        except errors.MissingExtra as error:
-            notes.append(f"{name} are left out: {error}")
+        except (errors.MissingExtra, ValueError) as error:  # scikit-learn refuses these data
+            notes.append(f"Left out: {name} ({str(error).splitlines()[0]})")
             continue
         took = time.perf_counter() - began
         rows.append([name, *_figures(subject, found, names), f"{took:.2f} s"])
     if len(part) < len(learned):
-        notes.append(f"they learned from {len(part)} of the {len(learned)} rows")
-    said = f"On the same {len(held)} rows, prepared alike. {_ABOUT} {'; '.join(notes)}"
-    return html.joined([html.table(("model", *names, "took"), rows, marked=0), html.note(said)])
+        notes.append(f"They learned from {len(part)} of the {len(learned)} rows.")
+    return rows, notes
 
 
 _ABOUT = (
     "scikit-learn's with its usual settings: logistic or ridge regression, and histogram gradient "
-    f"boosting ({TREES} trees over all classes or targets at most, not fewer than 30 each)."
+    f"boosting (100 trees for each class or target, {TREES:,} over all of them at most)."
 )
 
 
@@ -66,7 +73,7 @@ def _figures(subject: Subject, found: np.ndarray, names: tuple[str, ...]) -> lis
 
 
 def _flat(inputs: Any) -> np.ndarray:
-    return np.asarray(inputs).reshape(len(inputs), -1)
+    return inputs[:].reshape(len(inputs), -1)
 
 
 # --- classes: log-probabilities (N, K) of the held rows ----------------------------------------
@@ -85,6 +92,8 @@ def _logistic(subject: Subject, part) -> np.ndarray:
 def _boosted(subject: Subject, part) -> np.ndarray:
     ensemble = extras.load("sklearn.ensemble", "sklearn", "Boosted trees")
     count = subject.scores.shape[1]
+    if count > CLASSES:
+        raise ValueError(f"{count} classes, each with its own trees, take too long")
     made = ensemble.HistGradientBoostingClassifier(**_trees(part, 1 if count == 2 else count))
     return _classified(subject, part, made)
 
@@ -124,6 +133,8 @@ def _ridge(subject: Subject, part) -> np.ndarray:
 def _boosted_numbers(subject: Subject, part) -> np.ndarray:
     ensemble = extras.load("sklearn.ensemble", "sklearn", "Boosted trees")
     targets, inputs = _flat(part.targets), _flat(subject.held().inputs)
+    if targets.shape[1] > TARGETS:
+        raise ValueError(f"{targets.shape[1]} targets, each with its own trees, take too long")
     found = []
     for k in range(targets.shape[1]):
         model = ensemble.HistGradientBoostingRegressor(**_trees(part, targets.shape[1]))
@@ -134,7 +145,7 @@ def _boosted_numbers(subject: Subject, part) -> np.ndarray:
 
 def _trees(part, each: int) -> dict[str, Any]:
     wide = _flat(part.inputs[:1]).shape[1]
-    return {"max_iter": max(30, min(100, TREES // each)), "random_state": 0,
+    return {"max_iter": max(10, min(100, TREES // each)), "random_state": 0,
             "max_features": min(1.0, SPLITS / wide)}  # fmt: skip
 
 

@@ -126,8 +126,7 @@ def residuals(subject: Subject) -> Html:
     drawn = []
     for k, name in list(enumerate(subject.target_names))[:TARGETS]:
         y, f = truth[chosen, k], guesses[chosen, k]
-        left = truth[:, k] - guesses[:, k]
-        heights, edges = np.histogram(left[np.isfinite(left)], bins=25)
+        heights, edges = _histogram(truth[:, k] - guesses[:, k])
         drawn += [
             charts.points(name, f, y, x="guessed", y="true", diagonal=True),
             charts.points(name, f, y - f, x="guessed", y="true - guessed", level=True),
@@ -141,6 +140,13 @@ def residuals(subject: Subject) -> Html:
     more = truth.shape[1] - TARGETS
     some += f" {more} more targets are left out." if more > 0 else ""
     return html.joined([html.side_by_side(*drawn), html.note("Dashed: no error." + some)])
+
+
+def _histogram(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Counts in 25 bins; in one, where the values are equal but for rounding."""
+    axis = Axis.over(values, logarithmic=False)
+    alike = np.ptp(values) < 1e-9 * np.abs(values).max()
+    return np.histogram(values, bins=1 if alike else 25, range=(axis.low, axis.high))
 
 
 def _spread(count: int, most: int) -> np.ndarray:

@@ -100,14 +100,18 @@ class Subject:
 
     @cached_property
     def outputs(self) -> np.ndarray:
-        """The network's outputs for the held rows."""
-        return predict(self.model, self.held().inputs)
+        """The network's outputs for the held rows. **Errors** Absent: some are not finite."""
+        found = predict(self.model, self.held().inputs)
+        wrong = int((~np.isfinite(found.reshape(len(found), -1))).any(axis=1).sum())
+        if wrong:
+            raise Absent(f"what the network gives for {wrong} of {len(found)} rows is not finite")
+        return found
 
     @cached_property
     def targets(self) -> np.ndarray:
         """The targets of the held rows as training had them; inputs, where there are none."""
         held = self.held()
-        return np.asarray(held.inputs) if held.targets is None else held.targets
+        return held.inputs[:] if held.targets is None else held.targets
 
     @cached_property
     def classifies(self) -> bool:
