@@ -9,8 +9,9 @@ every parameter, and the running statistics. Prints each one that differs by mor
 largest gradient (1e-3 in float32), with its seed, and writes how many were run to
 `benchmarks/results/random_networks.md`. The tests hold two networks with every layer.
 
-In float32 a network may be beyond its digits: seed 34 norms three equal values three times, each
-norm divides by sqrt(epsilon), and terms of 10^7 cancel to a gradient of 2, for the evaluator too.
+In float32 a network may be beyond its digits. In seed 34 three equal values pass through several
+norms: evaluator and compiled code both give 0 for a gradient that is 1.87 in float64, and differ in
+others by 3e-2.
 """
 
 from __future__ import annotations
