@@ -2,10 +2,11 @@
 
     OPENBLAS_NUM_THREADS=1 python -m benchmarks.training.depth [SEEDS] [--write]
 
-trains residual networks of 10 and of 100 layers of weights on the digits, and networks of 100
-layers without skips, all of the same width and options, each with the babysitter, which gives
-advice only. The weights are the course's, randn / sqrt(2 n); without skips He's as well, which keep
-the variance from layer to layer. With --write the table goes to benchmarks/results/depth.md.
+trains, on the digits, residual networks of 10 and of 100 layers of weights (pre-activation blocks),
+one of 100 whose blocks have no batch norm, and networks of 100 layers without skips: with the
+course's initial weights, randn / sqrt(2 n), with He's, and with batch norm. All have the same width
+and options and the babysitter, which gives advice only. With --write the table goes to
+benchmarks/results/depth.md.
 """
 
 from __future__ import annotations
@@ -20,19 +21,28 @@ import numpy as np
 from benchmarks.training.well_set import CASES, fitted, halves, score
 from chainrule import nn
 
-WIDTH, EPOCHS = 32, 40
+WIDTH, EPOCHS = 32, 20
 DIGITS = CASES[0]
 RESULTS = Path(__file__).parents[1] / "results" / "depth.md"
 
 
 def networks(inputs: int, outputs: int, seed: int) -> dict[str, nn.Module]:
     """The networks, by what they are."""
-    plain = (WIDTH,) * 99
+
+    def residual(depth: int, form: str) -> nn.Module:
+        return nn.ResidualMLP(inputs, WIDTH, depth, outputs, form=form, rng=seed)
+
+    def plain(init: str, batch_norm: bool) -> nn.Module:
+        hidden = (WIDTH,) * 99
+        return nn.MLP(inputs, hidden, outputs, init=init, batch_norm=batch_norm, rng=seed)
+
     return {
-        "10 layers, skips": nn.ResidualMLP(inputs, WIDTH, 10, outputs, init="slide", rng=seed),
-        "100 layers, skips": nn.ResidualMLP(inputs, WIDTH, 100, outputs, init="slide", rng=seed),
-        "100 layers, no skips": nn.MLP(inputs, plain, outputs, init="slide", rng=seed),
-        "100 layers, no skips, He's": nn.MLP(inputs, plain, outputs, init="he", rng=seed),
+        "10 layers, skips": residual(10, "pre_activation"),
+        "100 layers, skips": residual(100, "pre_activation"),
+        "100 layers, skips, no batch norm": residual(100, "plain"),
+        "100 layers, no skips": plain("slide", False),
+        "100 layers, no skips, He's weights": plain("he", False),
+        "100 layers, no skips, batch norm": plain("he", True),
     }
 
 

@@ -83,15 +83,24 @@ def test_a_gradient_that_spikes_again_is_clipped_to_what_is_usual():
     norms = np.ones((50, len(NAMES)))
     norms[9] = 1e4
     report = stretch(falling(50, start=1.2), first=50, norms=norms)
-    first, second = watched.stretch(report), watched.stretch(report)
-    assert (first.action, second.action) == ("skip", "clip")
-    assert second.factor == pytest.approx(1.5 * 2.0)  # four gradients of norm 1
+    found = [watched.stretch(report) for _ in range(13)]
+    assert [d.action for d in found] == ["skip"] * 12 + ["clip"]
+    assert found[-1].factor == pytest.approx(1.5 * 2.0)  # four gradients of norm 1
     assert not watched.stretch(report).acts  # clipped: it does no harm
 
 
 def test_a_gradient_that_grows_with_its_loss_as_usual_but_slowly_is_left_alone():
     norms = np.exp(np.arange(100) / 15)[:, None] * np.ones(len(NAMES))
     assert not sitter().stretch(stretch(falling(100), norms=norms)).acts
+
+
+def test_scaled_gradients_that_overflow_are_left_to_the_loss_scale():
+    norms = np.ones((50, len(NAMES)))
+    norms[:6] = np.inf
+    norms[30] = np.nan
+    watched = sitter()
+    assert not watched.stretch(stretch(falling(50), norms=norms, scale=2.0**15)).acts
+    assert not watched.stretch(stretch(falling(50, 1.2), 50, norms=norms, scale=2.0**15)).acts
 
 
 def test_steps_of_a_tenth_of_the_weights_are_too_long():
@@ -118,6 +127,27 @@ def test_a_loss_that_is_high_blames_the_absurd_rows_of_its_batch():
     assert looked == [[20]] and decision.action == "skip" and not decision.skip
     assert "row 17 (inputs reach 1e+05" in decision.reason and watched.faulty == [17]
     assert not sitter().stretch(stretch(losses), lambda places: {}).acts
+
+
+def test_a_row_that_is_in_one_failing_batch_after_the_other_is_to_blame():
+    watched, report = sitter(), stretch([2.0, 1.9, np.nan])
+    found = []
+    for epoch in range(4):
+        batch = [5, *range(10 * epoch + 10, 10 * epoch + 20)]
+        found.append(watched.stretch(report, lambda places: {}, lambda place, batch=batch: batch))
+        watched.stretch(stretch([2.0, 1.9]))
+    assert [bool(d.skip) for d in found] == [True, True, True, False]
+    assert "row 5 (in 4 batches that failed)" in found[-1].reason and watched.faulty == [5]
+
+
+def test_new_weights_keep_the_pattern_of_the_old_ones():
+    model, same = nn.MLP(4, (8,), 2, rng=0), nn.MLP(4, (8,), 2, rng=0)
+    model.layers[0].weight *= np.float32(100)
+    model.layers[0].bias[...] = 7
+    initialise(model, seed=3)
+    ratio = model.layers[0].weight / same.layers[0].weight
+    np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-5)
+    assert 0.7 < ratio[0, 0] < 1.4 and not model.layers[0].bias.any()
 
 
 def test_zero_weights_are_seen_by_gradients_that_are_zero_from_the_start():

@@ -34,7 +34,7 @@ class Scripted(Babysitter):
     def start(self, layers, *others):
         return Decision()
 
-    def stretch(self, report, rows_at_fault=None):
+    def stretch(self, report, look=None, rows=None):
         self.report = report
         return self._next("stretch")
 

@@ -57,7 +57,8 @@ def _stretch(session: Session, batches: np.ndarray, interrupts: Interrupts) -> N
     place.loss_sum += float(report.losses.sum())
     place.loss_count += end - start
     decision = session.babysitter.stretch(
-        report, lambda places: decisions.faulty_rows_in(session, places, start)
+        report, lambda places: decisions.faulty_rows_in(session, places, start),
+        lambda place: session.batches()[start + place].ravel().tolist(),
     )
     undone = decisions.apply(session, decision, now, start)
     session.previous = now if not undone else session.previous

@@ -116,7 +116,7 @@ class Session:
             if self.rows is not None:
                 found = self.rows[found]
             found = without(found, self.babysitter.faulty)
-            self._batches = key, found.reshape(len(found), s.accumulate, -1)
+            self._batches = key, found.reshape(len(found), s.accumulate, self.batch)
         return self._batches[1]
 
     @property

@@ -18,6 +18,7 @@ from chainrule.train.babysitter.health import LayerHealth
 from chainrule.train.babysitter.reports import NEW_WEIGHTS, Decision, decided
 
 LOUD, QUIET = 100.0, 1e-6  # output over input: root mean squares
+EQUAL = 1e-3  # standard deviation over the largest weight
 ORDINARY = {"bias": 0.0, "shift": 0.0, "scale": 1.0}  # vectors of layers that nothing can build
 
 
@@ -41,11 +42,13 @@ def hopeless(layers: list[LayerHealth]) -> Decision | None:
 
 
 def initialise(model: nn.Module, seed: int = 0) -> None:
-    """Draw all weights of a model anew, in place: the layers' own default, He's initialisation.
+    """Give all weights of a model an initial scale again, in place; draw those anew that are equal.
 
-    Layers are built again from their `config()`. In those that `nn.BUILDERS` does not know, arrays
-    with two axes and more are drawn by He's rule for their shape, biases and shifts become 0,
-    scales 1, and other vectors stay.
+    Layers are built again from their `config()`, which draws by He's rule. Weights that differ from
+    each other are multiplied by one number, so that their standard deviation is that of the new
+    ones: their pattern stays. Weights that are all equal, or not finite, and all vectors (biases 0,
+    scales 1) become the new ones. In layers that `nn.BUILDERS` does not know, arrays with two axes
+    and more are drawn by He's rule for their shape, and vectors of other names stay.
 
     >>> model = nn.MLP(2, (3,), 1, init="zeros")
     >>> initialise(model)
@@ -53,14 +56,14 @@ def initialise(model: nn.Module, seed: int = 0) -> None:
     True
     """
     rng = random.default_rng(seed)
-    drawn: set[int] = set()
+    done: set[int] = set()
     for _, module in named_modules(model):
         inside = list(named_modules(module))
-        if len(inside) == 1 and not any(id(a) in drawn for a in module.parameters()):
-            drawn |= {id(a) for a in _built_again(module, rng)}
+        if len(inside) == 1 and not any(id(a) in done for a in module.parameters()):
+            done |= {id(a) for a in _built_again(module, rng)}
     for path, array in model.named_parameters():
-        if id(array) not in drawn:
-            array[...] = _drawn(path, array, rng)
+        if id(array) not in done:
+            array[...] = _scaled(array, np.asarray(_drawn(path, array, rng)))
 
 
 def _built_again(module: nn.Module, rng) -> list[np.ndarray]:
@@ -71,8 +74,17 @@ def _built_again(module: nn.Module, rng) -> list[np.ndarray]:
     fresh = [*made.named_parameters(), *made.named_state()]
     own = [*module.named_parameters(), *module.named_state()]
     for (_, array), (_, new) in zip(own, fresh, strict=True):
-        array[...] = new
+        array[...] = _scaled(array, new)
     return [array for _, array in own]
+
+
+def _scaled(array: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Weights with the standard deviation of new ones, or these where the old ones are equal."""
+    if array.ndim < 2 or not np.isfinite(array).all():
+        return new
+    wide = array.astype(np.float64)
+    spread, size = float(wide.std()), float(np.abs(wide).max())
+    return wide * (float(new.std()) / spread) if spread > EQUAL * size else new
 
 
 def _drawn(path: str, array: np.ndarray, rng) -> np.ndarray | float:

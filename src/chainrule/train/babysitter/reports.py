@@ -64,7 +64,7 @@ class Decision:
 
 
 START_OVER = "Training starts over with a tenth of the step size."
-NEW_WEIGHTS = "Training starts over with new weights."
+NEW_WEIGHTS = "Training starts over with weights of the usual size."
 
 
 def decided(action: str, what: str, then: str, **options) -> Decision:

@@ -2,7 +2,7 @@
 
 | rule | watches | acts |
 |---|---|---|
-| gradient_spike | a gradient 20 times the usual one, its loss as usual | skip; clip the second |
+| gradient_spike | a gradient 20 times the usual one, its loss as usual | skip; clip after 12 |
 | not_finite | losses and gradients that are nan or infinite | skip, rollback, restart |
 | small_scale | a loss scale below 1 | rollback with half the step size, stop |
 | spike | a loss 10 times the largest recent one | skip, rollback, restart |
@@ -12,7 +12,7 @@
 | long_steps | steps of 5 % of the weights, after the first 20 | restart: a tenth of the step size |
 | died | a quarter of a layer's units that die in the first epochs | restart: a tenth |
 | undone | a training loss 3 times its lowest | restart with, or lower to, smaller steps |
-| restless | steps of 0.8 % of the weights while the loss hardly falls | restart, or lower |
+| restless | steps of 1 % of the weights while the loss hardly falls | restart, or lower |
 | plateau | a training loss that goes up and down and falls no more | lower to half |
 | dead, saturated | units of a layer, on a sample | says so |
 | gradients_vanish | the first layer's gradient beside the largest, and the last one's | says so |

@@ -17,6 +17,8 @@ from chainrule.train.babysitter.step_rules import Past, suspects
 from chainrule.train.babysitter.watch import Watch
 
 Look = Callable[[list[int]], dict[int, str]]
+Rows = Callable[[int], list[int]]
+RECURS = 4  # batches that were left out, after which a row of all of them is to blame
 MAY_BE_ROWS = ("not_finite", "spike", "gradient_spike", "diverging")  # what bad data may cause
 MODES = ("act", "advise", "off")
 
@@ -47,6 +49,7 @@ class Babysitter:
         self.mode, self.loss_name = mode, loss_name
         self.watch, self.past = Watch(names, smoothing), Past()
         self.epochs: list[dict[str, float]] = []
+        self.failed: dict[str, int] = {}  # rows, and in how many batches that were left out
         self.faulty: list[int] = []  # rows of the data that are never used again
 
     def start(self, layers: list[LayerHealth]) -> Decision:
@@ -60,17 +63,23 @@ class Babysitter:
         self._undo(decision)
         return decision
 
-    def stretch(self, report: Stretch, look: Look | None = None) -> Decision:
+    def stretch(
+        self, report: Stretch, look: Look | None = None, rows: Rows | None = None
+    ) -> Decision:
         """The decision about steps that have just been made.
 
         `look(places)` gives the faulty rows in the batches of these places of the stretch (see
         `faulty_rows`): where there are any, they are left out, and nothing else is done.
+        `rows(place)` gives the rows of a batch: one that was in four batches which had to be left
+        out is to blame as well, though it looks ordinary.
         """
         if self.mode == "off":
             return Decision()
         decision = self._asked(report)
         if self.mode == "act" and look is not None:
             decision = self._looked(report, decision, look)
+        if self.mode == "act" and rows is not None and decision.action == "skip" and decision.skip:
+            decision = self._recurring(decision, rows(decision.skip[0] - report.first_step))
         if self.mode == "act" and decision.repeats:
             self.past.failures += [step - report.first_step for step in decision.skip]
             self._undo(decision)
@@ -91,6 +100,17 @@ class Babysitter:
         what = f"the loss of step {step} is {report.losses[places[0]]:.3g}, far above the others"
         blamed = self._blame(replace(decision, rule="spike", what=what), look(places))
         return blamed if blamed.repeats else decision
+
+    def _recurring(self, decision: Decision, rows: list[int]) -> Decision:
+        """The decision, or to leave out the rows that are in one failing batch after the other."""
+        for row in map(str, rows):
+            self.failed[row] = self.failed.get(row, 0) + 1
+        found = {int(row): f"in {n} batches that failed" for row, n in self.failed.items()
+                 if n >= RECURS}  # fmt: skip
+        if found:
+            self.failed.clear()
+            self.past.gradient_spikes = 0
+        return self._blame(decision, found)
 
     def _asked(self, report: Stretch) -> Decision:
         for name, rule in STEP_RULES.items():
@@ -137,6 +157,7 @@ class Babysitter:
             past.gradient_spikes += decision.rule == "gradient_spike" and len(decision.skip)
             return
         past.failures.clear()
+        self.failed.clear()  # the same batches will come again
         past.rollbacks += decision.action == "rollback"
         past.clip = decision.factor if decision.action == "clip" else past.clip
         if decision.action == "restart":
@@ -160,7 +181,7 @@ class Babysitter:
         """Everything that the next decisions depend on, as JSON can hold it."""
         return {"mode": self.mode, "loss_name": self.loss_name, "watch": self.watch.state(),
                 "past": asdict(self.past), "epochs": [dict(e) for e in self.epochs],
-                "faulty": list(self.faulty)}  # fmt: skip
+                "faulty": list(self.faulty), "failed": dict(self.failed)}  # fmt: skip
 
     @classmethod
     def restored(cls, state: dict[str, Any]) -> Babysitter:
@@ -169,6 +190,6 @@ class Babysitter:
         sitter = cls(state["mode"], names=watch.names, loss_name=state["loss_name"],
                      smoothing=watch.smoothing)  # fmt: skip
         sitter.watch, sitter.past = watch, Past(**state["past"])
-        sitter.faulty = list(state["faulty"])
+        sitter.faulty, sitter.failed = list(state["faulty"]), dict(state["failed"])
         sitter.epochs = [dict(e) for e in state["epochs"]]
         return sitter

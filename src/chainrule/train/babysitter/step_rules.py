@@ -16,6 +16,7 @@ from chainrule.train.babysitter.watch import Watch, layer_of, ordinary_norm, tot
 
 SPIKE = 10.0  # times the largest of the recent losses, or gradients
 CLIP = 1.5  # times the usual gradient
+SPIKES = 12  # of gradients alone, after which they are clipped
 SUSPECT = 2.0  # times: enough where rows of the batch are absurd as well
 ENOUGH = 10  # steps before which nothing is known of what is usual
 DIVERGED = 3.0  # times the first loss, in the median of ten steps
@@ -110,11 +111,10 @@ def gradient_spike(watch: Watch, stretch: Stretch, past: Past) -> Decision | Non
         f"the gradient of step {stretch.first_step + place} has norm {norm:.3g}, where {usual:.3g} "
         "is usual, though its loss is as usual"
     )
-    if not past.gradient_spikes:
+    if past.clip is None and past.gradient_spikes < SPIKES:
         return _left_out(stretch, place, what)
-    return decided("clip", f"{what}, and it is not the first", "Back to the last good state; "
-                   f"gradients are clipped to {CLIP * usual:.3g} from here on.",
-                   factor=CLIP * usual)  # fmt: skip
+    then = f"Back to the last good state; gradients are clipped to {CLIP * usual:.3g} from here on."
+    return decided("clip", f"{what}, as others before", then, factor=CLIP * usual)
 
 
 def diverging(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
@@ -182,7 +182,7 @@ def _gradient_spike(watch: Watch, stretch: Stretch) -> tuple[int | None, float]:
     norms, losses = total(stretch.gradient_norms), np.asarray(stretch.losses, np.float64)
     first = watch.first_norm if watch.first_norm is not None else ordinary_norm(norms[:20])
     as_usual = losses <= SUSPECT * _usual(watch.losses, losses, watch.first)
-    for place in np.flatnonzero((norms > SPIKE * first) & as_usual):
+    for place in np.flatnonzero((norms > SPIKE * first) & np.isfinite(norms) & as_usual):
         before = [*watch.norms, *norms[:place]]
         usual = ordinary_norm(before[-8:] or norms[1:9])
         if norms[place] > 2 * SPIKE * usual:

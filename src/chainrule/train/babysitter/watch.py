@@ -56,7 +56,7 @@ class Watch:
             self.steps += 1
             low = self.smoothed
             self.lowest = low if self.lowest is None else min(self.lowest, low)
-        if self.first_norm is None and len(norms):
+        if self.first_norm is None and norms.any():
             self.first_norm = ordinary_norm(total(norms[:20]))
         self.losses = [*self.losses, *map(float, losses)][-WINDOW:]
         self.norms = [*self.norms, *map(float, total(norms))][-WINDOW:]
@@ -106,8 +106,13 @@ def total(gradient_norms: np.ndarray) -> np.ndarray:
 
 
 def ordinary_norm(norms) -> float:
-    """The lower quartile: what is ordinary, where as many as half may be faulty; inf of none."""
-    return float(np.quantile(np.asarray(norms, np.float64), 0.25)) if len(norms) else float("inf")
+    """The lower quartile of norms above 0: what is ordinary, where half may be faulty.
+
+    Steps without a gradient, and those whose scaled gradient overflowed, do not count; inf of none.
+    """
+    values = np.asarray(norms, np.float64)
+    values = values[np.isfinite(values) & (values > 0)]
+    return float(np.quantile(values, 0.25)) if len(values) else float("inf")
 
 
 def layer_of(path: str) -> str:
