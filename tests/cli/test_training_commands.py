@@ -247,6 +247,7 @@ def test_the_same_seed_gives_the_same_bits_and_a_config_file_the_same_run(run, p
         (["fit", "TABLE", "--target", "kind", "--seed", "-1"], 2, "--seed -1: expected"),
         (["fit", "TABLE", "--target", "kind", "--clip-norm", "0"], 2, "clip_norm is a positive"),
         (["fit", "TABLE", "--target", "kind", "--memory", "1", "--epochs", "1"], 1, "memory=1"),
+        (["fit", "TABLE", "--target", "kind", "--batch-size", "1"], 1, "at least 2 values"),
         (["fit", "COMMA", "--target", "y"], 1, "Read with --decimal ','"),
         (["fit", "no.csv"], 1, "neither a file or folder, nor a bundled data set"),
         (["fit", "--config", "no.toml"], 1, "no.toml: No such file"),

@@ -40,7 +40,6 @@ def begun(source: str, options: dict[str, Any], folder: Path, progress: str) -> 
         )
     if (seed := options.get("seed", 0)) < 0:
         raise Misused(f"--seed {seed}: expected a whole number from 0.")
-    new = not folder.exists()
     job = job_of(source, options, validation_share(options))
     steps = plan(job, options)
     model = network_of(job, steps)
@@ -50,6 +49,14 @@ def begun(source: str, options: dict[str, Any], folder: Path, progress: str) -> 
         "cli": {"data": place_of(source), "options": options, "plan": steps},
         "about": about(job, options),
     }
+    _train(model, job, folder, own, progress)
+    with train.Run.open(folder) as run:
+        return ended(run, job)
+
+
+def _train(model: nn.Module, job: Job, folder: Path, own: dict[str, Any], progress: str) -> None:
+    """Train into a new folder; one that fails before its first step is removed again."""
+    new = not folder.exists()
 
     def made(config: dict[str, Any]) -> train.Run:
         run = train.Run.create(folder, {**config, **own})
@@ -59,18 +66,15 @@ def begun(source: str, options: dict[str, Any], folder: Path, progress: str) -> 
     try:
         train.fit(
             model, job.arrays("training"), validation=job.arrays("validation"), run=made,
-            progress=progress, **steps["fit"],
+            progress=progress, **own["cli"]["plan"]["fit"],
         )  # fmt: skip
-    except ValueError as error:
-        if (folder / "config.json").exists() or isinstance(error, errors.ChainruleError):
-            raise
-        raise Misused(str(error)) from error  # before anything was made: an option is wrong
-    except Exception:
+    except Exception as error:
+        begun = (folder / "config.json").exists()
         if new and _is_unlearned(folder):
             files.remove_folder(folder)
-        raise
-    with train.Run.open(folder) as run:
-        return ended(run, job)
+        if begun or isinstance(error, errors.ChainruleError) or not isinstance(error, ValueError):
+            raise
+        raise Misused(str(error)) from error  # an option is wrong
 
 
 def _is_unlearned(folder: Path) -> bool:
