@@ -9,8 +9,8 @@ accuracy on the validation rows (the least validation loss where several have it
 50*, and it alone is scored on the test rows, as the default is. Shown are the means over the
 splits, and the standard error of the difference, from the differences of the splits.
 
-The work goes on where it stopped, after so many minutes, from the lines in `--record`; when all is
-there the table is written to benchmarks/results/defaults.md.
+The work goes on where it stopped, after so many minutes, from the lines in `--record`; the table
+of what is there is written to benchmarks/results/defaults.md.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from benchmarks.training.sets import CLASSIFICATION, split  # noqa: E402
 from chainrule import data  # noqa: E402
 from chainrule.estimators import DeepClassifier  # noqa: E402
 
+# A difference of one test row is 2.8 % on wine, 3.3 % on iris: hence the splits.
 SPLITS = {"digits": 3, "breast_cancer": 5, "wine": 5, "iris": 5, "mnist_5k": 2}
 SPACE = {
     "hidden": [(32,), (128,), (256,), (64, 64), (128, 128), (256, 256), (128, 128, 128)],
@@ -93,29 +94,34 @@ def best(records: list[dict]) -> dict:
 
 
 def row(name: str, records: list[dict]) -> str:
-    """A line of the table."""
+    """A line of the table, of the trials that were made on all splits."""
     seeds = sorted({r["split"] for r in records})
-    pairs = []
-    for seed in seeds:
-        own = {r["trial"]: r for r in records if r["split"] == seed}
-        chosen = best([r for t, r in own.items() if t >= 0])
-        pairs.append((own[-1]["test"], own[-2]["test"], chosen["test"], own[-1]["seconds"]))
-    default, watched, top, _ = (np.array(column) for column in zip(*pairs, strict=True))
+    by_split = [{r["trial"]: r for r in records if r["split"] == seed} for seed in seeds]
+    trials = set.intersection(*(set(own) for own in by_split))
+    if not {-1, -2} < trials:
+        return f"| {name} | {len(seeds)} | 0 | - | - | - | - |"
+    tops = [best([own[t] for t in trials if t >= 0]) for own in by_split]
+    default, watched, top = (
+        np.array([r["test"] for r in found])
+        for found in ([own[-1] for own in by_split], [own[-2] for own in by_split], tops)
+    )
     apart = default - top
     error = apart.std(ddof=1) / np.sqrt(len(apart))
     return (
-        f"| {name} | {len(seeds)} | {100 * default.mean():.2f} | {100 * watched.mean():.2f} | "
-        f"{100 * top.mean():.2f} | {100 * apart.mean():+.2f} +- {100 * error:.2f} |"
+        f"| {name} | {len(seeds)} | {len(trials) - 2} | {100 * default.mean():.2f} | "
+        f"{100 * watched.mean():.2f} | {100 * top.mean():.2f} | "
+        f"{100 * apart.mean():+.2f} +- {100 * error:.2f} |"
     )
 
 
-def page(records: list[dict], names: list[str], trials: int) -> str:
-    heads = f"| set | splits | default | babysat | best of {trials} | difference |"
+def page(records: list[dict], names: list[str]) -> str:
     lines = [
         "# Defaults beside random search", "",
         "Test accuracy in per cent, means over the splits; `benchmarks/training/defaults.py` says "
-        "how. *babysat* is the default with babysitter=\"act\", as the command line trains.", "",
-        heads, "|---|---|---|---|---|---|",
+        'how. *babysat* is the default with babysitter="act", as the command line trains; *trials* '
+        "are those made so far, of 50.", "",
+        "| set | splits | trials | default | babysat | best of the trials | difference |",
+        "|---|---|---|---|---|---|---|",
         *(row(name, [r for r in records if r["set"] == name]) for name in names), "",
         "The space that the trials are drawn from:", "",
         *(f"- {name}: {_said(values)}" for name, values in SPACE.items()), "",
@@ -150,14 +156,14 @@ def main() -> None:
             continue
         if time.monotonic() > end:
             print(f"{len(known & set(todo))} of {len(todo)} trainings; run again to go on")
-            return
+            break
         records.append(scored(*piece))
         known.add(piece)
         with options.record.open("a") as file:
             file.write(json.dumps(records[-1]) + "\n")
-    found = page(records, options.sets, options.trials)
+    found = page([r for r in records if r["trial"] < options.trials], options.sets)
     print(found)
-    if set(options.sets) == set(CLASSIFICATION) and options.trials == 50:
+    if set(options.sets) == set(CLASSIFICATION):
         (ROOT / "benchmarks" / "results" / "defaults.md").write_text(found)
 
 
