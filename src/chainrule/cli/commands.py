@@ -24,6 +24,7 @@ COMMANDS = {
     "predict": Command(_TRAIN, "predict:predict", "Predict the target of every row."),
     "evaluate": Command(_TRAIN, "evaluate:evaluate", "Compare predictions with known targets."),
     "report": Command(_TRAIN, "report:report", "Write the report of a run, a page to read."),
+    "tune": Command(_TRAIN, "tune:tune", "Search for the best network for data."),
     "export": Command(_TRAIN, "export:export", "Write a model as a file of ONNX."),
     "datasets": Command(_INFO, "datasets:datasets", "List the bundled data sets."),
     "source": Command(_CODE, "source:source", "Print the derivative of a function as code."),

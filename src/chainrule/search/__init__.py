@@ -1,0 +1,15 @@
+"""Searches for networks by their validation error: architecture, penalties, training.
+
+>>> from chainrule import search
+>>> ", ".join(search.ARCHITECTURE)
+'depth, width, skips'
+"""
+
+from chainrule.search.result import Result
+from chainrule.search.searching import search
+from chainrule.search.space import ARCHITECTURE, SPACE, Choice, Range, Space, by_recipe, restricted
+
+__all__ = [
+    "ARCHITECTURE", "Choice", "Range", "Result", "SPACE", "Space", "by_recipe",
+    "restricted", "search",
+]  # fmt: skip
