@@ -204,6 +204,27 @@ def test_data_that_scikit_learn_refuses_leave_only_that_model_out(tmp_path):
     assert notes[1].startswith("Left out: boosted trees")
 
 
+def test_trees_of_wide_data_grow_on_principal_components(tmp_path):
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((80, 70)).astype(np.float32)
+    x[:, :3] *= 20
+    y = (x[:, 0] > 0).astype(np.int64)
+    subject = bare(tmp_path, nn.Linear(70, 2, rng=0), (x[:60], y[:60]), (x[60:], y[60:]),
+                   "softmax_cross_entropy")  # fmt: skip
+    few, held = baselines.narrow(subject.learned(), subject, 2)
+    assert few.inputs.shape == (60, 60) and held.shape == (20, 60)
+    gram = (x[:60] - x[:60].mean(axis=0)) @ (x[:60] - x[:60].mean(axis=0)).T
+    np.testing.assert_allclose(few.inputs @ few.inputs.T, gram, rtol=1e-3, atol=1e-2)
+
+
+def test_where_all_guesses_are_right_there_are_no_errors_to_list(tmp_path):
+    x = np.array([[-1.0], [1.0]], np.float32)
+    model = nn.Linear(1, 1, rng=0)
+    model.weight[...] = 1
+    rows = x, np.array([0, 1])
+    assert "No row is guessed wrong." in report_text(bare(tmp_path, model, rows, rows, "logistic"))
+
+
 def test_an_image_is_important_where_its_pixels_are_looked_at(tmp_path):
     rng = np.random.default_rng(4)
     x = rng.standard_normal((64, 12, 6, 1)).astype(np.float32)

@@ -18,7 +18,8 @@ from chainrule.train.report.subject import Absent, Subject
 
 ROWS = 10_000  # to learn from, at most
 TREES = 500  # of the boosted trees, over all classes or targets
-SPLITS = 32  # columns that a split of a tree chooses among, at most
+COLUMNS = 64  # principal components stand for more of them, for the trees
+WORK = 100_000_000  # rows times columns times trees, at most: about 5 s
 TARGETS, CLASSES = 8, 100  # for the trees, which are grown for each
 
 _CLASSES = ("accuracy", "f1", "auc", "log_loss")
@@ -60,7 +61,9 @@ def compared(subject: Subject) -> tuple[list[list[Any]], list[str]]:
 
 _ABOUT = (
     "scikit-learn's with its usual settings: logistic or ridge regression, and histogram gradient "
-    f"boosting (100 trees for each class or target, {TREES:,} over all of them at most)."
+    f"boosting (100 trees for each class or target, {TREES} over all of them at most; of more than "
+    f"{COLUMNS} inputs, on their first {COLUMNS} principal components; on fewer rows where rows "
+    f"times columns times trees would be more than {WORK:,})."
 )
 
 
@@ -94,15 +97,17 @@ def _boosted(subject: Subject, part) -> np.ndarray:
     count = subject.scores.shape[1]
     if count > CLASSES:
         raise ValueError(f"{count} classes, each with its own trees, take too long")
-    made = ensemble.HistGradientBoostingClassifier(**_trees(part, 1 if count == 2 else count))
-    return _classified(subject, part, made)
+    made = ensemble.HistGradientBoostingClassifier(max_iter=_trees(count), random_state=0)
+    few, held = narrow(part, subject, count)
+    return _classified(subject, few, made, held)
 
 
-def _classified(subject: Subject, part, model) -> np.ndarray:
+def _classified(subject: Subject, part, model, held: np.ndarray | None = None) -> np.ndarray:
     """The log-probabilities of a classifier; classes without a row to learn from have none."""
     _fit(model, part, _classes(subject, part))
     found = np.full(subject.scores.shape, _logs(0.0))
-    found[:, model.classes_] = _logs(model.predict_proba(_flat(subject.held().inputs)))
+    inputs = _flat(subject.held().inputs) if held is None else held
+    found[:, model.classes_] = _logs(model.predict_proba(inputs))
     return found
 
 
@@ -132,21 +137,35 @@ def _ridge(subject: Subject, part) -> np.ndarray:
 
 def _boosted_numbers(subject: Subject, part) -> np.ndarray:
     ensemble = extras.load("sklearn.ensemble", "sklearn", "Boosted trees")
-    targets, inputs = _flat(part.targets), _flat(subject.held().inputs)
-    if targets.shape[1] > TARGETS:
-        raise ValueError(f"{targets.shape[1]} targets, each with its own trees, take too long")
-    found = []
-    for k in range(targets.shape[1]):
-        model = ensemble.HistGradientBoostingRegressor(**_trees(part, targets.shape[1]))
-        _fit(model, part, targets[:, k].astype(np.float64))
-        found.append(model.predict(inputs))
+    count = _flat(part.targets).shape[1]
+    if count > TARGETS:
+        raise ValueError(f"{count} targets, each with its own trees, take too long")
+    few, held = narrow(part, subject, count)
+    targets, found = _flat(few.targets).astype(np.float64), []
+    for k in range(count):
+        model = ensemble.HistGradientBoostingRegressor(max_iter=_trees(count), random_state=0)
+        _fit(model, few, targets[:, k])
+        found.append(model.predict(held))
     return np.stack(found, axis=1)
 
 
-def _trees(part, each: int) -> dict[str, Any]:
-    wide = _flat(part.inputs[:1]).shape[1]
-    return {"max_iter": max(10, min(100, TREES // each)), "random_state": 0,
-            "max_features": min(1.0, SPLITS / wide)}  # fmt: skip
+def _trees(count: int) -> int:
+    """Trees for each of so many classes or targets."""
+    return max(10, min(100, TREES // count))
+
+
+def narrow(part, subject: Subject, count: int) -> tuple[Any, np.ndarray]:
+    """Rows to grow trees for so many classes on, and the held inputs: few enough for WORK."""
+    width = min(COLUMNS, _flat(part.inputs[:1]).shape[1])
+    most = WORK // (width * _trees(count) * count)
+    few = part[np.unique(np.linspace(0, len(part) - 1, min(len(part), most)).astype(int))]
+    x, held = _flat(few.inputs), _flat(subject.held().inputs)
+    if x.shape[1] > COLUMNS:
+        parts = extras.load("sklearn.decomposition", "sklearn", "Boosted trees")
+        components = min(COLUMNS, len(few))
+        fitted = parts.PCA(components, svd_solver="randomized", random_state=0).fit(x)
+        x, held = fitted.transform(x), fitted.transform(held)
+    return type(few)(x, few.targets, few.sample_weights), held
 
 
 def _fit(model, part, targets) -> None:

@@ -55,7 +55,7 @@ def said(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {said(one)}" for key, one in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(said, value))
+        return ", ".join(map(said, value)) or "none"
     return str(value)
 
 

@@ -158,13 +158,16 @@ def worst(subject: Subject) -> Html:
     if subject.classifies:
         logs = np.log(np.maximum(subject.probabilities, 1e-300))
         own = logs[np.arange(len(logs)), subject.classes]
-        order = np.argsort(own, kind="stable")[:WORST]
         guesses = subject.scores.argmax(axis=1)
+        order = np.argsort(own, kind="stable")
+        order = order[guesses[order] != subject.classes[order]]
+        if not len(order):
+            return html.paragraph("No row is guessed wrong.")
         true, labels = subject.classes, subject.labels
-        head = ("row", "true", "guessed", "probability of the true class")
+        head = ("row", "true", "guessed", "probability of true")
         return html.table(head, [
             (_place(subject, i), str(labels[true[i]]), str(labels[guesses[i]]), _share(own[i]))
-            for i in order
+            for i in order[:WORST]
         ])  # fmt: skip
     left = np.abs(subject.truth - subject.guesses)
     scale = np.maximum(subject.truth.std(axis=0), 1e-300)
