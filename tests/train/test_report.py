@@ -240,6 +240,14 @@ def test_an_image_is_important_where_its_pixels_are_looked_at(tmp_path):
     assert "data:image/png;base64," in report_text(bare(tmp_path, model, (x, y), (x, y)))
 
 
+def test_the_curve_of_a_run_that_notes_epochs_only_is_that_of_its_history(tmp_path):
+    with train.Run.create(tmp_path / "run", {}) as made:
+        made.scalars(3, seconds=0.1)
+        made.finish({"history": {"records": [{"epoch": 1, "step": 3, "loss": 0.5}],
+                                 "decisions": [], "stopped": "1 epochs made"}})  # fmt: skip
+    assert Subject(made).curve("loss") == ([3], [0.5])
+
+
 def test_an_interrupted_run_has_a_report_of_how_far_it_is(tmp_path):
     with train.Run.create(tmp_path / "run", {"fit": {"babysitter": "advise"}}) as made:
         made.scalars(1, loss=float("nan"))

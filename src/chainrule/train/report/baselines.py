@@ -88,12 +88,12 @@ def _majority(subject: Subject, part) -> np.ndarray:
 
 
 def _logistic(subject: Subject, part) -> np.ndarray:
-    linear = extras.load("sklearn.linear_model", "sklearn", "The linear baseline")
+    linear = extras.load("sklearn.linear_model", "report", "The linear baselines")
     return _classified(subject, part, linear.LogisticRegression(max_iter=100))
 
 
 def _boosted(subject: Subject, part) -> np.ndarray:
-    ensemble = extras.load("sklearn.ensemble", "sklearn", "Boosted trees")
+    ensemble = extras.load("sklearn.ensemble", "report", "Boosted trees")
     count = subject.scores.shape[1]
     if count > CLASSES:
         raise ValueError(f"{count} classes, each with its own trees, take too long")
@@ -129,14 +129,14 @@ def _mean(subject: Subject, part) -> np.ndarray:
 
 
 def _ridge(subject: Subject, part) -> np.ndarray:
-    linear = extras.load("sklearn.linear_model", "sklearn", "The linear baseline")
+    linear = extras.load("sklearn.linear_model", "report", "The linear baselines")
     model = linear.Ridge()
     _fit(model, part, _flat(part.targets).astype(np.float64))
     return model.predict(_flat(subject.held().inputs)).reshape(len(subject.targets), -1)
 
 
 def _boosted_numbers(subject: Subject, part) -> np.ndarray:
-    ensemble = extras.load("sklearn.ensemble", "sklearn", "Boosted trees")
+    ensemble = extras.load("sklearn.ensemble", "report", "Boosted trees")
     count = _flat(part.targets).shape[1]
     if count > TARGETS:
         raise ValueError(f"{count} targets, each with its own trees, take too long")
@@ -161,7 +161,7 @@ def narrow(part, subject: Subject, count: int) -> tuple[Any, np.ndarray]:
     few = part[np.unique(np.linspace(0, len(part) - 1, min(len(part), most)).astype(int))]
     x, held = _flat(few.inputs), _flat(subject.held().inputs)
     if x.shape[1] > COLUMNS:
-        parts = extras.load("sklearn.decomposition", "sklearn", "Boosted trees")
+        parts = extras.load("sklearn.decomposition", "report", "Boosted trees")
         components = min(COLUMNS, len(few))
         fitted = parts.PCA(components, svd_solver="randomized", random_state=0).fit(x)
         x, held = fitted.transform(x), fitted.transform(held)
@@ -172,7 +172,7 @@ def _fit(model, part, targets) -> None:
     """Fits in one thread: where others keep the cores busy, OpenMP's would wait for each other
     at every split (28 s of CPU time for digits rather than 0.8 s, on two cores with a load of 10).
     """
-    threads = extras.load("threadpoolctl", "sklearn", "Baselines")
+    threads = extras.load("threadpoolctl", "report", "Simpler models")
     with threads.threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of iterations: 100 are what is said
         model.fit(_flat(part.inputs), targets, sample_weight=part.sample_weights)

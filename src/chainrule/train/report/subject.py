@@ -65,8 +65,10 @@ class Subject:
         return self.config.get("about") or {}
 
     def curve(self, name: str) -> tuple[list[float], list[float]]:
-        """The steps at which a value was noted, and the values."""
+        """The steps at which a value was noted, and the values; of epochs where of no stretch."""
         lines = [line for line in self.metrics if name in line]
+        if not lines and self.history is not None:  # L-BFGS has no stretches
+            lines = [line for line in self.history["records"] if name in line]
         return [line["step"] for line in lines], [line[name] for line in lines]
 
     @cached_property
