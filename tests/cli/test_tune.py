@@ -28,6 +28,14 @@ def test_the_best_network_is_a_run_whose_test_was_scored_once(tuned, capsys):
     assert capsys.readouterr().out.count("\n") == 151
 
 
+def test_the_best_network_is_exported_with_the_preparation(tuned, tmp_path, capsys):
+    path = tmp_path / "iris.onnx"
+    line = ["export", str(tuned[0] / "best"), "--output", str(path), "--table", "iris", "--json"]
+    assert main(line) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["difference"] < 1e-5 and len(facts["input"]) == 4
+
+
 def test_what_is_said_is_not_searched(tuned):
     folder, _ = tuned
     lines = (folder / "trials.jsonl").read_text().splitlines()

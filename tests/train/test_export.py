@@ -121,3 +121,42 @@ def test_the_command_exports_the_model_of_a_run_and_compares(tmp_path, capsys):
     assert main([*line, "--shape", "4"]) == 0
     assert "between onnxruntime and the model" in capsys.readouterr().out
     assert (tmp_path / "m.onnx").exists()
+
+
+@pytest.mark.parametrize("target", ["kind", "price"])
+def test_a_table_goes_in_and_predictions_in_its_words_come_out(target, tmp_path):
+    from chainrule import data
+
+    rng = np.random.default_rng(0)
+    colours = ["red", "blue", None, "green", "red"]
+    table = data.Table.of({
+        "size": [None if i == 3 else float(v) for i, v in enumerate(rng.normal(50, 9, 40))],
+        "colour": [colours[i % 5] for i in range(40)],
+        "new": [bool(i % 3) for i in range(40)],
+        "kind": [["plain", "fine"][i % 2] for i in range(40)],
+        "price": [float(v) for v in rng.normal(5, 2, 40)],
+    })  # fmt: skip
+    preparation = data.Preparation.fitted(table, target=target)
+    outputs = 2 if target == "kind" else 1
+    model = nn.MLP(*preparation.shape, (6,), outputs, rng=0)
+    path = export.onnx(model, tmp_path / "table.onnx", preparation=preparation)
+    given = export.tables.columns(preparation, table)
+    if "colour" in given:
+        given["colour"][0] = "a colour never seen"
+    assert export.check_table(path, model, preparation, table) < 1e-5
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path))
+    unseen = [*table.column("colour").values]
+    unseen[0] = "a colour never seen"
+    other = data.Table.of({**{n: c.texts() if c.kind == "text" else c.values for n, c in
+                              table.columns.items()}, "colour": unseen})  # fmt: skip
+    scores = model(preparation.inputs(other))
+    found = session.run(None, given)
+    if target == "kind":
+        labels = preparation.target_back(scores.argmax(axis=1))
+        assert found[0].tolist() == labels.tolist()
+        shares = scipy.special.softmax(scores.astype("d"), axis=1)
+        np.testing.assert_allclose(found[1], shares, atol=1e-6)
+    else:
+        np.testing.assert_allclose(found[0], preparation.target_back(scores[:, 0]), rtol=1e-5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,10 +15,10 @@ from chainrule import data, errors, train
 from chainrule.cli.failures import Failed, Misused
 from chainrule.cli.output import Json, note, print_facts, print_json
 from chainrule.cli.predict import Model
-from chainrule.cli.saved import model_folder
+from chainrule.cli.saved import model_folder, saved_model
 from chainrule.train import export as exports
 
-ROWS = 16  # that are compared with onnxruntime
+ROWS, COMPARED = 16, 256  # that are compared with onnxruntime: made up, and of a table
 
 
 def export(
@@ -25,11 +27,13 @@ def export(
     *,
     output: Path = Path("model.onnx"),
     shape: Annotated[str | None, Parameter(help="Of one input, as 28,28,1.")] = None,
+    table: Annotated[str | None, Parameter(help="A table like the one trained on.")] = None,
     json: Json = False,
 ) -> None:
     """Write a model's inference as a file of ONNX, for any number of rows.
 
-    The file takes what the network takes, prepared inputs, and gives its outputs. Where onnxruntime
+    The file takes what the network takes, prepared inputs, and gives its outputs; with --table it
+    takes the columns of a table, and gives classes and probabilities, or values. Where onnxruntime
     is installed, it is run beside the model, and must give the same to 1e-5.
 
     Parameters
@@ -38,7 +42,12 @@ def export(
         The file to write.
     shape
         Needed only where the model's folder does not say which table it was trained on.
+    table
+        The file then takes the columns of such a table, and is compared on its first rows.
     """
+    if table is not None:
+        _say(_of_table(model, output, table), json)
+        return
     network, about = train.load_model(model_folder(model))
     example = _example(_shape(about, shape, model))
     path = exports.onnx(network, output, example)
@@ -46,17 +55,34 @@ def export(
         "file": str(path),
         "bytes": path.stat().st_size,
         "input": ["rows", *example.shape[1:]],
-        "difference": _difference(path, network, example),
+        "difference": _difference(path, partial(exports.check, path, network, example)),
     }
+    _say(facts, json)
+
+
+def _of_table(place: Path, output: Path, source: str) -> dict[str, Any]:
+    """Export with the preparation, and compare on the first rows of a table."""
+    saved = saved_model(place)
+    rows = saved.table(source, with_target=False)[:COMPARED]
+    path = exports.onnx(saved.network, output, preparation=saved.preparation)
+    compare = partial(exports.check_table, path, saved.network, saved.preparation, rows)
+    return {
+        "file": str(path), "bytes": path.stat().st_size, "input": saved.preparation.columns,
+        "difference": _difference(path, compare),
+    }  # fmt: skip
+
+
+def _say(facts: dict[str, Any], json: bool) -> None:
     if json:
         print_json(facts)
         return
+    joint = " x " if facts["input"][:1] == ["rows"] else ", "
     if facts["difference"] is None:
         del facts["difference"]
         note("not compared, since onnxruntime is not installed: pip install onnxruntime")
     else:
         facts["difference"] = f"{facts['difference']:.2g} between onnxruntime and the model"
-    print_facts({**facts, "input": " x ".join(map(str, facts["input"]))})
+    print_facts({**facts, "input": joint.join(map(str, facts["input"]))})
 
 
 def _shape(about: dict[str, Any], text: str | None, place: Path) -> tuple[int, ...]:
@@ -85,12 +111,12 @@ def _example(shape: tuple[int, ...]) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(ROWS, *shape)).astype(np.float32)
 
 
-def _difference(path: Path, network: Any, example: np.ndarray) -> float | None:
+def _difference(path: Path, compare: Callable[[], float]) -> float | None:
     """How far onnxruntime is from the model; None where it is not installed."""
     if find_spec("onnxruntime") is None:
         return None
     try:
-        return exports.check(path, network, example)
+        return compare()
     except errors.FileDamaged as error:
         path.unlink()
         raise Failed(f"{error}\n  The file was removed.") from error

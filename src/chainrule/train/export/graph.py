@@ -11,6 +11,7 @@ from chainrule import extras
 from chainrule.program.program import Literal, Operand, Var
 from chainrule.train.export.programs import Length, Rows
 
+_OUTPUTS = ("output", "class", "probabilities", "value")
 ROWS = "rows"  # the name of the first axis' length in the file
 
 
@@ -20,7 +21,7 @@ class Graph:
     `rows` is the name of a tensor with the number of rows, int64 (1,), made at first use.
     """
 
-    def __init__(self, input_name: str, outer: Graph | None = None):
+    def __init__(self, input_name: str, taken: tuple[str, ...] = (), outer: Graph | None = None):
         self.helper: Any = extras.load("onnx", "export", "Exports").helper
         self.numpy_helper: Any = extras.load("onnx.numpy_helper", "export", "Exports")
         self.nodes: list[Any] = []
@@ -33,12 +34,12 @@ class Graph:
             self._known: dict[tuple, str] = {}
             self.read: set[str] = set()  # the names that some node reads
             self._first: list[Any] = []  # nodes that stand before all others
-            self._taken: set[str] = {input_name}
+            self._taken: set[str] = {input_name, *taken, *_OUTPUTS}
             self._input = input_name
 
     def inner(self) -> Graph:
         """The graph of a body, which sees all that stands outside."""
-        return Graph("", self)
+        return Graph("", outer=self)
 
     def all_nodes(self) -> list[Any]:
         """The nodes in the order in which they run."""
@@ -129,6 +130,8 @@ class Graph:
 
     def type_number(self, dtype: Any) -> int:
         """ONNX's number of a dtype."""
+        if np.dtype(dtype).kind == "U":
+            return self.helper.np_dtype_to_tensor_dtype(np.dtype(object))
         return self.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
 
     def declared(self, name: str, dtype: Any, shape: Sequence[Length]) -> Any:

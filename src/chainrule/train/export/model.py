@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from chainrule import errors, extras
+from chainrule.data import Preparation, Table
 from chainrule.nn.module import Module
 from chainrule.program.program import Var
 from chainrule.train import files
+from chainrule.train.export import tables
 from chainrule.train.export.graph import Graph
 from chainrule.train.export.programs import Rows, traced
 from chainrule.train.export.rules import translate
@@ -22,7 +25,10 @@ LARGEST = 2**31 - 2**20  # bytes of a file: protobuf holds no more
 INPUT, OUTPUT = "input", "output"
 
 
-def onnx(model: Module | Callable, path: str | os.PathLike, example: Any) -> Path:
+def onnx(
+    model: Module | Callable, path: str | os.PathLike, example: Any = None, *,
+    preparation: Preparation | None = None,
+) -> Path:  # fmt: skip
     """Write what `model(x)` computes as an ONNX file, and return its path.
 
     The program that chainrule traces is translated operation by operation, so that any function of
@@ -30,6 +36,9 @@ def onnx(model: Module | Callable, path: str | os.PathLike, example: Any) -> Pat
     array of inputs; the file takes any number of rows on its first axis, the other axes are the
     example's. Input and outputs are called "input" and "output" ("output_0" and so on where there
     are several); weights have their paths in the model as names.
+
+    With a `preparation`, the file takes the columns of a table by their names instead, and gives
+    `class` and `probabilities`, or `value`, as `chainrule predict` does (see `export.tables`).
 
     **Errors** `NotSupported` with the operation and its line, where ONNX has none such, or where
     the model does something else for another number of rows; `MissingExtra` without onnx;
@@ -43,11 +52,16 @@ def onnx(model: Module | Callable, path: str | os.PathLike, example: Any) -> Pat
     ...     path.name, path.stat().st_size < 1000
     ('model.onnx', True)
     """
+    if preparation is not None:
+        return _of_table(model, Path(path), preparation)
     example = np.asarray(example)
     if not example.ndim:
         raise errors.ShapeError("example is an array of inputs with rows on its first axis.")
     graph = Graph(INPUT)
-    names, results = _translated(graph, model, example)
+    found, results = _translated(graph, model, example, INPUT)
+    names = [OUTPUT] if len(found) == 1 else [f"{OUTPUT}_{i}" for i in range(len(found))]
+    for name, value in zip(names, found, strict=True):
+        graph.give(value, name)
     declared = [
         graph.declared(name, out.type.dtype, graph.shape_of(out))
         for name, out in zip(names, results, strict=True)
@@ -56,8 +70,24 @@ def onnx(model: Module | Callable, path: str | os.PathLike, example: Any) -> Pat
     return _written(graph, [first], declared, Path(path))
 
 
-def _translated(graph: Graph, model: Any, example: np.ndarray) -> tuple[list[str], tuple]:
-    """The nodes of a model; the names of its outputs, and its outputs."""
+def _of_table(model: Any, path: Path, preparation: Preparation) -> Path:
+    """The file that takes a table's columns and gives predictions in its words."""
+    clash = [name for name in preparation.columns if name in tables.OUTPUTS]
+    if clash:
+        raise errors.NotSupported(
+            f"column {clash[0]!r} has the name of an output of the file: rename it in the table."
+        )
+    graph = Graph(tables.first_column(preparation), tuple(preparation.columns))
+    declared, inputs = tables.prepared(graph, preparation)
+    example = np.zeros((1, *preparation.shape), np.float32)
+    (scores,), _ = _translated(graph, model, example, inputs)
+    return _written(graph, declared, tables.told(graph, preparation, scores), path)
+
+
+def _translated(
+    graph: Graph, model: Any, example: np.ndarray, inputs: str
+) -> tuple[list[str], tuple]:
+    """The nodes of a model on the tensor `inputs`; the names of its outputs, and its outputs."""
     program, captured, count = traced(_inference(model), example)
     known = {}
     if isinstance(model, Module):
@@ -65,12 +95,8 @@ def _translated(graph: Graph, model: Any, example: np.ndarray) -> tuple[list[str
     for var, array in zip(program.inputs[:count], captured, strict=True):
         graph.shapes[var] = program.shapes[var]
         graph.names[var] = _constant(graph, var, array, known.get(id(array)))
-    graph.names[program.inputs[count]] = INPUT
-    found = translate(graph, program)
-    names = [OUTPUT] if len(found) == 1 else [f"{OUTPUT}_{i}" for i in range(len(found))]
-    for name, value in zip(names, found, strict=True):
-        graph.give(value, name)
-    return names, program.outputs
+    graph.names[program.inputs[count]] = inputs
+    return translate(graph, program), program.outputs
 
 
 def _inference(model: Any) -> Callable:
@@ -95,7 +121,7 @@ def _written(graph: Graph, inputs: list, outputs: list, path: Path) -> Path:
             f"the model's arrays have {size:,} bytes; a file of ONNX holds at most {LARGEST:,}."
         )
     onnx_package = extras.load("onnx", "export", "Exports")
-    tensors = [graph.numpy_helper.from_array(a, name) for name, a in arrays.items()]
+    tensors = [graph.numpy_helper.from_array(_plain(a), name) for name, a in arrays.items()]
     made = graph.helper.make_model(
         graph.helper.make_graph(graph.all_nodes(), "inference", inputs, outputs, tensors),
         opset_imports=[graph.helper.make_opsetid("", OPSET)], ir_version=IR,
@@ -104,6 +130,11 @@ def _written(graph: Graph, inputs: list, outputs: list, path: Path) -> Path:
     onnx_package.checker.check_model(made)
     files.write(path, made.SerializeToString())
     return path
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """The array as ONNX stores it: text as objects."""
+    return array.astype(object) if array.dtype.kind == "U" else array
 
 
 def check(path: str | os.PathLike, model: Callable, example: Any, tolerance: float = 1e-5) -> float:
@@ -123,6 +154,31 @@ def check(path: str | os.PathLike, model: Callable, example: Any, tolerance: flo
         expected = expected if isinstance(expected, tuple | list) else (expected,)
         for found, wanted in zip(session.run(None, {INPUT: x}), expected, strict=True):
             worst = max(worst, difference(found, wanted))
+    return _checked(path, worst, tolerance)
+
+
+def check_table(
+    path: str | os.PathLike, model: Callable, preparation: Preparation, table: Table,
+    tolerance: float = 1e-5,
+) -> float:  # fmt: skip
+    """As `check`, of a file with a preparation, on the rows of a table.
+
+    Compared are probabilities, or values in units of the target's standard deviation.
+    """
+    runtime = extras.load("onnxruntime", "export", "Comparisons with what was exported")
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    given = tables.columns(preparation, table)
+    found = session.run(None, {one.name: given[one.name] for one in session.get_inputs()})
+    scores = np.asarray(model(preparation.inputs(table)), np.float64)
+    if preparation.labels is not None:
+        return _checked(path, difference(found[1], softmax(scores, axis=1)), tolerance)
+    target = preparation.target
+    assert target is not None
+    values = (found[0].reshape(scores.shape) - target.mean) / target.std
+    return _checked(path, difference(values, scores), tolerance)
+
+
+def _checked(path: str | os.PathLike, worst: float, tolerance: float) -> float:
     if not worst <= tolerance:
         raise errors.FileDamaged(
             f"{path}: onnxruntime gives other outputs than the model; the largest difference is "
