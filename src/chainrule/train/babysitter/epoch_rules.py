@@ -19,9 +19,10 @@ ENOUGH = 50  # steps that a mean of losses is over, at least: as many epochs as 
 PATIENCE = 6  # such means without a better training loss
 BETTER = 0.005  # of the lowest loss so far
 BOUNCES = 1.3  # times the lowest loss so far
-CONVERGED = 0.02  # of the first epoch's loss: what is left is not worth smaller steps
-STUCK = 0.1  # of the same: below it, going up and down may be the data's noise
+CONVERGED = 0.02  # of the first losses: what is left is not worth smaller steps
+STUCK = 0.1  # of the first epoch's loss: below it, going up and down may be the data's noise
 UNDONE = 3.0  # times the lowest loss of an epoch: what was learned is being lost
+STEADY = 0.0005  # of the weights in a step, where a thousandth is usual: less undoes nothing
 RESTLESS, STALLED = 0.01, 0.85  # of the weights in a step, and of the loss two means ago
 DIED, EARLY = 0.25, 10  # share of a layer's units, within so many epochs
 YOUNG = 40  # epochs after which it is too late to start over
@@ -61,9 +62,16 @@ def died(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past) ->
 
 
 def undone(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past) -> Decision | None:
-    """The training loss has climbed far above its lowest."""
+    """The training loss has climbed far above its lowest, under steps that can do so.
+
+    Near 0 a loss multiplies by chance: a few hard rows do it. So it must have climbed to a share
+    of the first losses, and steps that hardly change the weights are not to blame.
+    """
     losses = curve(epochs[past.lowered_at :])
-    if len(losses) < 2 or losses[-1] < max(UNDONE * min(losses), CONVERGED * epochs[0]["loss"]):
+    least = CONVERGED * _first(epochs, watch)
+    if len(losses) < 2 or losses[-1] < max(UNDONE * min(losses), least):
+        return None
+    if not watch.typical_now > STEADY:
         return None
     what = f"the training loss has climbed from {min(losses):.4g} to {losses[-1]:.4g}"
     return _too_long(what, epochs, watch, past)
@@ -99,6 +107,15 @@ def plateau(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past)
     return decided("lower", "the training loss goes up and down and has stopped falling: "
                    f"{before:.4g} at best before, {now:.4g} since",
                    "Half the step size.", factor=0.5)  # fmt: skip
+
+
+def _first(epochs: Epochs, watch: Watch) -> float:
+    """The larger of the first epoch's loss and the first of all, which no step has touched.
+
+    The latter counts up to ten times the former: it may be that of an odd batch.
+    """
+    mean = epochs[0]["loss"]
+    return max(mean, min(watch.first or 0.0, 10 * mean))
 
 
 def _too_long(what: str, epochs: Epochs, watch: Watch, past: Past) -> Decision:
