@@ -1,5 +1,6 @@
 """The report: its figures against scikit-learn and by hand, and a page that runs nothing."""
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -238,6 +239,17 @@ def test_an_image_is_important_where_its_pixels_are_looked_at(tmp_path):
     assert len(found) == 60
     assert [name for name, (mean, _) in found.items() if mean > 0] == ["7,2"]
     assert "data:image/png;base64," in report_text(bare(tmp_path, model, (x, y), (x, y)))
+
+
+def test_the_page_of_a_deep_network_and_of_long_texts_stays_small(tmp_path):
+    names = [f"gradient_norm/layers[{k}].weight" for k in range(200)]
+    with train.Run.create(tmp_path / "run", {"note": "x" * 200_000}) as made:
+        made.log("babysitter", step=1, epoch=1, action="continue", reason="y" * 100_000)
+    values = {name: 1.0 for name in names}
+    lines = [json.dumps({"time": 0, "step": k, "loss": k % 7, **values}) for k in range(1, 1001)]
+    (tmp_path / "run" / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    page = train.report.write(tmp_path / "run").read_text(encoding="utf-8")
+    assert "60 of 200" in page and len(page) < 1_000_000
 
 
 def test_the_curve_of_a_run_that_notes_epochs_only_is_that_of_its_history(tmp_path):

@@ -32,8 +32,9 @@ def curves(
                    logarithmic=logarithmic)  # fmt: skip
     drawn = [_dashed(_x(across, at)) for at in marks if across.low <= at <= across.high]
     colours = colours_of(len(series))
+    limit = POINTS * SERIES // max(SERIES, len(series))
     for colour, (name, (xs, ys)) in zip(colours, series.items(), strict=True):
-        drawn.append(_line(across, up, *thinned(xs, ys), colour, name))
+        drawn.append(_line(across, up, *thinned(xs, ys, limit), colour, name))
     return figure(title, [*frame(across, up, x), *drawn], legend(list(series), colours))
 
 

@@ -13,6 +13,7 @@ from chainrule.train.report.subject import Absent, Subject
 
 _OTHER = ("time", "step", "loss", "seconds", "step_size", "gradient_norm", "loss_scale")
 ADVICE = "continue"
+LAYERS = 60  # whose curves are drawn
 
 
 def curves(subject: Subject) -> Html:
@@ -46,8 +47,12 @@ def layers(subject: Subject) -> Html:
     drawn = []
     for prefix, title in ((NORM, "gradient norm"), (RATIO, "step / weight, of their norms")):
         names = [n for line in subject.metrics for n in line if n.startswith(prefix)]
-        series = {n.removeprefix(prefix): subject.curve(n) for n in dict.fromkeys(names)}
+        series: dict[str, charts.Curve] = {}
+        unique = list(dict.fromkeys(names))
+        for k in np.unique(np.linspace(0, len(unique) - 1, min(LAYERS, len(unique))).astype(int)):
+            series[unique[k].removeprefix(prefix)] = subject.curve(unique[k])
         if series:
+            title += f" ({len(series)} of {len(unique)})" if len(series) < len(unique) else ""
             drawn.append(charts.curves(title, series))
     if not drawn:
         raise Absent("this run noted none")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+LONGEST = 300  # characters of a text that is shown
 EMPTY = ("path", "rect", "circle", "line", "polyline", "img", "meta")  # elements without content
 
 
@@ -56,7 +57,13 @@ def said(value: Any) -> str:
         return ", ".join(f"{key} {said(one)}" for key, one in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(said, value)) or "none"
-    return str(value)
+    text = str(value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+
+
+def verbatim(text: str) -> Html:
+    """Text as it is, however long."""
+    return Html(escape(text))
 
 
 def _number(value: float) -> str:

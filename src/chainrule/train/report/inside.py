@@ -67,9 +67,10 @@ def settings(subject: Subject) -> Html:
         shown = {"options that were given": chosen or "none: the recipe was followed"} | shown
     whole = json.dumps(subject.config, indent=1, ensure_ascii=False)
     cut = "" if len(whole) <= LONG else f"\n... ({len(whole) - LONG:,} more characters)"
+    shortened = html.verbatim(whole[:LONG] + cut)
     return html.joined([
         html.facts(shown),
-        element("details", element("summary", "config.json"), element("pre", whole[:LONG] + cut)),
+        element("details", element("summary", "config.json"), element("pre", shortened)),
     ])  # fmt: skip
 
 
