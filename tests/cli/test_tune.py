@@ -6,7 +6,9 @@ import pytest
 
 from chainrule.cli import main
 
-FAST = ["--epochs", "3", "--batch-size", "32", "--activation", "relu", "--no-batch-norm"]
+FAST = [
+    "--epochs", "3", "--batch-size", "32", "--activation", "relu", "--no-batch-norm", "--no-report",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

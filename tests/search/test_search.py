@@ -95,21 +95,22 @@ def test_two_processes_share_a_search_that_goes_on_after_a_kill(tmp_path):
     killed = _process(tmp_path, "killed", 6)
     log = tmp_path / "killed" / "trials.jsonl"
     end = time.monotonic() + 60
-    while not (log.exists() and log.read_text().count("\n") >= 2):
+    while not (log.exists() and log.read_text().count("\n") >= 1):
         assert killed.poll() is None and time.monotonic() < end
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    both = [_process(tmp_path, name, 6) for name in ("one", "two")]
-    assert [p.wait(timeout=100) for p in both] == [0, 0]
-    result = search.search(
-        tmp_path / "end", *SETS, trials=6, storage=tmp_path / "shared.journal", **OPTIONS
-    )
+    other = _process(tmp_path, "one", 6)
+    options = {**OPTIONS, "trials": 6, "storage": tmp_path / "shared.journal"}
+    search.search(tmp_path / "two", *SETS, final=False, **options)
+    assert other.wait(timeout=100) == 0
+    result = search.search(tmp_path / "end", *SETS, **options)
     assert result.count("COMPLETE") + result.count("PRUNED") == 6
     assert {t["why"] for t in result.trials if t["state"] == "FAIL"} <= {"its process ended"}
     numbers = []
     for name in ("killed", "one", "two"):
-        lines = (tmp_path / name / "trials.jsonl").read_text().splitlines()
+        log = tmp_path / name / "trials.jsonl"
+        lines = log.read_text().splitlines() if log.exists() else []  # the other was quicker
         numbers += [json.loads(line)["trial"] for line in lines]
     assert len(numbers) == len(set(numbers)) and result.test
 

@@ -23,7 +23,7 @@ from chainrule.train import files
 VALIDATION = 0.2  # share of the rows that are not tested, by which trials are compared
 _DATA = (
     "target", "task", "ignore", "groups", "time", "test", "validation", "type", "delimiter",
-    "decimal", "thousands", "encoding", "missing", "resize", "channels", "seed", "epochs",
+    "decimal", "thousands", "encoding", "missing", "resize", "channels", "seed", "epochs", "report",
 )  # fmt: skip
 _SEARCHED = (
     "activation", "dropout", "batch_norm", "init", "optimizer", "step_size", "schedule",
