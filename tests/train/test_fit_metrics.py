@@ -5,9 +5,10 @@ import pytest
 import sklearn.metrics as judge
 from scipy.special import expit, softmax
 
-from chainrule import random
+from chainrule import nn, random
+from chainrule.train import fit
 from chainrule.train.early_stopping import EarlyStopping, early_stopping
-from chainrule.train.metrics import METRICS, direction, named, top
+from chainrule.train.metrics import METRICS, direction, named, r2, rmse, top
 
 CLASSES = 4
 
@@ -152,3 +153,19 @@ def test_what_early_stopping_is_given():
     ):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             early_stopping(wrong)
+
+
+def test_r2_of_a_constant_target_is_nan_and_large_numbers_do_not_overflow():
+    y = np.array([[1.0], [2.0], [4.0]])
+    assert np.isnan(r2(y, np.full((3, 1), 2.0)))
+    assert r2(1e200 * y[::-1], 1e200 * y) == pytest.approx(1 - 18 / (42 / 9))
+    assert rmse(1e200 * y[::-1], 1e200 * y) == pytest.approx(6**0.5 * 1e200)
+    assert rmse(y, y) == 0.0
+
+
+@pytest.mark.parametrize("wrong", [{"memory": "3XB"}, {"kinks": "sharp"}])
+def test_options_of_derivatives_are_checked_before_a_run_is_written(tmp_path, wrong):
+    data = np.ones((4, 2), np.float32), np.ones(4, np.float32)
+    with pytest.raises(ValueError, match=f"^{next(iter(wrong))} is "):
+        fit(nn.MLP(2, (), 1), data, loss="squared", run=tmp_path / "run", progress="none", **wrong)
+    assert not (tmp_path / "run").exists()

@@ -136,7 +136,9 @@ def _numbers(outputs, targets) -> tuple[np.ndarray, np.ndarray]:
 def rmse(outputs, targets, weights=None) -> float:
     """The root of the mean squared distance, over rows and outputs."""
     f, y = _numbers(outputs, targets)
-    return float(np.sqrt(_mean(np.square(f - y).mean(axis=1), weights)))
+    off = np.abs(f - y)
+    largest = float(np.max(off, initial=0.0)) or 1.0  # whose square may be too large a number
+    return largest * float(np.sqrt(_mean(np.square(off / largest).mean(axis=1), weights)))
 
 
 def mae(outputs, targets, weights=None) -> float:
@@ -150,9 +152,10 @@ def r2(outputs, targets, weights=None) -> float:
     f, y = _numbers(outputs, targets)
     w = _ones(y[:, 0], weights)[:, None]
     centred = y - np.average(y, axis=0, weights=w[:, 0])
+    largest = np.max(np.abs(centred), axis=0, initial=0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        left = np.sum(w * np.square(y - f), axis=0) / np.sum(w * np.square(centred), axis=0)
-    return float(np.mean(1 - left))
+        left, all_of_it = (np.sum(w * np.square(v / largest), axis=0) for v in (y - f, centred))
+        return float(np.mean(1 - left / all_of_it))
 
 
 def top(k: int) -> Metric:

@@ -12,6 +12,7 @@ import numpy as np
 from chainrule import errors, optim
 from chainrule.nn.losses import LOSSES
 from chainrule.optim.optimizer import Optimizer
+from chainrule.options import options
 from chainrule.train.early_stopping import EarlyStopping, early_stopping
 from chainrule.train.metrics import Metric, named
 from chainrule.train.precision import Float16
@@ -59,6 +60,7 @@ class Settings:
             raise ValueError(f"seed is a whole number from 0, got {self.seed!r}.")
         if self.babysitter not in ("act", "advise", "off"):
             raise ValueError(f"babysitter is one of act, advise, off; got {self.babysitter!r}.")
+        options(self.kinks, self.memory, False)  # before anything is compiled or written
         self.loss_function = loss_function(self.loss)
 
     @property
