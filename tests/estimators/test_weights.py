@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule.estimators import Autoencoder, DeepClassifier, DeepRegressor
+from chainrule.estimators.scaling import Scaling
 
 # One minibatch of all rows, no draws inside the network, and enough digits to compare.
 FULL = {"hidden": (8,), "batch_size": 1000, "epochs": 30, "step_size": 0.02, "random_state": 0,
@@ -55,3 +56,9 @@ def test_weights_that_cannot_be_are_refused():
         DeepClassifier(**FULL).fit(X, LABELS, -np.ones(20))
     with pytest.raises(ValueError, match="one class a row"):
         DeepClassifier(**FULL, class_weight="balanced").fit(X, (X > 0).astype(int))
+
+
+@pytest.mark.parametrize("size", [1e300, 1e-300])
+def test_columns_of_any_size_are_scaled(size):
+    x = np.random.default_rng(0).normal(size=(9, 2))
+    assert np.allclose(Scaling.fitted(size * x)(size * x), Scaling.fitted(x)(x))

@@ -26,10 +26,13 @@ class Scaling:
         """Of the columns of x (N, C), with one weight for each row (1 without)."""
         x = np.asarray(x, "d")
         mean = np.average(x, axis=0, weights=weights)
-        variance = np.average(np.square(x - mean), axis=0, weights=weights)
+        centred = x - mean
+        largest = np.max(np.abs(centred), axis=0, initial=0.0)
+        unit = np.where((largest > 1e150) | ((largest < 1e-150) & (largest > 0)), largest, 1.0)
+        variance = np.average(np.square(centred / unit), axis=0, weights=weights)
+        deviation = unit * np.sqrt(variance)
         rounding = len(x) * np.finfo("d").eps * np.abs(mean)
-        varies = variance > rounding**2
-        return cls(mean, np.where(varies, np.sqrt(np.where(varies, variance, 1.0)), 1.0))
+        return cls(mean, np.where(deviation > rounding, deviation, 1.0))
 
     @classmethod
     def none(cls, columns: int) -> Scaling:
