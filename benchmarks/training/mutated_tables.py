@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.training.byte_edits import EDITS, edit
 from benchmarks.training.watch import watched
 from chainrule import errors
 from chainrule.data import Preparation, read
@@ -61,21 +62,10 @@ def mutated_bytes(original: bytes, rng: random.Random) -> bytes:
     content = bytearray(original)
     for _ in range(rng.choice([1, 1, 2, 3])):
         at, length = rng.randrange(len(content) + 1), rng.randrange(1, 40)
-        kind = rng.choice(["flip", "cut", "remove", "repeat", "random", "zero", "end", "mark"])
-        if kind == "flip" and content:
-            content[min(at, len(content) - 1)] ^= 1 << rng.randrange(8)
-        elif kind == "cut":
-            del content[at:]
-        elif kind == "remove":
-            del content[at : at + length]
-        elif kind == "repeat":
-            content[at:at] = content[at : at + length] * rng.choice([1, 2, 1000])
-        elif kind == "random":
-            content[at : at + length] = rng.randbytes(length)
-        elif kind == "zero":
-            content[at : at + length] = bytes(length)
-        elif kind == "end":
-            content += rng.randbytes(length)
+        kind = rng.choice([*EDITS, "mark"])
+        if kind in EDITS and (content or kind != "flip"):
+            times = rng.choice([1, 2, 1000]) if kind == "repeat" else 1
+            edit(content, kind, at, length, rng, times)
         else:
             content[at:at] = rng.choice([b'"', b",", b"\n", b"\r", b";", b"\xef\xbb\xbf", b"\xff"])
     return bytes(content)

@@ -24,6 +24,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from benchmarks.training.byte_edits import EDITS, edit
 from benchmarks.training.watch import watched
 from benchmarks.training.zoo import ZOO
 from chainrule import errors
@@ -54,21 +55,9 @@ def mutated_bytes(original: Files, rng: random.Random) -> Files:
     name = rng.choice([ARRAYS, DESCRIPTION])
     content = bytearray(original[name])
     at, length = rng.randrange(len(content)), rng.randrange(1, 40)
-    kind = rng.choice(["flip", "cut", "remove", "repeat", "random", "zero", "end", "swap"])
-    if kind == "flip":
-        content[at] ^= 1 << rng.randrange(8)
-    elif kind == "cut":
-        del content[at:]
-    elif kind == "remove":
-        del content[at : at + length]
-    elif kind == "repeat":
-        content[at:at] = content[at : at + length]
-    elif kind == "random":
-        content[at : at + length] = rng.randbytes(length)
-    elif kind == "zero":
-        content[at : at + length] = bytes(length)
-    elif kind == "end":
-        content += rng.randbytes(length)
+    kind = rng.choice([*EDITS, "swap"])
+    if kind in EDITS:
+        edit(content, kind, at, length, rng)
     else:
         content = bytearray(original[DESCRIPTION if name == ARRAYS else ARRAYS])
     changed = {**original, name: bytes(content)}
