@@ -1,6 +1,6 @@
 """Defaults beside the best of 50 random trials, on each bundled classification set.
 
-    python benchmarks/training/defaults.py [--minutes 3] [--sets digits wine] [--trials 50]
+    python -m benchmarks.training.defaults [--minutes 3] [--sets digits wine] [--trials 50]
 
 For each set and each of its splits (a fifth of the rows to test, a fifth of the others to
 validate): `DeepClassifier` without options, as `chainrule fit` trains, and 50 trials drawn from
@@ -17,18 +17,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+from benchmarks.training.sets import CLASSIFICATION, split
+from chainrule import data
+from chainrule.estimators import DeepClassifier
 
-from benchmarks.training.sets import CLASSIFICATION, split  # noqa: E402
-from chainrule import data  # noqa: E402
-from chainrule.estimators import DeepClassifier  # noqa: E402
+ROOT = Path(__file__).parents[2]
 
 # A difference of one test row is 2.8 % on wine, 3.3 % on iris: hence the splits.
 SPLITS = {"digits": 3, "breast_cancer": 5, "wine": 5, "iris": 5, "mnist_5k": 2}

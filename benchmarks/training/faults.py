@@ -130,7 +130,7 @@ def _gradients(factor: float) -> Callable[[Run], None]:
         x, y = run.train
         weights = np.ones(len(x), np.float32)
         weights[run.rows(2)] = MARK
-        run.train = (x, y, weights)  # type: ignore[assignment]
+        run.train = (x, y, weights)
         run.options["loss"] = _LOSSES[factor](run.case.loss)
 
     return spoil

@@ -179,12 +179,13 @@ def failed_calls(action: Action, original: Path, place: Path, how: failing.How) 
 
 def killed_calls(action: Action, original: Path, place: Path) -> int:
     """At how many calls a process was killed."""
-    count = 0
+    killed = 0
     copies(original, place)
-    for count in failing.kills(lambda: action.do(place)):  # noqa: B007
+    for at_call in failing.kills(lambda: action.do(place)):
+        killed = at_call
         check(action, place)
         copies(original, place)
-    return count
+    return killed
 
 
 def power_failures(action: Action, original: Path, base: Path, place: Path) -> int:
@@ -217,8 +218,9 @@ def results(names: list[str] | None = None) -> dict[str, list[int]]:
 # --- a real disk that is full --------------------------------------------------------------------
 
 _IN_A_SMALL_DISK = """
-mount -t tmpfs -o size={size}k none {place} && exec {python} -m benchmarks.training.io_failures {place}
-"""  # noqa: E501
+mount -t tmpfs -o size={size}k none {place} &&
+exec {python} -m benchmarks.training.io_failures {place}
+"""
 
 
 def full_disk() -> str:

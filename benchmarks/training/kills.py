@@ -70,7 +70,7 @@ def started(name: str, folder: Path, at_call: int = 0) -> int:
     if child == 0:
         status = 1
         if at_call:
-            files.os = locks.os = Failing(at_call, "kill")  # type: ignore[assignment]
+            files.os = locks.os = Failing(at_call, "kill")
         try:
             work(name, folder)
             status = 0

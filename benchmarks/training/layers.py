@@ -1,6 +1,6 @@
 """Every layer, activation, loss and optimizer beside PyTorch's, on random configurations.
 
-    python benchmarks/training/layers.py [NAME ...] [--configurations 20] [--interpreted]
+    python -m benchmarks.training.layers [NAME ...] [--configurations 20] [--interpreted]
 
 Run from the root, in an environment that has chainrule and torch. Compares values, gradients by
 inputs and parameters, and running statistics, in float32 and float64, computed by the evaluator
@@ -22,17 +22,15 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import torch
+
+from benchmarks.training.against_torch import BOUNDS, differences
+from benchmarks.training.composite_pairs import BLOCKS
+from benchmarks.training.function_pairs import ACTIVATIONS, LOSSES
+from benchmarks.training.layer_pairs import LAYERS
+from benchmarks.training.optimizer_pairs import OPTIMIZERS, STEPS, trajectory
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "src")]
-
-import torch  # noqa: E402
-
-from benchmarks.training.against_torch import BOUNDS, differences  # noqa: E402
-from benchmarks.training.composite_pairs import BLOCKS  # noqa: E402
-from benchmarks.training.function_pairs import ACTIVATIONS, LOSSES  # noqa: E402
-from benchmarks.training.layer_pairs import LAYERS  # noqa: E402
-from benchmarks.training.optimizer_pairs import OPTIMIZERS, STEPS, trajectory  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 KINDS = {
@@ -77,7 +75,7 @@ def table(rows: dict) -> str:
     lines = [
         "# Layers beside PyTorch's",
         "",
-        "Written by `python benchmarks/training/layers.py`, which says how. Each entry is the",
+        "Written by `python -m benchmarks.training.layers`, which says how. Each entry is the",
         "largest difference over that many random configurations, of values, of gradients by",
         "inputs and parameters, of running statistics, and for optimizers of parameters and losses",
         f"along {STEPS} steps. Bounds: {BOUNDS['f']:g} in float32, {BOUNDS['d']:g} in float64.",

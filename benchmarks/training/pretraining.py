@@ -1,6 +1,6 @@
 """What pretraining is worth on digits: a network of four sigmoid layers from several starts.
 
-    python benchmarks/training/pretraining.py [--seeds 5]
+    python -m benchmarks.training.pretraining [--seeds 5]
 
 Trains 64-64-64-64-64-10 by Adam (step size 0.001, minibatches of 32) from random weights
 (Glorot's), from LSUV's, from a stack of denoising autoencoders and from a deep belief network (20
@@ -12,16 +12,14 @@ saw, after some epochs: mean and deviation over the seeds.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import load_digits
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "src")]
+from chainrule import nn, train
 
-from chainrule import nn, train  # noqa: E402
+ROOT = Path(__file__).parents[2]
 
 HIDDEN, EPOCHS, UNSEEN = (64, 64, 64, 64), (5, 10, 40), 397
 
@@ -78,7 +76,7 @@ def table(rows: dict[str, np.ndarray], seeds: int) -> str:
     """Markdown of {start: (seeds, len(EPOCHS), 2)}."""
     heads = [f"loss, {e} epochs" for e in EPOCHS] + [f"accuracy, {e}" for e in EPOCHS]
     lines = ["# Pretraining on digits", "",
-             f"Written by `python benchmarks/training/pretraining.py`; {seeds} seeds.", "",
+             f"Written by `python -m benchmarks.training.pretraining`; {seeds} seeds.", "",
              f"| start | {' | '.join(heads)} |", "|---|" + "---:|" * len(heads)]  # fmt: skip
     for name, found in rows.items():
         mean, spread = found.mean(axis=0), found.std(axis=0)

@@ -1,6 +1,6 @@
 """Random networks: compiled training steps against the reference evaluator.
 
-    python benchmarks/training/random_networks.py [--seconds 300] [--first 0] [--dtype d]
+    python -m benchmarks.training.random_networks [--seconds 300] [--first 0] [--dtype d]
 
 Draws networks of one to five layers with random options (convolutions with strides, padding,
 dilation and groups, pooling, norms, LSTMs, attention, residual and dense blocks, dropout) and a
@@ -24,12 +24,11 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "src")]
+import chainrule as cr
+from chainrule import nn
+from chainrule.nn.builders import build, described
 
-import chainrule as cr  # noqa: E402
-from chainrule import nn  # noqa: E402
-from chainrule.nn.builders import build, described  # noqa: E402
+ROOT = Path(__file__).parents[2]
 
 SMOOTH = ["tanh", "gelu", "swish", "softplus", "elu", "sigmoid", "softmax", "leaky_relu"]
 FORMS = ["plain", "batch_norm", "pre_activation"]
@@ -142,7 +141,7 @@ def difference(model: nn.Sequential, x: np.ndarray) -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--dtype", choices=["d", "f"], default="d")

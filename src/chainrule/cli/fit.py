@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from chainrule.cli.failures import Misused
-from chainrule.cli.options import Options, merged, options_in
+from chainrule.cli.options import DEFAULTS, Options, merged, options_in
 from chainrule.cli.output import Json, note, print_json
 from chainrule.cli.reports import report_of
 from chainrule.cli.scores import headline
@@ -28,7 +28,7 @@ def fit(
     config: Path | None = None,
     progress: Progress = "auto",
     json: Json = False,
-    options: Annotated[Options, Parameter(name="*")] = Options(),  # noqa: B008 (it is frozen)
+    options: Annotated[Options, Parameter(name="*")] = DEFAULTS,
 ) -> None:
     """Train a network on data, and leave a run folder with the model, its log and a report.
 

@@ -164,6 +164,9 @@ class Options:
     ] = None
 
 
+DEFAULTS = Options()  # what no line and no file say otherwise
+
+
 def options_in(path: Path) -> tuple[str | None, dict[str, Any]]:
     """The data set and the options that a TOML or JSON file says, by name.
 

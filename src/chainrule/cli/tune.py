@@ -13,7 +13,7 @@ from chainrule import search, train
 from chainrule.cli.failures import Failed, Misused
 from chainrule.cli.job import Job, job_of
 from chainrule.cli.models import network
-from chainrule.cli.options import Options, merged, options_in
+from chainrule.cli.options import DEFAULTS, Options, merged, options_in
 from chainrule.cli.output import Json, note, print_json
 from chainrule.cli.scores import headline
 from chainrule.cli.tables import place_of
@@ -43,7 +43,7 @@ def tune(
     storage: Path | None = None,
     config: Path | None = None,
     json: Json = False,
-    options: Annotated[Options, Parameter(name="*")] = Options(),  # noqa: B008 (it is frozen)
+    options: Annotated[Options, Parameter(name="*")] = DEFAULTS,
 ) -> None:
     """Search for the network that makes the least error on validation rows; test it once.
 

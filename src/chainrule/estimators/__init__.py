@@ -10,7 +10,7 @@
 
 from chainrule import extras
 
-extras.load("sklearn.base", "sklearn", "Estimators")
+extras.load("sklearn.base", "sklearn", "Estimators")  # before what imports scikit-learn itself
 
 from chainrule.estimators.autoencoder import Autoencoder  # noqa: E402
 from chainrule.estimators.classifier import DeepClassifier  # noqa: E402

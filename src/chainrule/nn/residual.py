@@ -16,6 +16,7 @@ Source    He et al., "Deep Residual Learning", CVPR 2016; "Identity Mappings in 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -50,12 +51,12 @@ class Residual(Sequential):
 class _Block(Module):
     """Two layers of weights around an activation, added to the input or to a shortcut of it."""
 
-    first: Module
-    second: Module
-    first_norm: Module | None
-    second_norm: Module | None
-    shortcut: Module | None
-    dropout: Module | None
+    first: Any  # modules, and None where there is none
+    second: Any
+    first_norm: Any
+    second_norm: Any
+    shortcut: Any
+    dropout: Any
 
     def _make(self, make: Callable, sizes: tuple[int, int, int], option: dict, dtype) -> None:
         """The layers by `make(first or second)`; `sizes` are channels before, between, behind."""
@@ -75,9 +76,9 @@ class _Block(Module):
         self.second_norm = BatchNorm(norms[1], dtype=dtype) if norms else None
         self.dropout = Dropout(option["dropout"]) if option["dropout"] else None
         if start and form == "batch_norm":
-            self.second_norm.scale[...] = 0  # type: ignore[union-attr]
+            self.second_norm.scale[...] = 0
         elif start:
-            self.second.weight[...] = 0  # type: ignore[attr-defined]
+            self.second.weight[...] = 0
         self._configure(**option, dtype=np.dtype(dtype).char)
 
     def __call__(self, x, training: bool = False, rng=None):

@@ -162,8 +162,8 @@ def top(k: int) -> Metric:
     """`top_k` for another k than 5."""
     if k < 1:
         raise ValueError(f"k is a number of classes from 1, got {k!r}.")
-    chosen = partial(top_k, k=k)
-    chosen.__name__ = f"top_{k}"  # type: ignore[attr-defined]
+    chosen: Any = partial(top_k, k=k)
+    chosen.__name__ = f"top_{k}"
     return chosen
 
 

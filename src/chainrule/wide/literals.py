@@ -12,7 +12,7 @@ from chainrule.program.exact import ExactFloat
 from chainrule.program.program import Literal
 from chainrule.wide import elementary as e
 from chainrule.wide.arrays import to_wide
-from chainrule.wide.number import ONE, TWO, Number, wide
+from chainrule.wide.number import ONE, TWO, Number, Wide, wide
 
 _NAMED = {
     "pi": e.pi, "log 2": lambda: e.log(TWO), "log 10": lambda: e.log(wide(10)), "2": lambda: TWO,
@@ -38,7 +38,7 @@ def _number(exact: ExactFloat) -> Number:
 
 def _power(x: Number, power: Fraction) -> Number:
     if power.denominator == 2:
-        x = e.sqrt(x)  # type: ignore[arg-type]
+        x = e.sqrt(x) if isinstance(x, Wide) else x  # infinities and nan stay
     elif power.denominator != 1:
         return e.exp(e.log(x) * (wide(power.numerator) / wide(power.denominator)))
     made: Number = ONE

@@ -127,11 +127,9 @@ def _measure(subject: Subject, count: int) -> tuple[Callable[[np.ndarray], float
     """What grows as guesses get worse, and its name."""
     if subject.classifies:
         classes = subject.classes[:count]
-        try:
-            subject.probabilities  # noqa: B018 (raises where scores are no log-odds)
-        except Absent:
-            return lambda outputs: metrics.error(outputs, classes), "the share of wrong guesses"
-        return lambda outputs: metrics.log_loss(outputs, classes), "the log loss, in nats"
+        if subject.scores_are_log_odds:
+            return lambda outputs: metrics.log_loss(outputs, classes), "the log loss, in nats"
+        return lambda outputs: metrics.error(outputs, classes), "the share of wrong guesses"
     truth, shape = subject.truth[:count], np.shape(subject.targets[:count])
     return (
         lambda outputs: metrics.rmse(subject.in_units(outputs.reshape(shape)), truth),

@@ -138,10 +138,18 @@ class Subject:
     @cached_property
     def probabilities(self) -> np.ndarray:
         """The probability of each class (N, K). **Errors** Absent: the loss makes none."""
-        loss = (self.config.get("fit") or {}).get("loss_name")
-        if loss not in PROBABLE:
-            raise Absent(f"the loss {loss!r} makes scores, not probabilities")
+        if not self.scores_are_log_odds:
+            raise Absent(f"the loss {self._loss!r} makes scores, not probabilities")
         return scipy.special.softmax(self.scores, axis=1)
+
+    @property
+    def scores_are_log_odds(self) -> bool:
+        """Whether the loss makes probabilities of the scores."""
+        return self._loss in PROBABLE
+
+    @property
+    def _loss(self) -> str | None:
+        return (self.config.get("fit") or {}).get("loss_name")
 
     @cached_property
     def classes(self) -> np.ndarray:
