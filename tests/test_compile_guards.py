@@ -6,6 +6,7 @@ import functools
 import itertools
 import profile
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -246,6 +247,33 @@ def test_a_derivative_of_a_function_sees_what_that_function_reads():
     assert np.array_equal(f(np.ones(2)), [6.0, 12.0])
     w = np.array([1.0, 1.0])
     assert np.array_equal(f(np.ones(2)), [3.0, 3.0])
+
+
+def test_what_the_rule_of_a_custom_derivative_reads_is_seen(monkeypatch):
+    @cr.custom_derivative
+    def doubled(x):
+        return x * 2.0
+
+    doubled.reverse(_scaled_cotangent)
+    f = cr.compile(cr.grad(doubled))
+    assert f(1.0) == 2.0
+    monkeypatch.setitem(globals(), "SCALE", 5.0)
+    assert f(1.0) == 5.0
+
+
+def _scaled_cotangent(primals, output, cotangent):
+    return (cotangent * SCALE,)
+
+
+def test_a_profile_function_is_told_of_deriving_too():
+    told: list[str] = []
+    factor = 2.5 + len(backends.chosen)  # another program on each backend: derivatives are kept
+    sys.setprofile(lambda frame, event, argument: told.append(frame.f_code.co_name))
+    try:
+        cr.compile(cr.grad(lambda x: np.sin(x) * factor))(3.0)
+    finally:
+        sys.setprofile(None)
+    assert {"<lambda>", "reverse"} <= set(told)
 
 
 def test_the_inner_function_of_a_compiled_one_is_followed():

@@ -19,6 +19,7 @@ from chainrule.program.liveness import remove_dead
 from chainrule.program.names import names_wanted
 from chainrule.program.program import Program
 from chainrule.program.trace import current
+from chainrule.reach import code_of_ours
 from chainrule.transforms.batch import batch
 from chainrule.transforms.checkpoint import within, within_halves
 from chainrule.transforms.closed_forms import closed_forms
@@ -59,12 +60,12 @@ def derived(kind: str, program: Program, *arguments, options: Options = DEFAULT)
         if found is not None:
             _cache.move_to_end(key)
             return found
-    with collector_paused():
+    with collector_paused(), code_of_ours():
         if kind in _DERIVATIVES:
             refuse_jumps(program, arguments[0])
         made = _made(kind, program, options, arguments)
-    if options.stabilize and kind != "run":
-        _watch(made, lambda: _made(kind, program, replace(options, stabilize=False), arguments))
+        if options.stabilize and kind != "run":
+            _watch(made, lambda: _made(kind, program, replace(options, stabilize=False), arguments))
     if checking:
         _check(program, made)
     with _lock:

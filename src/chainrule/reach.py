@@ -15,7 +15,7 @@ import dis
 import functools
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -232,6 +232,19 @@ class Search:
             self._pending += [v for v in inside.values() if callable(v)]  # what it wraps
 
 
+class _Noting:
+    """A profile function that notes which code is called, and calls the one that was there."""
+
+    def __init__(self, ran: dict[types.CodeType, dict], before: Callable | None):
+        self.ran, self.before = ran, before
+
+    def __call__(self, frame, event: str, argument) -> None:
+        if event == "call":
+            self.ran[frame.f_code] = frame.f_globals
+        if self.before is not None:
+            self.before(frame, event, argument)
+
+
 @contextmanager
 def code_that_runs() -> Iterator[dict[types.CodeType, dict]]:
     """The code that this thread runs inside, with its global names, in the order of first calls."""
@@ -239,14 +252,7 @@ def code_that_runs() -> Iterator[dict[types.CodeType, dict]]:
 
     before: Any = sys.getprofile()
     plain = before is None or callable(before)  # not so cProfile's before Python 3.12
-
-    def note(frame, event: str, argument) -> None:
-        if event == "call":
-            ran[frame.f_code] = frame.f_globals
-        if before is not None and plain:
-            before(frame, event, argument)
-
-    sys.setprofile(note)
+    sys.setprofile(_Noting(ran, before if plain else None))
     try:
         yield ran
     finally:
@@ -254,6 +260,20 @@ def code_that_runs() -> Iterator[dict[types.CodeType, dict]]:
             sys.setprofile(before)
         else:
             before.enable()  # sys.setprofile takes functions only
+
+
+@contextmanager
+def code_of_ours() -> Iterator[None]:
+    """Code that calls none of the user's, and need not be noted: noting takes longer than it."""
+    noting = sys.getprofile()
+    if type(noting) is not _Noting:
+        yield
+        return
+    sys.setprofile(noting.before)
+    try:
+        yield
+    finally:
+        sys.setprofile(noting)
 
 
 def _attribute(owner, name: str) -> Place | None:
