@@ -7,6 +7,7 @@ import itertools
 import profile
 import random
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -283,6 +284,39 @@ def test_the_inner_function_of_a_compiled_one_is_followed():
     assert outer(3.0) == 7.0
     w = 3.0
     assert outer(3.0) == 10.0
+
+
+def test_the_inner_function_is_followed_where_it_gets_no_traced_value():
+    w = 2.0
+    inner = cr.compile(lambda x: x * w)
+    assert inner(3.0) == 6.0  # it has a native entry now
+    outer = cr.compile(lambda x: inner(3.0) + x)
+    assert outer(1.0) == 7.0
+    w = 3.0
+    assert outer(1.0) == 10.0
+
+
+def test_a_trace_that_is_open_in_another_thread_does_not_matter():
+    traces, inside, done = Traces(), threading.Event(), threading.Event()
+
+    def f(x):
+        traces.note()
+        return x * 2.0
+
+    def waiting(x):
+        inside.set()
+        done.wait(60)
+        return x
+
+    doubled = cr.compile(f)
+    assert doubled(3.0) == 6.0
+    thread = threading.Thread(target=cr.grad(waiting), args=(1.0,))
+    thread.start()
+    inside.wait(60)
+    assert doubled(4.0) == 8.0
+    done.set()
+    thread.join()
+    assert (doubled(5.0), traces.count) == (10.0, 1)
 
 
 def test_zeros_of_both_signs_and_nans_are_told_apart():

@@ -75,10 +75,15 @@ def compile(
 
 
 class Compiled:
-    """A compiled function. Made by `compile`; called as the function is."""
+    """A compiled function. Made by `compile`; called as the function is.
+
+    Each has a class of its own, whose `__call__` is the native entry, or the way to one: Python
+    calls it without a function in between, which would take as long as a small program.
+    """
 
     __name__: str
     __wrapped__: Callable
+    __call__: Callable[..., Any]
 
     def __init__(
         self, f: Callable, check: str | None, memory: int | None = None, stable: bool = True,
@@ -90,9 +95,10 @@ class Compiled:
         self._f, self._bound, self._keywords = _apart(f)
         self._is_bound = bool(self._bound or self._keywords)
         self._traces: dict[tuple, list[CompiledTrace]] = {}
-        self._entry: Callable = self._call  # of the traces made last, or this
-        self._entered: list[CompiledTrace] = []  # the traces that it leads to
+        self._entered: list[CompiledTrace] = []  # the traces that the entry leads to
         self._lock = threading.RLock()
+        self.__class__ = type("Compiled", (type(self),), {})
+        self._lead_to(self._call)
 
     def __get__(self, instance, owner=None):
         return self if instance is None else MethodType(self, instance)
@@ -100,12 +106,14 @@ class Compiled:
     def __repr__(self) -> str:
         return f"<compiled {getattr(self._f, '__qualname__', self._f)}>"
 
-    def __call__(self, *args, **kwargs):
-        if current() is not None:
-            return self.__wrapped__(*args, **kwargs)
-        if self._is_bound:
-            args, kwargs = self._bound + args, self._keywords | kwargs
-        return self._entry(*args, **kwargs)
+    def _lead_to(self, entry: Callable) -> None:
+        """Have calls go to the entry of the traces made last, or to `_call`."""
+        self._entry = entry
+        own: Any = type(self)
+        own.__call__ = staticmethod(self._with_bound if self._is_bound else entry)
+
+    def _with_bound(self, *args, **kwargs):
+        return self._entry(*self._bound, *args, **(self._keywords | kwargs))
 
     def trace_of(self, *args, **kwargs) -> tuple[CompiledTrace, Arguments]:
         """The trace that a call with these arguments would run, made if need be; and these."""
@@ -121,7 +129,9 @@ class Compiled:
         return max(traces, key=lambda t: t.used, default=None)
 
     def _call(self, *args, **kwargs):
-        """A call that no entry takes."""
+        """A call that no entry takes; in a trace, it is simply the function."""
+        if current() is not None:
+            return self._f(*args, **kwargs)
         arguments = Arguments(args, kwargs)
         trace = self._trace_for(arguments)
         if trace is None:
@@ -142,7 +152,7 @@ class Compiled:
         entry = entries.entry_for(trace, args, kwargs, self._call if full else self._entry)
         if entry is not None:
             self._entered = [trace] if full else [*self._entered, trace]
-            self._entry = entry
+            self._lead_to(entry)
 
     def _trace_for(self, arguments: Arguments) -> CompiledTrace | None:
         for trace in self._traces.get(arguments.key, ()):

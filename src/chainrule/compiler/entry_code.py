@@ -3,8 +3,9 @@
     ptr entry(ptr self, ptr args, i64 n, ptr names)     METH_FASTCALL | METH_KEYWORDS
 
 `self` is the table, an array. `attempt` walks the records (compiler/entry_table.py) and calls the
-program; where anything does not match, or the program fails, `entry` calls the table's `slow` with
-the arguments as they came. No address of this process is in the code.
+program. Where anything does not match, the program fails, or a trace is open in any thread (Python
+knows whose it is), `entry` calls the table's `slow` with the arguments as they came. No address of
+this process is in the code.
 
 Leaves inside of containers are held (their reference counts raised) during the call: another thread
 may take them out of their container meanwhile.
@@ -130,6 +131,7 @@ def _entry() -> str:
     frame = c.alloca(8 * len(FRAME), 16)
     c.set_field(frame, "api", c.head(entry, "api"))
     slow = c.head(entry, "slow")
+    c.check_equal(c.load(c.head(entry, "traces_open"), I64), i64(0))
     c.check_equal(n, c.head(entry, "positional", I64))
     _check_names(c, entry, frame, names)
     made, places, scalars = _make_frame(c, entry, frame)

@@ -48,11 +48,12 @@ from chainrule.compiler.entry_spec import (
     SameSpec,
     SequenceSpec,
 )
+from chainrule.program.trace import traces_open
 
 HEAD = (
     "api", "main", "runtime", "slow", "positional", "keywords", "names", "guards", "guard_count",
     "arguments", "inputs", "containers", "held", "outputs", "output_count", "result",
-    "arena_bytes", "arena_slot", "releases_gil", "extents", "extent_count",
+    "arena_bytes", "arena_slot", "releases_gil", "extents", "extent_count", "traces_open",
 )  # fmt: skip
 
 _KINDS = count(1)
@@ -90,7 +91,7 @@ def make_table(spec: EntrySpec, main: int, runtime: int, arena_bytes: int, slow)
         "api": ctypes.addressof(api.api_table()),  # type: ignore[arg-type]
         "main": main, "runtime": runtime, "slow": writer.pointer(slow),
         "arena_bytes": arena_bytes, "arena_slot": ctypes.addressof(arena.slot),
-        "releases_gil": int(spec.releases_gil),
+        "releases_gil": int(spec.releases_gil), "traces_open": traces_open.ctypes.data,
     }  # fmt: skip
     table = np.zeros(len(HEAD) + sum(map(len, sections.values())), np.int64).view(Table)
     place = len(HEAD)

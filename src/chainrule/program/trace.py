@@ -35,6 +35,8 @@ class _Stack(threading.local):
 
 
 _stack = _Stack()
+_counting = threading.Lock()
+traces_open = np.zeros((), np.int64)  # in all threads: machine code reads it
 
 
 class View:
@@ -133,6 +135,7 @@ class Builder:
     def __enter__(self) -> Builder:
         self.parent = _stack.top
         _stack.top = self
+        _count_traces(1)
         self.open = True
         if self.branching is None and self.parent is not None:
             self.branching = self.parent.branching
@@ -142,6 +145,7 @@ class Builder:
 
     def __exit__(self, *_) -> None:
         _stack.top = self.parent
+        _count_traces(-1)
         self.open = False
         self.arrays.release()
         self._drop_references()
@@ -273,6 +277,11 @@ class Builder:
         captured = [var for var, _, _ in self.captured]
         hosts = self.captured_hosts()
         return Program(self.inputs, self.equations, outputs, captured, hosts, self.name)
+
+
+def _count_traces(change: int) -> None:
+    with _counting:
+        traces_open[...] += change
 
 
 def current() -> Builder | None:
