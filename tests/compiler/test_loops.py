@@ -166,3 +166,16 @@ def test_strong_zeros_are_those_of_the_evaluator(n, blocked):
     with np.errstate(all="ignore"):
         wanted = REGISTRY["scale"].evaluate(p, t)
     np.testing.assert_array_equal(found, np.isnan(wanted).astype(d) if blocked else wanted)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i8"])
+@pytest.mark.parametrize("shape, axes", [
+    ((7, 9001), (0,)), ((2, 6, 5000), (1,)), ((3, 5, 4, 1500), (1, 2)), ((9, 4097), (0,)),
+], ids=str)  # fmt: skip
+def test_columns_are_summed_panel_by_panel(dtype, shape, axes):
+    """More columns than a panel has, rows that are no multiple of those added at once."""
+    x = drawn(shape, dtype, scale=100.0).round()  # whole numbers: sums are exact in any order
+    spec, out = reduction("sum", x, axes)
+    for one_by_one in (False, True):
+        found = run(spec, [x], [out], one_by_one)[0]
+        np.testing.assert_array_equal(found, x.sum(axis=axes, dtype=found.dtype))

@@ -10,6 +10,7 @@ does not grow with the length beyond that of NumPy's pairwise sums (Higham, SIAM
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from chainrule.compiler.llvm.accumulate import (
     taken,
     widened,
 )
-from chainrule.compiler.llvm.code import Code, Index, Value, lanes_of, vector
+from chainrule.compiler.llvm.code import Code, Index, Value, as_index, lanes_of, vector
 from chainrule.compiler.llvm.elementwise import from_memory, memory_element
 from chainrule.compiler.llvm.loops import (
     HI,
@@ -39,6 +40,7 @@ from chainrule.compiler.llvm.loops import (
 )
 
 _TOTALS_BYTES = 1 << 14  # of totals in memory: half of a first cache
+_ROWS = 4  # that are added to totals in memory at once
 RUN = 16  # vectors, or sums of runs, that are added one after the other
 
 
@@ -68,21 +70,42 @@ class Reducing:
         """The dtype that totals over runs are kept in."""
         return np.dtype(np.float64) if self.wide else accumulator(reduction)
 
-    @property
+    @cached_property
     def streams(self) -> bool:
         """Whether rows are added to totals in memory: where there are more than two registers full
-        of totals, few enough for the first cache, and the rows lie one behind the other."""
+        of totals, few enough for the first cache (of one row, a panel is), and the rows lie one
+        behind the other."""
         if self.along or self.last < 0 or not self.reduced:
             return False
-        kept = [*self.kept, self.last]
-        passes = math.prod(self.domain[a] for a in self.kept)
+        inner = [a for a in self.kept if a > self.reduced[0]]
+        passes = math.prod(self.domain[a] for a in inner)
         passes *= -(-self.domain[self.last] // self.lanes)
-        count = math.prod(self.domain[a] for a in kept)
-        size = count * sum(accumulator(r).itemsize for r in self.spec.reductions)
-        loads, axes = self.spec.loads, (self.reduced[-1], kept[0])
+        count = math.prod(self.domain[a] for a in inner) * self.panel
+        loads, axes = self.spec.loads, (self.reduced[-1], [*inner, self.last][0])
         apart = [sum(abs(s.strides[a]) for s in loads) for a in axes]
         plain = all(r.out.dtype == accumulator(r) for r in self.spec.reductions)
-        return passes > 2 and size <= _TOTALS_BYTES and apart[0] >= apart[1] and plain
+        fits = count * self._bytes_of_totals <= _TOTALS_BYTES
+        return passes > 2 and fits and apart[0] >= apart[1] and plain
+
+    @property
+    def _bytes_of_totals(self) -> int:
+        return sum(accumulator(r).itemsize for r in self.spec.reductions)
+
+    @property
+    def panel(self) -> int:
+        """How many columns are summed before the next ones are begun."""
+        n = self.domain[self.last]
+        count = -(-n * self._bytes_of_totals // _TOTALS_BYTES)
+        return n if count < 2 else -(-n // (count * self.lanes)) * self.lanes
+
+    @property
+    def panels(self) -> int:
+        return -(-self.domain[self.last] // self.panel) if self.streams else 1
+
+    @property
+    def outer(self) -> list[int]:
+        """The kept axes that are walked around the reduction."""
+        return [a for a in self.kept if a < self.reduced[0]] if self.streams else self.kept
 
     def _lanes(self) -> int:
         if self.last < 0:
@@ -105,13 +128,13 @@ class Reducing:
         return Kernel((Phase(code.function(HEAD), tasks),))
 
     def _tasks_over_kept(self, code: Code, body: Body) -> int:
-        if self.streams:
-            self._stream(code, body, None)
-            return 1
-        if not self.kept:
+        if self.panels > 1 and not self.outer:
+            self._stream(code, body, None, (LO, HI))
+            return self.panels
+        if not self.outer:
             self._columns(code, body)
             return 1
-        n = self.domain[self.kept[0]]
+        n = self.domain[self.outer[0]]
         rows = -(-n // min(task_count(self.work), n)) if n else 1
         tasks = max(1, -(-n // rows))
         start: Index = 0
@@ -120,7 +143,7 @@ class Reducing:
             start = code.index_mul(LO, rows)
             stop = smaller(code, code.index_mul(HI, rows), n)
         with code.loop(start, stop) as loop:
-            self._kept(code, body.at(self.kept[0], loop.index), self.kept[1:])
+            self._kept(code, body.at(self.outer[0], loop.index), self.outer[1:])
         return tasks
 
     def _kept(self, code: Code, body: Body, axes: list[int]) -> None:
@@ -131,7 +154,10 @@ class Reducing:
             self._kept(code, body.at(axes[0], loop.index), axes[1:])
 
     def _columns(self, code: Code, body: Body, bounds: tuple[Index, Index] | None = None) -> None:
-        """The results of one place of the kept axes."""
+        """The results of one place of the outer axes."""
+        if self.streams:
+            self._stream(code, body, bounds)
+            return
         if self.along or self.last < 0:
             totals = self._rows(code, body, self.reduced, bounds)
             ends = [
@@ -173,44 +199,74 @@ class Reducing:
 
     # --- totals in memory -------------------------------------------------------------------------
 
-    def _stream(self, code: Code, body: Body, bounds) -> None:
-        """Every row added to the totals, in the order of memory."""
-        self._each_column(code, body, self.kept, self._clear)
-        self._each_row(code, body, self.reduced, bounds)
-
-    def _each_row(self, code: Code, body: Body, axes: list[int], bounds) -> None:
-        if not axes:
-            self._each_column(code, body, self.kept, self._add_row)
+    def _stream(self, code: Code, body: Body, bounds, panels=None) -> None:
+        """Every row added to the totals, in the order of memory; one panel of columns, or those
+        from one number to another, after the other."""
+        bounds = bounds or (0, self.domain[self.reduced[0]])
+        start, stop = panels or (0, self.panels)
+        last, n = self.panels - 1, self.domain[self.last]
+        with code.loop(start, smaller(code, stop, last)) as loop:
+            first = code.index_mul(loop.index, self.panel)
+            self._each_panel(code, body, bounds, first, self.panel)
+        first, columns = last * self.panel, n - last * self.panel
+        if isinstance(stop, int):
+            self._each_panel(code, body, bounds, first, columns)
             return
-        start, stop = bounds or (0, self.domain[axes[0]])
-        with code.loop(start, stop) as loop:
-            self._each_row(code, body.at(axes[0], loop.index), axes[1:], None)
+        with code.if_(code.compare("sgt", stop, as_index(last))):
+            self._each_panel(code, body, bounds, first, columns)
 
-    def _each_column(self, code: Code, body: Body, axes: list[int], write) -> None:
-        """`write(code, body, fixed, index, lanes)` for all the kept axes."""
+    def _each_panel(self, code: Code, body: Body, bounds, first: Index, columns: int) -> None:
+        inner = [a for a in self.kept if a not in self.outer]
+
+        def each(rows: list[Body], write) -> None:
+            self._each_column(code, rows, inner, (first, columns), write)
+
+        each([body], self._clear)
+        self._each_row(code, body, self.reduced, bounds, lambda rows: each(rows, self._add_rows))
+
+    def _each_row(self, code: Code, body: Body, axes: list[int], bounds, add) -> None:
+        """`add(rows)` for all of them, some at once."""
+        start, stop = bounds
+        if len(axes) > 1:
+            with code.loop(start, stop) as loop:
+                further = (0, self.domain[axes[1]])
+                self._each_row(code, body.at(axes[0], loop.index), axes[1:], further, add)
+            return
+        together = _ROWS if cost_per_element(self.spec) <= 6 else 1
+        whole = _last_whole(code, start, stop, together)
+        for first, last, count in ((start, whole, together), (whole, stop, 1)):
+            with code.loop(first, last, count) as loop:
+                indices = [code.index_add(loop.index, k) for k in range(count)]
+                add([body.at(axes[0], index) for index in indices])
+
+    def _each_column(self, code: Code, rows: list[Body], axes: list[int], columns, write) -> None:
+        """`write(code, rows, fixed, index, lanes)` for the columns, and all of the inner axes."""
         if axes:
             with code.loop(0, self.domain[axes[0]]) as loop:
-                self._each_column(code, body.at(axes[0], loop.index), axes[1:], write)
+                moved = [body.at(axes[0], loop.index) for body in rows]
+                self._each_column(code, moved, axes[1:], columns, write)
             return
-        fixed = body.invariants()
-        n = self.domain[self.last]
+        first, n = columns
+        fixed = [body.invariants() for body in rows]
         whole = n - n % self.lanes
         if whole:
             with code.loop(0, whole, self.lanes) as loop:
-                write(code, body, fixed, loop.index, self.lanes)
+                write(code, rows, fixed, code.index_add(first, loop.index), self.lanes)
         if n % self.lanes:
-            write(code, body, fixed, whole, n % self.lanes)
+            write(code, rows, fixed, code.index_add(first, whole), n % self.lanes)
 
-    def _clear(self, code: Code, body: Body, fixed, index: Index, lanes: int) -> None:
-        self._write(code, body, self._starts(lanes), index)
+    def _clear(self, code: Code, rows: list[Body], fixed, index: Index, lanes: int) -> None:
+        self._write(code, rows[0], self._starts(lanes), index)
 
-    def _add_row(self, code: Code, body: Body, fixed, index: Index, lanes: int) -> None:
-        values = self._taken(code, body.values(fixed, index, lanes))
+    def _add_rows(self, code: Code, rows: list[Body], fixed, index: Index, lanes: int) -> None:
         totals = [
             from_memory(code, self._total_at(code, r, pointer, index, lanes), r.out.dtype)
-            for r, pointer in zip(self.spec.reductions, body.result_pointers(), strict=True)
+            for r, pointer in zip(self.spec.reductions, rows[0].result_pointers(), strict=True)
         ]
-        self._write(code, body, self._combined(code, totals, values), index)
+        for body, known in zip(rows, fixed, strict=True):
+            values = self._taken(code, body.values(known, index, lanes))
+            totals = self._combined(code, totals, values)
+        self._write(code, rows[0], totals, index)
 
     def _total_at(self, code: Code, r: Reduction, pointer: Value, index: Index, lanes) -> Value:
         size, step = r.out.dtype.itemsize, r.out.strides[self.last]
@@ -308,3 +364,11 @@ class Reducing:
             found = self._runs(code, body, fixed, loop.index, end, level - 1)
             loop.next(*self._combined(code, loop.carried, found))
         return list(loop.results)
+
+
+def _last_whole(code: Code, start: Index, stop: Index, step: int) -> Index:
+    """Where the last whole step from start ends, at or before stop."""
+    if isinstance(start, int) and isinstance(stop, int):
+        return stop - (stop - start) % step
+    length = as_index(code.index_add(stop, code.index_mul(start, -1)))
+    return code.index_add(stop, code.index_mul(code.binary("urem", length, as_index(step)), -1))

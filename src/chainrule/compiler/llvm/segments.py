@@ -65,7 +65,9 @@ class Segmented(Reducing):
         results = math.prod(n for a, n in enumerate(self.domain) if a not in self.spec.axes)
         if axis is None or task_count(self.work) < 4 or 0 in self.domain:
             return None
-        if not self.streams and ((self.kept and self.domain[self.kept[0]] >= 8) or results > 4096):
+        if self.outer and self.domain[self.outer[0]] >= 8:
+            return None
+        if results > 4096 and (not self.streams or results * 32 > self.domain[axis]):
             return None
         n = self.domain[axis]
         unit = self.lanes * RUN if axis == self.last else 1
@@ -123,17 +125,15 @@ class Segmented(Reducing):
         with code.loop(LO, smaller(code, HI, segments)) as loop:
             start = code.index_mul(loop.index, length)
             stop = smaller(code, code.index_add(start, length), end)
-            self._segment(code, body_of(loop.index), self.kept, (start, stop))
+            self._segment(code, body_of(loop.index), self.outer, (start, stop))
         if axis == self.last and self.domain[axis] != end:
             with code.if_(code.compare("eq", HI, constant("i64", segments))):
-                self._segment(code, body_of(segments), self.kept, None)
+                self._segment(code, body_of(segments), self.outer, None)
         code.line("ret void")
 
     def _segment(self, code: Code, body: Body, axes: list[int], bounds) -> None:
         """One segment of every result; without bounds, what is left behind the last vector."""
-        if self.streams:
-            self._stream(code, body, bounds)
-        elif axes:
+        if axes:
             with code.loop(0, self.domain[axes[0]]) as loop:
                 self._segment(code, body.at(axes[0], loop.index), axes[1:], bounds)
         elif bounds is not None:
