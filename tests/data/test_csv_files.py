@@ -249,3 +249,24 @@ def test_keys_of_more_digits_than_a_number_holds_are_text(table):
     assert found.columns["n"].kind == "number"
     asked = table("key\n9007199254740993\n", types={"key": "number"})
     assert asked["key"].tolist() == [9007199254740992.0]
+
+
+@pytest.mark.parametrize(("gap", "options"), [("  ", {}), (" \t", {"delimiter": " "})])
+def test_any_number_of_blanks_is_one_delimiter(table, gap, options):
+    found = table(
+        f' mpg  weight{gap}name\n18.0   3504.{gap}"chevrolet  chevelle ""malibu"""\n'
+        f" 9.5{gap} 4732  hi \n\n",
+        name="auto-mpg.data", **options,
+    )  # fmt: skip
+    assert list(found.columns) == ["mpg", "weight", "name"]
+    assert found["mpg"].tolist() == [18.0, 9.5] and found["weight"].tolist() == [3504.0, 4732.0]
+    assert found["name"].tolist() == ['chevrolet  chevelle "malibu"', "hi"]
+    assert found.lines.tolist() == [2, 3]
+
+
+def test_blanks_in_texts_are_no_delimiter(table):
+    assert table("full name\nJohn Smith\nAda Lovelace\n")["full name"][1] == "Ada Lovelace"
+    found = table("the city,people\nNew York,8\nLos Angeles,4\n")
+    assert found["the city"].tolist() == ["New York", "Los Angeles"]
+    assert "line 3: 3 fields, where line 1 has 2" in complaint(table, "a b\n1 2\n1 2 3\n",
+                                                               delimiter=" ")  # fmt: skip

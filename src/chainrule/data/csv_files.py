@@ -1,7 +1,8 @@
 """Delimited text (CSV) to a table: strict, and every complaint names the line.
 
-One line of names, then rows of as many fields. Fields are separated by a comma, semicolon, tab or
-bar (found from the first lines), may be quoted, and lose the blanks around them.
+One line of names, then rows of as many fields. Fields are separated by a comma, semicolon, tab,
+bar or any number of blanks (found from the first lines), may be quoted, and lose the blanks around
+them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import codecs
 import csv
 import gzip
 import io
+import re
 import zipfile
 import zlib
 from collections import Counter
@@ -17,6 +19,7 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,9 +29,11 @@ from chainrule.data.columns import Reading, of_texts
 from chainrule.data.table import Table, listed, shown
 
 DELIMITERS = (",", ";", "\t", "|")
+BLANKS = " "  # as a delimiter: any number of blanks and tabs, none of them at the ends of a line
 SAMPLE = 1 << 16  # characters from which the delimiter is found
 CHUNK = 1_000  # rows at a time; ten times as many took half as long again
 KNOWN = 10_000  # different fields of a column that are remembered, to share equal ones
+_APART = re.compile(r'("(?:[^"]|"")*")|[ \t]*(\r?\n)[ \t]*|[ \t]+')  # quoted, or blanks
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -60,24 +65,42 @@ def read_csv(
 def sniffed(sample: str) -> str:
     """The delimiter that splits the most lines alike, into the most fields.
 
-    >>> sniffed("a;b\\n1,5;2\\n"), sniffed("name\\nOslo\\n")
-    (';', ',')
+    Blanks are one only where no other splits the first line, and they split all lines alike into
+    columns of which one is numbers: else they are in texts.
+
+    >>> sniffed("a;b\\n1,5;2\\n"), sniffed("name\\nOslo\\n"), sniffed("mpg  name\\n18.0 'ford'\\n")
+    (';', ',', ' ')
     """
 
     def score(delimiter: str) -> tuple[float, int]:
-        try:
-            found = list(
-                islice(csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter), 50)
-            )
-        except csv.Error:
-            return 0.0, 0
-        lengths = [len(row) for row in found if row]
-        lengths = lengths[:-1] if len(lengths) > 2 else lengths  # the last may be cut off
+        lengths = [len(row) for row in _first(sample, delimiter)]
         if not lengths or lengths[0] < 2:
             return 0.0, 0
         return lengths.count(lengths[0]) / len(lengths), lengths[0]
 
-    return max(DELIMITERS, key=score)
+    best = max(DELIMITERS, key=score)
+    if score(best)[1] or score(BLANKS)[0] < 1:
+        return best
+    numbers = [
+        all(values.number(text.replace(",", ".")) is not None for text in column)
+        for column in zip(*_first(sample, BLANKS)[1:], strict=True)
+    ]
+    return BLANKS if any(numbers) else best
+
+
+def _first(sample: str, delimiter: str) -> list[list[str]]:
+    """The first records of a sample, up to 50, without the last one, which may be cut off."""
+    try:
+        found = [row for row in islice(_reader(sample, delimiter), 50) if row]
+    except csv.Error:
+        return []
+    return found[:-1] if len(found) > 2 else found
+
+
+def _reader(text: str, delimiter: str, *, strict: bool = False) -> Any:
+    if delimiter == BLANKS:  # quoted fields as they are, and one blank for several
+        text = _APART.sub(lambda m: m[1] or m[2] or BLANKS, text.strip(" \t"))
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=strict)
 
 
 def _decoded(path: Path, encoding: str) -> str:
@@ -122,7 +145,7 @@ def _records(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[
     """The line on which each record starts, and its fields; blank lines left out."""
     if len(delimiter) != 1 or delimiter in '"\r\n':
         raise errors.DataError(f"delimiter is one character, as ',', got {delimiter!r}.")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = _reader(text, delimiter, strict=True)
     line = 1
     try:
         for record in reader:

@@ -41,8 +41,8 @@ def read(
                  than what is found
     `dates`      the `strptime` form of dates that are not ISO, by column
     Delimited text only: `missing`, the texts that stand for no value (an empty field always does);
-    `delimiter`, which is else found; `decimal` and `thousands`, the marks in numbers; `encoding`;
-    `header=False` where there is no line of names.
+    `delimiter`, which is else found (" " is any number of blanks); `decimal` and `thousands`, the
+    marks in numbers; `encoding`; `header=False` where there is no line of names.
     Images only: `size` (H, W) and `channels`, see `image_folders`.
 
     **Errors** DataError, with file, line, column and value.
