@@ -167,3 +167,12 @@ def test_a_run_ends_once_with_its_facts(run):
     run.finish({"stopped": "epochs", "loss": 0.1})
     other = reopened(run)
     assert other.finished and other.result == {"stopped": "epochs", "loss": 0.1}
+
+
+def test_a_file_is_no_run_and_the_run_around_it_is_named(run, tmp_path):
+    files.write(tmp_path / "rows.csv", "a,b")
+    with pytest.raises(errors.FileDamaged, match=r"rows\.csv is a file. A run is a folder") as told:
+        Run.open(tmp_path / "rows.csv")
+    assert "lies in the run" not in str(told.value)
+    with pytest.raises(errors.FileDamaged, match=f"It lies in the run {run.folder}: name that"):
+        Run.open(run.folder / "config.json")

@@ -88,9 +88,11 @@ class Run:
     def open(cls, folder: str | os.PathLike) -> Run:
         """The run in a folder, to be read; the first write locks it.
 
-        **Errors** `FileDamaged` for a folder without a run, or of another version.
+        **Errors** `FileDamaged` for a file, a folder without a run, or a run of another version.
         """
         run = cls(folder)
+        if run.folder.is_file():
+            raise errors.FileDamaged(_not_a_folder(run.folder))
         version = run._stored_config().get("run_version")
         if version != VERSION:
             raise errors.FileDamaged(
@@ -284,6 +286,13 @@ class Run:
         if not self.finished:
             return None
         return json_text.parsed(files.read(self.folder / FINISHED), self.folder / FINISHED)
+
+
+def _not_a_folder(path: Path) -> str:
+    """That a run is a folder, not a file; where the file lies in a run, which folder that is."""
+    around = next((place for place in path.parents if (place / CONFIG).is_file()), None)
+    hint = "" if around is None else f"\n  It lies in the run {around}: name that."
+    return f"{path} is a file. A run is a folder, the one that holds {CONFIG} and {LOG}.{hint}"
 
 
 def _number(name: str, value: Any) -> float:
