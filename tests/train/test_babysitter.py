@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from chainrule import nn
+from chainrule.data import Arrays
 from chainrule.train import fit
-from chainrule.train.babysitter import Babysitter, Stretch, health, initialise
+from chainrule.train.babysitter import Babysitter, Stretch, chance_loss, health, initialise
 
 NAMES = ["layers[0].weight", "layers[0].bias", "layers[2].weight", "layers[2].bias"]
 
@@ -337,3 +338,71 @@ def test_weights_that_turn_nan_in_mid_run_are_put_back():
     assert [d["action"] for d in history.decisions] == ["skip", "skip", "rollback"]
     assert all(np.isfinite(a).all() for a in model.parameters())
     assert len(history.records) == 5
+
+
+def test_units_that_are_all_equal_start_over_with_weights_that_differ():
+    x = np.random.default_rng(0).normal(size=(100, 4)).astype("f")
+    for value in (0.5, -0.1):
+        model = nn.MLP(4, (6, 5), 2, activation="tanh", rng=0)
+        model.layers[2].weight[...] = np.float32(value)
+        found = health(model, x)
+        assert [layer.path for layer in found if layer.alike] == ["layers[2]", "layers[3]"]
+        decision = sitter().start(found)
+        assert decision.action == "restart" and decision.initialise
+        assert "all 5 units of layers[2] give the same as each other" in decision.reason
+        initialise(model, seed=1)
+        assert not sitter().start(health(model, x)).acts
+    equal = np.repeat(x[:, :1], 4, axis=1)  # columns of the input: no weight is to blame
+    assert not sitter().start(health(nn.Sequential(nn.SoftClip(3.0), model), equal)).acts
+
+
+def test_a_network_of_equal_weights_learns_after_all():
+    x = np.random.default_rng(0).normal(size=(240, 4)).astype("f")
+    y = (x[:, 0] * x[:, 1] > 0).astype(np.int64)
+    model = nn.MLP(4, (16,), 2, rng=0)
+    for layer in (model.layers[0], model.layers[2]):
+        layer.weight[...] = 0.1
+    history = fit(model, (x, y), loss="softmax_cross_entropy", epochs=60, step_size=0.01,
+                  progress="none")  # fmt: skip
+    assert [d["rule"] for d in history.decisions if d["action"] == "restart"] == ["hopeless_start"]
+    assert history.records[-1]["loss"] < 0.3
+
+
+def test_a_perplexity_of_chance_is_said_once():
+    ten = float(np.log(10.0))
+
+    def run(loss, chance=ten, epochs=12, **more):
+        watched = Babysitter("act", names=NAMES, chance=chance)
+        found = []
+        for _ in range(epochs):
+            watched.stretch(stretch(np.full(50, loss)))
+            found.append(watched.epoch({"loss": loss, **more}, []))
+        assert not any(d.acts for d in found)
+        return [d.reason for d in found if d.rule == "guesses"]
+
+    (said,) = run(np.log(10.1))
+    assert "perplexity after 500 steps is 10.1 at best" in said and "gives 10:" in said
+    assert not run(np.log(5.0)) and not run(np.log(10.1), chance=None)
+    assert not run(np.log(10.1), epochs=9)  # too early to say
+    assert not run(np.log(10.1), validation_loss=np.log(8.0))  # as with much dropout
+    restored = Babysitter.restored(Babysitter("act", names=NAMES, chance=0.5).state())
+    assert restored.past.chance == 0.5
+
+
+def test_chance_is_the_entropy_of_the_targets():
+    x, y = np.zeros((8, 1)), np.array([0, 0, 0, 0, 1, 1, 2, 3])
+    assert chance_loss("softmax_cross_entropy", Arrays(x, y)) == pytest.approx(1.75 * np.log(2))
+    weighted = Arrays(x, y, [1, 1, 1, 1, 2, 2, 4, 4])
+    assert chance_loss({"name": "softmax_cross_entropy"}, weighted) == pytest.approx(np.log(4))
+    rows = np.array([0, 1, 4, 5])
+    assert chance_loss("softmax_cross_entropy", weighted, rows) == pytest.approx(
+        np.log(3) - 2 / 3 * np.log(2)
+    )
+    signs = Arrays(x, np.where(y > 0, 1.0, -1.0))
+    assert chance_loss("logistic", signs) == pytest.approx(np.log(2))
+    soft = Arrays(x, np.stack([np.full(8, 0.25), y > 0], axis=1))
+    assert chance_loss("binary_cross_entropy", soft) == pytest.approx(
+        3 * np.log(2) - 0.75 * np.log(3)
+    )
+    for loss in ("squared", {"name": "softmax_cross_entropy", "label_smoothing": 0.1}, max):
+        assert chance_loss(loss, Arrays(x, y)) is None

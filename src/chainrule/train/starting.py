@@ -9,7 +9,7 @@ from typing import Any
 from chainrule import errors, nn, random
 from chainrule.nn.module import Module
 from chainrule.optim.optimizer import Optimizer
-from chainrule.train.babysitter import Babysitter
+from chainrule.train.babysitter import Babysitter, chance_loss
 from chainrule.train.fingerprints import of_data, of_model
 from chainrule.train.full_batch import full_batch_for
 from chainrule.train.precision import precision as precision_for
@@ -51,6 +51,7 @@ def session_for(model: Module, data: Any, settings: Settings) -> Session:
             "off" if settings.full_batch else settings.babysitter,
             names=[path for path, _ in model.named_parameters()],
             loss_name=loss_name(settings.loss),
+            chance=chance_loss(settings.loss, data, rows),
         ),
         stopping=settings.early_stopping, classes=classes_of(optimizer),
     )  # fmt: skip

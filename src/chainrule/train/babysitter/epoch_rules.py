@@ -30,6 +30,8 @@ FEW = 3  # units, or restarts
 MOSTLY = 0.9  # dead or saturated units in a layer
 VANISHED, EXPLODED = 1e-5, 1e4  # first layer's gradient over the largest, or the last's
 FADED = 1e-3  # standard deviation over rows, last hidden layer over input
+LEARNING = 500  # steps after which a classifier should know more than how often classes come
+BETTER_THAN_CHANCE = 0.99  # of the loss of one that knows no more
 RISES = 1.1  # validation loss over its lowest
 
 Epochs = list[dict[str, float]]
@@ -180,6 +182,25 @@ def signal_fades(
     return Decision(reason=f"the signal fades: {health[-2].path} differs between rows {ratio:.1e} "
                     "times as much as the input, so the gradients that tell rows apart vanish on "
                     "their way back. Skip connections or batch norm carry it through.")  # fmt: skip
+
+
+def guesses(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past) -> Decision | None:
+    """The perplexity is not below that of a classifier which looks at no input."""
+    if not past.chance or watch.steps < LEARNING or len(epochs) < 3:
+        return None
+    losses = curve(epochs) + [e["validation_loss"] for e in epochs if "validation_loss" in e]
+    if not losses or min(losses) < BETTER_THAN_CHANCE * past.chance:
+        return None
+    return Decision(reason=f"the perplexity after {watch.steps} steps is {_exp(min(losses)):.4g} "
+                    f"at best, and knowing only how often each class comes gives "
+                    f"{_exp(past.chance):.4g}: nothing has been learned of the inputs. Look at "
+                    "the step size and at the initial weights; or the classes do not depend on "
+                    "these inputs.")  # fmt: skip
+
+
+def _exp(loss: float) -> float:
+    """The perplexity of a loss in nats."""
+    return math.exp(min(loss, 700.0))
 
 
 def overfits(

@@ -9,6 +9,7 @@ import numpy as np
 from chainrule.nn.layer_outputs import layer_outputs
 
 BOUNDS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}  # what saturates, and where
+SAME = 1e-5  # of the largest value: sums in another order differ by less
 NEAR = 0.01  # of the distance between the bounds
 
 
@@ -18,7 +19,8 @@ class LayerHealth:
 
     `dead` is the share of units that give the same value for every row, `saturated` that of units
     within 1 % of a bound of their activation (sigmoid, tanh) for 95 % of the rows. `std` is the
-    root mean square of the values about their units' means: what tells the rows apart.
+    root mean square of the values about their units' means: what tells the rows apart. `alike`:
+    the units that are not dead, two or more, all give the same as each other, for every row.
     """
 
     path: str
@@ -29,6 +31,7 @@ class LayerHealth:
     mean: float
     std: float
     rms: float
+    alike: bool = False
 
 
 def health(model, x) -> list[LayerHealth]:
@@ -61,7 +64,15 @@ def _measured(path: str, kind: str, name: str | None, values: np.ndarray) -> Lay
         return LayerHealth(
             path, kind, rows.shape[1], dead, _saturated(name, rows), float(rows.mean()),
             float(np.sqrt(np.mean(about * about))), float(np.sqrt(np.mean(rows * rows))),
+            _alike(rows),
         )  # fmt: skip
+
+
+def _alike(rows: np.ndarray) -> bool:
+    living = rows[:, np.ptp(rows, axis=0) > 0]
+    if living.shape[1] < 2:
+        return False
+    return bool(np.max(np.ptp(living, axis=1)) <= SAME * np.max(np.abs(living)))
 
 
 def _saturated(name: str | None, rows: np.ndarray) -> float:

@@ -23,13 +23,23 @@ ORDINARY = {"bias": 0.0, "shift": 0.0, "scale": 1.0}  # vectors of layers that n
 
 
 def hopeless(layers: list[LayerHealth]) -> Decision | None:
-    """A restart with new weights, where the signal explodes or fades on its way through a model.
+    """A restart with new weights, where all units of a layer are equal, or the signal explodes or
+    fades on its way through a model.
 
-    `layers` is `health(model, sample)`. A model that gives exactly 0 is left alone: a last layer of
-    zeros learns, and what does not is seen by its gradients.
+    `layers` is `health(model, sample)`. Units that are equal have equal gradients, and stay so;
+    where columns of the input are, the weights are not to blame. A model that gives exactly 0 is
+    left alone: a last layer of zeros learns, and what does not is seen by its gradients.
     """
     if len(layers) < 2 or not layers[0].rms > 0:
         return None
+    equal = [layer for layer in layers[1:-1] if layer.alike and not layers[0].alike]
+    if equal:
+        what = (
+            f"all {equal[0].units} units of {equal[0].path} give the same as each other: with "
+            "equal initial weights they learn the same, and stay one unit"
+        )
+        then = "Training starts over with weights that differ."
+        return decided("restart", what, then, initialise=True, rule="hopeless_start")
     ratio = layers[-1].rms / layers[0].rms
     if ratio == 0 or QUIET <= ratio <= LOUD:
         return None

@@ -8,7 +8,7 @@
 | spike | a loss 10 times the largest recent one | skip, rollback, restart |
 | diverging | ten losses above 3 times the first | rollback or restart with smaller steps |
 | silent | weights without any gradient | restart: new weights, or a tenth of the step size |
-| hopeless_start | initial outputs 1e-6 or 100 times the inputs | restart: new weights |
+| hopeless_start | initial outputs 1e-6 or 100 times the inputs, or equal units | new weights |
 | long_steps | steps of 5 % of the weights, after the first 20 | restart: a tenth of the step size |
 | died | a quarter of a layer's units that die in the first epochs | restart: a tenth |
 | undone | a training loss 3 times its lowest | restart with, or lower to, smaller steps |
@@ -17,6 +17,7 @@
 | dead, saturated | units of a layer, on a sample | says so |
 | gradients_vanish | the first layer's gradient beside the largest, and the last one's | says so |
 | signal_fades | how much the last hidden layer differs between rows | says so |
+| guesses | the perplexity beside that of answers which look at no input | says so |
 | overfits | a validation loss that rises while the training loss falls | says so |
 """
 
@@ -28,6 +29,7 @@ from chainrule.train.babysitter.epoch_rules import (
     dead,
     died,
     gradients_vanish,
+    guesses,
     overfits,
     plateau,
     restless,
@@ -54,5 +56,5 @@ STEP_RULES: dict[str, Callable] = {
 EPOCH_RULES: dict[str, Callable] = {
     "died": died, "undone": undone, "restless": restless, "plateau": plateau, "dead": dead,
     "saturated": saturated, "gradients_vanish": gradients_vanish,
-    "signal_fades": signal_fades, "overfits": overfits,
+    "signal_fades": signal_fades, "guesses": guesses, "overfits": overfits,
 }  # fmt: skip

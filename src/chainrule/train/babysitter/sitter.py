@@ -27,7 +27,8 @@ class Babysitter:
     """Watches a run by the rules of `rules`, and says what to do.
 
     `mode` "act" decides, "advise" says the same and decides nothing, "off" is silent. All that it
-    knows is in `state()`, so that a resumed run gets the same answers.
+    knows is in `state()`, so that a resumed run gets the same answers. `chance` is the loss of
+    outputs that look at no input, where it is a log-likelihood of classes (`chance_loss`).
 
     **Errors** `ValueError` for another mode.
     **Source** the rules are ours, after the course's "babysitting deep networks".
@@ -42,12 +43,13 @@ class Babysitter:
     """
 
     def __init__(
-        self, mode: str = "act", *, names: list[str], loss_name: str = "", smoothing: float = 0.95
-    ):
+        self, mode: str = "act", *, names: list[str], loss_name: str = "", smoothing: float = 0.95,
+        chance: float | None = None,
+    ):  # fmt: skip
         if mode not in MODES:
             raise ValueError(f"babysitter is one of {', '.join(MODES)}; got {mode!r}.")
         self.mode, self.loss_name = mode, loss_name
-        self.watch, self.past = Watch(names, smoothing), Past()
+        self.watch, self.past = Watch(names, smoothing), Past(chance=chance)
         self.epochs: list[dict[str, float]] = []
         self.failed: dict[str, int] = {}  # rows, and in how many batches that were left out
         self.faulty: list[int] = []  # rows of the data that are never used again

@@ -42,6 +42,7 @@ class Past:
     dead_at_first: dict[str, float] = field(default_factory=dict)  # by layer
     clip: float | None = None  # the norm that gradients are clipped to
     said: list[str] = field(default_factory=list)  # advice is given once
+    chance: float | None = None  # the loss of outputs that look at no input, in nats
 
     def keeps_spiking(self, steps: int) -> bool:
         """Whether so many spikes came that it is not the data."""
