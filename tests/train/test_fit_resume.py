@@ -265,3 +265,26 @@ def test_numbers_of_numpy_fit_into_the_config(tmp_path):
     train.fit(network(), rows(), run=tmp_path / "run", progress="none", loss=loss, **numbers)
     stored = train.Run.open(tmp_path / "run").config["fit"]
     assert stored["loss"]["class_weights"] == [1.0, 2.0, 3.0] and stored["seed"] == 3
+
+
+def test_a_rate_of_dropout_that_a_callback_changed_is_in_the_checkpoint(tmp_path):
+    def change(event):
+        if event.kind == "epoch" and event.epoch == 1:
+            dropout(event.model).rate = 0.75
+
+    def dropout(model):
+        (layer,) = (m for _, m in nn.named_modules(model) if isinstance(m, nn.Dropout))
+        return layer
+
+    model = network()
+    train.fit(model, rows(), callbacks=change, **OPTIONS)
+    for events in (3, 6):  # after the change, and some stretches later
+        folder = tmp_path / f"run{events}"
+        with pytest.raises(Stopped):
+            stop = stop_after(events)
+            train.fit(network(), rows(), run=folder, callbacks=(change, stop), **OPTIONS)
+        resumed = network()
+        train.resume(folder, rows(), model=resumed, callbacks=change, progress="none")
+        assert dropout(resumed).rate == 0.75
+        assert all(np.array_equal(a, b) for a, b in zip(arrays(resumed), arrays(model),
+                                                        strict=True))  # fmt: skip

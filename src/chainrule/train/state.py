@@ -15,11 +15,12 @@ of a file.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from chainrule import errors, optim
+from chainrule import errors, nn, optim
 from chainrule.train.early_stopping import EarlyStopping
 from chainrule.train.precision import LossScale
 
@@ -84,9 +85,23 @@ def put_together(facts: Any, arrays: Arrays, prefix: str, known: dict[str, type]
     return made
 
 
+def options_of(model: Any) -> dict[str, dict[str, Any]]:
+    """The numbers and texts that a model's layers hold, by path: rates, bounds and the like."""
+    found = {
+        path: {k: v for k, v in vars(module).items() if k[:1] != "_" and _is_plain(v)}
+        for path, module in nn.named_modules(model)
+    }
+    return {path: options for path, options in found.items() if options}
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, int | str) or (isinstance(value, float) and math.isfinite(value))
+
+
 def capture(session: Any) -> tuple[Arrays, dict[str, Any]]:
     """A copy of all that the next steps depend on: weights, optimizer, place in the data, stopping.
 
+    That is also what callbacks may change: the rates of dropout, the options of the optimizer.
     What only grows or is remembered on purpose is not in it: records, the babysitter, the best.
     """
     arrays = {f"model/{path}": a.copy() for path, a in model_arrays(session.model).items()}
@@ -97,6 +112,7 @@ def capture(session: Any) -> tuple[Arrays, dict[str, Any]]:
         "place": {**vars(place), "left_out": list(place.left_out)},
         "stopping": None if session.stopping is None else session.stopping.state(),
         "records": len(session.history.records),
+        "layers": options_of(session.model),
     }
     arrays["generator"] = session.rng.state.copy()
     return arrays, facts
@@ -105,6 +121,9 @@ def capture(session: Any) -> tuple[Arrays, dict[str, Any]]:
 def put_back(session: Any, arrays: Arrays, facts: dict[str, Any], prefix: str = "") -> None:
     """Makes a session what it was when `capture` gave these."""
     put_arrays(session.model, arrays, prefix + "model/")
+    modules = dict(nn.named_modules(session.model))
+    for path, options in facts.get("layers", {}).items():
+        vars(modules[path]).update(options)
     known = {**CLASSES, **session.classes}
     for name in ("optimizer", "scaling"):
         made = put_together(facts[name], arrays, prefix, known)
