@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -106,3 +107,14 @@ def test_changed_facts_of_an_estimator_are_refused_by_name(tmp_path, change, sai
     train.save_model(network, tmp_path / "changed", {"estimator": facts})
     with pytest.raises(errors.FileDamaged, match=said):
         estimators.load(tmp_path / "changed")
+
+
+def test_a_batch_of_more_rows_than_there_are_is_said():
+    x = np.random.default_rng(0).normal(size=(90, 2))
+    with pytest.warns(UserWarning, match="batch_size=1000 is more than the 90 rows to learn from"):
+        DeepRegressor(batch_size=1000, epochs=2, random_state=0).fit(x, x[:, 0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = DeepRegressor(epochs=2, random_state=0).fit(x, x[:, 0])
+        DeepRegressor(batch_size=90, epochs=2, random_state=0).fit(x, x[:, 0])
+    assert model.settings_["fit"]["batch_size"] == 32

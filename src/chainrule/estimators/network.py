@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,8 @@ class Network(BaseEstimator):
                 len(x), share=self.validation_fraction, seed=self._seed, stratify=classes
             )
             arrays, held = arrays[own], arrays[other]
+        if not incremental:
+            self._say_few(len(arrays))
         if not incremental or self._optimizer is None:
             steps = fit["epochs"] * max(1, len(arrays) // fit["batch_size"])
             self._optimizer = optimizer(fit, self.network_, steps)
@@ -115,6 +118,17 @@ class Network(BaseEstimator):
             progress="auto" if self.verbose else "none",
         )  # fmt: skip
         self._note(len(arrays))
+
+    def _say_few(self, rows: int) -> None:
+        """Warns where a batch size that was asked for makes one step of each epoch."""
+        asked: Any = getattr(self, "batch_size", parameters.AUTO)
+        if not _is_auto(asked) and asked > rows:
+            warnings.warn(
+                f"batch_size={asked} is more than the {rows} rows to learn from: they are one "
+                "minibatch, and each epoch is one step. batch_size='auto' suits the number of "
+                "rows.",
+                UserWarning, stacklevel=4,
+            )  # fmt: skip
 
     def _note(self, rows: int) -> None:
         """What the history says, under scikit-learn's names."""
