@@ -52,3 +52,20 @@ def test_mistakes_are_told(tuned, capsys):
     assert "tune takes no --hidden" in capsys.readouterr().err
     assert main([*line, "--seed", "5"]) == 1
     assert "a search with another data, seed" in capsys.readouterr().err
+
+
+def test_a_network_of_another_kind_is_searched_with_its_layers_given(tmp_path, capsys):
+    folder = tmp_path / "tuned"
+    line = ["tune", "digits", "--model", "cnn", "--filters", "2", "--hidden", "4", "--trials", "2",
+            "--output", str(folder), "--epochs", "1", "--no-report"]  # fmt: skip
+    assert main([*line, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["best"]["filters"] == "2" and facts["best"]["model"] == "cnn"
+    assert {"l2", "dropout", "step_size"} < set(facts["best"]) and "depth" not in facts["best"]
+    stored = json.loads((folder / "best" / "config.json").read_text())["cli"]["plan"]["model"]
+    assert stored["kind"] == "cnn" and stored["filters"] == [2] and stored["hidden"] == [4]
+    assert main(["predict", str(folder / "best"), "digits"]) == 0
+    assert capsys.readouterr().out.count("\n") == 1798
+    assert main(["tune", "digits", "--model", "cnn", "--only", "architecture"]) == 2
+    assert main(["tune", "digits", "--model", "linear", "--hidden", "3"]) == 2
+    assert "tune takes no --hidden" in capsys.readouterr().err

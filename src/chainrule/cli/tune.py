@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from chainrule import search, train
+from chainrule.cli.checking import check
 from chainrule.cli.failures import Failed, Misused
 from chainrule.cli.job import Job, job_of
-from chainrule.cli.models import network
+from chainrule.cli.models import KINDS, Kind, network, parsed
 from chainrule.cli.options import DEFAULTS, Options, merged, options_in
 from chainrule.cli.output import Json, note, print_json
 from chainrule.cli.scores import headline
@@ -23,7 +24,8 @@ from chainrule.train import files
 VALIDATION = 0.2  # share of the rows that are not tested, by which trials are compared
 _DATA = (
     "target", "task", "ignore", "groups", "time", "test", "validation", "type", "delimiter",
-    "decimal", "thousands", "encoding", "missing", "resize", "channels", "seed", "epochs", "report",
+    "header", "date", "decimal", "thousands", "encoding", "missing", "resize", "channels", "seed",
+    "epochs", "report",
 )  # fmt: skip
 _SEARCHED = (
     "activation", "dropout", "batch_norm", "init", "optimizer", "step_size", "schedule",
@@ -49,6 +51,7 @@ def tune(
 
     Searched are depth, widths, skip connections, activation, initialisation, batch norm, dropout,
     lambda of every layer, optimizer, step size, schedule and batch size; what an option says is not
+    searched. A --model of another kind than mlp has its layers as fit's options say; all else is
     searched. Called again with the same folder it goes on, also after a kill; processes and
     machines that name one --storage file share a search. Example:
     chainrule tune table.csv --target price --minutes 5
@@ -73,7 +76,7 @@ def tune(
     written, chosen = (None, {}) if config is None else options_in(config)
     given = merged(options, chosen)
     source = data or written or ""
-    _check(given, minutes, trials, jobs)
+    _check(source, given, minutes, trials, jobs, only)
     folder = output or new_folder(f"{Path(source).name.split('.')[0]}-tuned")
     asked = {
         "minutes": 5.0 if minutes is None and trials is None else minutes, "trials": trials,
@@ -94,12 +97,17 @@ def tune(
     _report(folder, result, json)
 
 
-def _check(given: dict[str, Any], minutes: float | None, trials: int | None, jobs: int) -> None:
-    unknown = [f.name for f in fields(Options)
-               if f.name in given and f.name not in (*_DATA, *_SEARCHED)]  # fmt: skip
+def _check(
+    source: str, given: dict[str, Any], minutes: float | None, trials: int | None, jobs: int,
+    only: str,
+) -> None:
+    kind = _kind(given)
+    layers = () if kind is None else ("model", *kind.takes)
+    unknown = [f.name for f in fields(Options) if f.name in given
+               and f.name not in (*_DATA, *_SEARCHED, *layers) and f.name != "model"]  # fmt: skip
     if unknown:
         name = "--" + unknown[0].replace("_", "-")
-        known = ", ".join("--" + one.replace("_", "-") for one in _SEARCHED)
+        known = ", ".join("--" + one.replace("_", "-") for one in ("model", *_SEARCHED))
         raise Misused(f"tune takes no {name}. What it can hold fast: {known}.")
     if (
         not (1 if minutes is None else minutes) > 0
@@ -109,6 +117,9 @@ def _check(given: dict[str, Any], minutes: float | None, trials: int | None, job
         raise Misused("--minutes is above 0, --trials and --jobs are whole numbers from 1.")
     if given.get("validation", VALIDATION) == 0:
         raise Misused("tune compares by the validation rows: no --validation 0.")
+    if only == "architecture" and kind is not None:
+        raise Misused("--only architecture searches the layers of an mlp: leave --model out.")
+    check(source, given)
 
 
 def _others(jobs: int, source: str, given, folder: Path, asked: dict[str, Any]) -> list:
@@ -143,8 +154,23 @@ def searched(
     )  # fmt: skip
 
 
+def _kind(given: dict[str, Any]) -> Kind | None:
+    """The kind of network whose layers are given; None where they are searched."""
+    name = given.get("model") or "mlp"
+    return None if name == "mlp" else KINDS.get(name)
+
+
 def _network(options: dict[str, Any], shape: tuple[int, ...], outputs: int, seed: int):
-    return network("mlp", shape, outputs, seed, options)
+    model = _model(options)
+    return network(model.pop("kind"), shape, outputs, seed, model)
+
+
+def _model(options: dict[str, Any]) -> dict[str, Any]:
+    """The network of a trial as the plan of a run has it."""
+    if "model" not in options:
+        return {"kind": "mlp", **options}
+    return {"kind": options["model"],
+            **{k: parsed(k, v) for k, v in options.items() if k != "model"}}  # fmt: skip
 
 
 def _space(given: dict[str, Any], job: Job, only: str) -> search.Space:
@@ -155,6 +181,11 @@ def _space(given: dict[str, Any], job: Job, only: str) -> search.Space:
             fixed["step_size"] = float(fixed["step_size"])
         except ValueError:
             raise Misused("--step-size of tune is a number.") from None
+    kind = _kind(given)
+    if kind is not None:
+        layers = {name: given[name] for name in ("model", *kind.takes) if name in given}
+        space = search.without_architecture(kind.takes, layers)
+        return search.restricted(space, {k: v for k, v in fixed.items() if k not in layers})
     if only == "architecture":
         fixed = search.by_recipe(str(job.preparation.task), len(job.rows["training"])) | fixed
     return search.restricted(given=fixed)
@@ -166,7 +197,7 @@ def _trained(
     """Train the best trial again as a run like `fit`'s, and score its test rows."""
     if (place / "config.json").exists():  # a kill came while it was trained
         files.remove_folder(place)
-    steps = {"model": {"kind": "mlp", **plan["model"]}, "fit": plan["fit"]}
+    steps = {"model": _model(plan["model"]), "fit": plan["fit"]}
     options = {"validation": VALIDATION, **given}
     own = {
         "cli": {"data": place_of(source), "options": options, "plan": steps},

@@ -9,6 +9,7 @@ from typing import Any
 from chainrule import nn
 from chainrule.train.recipe import LOSSES, recipe
 
+TRAINING = ("l2", "optimizer", "step_size", "schedule", "batch_size")
 METRICS = {"classification": "accuracy", "regression": "r2"}
 
 
@@ -19,6 +20,8 @@ def model_options(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[s
     >>> model_options(values, {"activation": "relu"})["skips"]
     [[0, 1], [0, 2], [1, 2]]
     """
+    if "width" not in values:  # a network whose layers are given
+        return {name: value for name, value in values.items() if name not in TRAINING}
     depth = values["depth"]
     found = {"hidden": list(values["width"]), "init": values["init"]}
     for name in ("activation", "batch_norm", "dropout"):
@@ -56,7 +59,8 @@ def fit_options(
     epochs = epochs or min(500, max(1, round(steps / max(1, rows // size))))
     nesterov = values["optimizer"] == "Nesterov"
     weights = [path for path, array in model.named_parameters() if array.ndim > 1]
-    lambdas = dict(zip(weights, values["l2"], strict=True))
+    l2 = values["l2"]
+    lambdas = dict(zip(weights, l2, strict=True)) if isinstance(l2, list) else l2
     return {
         "loss": LOSSES[task], "epochs": epochs, "batch_size": size,
         "schedule": values["schedule"], "step_size": values["step_size"] * (10 if nesterov else 1),

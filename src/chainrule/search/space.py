@@ -121,8 +121,26 @@ def _narrowed(name: str, entry: Choice | Range, value: Any) -> Choice | Range:
     return Choice(values)
 
 
+def without_architecture(takes: Sequence[str], fixed: Mapping[str, str]) -> dict[str, Any]:
+    """The space for a kind of network whose layers are given: what it `takes` of the options of
+    hidden layers, one l2 for all weights, and the training. `fixed` stands in every trial.
+
+    >>> list(without_architecture(["init"], {"model": "linear"}))
+    ['model', 'init', 'l2', 'optimizer', 'step_size', 'schedule', 'batch_size']
+    """
+    left = {name: entry for name, entry in SPACE.items()
+            if name not in ARCHITECTURE and (name in takes or name not in (*_HIDDEN, "init"))
+            and name not in fixed}  # fmt: skip
+    return {**{name: Choice((value,)) for name, value in fixed.items()}, **left}
+
+
 def drawn(trial: Any, space: Space) -> dict[str, Any]:
-    """The values of a trial; width and l2 as lists, an entry for each layer."""
+    """The values of a trial; width and l2 as lists, an entry for each layer.
+
+    Where the depth is none of the space, l2 is one number.
+    """
+    if "width" not in space:
+        return {name: entry.drawn(trial, name) for name, entry in space.items()}
     depth = space["depth"].drawn(trial, "depth")
     found: dict[str, Any] = {"depth": depth}
     for name, entry in space.items():
@@ -148,8 +166,10 @@ def usual(recipe: Mapping[str, Mapping[str, Any]], space: Space) -> dict[str, An
         "optimizer": fit["optimizer"], "step_size": fit["step_size"],
         "schedule": fit["schedule"], "batch_size": fit["batch_size"],
     }  # fmt: skip
-    widths = {f"width_{i}": n for i, n in enumerate(hidden, 1) if space["width"].holds(n)}
-    return {k: v for k, v in wanted.items() if space[k].holds(v)} | widths
+    found = {k: v for k, v in wanted.items() if k in space and space[k].holds(v)}
+    if "width" in space:
+        found |= {f"width_{i}": n for i, n in enumerate(hidden, 1) if space["width"].holds(n)}
+    return found
 
 
 def by_recipe(task: str, rows: int, *, searched: Sequence[str] = ARCHITECTURE) -> dict[str, Any]:
