@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule import errors
+from chainrule.cli.checking import check
 from chainrule.cli.failures import Failed, Misused
 from chainrule.cli.job import job_of
 from chainrule.cli.models import KINDS, network, parsed
@@ -260,3 +261,82 @@ def test_patience_brings_a_validation_set_and_needs_one():
     job = job_of("iris", {"validation": 0.0}, 0.1)
     with pytest.raises(Misused, match="--patience watches the validation"):
         plan(job, {"patience": 3})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": "adamm"}, "optimizer is an Optimizer or one of sgd"),
+        ({"optimizer": "lbfgs", "l2": 0.1}, "optimizer 'lbfgs': .*l2"),
+        ({"optimizer": "lbfgs", "schedule": "cosine"}, "optimizer 'lbfgs' takes no schedule"),
+        ({"schedule": "cosinus"}, "schedule is one of constant"),
+        ({"loss": "square"}, "loss is a function"),
+        ({"step_size": "botou"}, "step_size is a positive number, 'bottou' or 'range'"),
+        ({"epochs": 0}, "epochs is a whole number from 1"),
+        ({"steps": 0}, "steps is a whole number from 1"),
+        ({"model": "lstm"}, "no model is called lstm"),
+        ({"model": "linear", "hidden": "3"}, "--model linear takes no --hidden"),
+        ({"hidden": "a"}, "--hidden a: expected sizes"),
+        ({"activation": "reluu"}, "--model mlp: .*reluu"),
+        ({"init": "hee"}, "--model mlp: .*hee"),
+        ({"dropout": 1.5}, "--model mlp: "),
+        ({"test": 1.0}, "--test is a share from 0"),
+        ({"validation": -0.1}, "--validation is a share from 0"),
+        ({"type": ("zip",)}, "--type zip: expected COLUMN=KIND"),
+        ({"date": ("day",)}, "--date day: expected COLUMN=FORM"),
+        ({"target": ("y",), "groups": "y"}, "--groups y is what is to be predicted"),
+        ({"target": ("y",), "time": "y"}, "--time y is what is to be predicted"),
+    ],
+)
+def test_wrong_options_are_refused_before_any_data_are_read(options, message):
+    with pytest.raises(Misused, match=message):
+        check("no such file", options)
+
+
+def test_the_target_of_a_bundled_set_is_no_group():
+    with pytest.raises(Misused, match="--groups species is what is to be predicted"):
+        check("iris", {"groups": "species"})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"optimizer": "lbfgs"},
+        {"optimizer": "sgd", "l2": 0.1, "step_size": "range", "schedule": "steps"},
+        {"model": "cnn", "filters": "4,8", "dropout": 0.1},
+        {"hidden": "none", "skips": "0-1", "steps": 10, "precision": "float16", "memory": "1MB"},
+        {"target": ("y",), "groups": "patient", "delimiter": "tab", "validation": 0.0},
+    ],
+)
+def test_right_options_pass(options):
+    check("no such file", options)
+
+
+def test_steps_stand_in_the_place_of_epochs(iris):
+    found = plan(iris, {"steps": 70})["fit"]
+    assert found["steps"] == 70 and found["epochs"] is None
+    found = plan(iris, {"steps": 70, "epochs": 3})["fit"]
+    assert found["steps"] == 70 and found["epochs"] == 3
+
+
+def test_a_target_that_never_varies_is_said(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("x,y,z\n" + "".join(f"{i},2.5,{i / 7}\n" for i in range(40)))
+    job = job_of(str(path), {"target": ("y", "z")}, None)
+    assert [n for n in job.notes if "warning" in n] == [
+        "warning: the target 'y' is 2.5 in every row to learn from: all that can be learned is "
+        "this number. Look at --target, and at how the table is read."
+    ]
+    assert not any("warning" in n for n in job_of(str(path), {"target": ("z",)}, None).notes)
+
+
+def test_dates_in_a_form_of_their_own_and_files_without_names(tmp_path):
+    path = tmp_path / "days.txt"
+    path.write_text("".join(f"{1 + i % 28:02}.{1 + i % 12:02}.2024  {i}.5\n" for i in range(40)))
+    options = {"target": ("column 2",), "header": False, "date": ("column 1=%d.%m.%Y",)}
+    job = job_of(str(path), options, None)
+    assert job.table["column 1"][1] == np.datetime64("2024-02-02")
+    assert "column 1: month" in job.preparation.names or any(
+        "month" in name for name in job.preparation.names
+    )

@@ -9,6 +9,8 @@ _SPELLINGS = (
     (r"types=\{'([^']*)': '(\w+)'\}", r"--type '\1=\2'"),
     (r"ignore=\['([^']*)'\]", r"--ignore '\1'"),
     (r"size=\((\d+), (\d+)\)", r"--resize \1x\2"),
+    (r"dates=\{'?([^':]*)'?: '([^']*)'\}", r"--date '\1=\2'"),
+    (r"\bheader=False", "--no-header"),
     (r"\b(decimal|thousands|delimiter|encoding)=('[^']*')", r"--\1 \2"),
 )
 

@@ -73,14 +73,15 @@ def job_of(source: str, options: dict[str, Any], validation: float | None) -> Jo
     for name in held:
         table.column(name)
     rows = _parts(table, tuple(target), options, validation)
+    known = table[np.sort(np.concatenate([rows["training"], rows["validation"]]))]
     preparation = data.Preparation.fitted(
-        table[np.sort(np.concatenate([rows["training"], rows["validation"]]))],
+        known,
         target=target[0] if len(target) == 1 else target,
         task=options.get("task") or "auto",
         ignore=[*(options.get("ignore") or ()), *(n for n in held if n not in target)],
         scale=options.get("scale") or "standardize",
     )
-    notes = [*table.notes, *notes, *_left_out(preparation)]
+    notes = [*table.notes, *notes, *_left_out(preparation), *_constant(known, preparation)]
     balance, augment = options.get("balance"), _augment(preparation, options)
     if balance is not None and preparation.task != "classification":
         raise Misused("--balance is for classes, and this target is a number.")
@@ -118,6 +119,17 @@ def _with_targets(table: data.Table, target: tuple[str, ...]) -> tuple[data.Tabl
 
 def _left_out(preparation: data.Preparation) -> list[str]:
     return [f"column {name!r} is left out: {why}" for name, why in preparation.left_out.items()]
+
+
+def _constant(table: data.Table, preparation: data.Preparation) -> list[str]:
+    """Warnings of targets that are one number in all rows to learn from."""
+    if preparation.task != "regression" or preparation.target is None:
+        return []
+    columns = {name: table.column(name).values for name in preparation.target.names}
+    return [f"warning: the target {name!r} is {values[0]:g} in every row to learn from: all that "
+            "can be learned is this number. Look at --target, and at how the table is read."
+            for name, values in columns.items()
+            if values.dtype.kind == "f" and np.ptp(values) == 0]  # fmt: skip
 
 
 def _parts(
@@ -167,16 +179,22 @@ def _check_classes(texts: list, classes: np.ndarray, left: np.ndarray) -> None:
 
 def _set_apart(rows, part: str, share: float | None, along: dict[str, Any]):
     """Rows that stay, and a share of them set apart."""
+    share = share_of(part, share)
     if not share:
         return rows, rows[:0]
-    if not 0 < share < 1:
-        raise Misused(f"--{part} is a share from 0 to below 1, got {share}.")
     mine = {key: value[rows] if isinstance(value, np.ndarray) else value
             for key, value in along.items()}  # fmt: skip
     if mine["stratify"] is None or mine["times"] is not None:
         mine["stratify"] = False
     stay, go = data.split(len(rows), share=share, **mine)
     return rows[stay], rows[go]
+
+
+def share_of(part: str, share: float | None) -> float:
+    """The share of rows that a part is to have, from 0 (where nothing is said) to below 1."""
+    if share is not None and not 0 <= share < 1:
+        raise Misused(f"--{part} is a share from 0 to below 1, got {share}.")
+    return share or 0.0
 
 
 def _codes(texts: list) -> np.ndarray:

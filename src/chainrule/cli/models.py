@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -114,6 +114,15 @@ def network(
     >>> network("mlp", (4,), 3, 0, {"hidden": [8]})
     MLP(Linear(4, 8), Activation('relu'), Linear(8, 3))
     """
+    check_kind(kind, options)
+    try:
+        return KINDS[kind].build(shape, outputs, seed, **options)
+    except (ValueError, KeyError, AttributeError) as error:
+        raise Misused(f"--model {kind}: {error}") from error
+
+
+def check_kind(kind: str, options: Iterable[str]) -> None:
+    """Nothing, where there is such a kind of network and it takes options of these names."""
     if kind not in KINDS:
         raise Misused(f"no model is called {kind}. Known: {', '.join(KINDS)}.")
     known = {*KINDS[kind].takes, *KINDS[kind].usual}
@@ -121,10 +130,6 @@ def network(
     if unknown:
         takes = ", ".join(map(_option, KINDS[kind].takes)) or "none of them"
         raise Misused(f"--model {kind} takes no {_option(unknown[0])}. It takes: {takes}.")
-    try:
-        return KINDS[kind].build(shape, outputs, seed, **options)
-    except (ValueError, KeyError, AttributeError) as error:
-        raise Misused(f"--model {kind}: {error}") from error
 
 
 def _option(name: str) -> str:

@@ -78,7 +78,15 @@ class Options:
         _several(_READING, "A column's kind, as zip=text: number, boolean, date or text."),
     ] = None
     delimiter: Annotated[
-        str | None, _option(_READING, "Between the fields of a line. Default: found.")
+        str | None,
+        _option(_READING, "Between the fields of a line, as ';', tab or blanks. Default: found."),
+    ] = None
+    header: Annotated[
+        bool | None, _on_or_off(_READING, "header", "Whether a line of names comes first.")
+    ] = None
+    date: Annotated[
+        tuple[str, ...] | None,
+        _several(_READING, "How a column's dates are written, as day=%d.%m.%Y."),
     ] = None
     decimal: Annotated[str | None, _option(_READING, "The mark in numbers. Default: a point.")] = (
         None
@@ -124,6 +132,9 @@ class Options:
     ] = None
 
     epochs: Annotated[int | None, _option(_TRAINING, "Passes over the data.")] = None
+    steps: Annotated[
+        int | None, _option(_TRAINING, "Steps in all, in the place of epochs; or the sooner end.")
+    ] = None
     batch_size: Annotated[int | None, _option(_TRAINING, "Rows a step.")] = None
     optimizer: Annotated[str | None, _option(_TRAINING, "As adam.")] = None
     step_size: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 from typing import Any
 
@@ -14,8 +15,8 @@ from chainrule.train.recipe import recipe
 VALIDATION = 0.1  # share of rows, where options need a validation set and do not say how large
 _OF_OPTIMIZER = ("decay", "l2", "l1", "clip_norm")
 _OF_FIT = (
-    "loss", "epochs", "batch_size", "schedule", "accumulate", "precision", "memory", "babysitter",
-    "seed", "checkpoint_every", "keep",
+    "loss", "epochs", "steps", "batch_size", "schedule", "accumulate", "precision", "memory",
+    "babysitter", "seed", "checkpoint_every", "keep",
 )  # fmt: skip
 
 
@@ -45,14 +46,15 @@ def _model(usual: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
 def _fit(usual: dict[str, Any], job: Job, options: dict[str, Any]) -> dict[str, Any]:
     found = {name: usual[name] for name in ("loss", "epochs", "batch_size", "schedule")}
     found |= {name: options[name] for name in _OF_FIT if name in options}
+    if "steps" in options and "epochs" not in options:
+        found["epochs"] = None
     name = options.get("optimizer") or usual["optimizer"]
     own = name.lower() == usual["optimizer"].lower()  # what suits one optimizer is not another's
-    given = {key: usual[key] for key in _OF_OPTIMIZER if own and usual.get(key) is not None}
-    given |= {key: options[key] for key in _OF_OPTIMIZER if key in options}
-    found["optimizer"] = {"name": name, **given} if given else name
+    suited = {key: usual[key] for key in _OF_OPTIMIZER if own and usual.get(key) is not None}
+    found["optimizer"] = optimizer_of(options, usual["optimizer"], suited)
     found["step_size"] = usual["step_size"] if own else None
     if "step_size" in options:
-        found["step_size"] = _step_size(options["step_size"])
+        found["step_size"] = step_size_of(options["step_size"])
     if len(job.rows["validation"]):
         classes = job.preparation.task == "classification"
         found["metrics"] = ["accuracy"] if classes else ["r2"]
@@ -62,7 +64,22 @@ def _fit(usual: dict[str, Any], job: Job, options: dict[str, Any]) -> dict[str, 
     return found
 
 
-def _step_size(text: str) -> float | str:
+def optimizer_of(
+    options: Mapping[str, Any], usual: str = "AdamW", suited: Mapping[str, Any] | None = None
+) -> str | dict[str, Any]:
+    """The optimizer's name, with its options where there are some; those `suited` where no others
+    are given.
+
+    >>> optimizer_of({"optimizer": "sgd"}), optimizer_of({"l2": 0.1})
+    ('sgd', {'name': 'AdamW', 'l2': 0.1})
+    """
+    name = options.get("optimizer") or usual
+    given = {**(suited or {}), **{key: options[key] for key in _OF_OPTIMIZER if key in options}}
+    return {"name": name, **given} if given else name
+
+
+def step_size_of(text: str) -> float | str:
+    """A step size, which is a number or the name of a search."""
     try:
         return float(text)
     except ValueError:

@@ -31,6 +31,8 @@ class Saved:
             for name in self.preparation.target.names:
                 types.pop(name, None)
         reading = reading_for(source, self.about.get("reading", {}))
+        if "dates" in reading:
+            reading["dates"] = {k: v for k, v in reading["dates"].items() if k in types}
         try:
             return table_of(source, types, reading)
         except errors.DataError:

@@ -11,9 +11,10 @@ from chainrule import data
 from chainrule.cli.failures import Failed, Misused
 from chainrule.data.table import Column
 
-TEXT = ("delimiter", "decimal", "thousands", "encoding", "missing")  # how delimited text is read
-IMAGES = ("size", "channels")  # how a folder of images is read
-READING = (*TEXT, "resize", "channels", "type")  # the options of `fit` that say so
+# how delimited text is read, and a folder of images
+TEXT = ("delimiter", "decimal", "thousands", "encoding", "missing", "header", "dates")
+DELIMITERS = {"tab": "\t", "blanks": " "}  # by what they are called on the line
+IMAGES = ("size", "channels")
 _NOT_TEXT = (".parquet", ".pq", ".npy", ".npz")
 
 
@@ -68,8 +69,14 @@ def reading_of(options: Mapping[str, Any]) -> dict[str, Any]:
 
     >>> reading_of({"resize": "32x24", "type": ["zip=text"], "epochs": 3})
     {'size': (32, 24), 'types': {'zip': 'text'}}
+    >>> reading_of({"delimiter": "tab", "date": ["day=%d.%m.%Y"]})
+    {'delimiter': '\\t', 'dates': {'day': '%d.%m.%Y'}}
     """
     found = {name: options[name] for name in (*TEXT, "channels") if name in options}
+    if "delimiter" in found:
+        found["delimiter"] = DELIMITERS.get(found["delimiter"], found["delimiter"])
+    if "date" in options:
+        found["dates"] = dict(map(_form, options["date"]))
     if "resize" in options:
         found["size"] = _size(options["resize"])
     if "type" in options:
@@ -85,6 +92,13 @@ def reading_for(source: str, stored: Mapping[str, Any]) -> dict[str, Any]:
         text = not is_bundled(source) and not source.lower().endswith(_NOT_TEXT)
         names = TEXT if text else ()
     return {name: stored[name] for name in names if name in stored}
+
+
+def _form(text: str) -> tuple[str, str]:
+    name, equals, form = text.partition("=")
+    if not equals or "%" not in form:
+        raise Misused(f"--date {text}: expected COLUMN=FORM, as day=%d.%m.%Y.")
+    return name, form
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from chainrule import errors, nn, train
+from chainrule.cli.checking import check
 from chainrule.cli.failures import Failed, Misused
 from chainrule.cli.job import Job, job_of
 from chainrule.cli.models import network
@@ -38,11 +40,11 @@ def begun(source: str, options: dict[str, Any], folder: Path, progress: str) -> 
             f"{folder} holds a run already.\n  Let it go on: chainrule resume {folder}\n"
             "  Or write another folder: --output FOLDER"
         )
-    if (seed := options.get("seed", 0)) < 0:
-        raise Misused(f"--seed {seed}: expected a whole number from 0.")
+    check(source, options)
     job = job_of(source, options, validation_share(options))
     steps = plan(job, options)
     model = network_of(job, steps)
+    job = replace(job, notes=(*job.notes, *_few(job, steps["fit"]["batch_size"])))
     for text in (*job.notes, *(() if progress == "none" else opening(job, steps, model))):
         note(text)
     own = {
@@ -96,9 +98,23 @@ def opening(job: Job, steps: dict[str, dict[str, Any]], model: nn.Module) -> lis
     return [
         f"{job.table.source}: {', '.join(parts)}; to predict: {names}, {classes}",
         f"network: {steps['model']['kind']} of {size:,} parameters on {prod(fitted.shape)} inputs; "
-        f"{name}, at most {steps['fit']['epochs']} epochs",
+        f"{name}, at most {_length(steps['fit'])}",
         "",
     ]
+
+
+def _few(job: Job, batch_size: int) -> list[str]:
+    """A warning of minibatches that are larger than the data."""
+    count = len(job.rows["training"])
+    if batch_size <= count:
+        return []
+    return [f"warning: --batch-size {batch_size} is more than the {count} rows to learn from: each "
+            "epoch is one step. Without the option it suits the number of rows."]  # fmt: skip
+
+
+def _length(fit: dict[str, Any]) -> str:
+    parts = [f"{fit[name]} {name}" for name in ("epochs", "steps") if fit.get(name) is not None]
+    return " and ".join(parts)
 
 
 def network_of(job: Job, steps: dict[str, dict[str, Any]]) -> nn.Module:

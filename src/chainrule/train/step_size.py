@@ -29,15 +29,24 @@ def found(session: Session, given: str | dict[str, Any]) -> tuple[float, Trials]
 
     **Errors** `ValueError` for another name or options, or where no loss is finite.
     """
-    options = dict(given) if isinstance(given, dict) else {"name": given}
-    name = options.pop("name", None)
-    searches = {"bottou": _bottou, "range": _range_test}
-    if name not in searches:
-        raise ValueError(f"step_size is a positive number, 'bottou' or 'range', got {given!r}.")
+    name, options = search_of(given)
+    search = _bottou if name == "bottou" else _range_test
     try:
-        return searches[name](session, **options)
+        return search(session, **options)
     except TypeError as error:
         raise ValueError(f"step_size {name!r}: {error}.") from None
+
+
+def search_of(given: Any) -> tuple[str, dict[str, Any]]:
+    """The name of a search of the step size, and its options.
+
+    **Errors** `ValueError` for another name.
+    """
+    options = dict(given) if isinstance(given, dict) else {"name": given}
+    name = options.pop("name", None)
+    if name not in ("bottou", "range"):
+        raise ValueError(f"step_size is a positive number, 'bottou' or 'range', got {given!r}.")
+    return name, options
 
 
 def _bottou(session: Session, *, steps: int | None = None, **options: Any) -> tuple[float, Trials]:
