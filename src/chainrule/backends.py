@@ -2,7 +2,7 @@
 
 A backend is made by `build(program, written, check, memory, stable)` of a closed program: `written`
 maps outputs to the inputs whose memory they update in place; `memory` bounds what a call allocates;
-a `stable` program is looked at for lost digits. Its
+a `stable` program is stabilized, and looked at for lost digits. Its
 `run(values)` takes C-contiguous arrays and NumPy scalars of exactly the program's input types, and
 returns the outputs, None for those in `written`.
 """
@@ -21,6 +21,7 @@ from chainrule.derived import derived
 from chainrule.program.program import Program
 from chainrule.running import run
 from chainrule.transforms.checkpoint import within
+from chainrule.transforms.stabilize import stabilize
 from chainrule.wide.repair import watch
 
 
@@ -37,6 +38,7 @@ class Evaluated:
         self, program: Program, written: dict[int, int], check: str | None,
         memory: int | None = None, stable: bool = True,
     ):  # fmt: skip
+        program = stabilize(program) if stable else program
         self._program, self._written, self._check = within(program, memory), written, check
         self._watch = watch(program) if stable and not written and check is None else None
 

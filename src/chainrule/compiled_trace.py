@@ -18,7 +18,6 @@ from chainrule.program.program import Program
 from chainrule.sharing import Holder, refuse_overlaps
 from chainrule.signature import Arguments
 from chainrule.tracing import Call
-from chainrule.transforms.stabilize import stabilize
 
 _clock = itertools.count()
 
@@ -39,7 +38,6 @@ class CompiledTrace:
         refuse_read_only(call, self.written)
         self._convert = conversions(call)
         self.wanted, program, self.in_place = _native_part(call)
-        program = stabilize(program) if stable else program
         self.native = build(program, self.in_place, check, memory, stable)
         call.operands, call.containers = [], []  # the first caller's own are not kept alive
 

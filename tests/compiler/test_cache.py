@@ -63,7 +63,7 @@ def test_entry_under_the_name_of_another_is_not_used(place, compilations):
     cache.cached_object_code(IR)
     (entry,) = place.iterdir()
     other = IR.replace("7", "8")
-    foreign = place / cache._key(other, 2).hex()
+    foreign = place / cache.object_key(other, 2).hex()
     foreign.write_bytes(entry.read_bytes())
     cache.cached_object_code(other)
     assert len(compilations) == 2
@@ -100,5 +100,5 @@ def test_cache_stays_within_its_limit(place, monkeypatch):
     for i in range(10, 20):
         cache.cached_object_code(IR.replace("7", str(i)))
     assert 1 <= len(list(place.iterdir())) <= 3
-    newest = place / cache._key(IR.replace("7", "19"), 2).hex()
+    newest = place / cache.object_key(IR.replace("7", "19"), 2).hex()
     assert newest.exists()

@@ -1,10 +1,10 @@
-"""Object code kept on disk, by what it was made from and for which processor.
+"""What the compiler keeps on disk, by what it was made from and for which processor.
 
-An entry is a file named by the SHA-256 of the LLVM IR, the processor and its features, the versions
-of LLVM and llvmlite, and the level of optimisation. It holds that name again, the digest of the
-object code, and the object code. An entry that is damaged, cut short or of another name is ignored
-and written anew; code from it is never loaded. The folder must belong to the user and be closed to
-everybody else, or nothing is read from it or written to it.
+An entry is a file named by a SHA-256: of all that its content depends on. It holds that name again,
+the digest of the content, and the content: object code, or the description of a compiled program
+(kept.py). An entry that is damaged, cut short or of another name is ignored and written anew;
+nothing of it is used. The folder must belong to the user and be closed to everybody else, or
+nothing is read from it or written to it.
 
     CHAINRULE_CACHE         the folder (default: chainrule in the user's cache folder); empty: none
     CHAINRULE_CACHE_BYTES   how large it may grow (default 1 GiB); what was used least recently goes
@@ -18,16 +18,19 @@ import os
 import stat
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import llvmlite
 import llvmlite.binding as llvm
 
 from chainrule.compiler.machine_code import MODEL, host, object_code
+from chainrule.compiler.source import source_digest
 
 _MAGIC = b"chainrule object code 1\n"
 _KEY_BYTES = 32
 _DEFAULT_LIMIT = 1 << 30
+_PART = 64  # an entry of so small a part of the limit makes room only now and then
 
 
 def folder() -> Path | None:
@@ -41,29 +44,46 @@ def folder() -> Path | None:
     return (Path(base) if base else Path.home() / ".cache") / "chainrule"
 
 
-def cached_object_code(ir: str, level: int = 2) -> bytes:
-    """The object code of a module's text: from the cache, or compiled and put there."""
-    place = _private_folder()
-    if place is None:
-        return object_code(ir, level)
-    key = _key(ir, level)
-    path = place / key.hex()
-    found = _read(path, key)
-    if found is None:
-        found = object_code(ir, level)
-        _write(path, key, found)
-    return found
-
-
-def _key(ir: str, level: int) -> bytes:
+def key_of(*parts: str) -> bytes:
+    """The key of what is made from these texts by this LLVM, for this processor."""
     made = hashlib.sha256()
     versions = f"{llvm.llvm_version_info} {llvmlite.__version__}"
-    made.update(f"{versions} {level} {MODEL} {' '.join(host())}\n".encode())
-    made.update(ir.encode())
+    for part in (versions, f"{MODEL} {' '.join(host())}", *parts):
+        made.update(f"{len(part)}\n{part}\n".encode())
     return made.digest()
 
 
-def _private_folder() -> Path | None:
+def object_key(ir: str, level: int = 2) -> bytes:
+    """The key of the object code of a module's text."""
+    return key_of("module", str(level), ir)
+
+
+def cached_object_code(ir: str, level: int = 2) -> bytes:
+    """The object code of a module's text: from the cache, or compiled and put there."""
+    return _cached(lambda: object_key(ir, level), lambda: object_code(ir, level))
+
+
+def own_object_code(name: str, text: Callable[[], str], level: int) -> bytes:
+    """The object code of a module of chainrule's own, which is written only where it is not in the
+    cache: by its name, of which there is one, and chainrule's source."""
+    return _cached(
+        lambda: key_of("own module", name, str(level), source_digest()),
+        lambda: object_code(text(), level),
+    )
+
+
+def _cached(key: Callable[[], bytes], make: Callable[[], bytes]) -> bytes:
+    if private_folder() is None:
+        return make()
+    name = key()
+    found = read(name)
+    if found is None:
+        found = make()
+        keep(name, found)
+    return found
+
+
+def private_folder() -> Path | None:
     """The folder, made if need be; None where it is not the user's own, or cannot be used."""
     place = folder()
     if place is None:
@@ -80,34 +100,44 @@ def _private_folder() -> Path | None:
     return place if own and not status.st_mode & others else None
 
 
-def _read(path: Path, key: bytes) -> bytes | None:
+def read(key: bytes) -> bytes | None:
+    """The content of an entry, whole; None where there is none."""
+    place = private_folder()
+    if place is None:
+        return None
+    path = place / key.hex()
     try:
-        content = path.read_bytes()
+        entry = path.read_bytes()
     except OSError:
         return None
     head = len(_MAGIC) + 2 * _KEY_BYTES
-    code = content[head:]
-    if content[:head] != _MAGIC + key + hashlib.sha256(code).digest():
+    content = entry[head:]
+    if entry[:head] != _MAGIC + key + hashlib.sha256(content).digest():
         return None
     with contextlib.suppress(OSError):
         os.utime(path)  # used now: the oldest go first
-    return code
+    return content
 
 
-def _write(path: Path, key: bytes, code: bytes) -> None:
-    """Write an entry whole or not at all; without a cache where that fails."""
+def keep(key: bytes, content: bytes) -> None:
+    """Write an entry whole or not at all; nothing where that fails.
+
+    What a crash of the machine leaves of it is found by its digest, so nobody waits for the disk.
+    """
+    place = private_folder()
+    if place is None:
+        return
     try:
-        number, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        number, name = tempfile.mkstemp(dir=place, prefix=".new-")
         try:
             with os.fdopen(number, "wb") as file:
-                file.write(_MAGIC + key + hashlib.sha256(code).digest() + code)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, path)
+                file.write(_MAGIC + key + hashlib.sha256(content).digest() + content)
+            os.replace(name, place / key.hex())
         except BaseException:
             os.unlink(name)
             raise
-        _trim(path.parent)
+        if len(content) * _PART > _limit() or key[0] < 256 // _PART:
+            _trim(place)
     except OSError:
         return
 

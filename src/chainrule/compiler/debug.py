@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.compiler.native import Evaluated, build, prepare
+from chainrule.compiler.building import prepare
+from chainrule.compiler.native import Evaluated, build
 from chainrule.compiler.stages import compare_stages, run_in_c_order, same_result
 from chainrule.ops.control import with_outputs
 from chainrule.program.program import Program

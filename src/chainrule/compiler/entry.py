@@ -12,11 +12,11 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
-from chainrule.compiler.cache import cached_object_code
+from chainrule.compiler.cache import own_object_code
 from chainrule.compiler.entry_api import api_table
-from chainrule.compiler.entry_code import entry_code
 from chainrule.compiler.entry_spec import EntrySpec
 from chainrule.compiler.entry_table import Table, make_table
 from chainrule.compiler.machine_code import Loaded
@@ -69,9 +69,13 @@ def make_entry(
 @lru_cache(maxsize=1)
 def _code() -> Loaded:
     """The code of all entries; a cache keeps it until the end of the process."""
-    loaded = Loaded(cached_object_code(entry_code(), 2))
+    loaded = Loaded(own_object_code("entry", _text, 2))
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(loaded))  # entries may outlive this module
     return loaded
+
+
+def _text() -> str:
+    return import_module("chainrule.compiler.entry_code").entry_code()
 
 
 def _builtin_function(method: _Method, table: Table) -> Callable:

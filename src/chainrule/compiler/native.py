@@ -8,37 +8,33 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chainrule.checking import run_checked
-from chainrule.compiler import externals
-from chainrule.compiler.budget import fitted
-from chainrule.compiler.cache import cached_object_code
-from chainrule.compiler.llvm.calls import PROFILE
-from chainrule.compiler.llvm.vecmath import MATH
-from chainrule.compiler.lower import lower
+from chainrule.compiler import externals, kept
+from chainrule.compiler.kept import Code, Request
 from chainrule.compiler.machine_code import Loaded, object_code
-from chainrule.compiler.region import Module, Region, Writer
-from chainrule.compiler.steps import Host, Ref
 from chainrule.compiler.threads import runtime_pointers
 from chainrule.program.displacement import affected_outputs
 from chainrule.program.evaluate import Plan, plan
 from chainrule.program.garbage import collector_paused
-from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program
 from chainrule.running import run
 from chainrule.transforms.checkpoint import within
-from chainrule.transforms.kinks import guarded, holds_germs, settled
-from chainrule.transforms.simplify import DEFAULT, named, remove_barriers, simplify
+from chainrule.transforms.stabilize import stabilize
 from chainrule.wide.repair import Watch, watch
+
+if TYPE_CHECKING:
+    from chainrule.compiler.building import Built
+    from chainrule.compiler.region import Region
+    from chainrule.compiler.steps import Host, Step
 
 _MAIN = ctypes.CFUNCTYPE(
     ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
@@ -53,18 +49,18 @@ class Native:
 
     `run(values)` takes one C-contiguous array or scalar per input, of exactly its type, and gives
     the outputs; None for those that `written` maps to an input whose memory they update in place.
+    What it was built from is at hand where it was built here, and made when asked for where its
+    code was found on disk.
     """
 
-    def __init__(self, program: Program, written: dict[int, int], texts: list[str],
-                 region: Region, module: Module, check: str | None,
-                 watch: Watch | None = None):  # fmt: skip
-        self.program, self.written, self.texts, self.region = program, written, texts, region
-        self.sites, self.timed = module.sites, module.timed
-        self.kernel_count = len(module.functions)
-        self.arena_bytes, self._check, self._watch = region.arena, check, watch
-        self.settled: Callable[[], Native | None] = _nothing  # what goes on after a tie
-        self.tied = False  # whether it has
-        self.loaded = Loaded(*_compiled(texts))
+    def __init__(self, request: Request, code: Code, built: Built | None = None):
+        self.request, self.written, self._code = request, request.written, code
+        self.out_types = request.program.out_types
+        self.kernel_count, self.arena_bytes = code.kernels, code.arena
+        self.tied = False  # whether it has met a tie
+        if built is not None:
+            self.built = built
+        self.loaded = Loaded(*code.objects)
         self.address = self.loaded.address("main")
         self._main = _MAIN(self.address)
         self._token = next(_tokens)
@@ -75,9 +71,59 @@ class Native:
         self._kernels = (ctypes.c_void_p * (len(kernels) + 1))(*kernels)
         table = ctypes.addressof(self._kernels)
         slots = [parallel, pool, _host_address(), self._token, None, table]
-        slots += [externals.address(name) for name in module.externals]
+        slots += [externals.address(name) for name in code.externals]
         self._runtime = (ctypes.c_void_p * len(slots))(*slots)
         self.runtime = ctypes.addressof(self._runtime)
+
+    # --- what it was built from -------------------------------------------------------------------
+
+    @cached_property
+    def program(self) -> Program:
+        """The program as it runs on the evaluator."""
+        return _stabilized(self.request)
+
+    @cached_property
+    def built(self) -> Built:
+        """Its steps, and what else it was compiled from."""
+        return import_module("chainrule.compiler.building").built(self.request, self.program)
+
+    @property
+    def region(self) -> Region:
+        """Its steps with their memory planned."""
+        return self.built.region
+
+    @property
+    def sites(self) -> list[Host]:
+        """The steps that run on the evaluator."""
+        return self.built.module.sites
+
+    @property
+    def timed(self) -> list[Step]:
+        """The steps by the numbers under which their calls are timed."""
+        return self.built.module.timed
+
+    def whole(self) -> Native:
+        """The same, built in this process: `profiled` needs code and steps of one making."""
+        if "built" in self.__dict__:
+            return self
+        return Native(self.request, self.built.code(), self.built)
+
+    @cached_property
+    def _watch(self) -> Watch | None:
+        return watch(self.program) if self._code.estimates else None
+
+    @cached_property
+    def _settled(self) -> Native | None:
+        if not self._code.ties:
+            return None
+        made = _native(self.request._replace(check=None, memory=None, settles=True))
+        return made if isinstance(made, Native) else None
+
+    def settled(self) -> Native | None:
+        """What goes on after a tie, made when the first one is met."""
+        return self._settled
+
+    # --- calls ------------------------------------------------------------------------------------
 
     def _arena(self) -> int:
         """The start of memory that belongs to this thread's calls."""
@@ -103,7 +149,7 @@ class Native:
         """The outputs of the native code alone, and whether it failed."""
         outputs: list = [
             None if k in self.written else np.empty(t.shape, t.dtype)
-            for k, t in enumerate(self.program.out_types)
+            for k, t in enumerate(self.out_types)
         ]
         inputs = (ctypes.c_void_p * (len(arrays) + 1))(*[a.ctypes.data for a in arrays])
         places = (ctypes.c_void_p * (len(outputs) + 1))(
@@ -117,13 +163,14 @@ class Native:
     def profiled(self, values: list, runs: int) -> list[tuple[int, float]]:
         """(calls, seconds) of every call of a kernel, over some runs; they update what runs do."""
         counts = np.zeros((len(self.timed) + 1, 2), np.int64)
+        slot = import_module("chainrule.compiler.llvm.calls").PROFILE
         started, clock = _ticks(), time.perf_counter()
-        self._runtime[PROFILE] = counts.ctypes.data
+        self._runtime[slot] = counts.ctypes.data
         try:
             for _ in range(runs):
                 self.run(values)
         finally:
-            self._runtime[PROFILE] = None
+            self._runtime[slot] = None
         elapsed = time.perf_counter() - clock
         tick = elapsed / max(_ticks() - started, 1)
         return [(int(calls), float(ticks) * tick) for calls, ticks in counts[:-1]]
@@ -131,13 +178,13 @@ class Native:
     def run_again(self, arrays: list) -> list:
         """The call where ties are settled; on the evaluator, with the outputs written where they
         belong, if that fails too, or if it may be lost digits that the native code has met."""
-        settled = self.settled() if self._watch is None else None
+        settled = None if self._code.estimates else self.settled()
         if settled is not None:
             outputs, failed = settled.attempt(arrays)
             if not failed:
                 self.tied = True
                 return outputs
-        if self._check is not None:
+        if self.request.check is not None:
             outputs = run_checked(self.program, arrays)
         elif self._watch is not None:
             outputs = self._watch.run(arrays)
@@ -167,70 +214,48 @@ class Evaluated:
             outputs[k] = None
         return outputs
 
-
-def _nothing() -> None:
-    return None
-
-
-_FIRST = (*DEFAULT, *named(["product with a number", "product with a filled array"]))
-
-
-def prepare(program: Program, opened: Callable[[Program], Program] = guarded) -> Program:
-    """The program as it is compiled: composite operations written out, and simplified.
-
-    `opened` says what becomes of derivatives that settle ties. Products with a filled array, as the
-    gradient of a sum of products has them, are sums, which need no array.
-    """
-    written_out = lower(simplify(remove_dead(opened(program)), _FIRST), keep=MATH)
-    return remove_barriers(simplify(written_out))
+    def whole(self) -> Evaluated:
+        """The same."""
+        return self
 
 
 @collector_paused()
 def build(
     program: Program, written: dict[int, int], check: str | None = None,
     memory: int | None = None, stable: bool = False,
-):  # fmt: skip
+) -> Native | Evaluated:  # fmt: skip
     """The native form of a closed program; `written` maps outputs to the inputs they update.
 
     With check "nan" the first operation that makes a nan or an infinity out of finite numbers
     raises `NotANumber`. `memory` bounds the bytes of the arena and of new outputs together. A
-    `stable` program looks for lost digits, and is run again on the evaluator where it finds some.
+    `stable` program is stabilized, looks for lost digits, and is run again on the evaluator where
+    it finds some.
     """
+    return _native(Request(program, written, check, memory, stable))
+
+
+def _stabilized(request: Request) -> Program:
+    return stabilize(request.program) if request.stable else request.program
+
+
+def _native(request: Request) -> Native | Evaluated:
+    """What is asked for, from the disk or built, and then kept there."""
+    key = kept.key_of(request)
+    code = None if key is None else kept.found(key)
+    if code is not None:
+        return Native(request, code)
+    program = _stabilized(request)
     if affected_outputs(program):
-        fitting = within(program, memory)
-        return Evaluated(fitting, written, "limits at equal eigenvalues", check)
-    watched = check is not None
-    prepared = prepare(program)
-    looking = watch(program) if stable and not watched and not written else None
-    if looking is not None:
-        estimate = looking.estimating(prepared)
-        prepared, looking = (estimate, looking) if estimate is not None else (prepared, None)
-    native = _native(prepared, program, written, check, memory, looking)
-    if not watched and holds_germs(program):
-
-        @lru_cache(maxsize=1)
-        @collector_paused()
-        def settling() -> Native:
-            return _native(prepare(program, settled), program, written, None, memory, None)
-
-        native.settled = settling
+        fitting = within(program, request.memory)
+        reason = "limits at equal eigenvalues"
+        return Evaluated(fitting, request.written, reason, request.check)
+    built = import_module("chainrule.compiler.building").built(request, program)
+    code = built.code()
+    if key is not None and not built.module.sites:
+        kept.keep(key, code, built.texts)
+    native = Native(request, code, built)
+    native.program = program
     return native
-
-
-def _native(prepared: Program, program: Program, written, check, memory, looking) -> Native:
-    watched = check is not None
-    region = fitted(prepared, written, watched, memory, program)
-    module = Module()
-    texts = Writer(module, watched).main(region)
-    return Native(program, written, texts, region, module, check, looking)
-
-
-def _compiled(texts: list[str]) -> list[bytes]:
-    """The object code of modules, compiled side by side: LLVM runs without the GIL."""
-    if len(texts) == 1:
-        return [cached_object_code(texts[0])]
-    with ThreadPoolExecutor(min(len(texts), os.cpu_count() or 1)) as pool:
-        return list(pool.map(cached_object_code, texts))
 
 
 _TICKS_IR = """
@@ -258,36 +283,10 @@ def _ticks() -> int:
 def _host(token: int, site: int, table: int) -> int:
     try:
         native = _alive[token]
-        _run_site(native.sites[site], table)
+        import_module("chainrule.compiler.host_sites").run_site(native.sites[site], table)
         return 0
     except BaseException:  # reported to the compiled code; the call is made again and raises it
         return 1
-
-
-def _run_site(step: Host, table: int) -> None:
-    equation = step.equation
-    assert equation is not None
-    refs = [*step.reads(), *step.outputs]
-    pointers = (ctypes.c_void_p * len(refs)).from_address(table)
-    arrays = iter([_array(r, p) for r, p in zip(refs, pointers, strict=True)])
-    inputs = [next(arrays) if isinstance(x, Ref) else x for x in step.inputs]
-    with np.errstate(all="ignore"):
-        found = equation.op.evaluate(*[_scalar(x) for x in inputs], **equation.params)
-    results = found if len(equation.outputs) > 1 else (found,)
-    for out, value in zip(arrays, results, strict=True):
-        np.copyto(out, value)
-
-
-def _array(ref: Ref, pointer: int | None) -> np.ndarray:
-    type_ = ref.type
-    if not type_.size or pointer is None:
-        return np.empty(type_.shape, type_.dtype)
-    memory = (ctypes.c_uint8 * type_.nbytes).from_address(pointer)
-    return np.frombuffer(memoryview(memory), type_.dtype).reshape(type_.shape)
-
-
-def _scalar(x):
-    return x[()] if isinstance(x, np.ndarray) and not x.ndim else x
 
 
 _callback = _HOST(_host)

@@ -18,7 +18,8 @@ import os
 import threading
 import time
 
-from chainrule.compiler.machine_code import Loaded, object_code
+from chainrule.compiler.cache import own_object_code
+from chainrule.compiler.machine_code import Loaded
 from chainrule.compiler.pool_code import CONDITION, HELPERS, MUTEX, POOL_BYTES, STOP, pool_code
 
 SPIN = 100e-6  # seconds; waking a helper takes 50 to 80 microseconds (measured: 2 core Zen 3, VM)
@@ -101,7 +102,8 @@ class _Pool:
     def _load(self) -> None:
         self._count()  # an error of the environment comes before anything is made
         # Level 0 takes 6 ms, level 1 15 ms; a job costs the same by both.
-        self._code = Loaded(object_code(pool_code(_HAS_PTHREADS), 0))
+        name = f"pool, {_HAS_PTHREADS=}"
+        self._code = Loaded(own_object_code(name, lambda: pool_code(_HAS_PTHREADS), 0))
         # Never freed: at the end of the process a helper may still be in this code and memory.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._code))
         self._memory = ctypes.create_string_buffer(POOL_BYTES + 128)

@@ -143,7 +143,7 @@ def explain(compiled: Callable, *args, runs: int = 0, **kwargs) -> Report | Memo
             raise ValueError("explain needs arguments: for the first trace, and for timing (runs).")
         return report(name, _explicable(latest.native))
     trace, arguments = compiled.trace_of(*args, **kwargs)
-    native = _explicable(trace.native)
+    native = _explicable(trace.native).whole()
     if not runs or isinstance(native, Evaluated):
         return report(name, native)
     values = [np.array(x, order="C") for x in trace.values(trace.operands(arguments))]

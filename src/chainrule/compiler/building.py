@@ -1,0 +1,89 @@
+"""What a compiled program is made from: its steps, their memory, and their LLVM IR.
+
+Running one needs nothing of this: it is imported where a program is not found on disk (kept.py), or
+where its steps are asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from chainrule.compiler.budget import fitted
+from chainrule.compiler.cache import cached_object_code
+from chainrule.compiler.kept import Code, Request
+from chainrule.compiler.llvm.vecmath import MATH
+from chainrule.compiler.lower import lower
+from chainrule.compiler.region import Module, Region, Writer
+from chainrule.program.garbage import collector_paused
+from chainrule.program.liveness import remove_dead
+from chainrule.program.program import Program
+from chainrule.transforms.kinks import guarded, holds_germs, settled
+from chainrule.transforms.simplify import DEFAULT, named, remove_barriers, simplify
+from chainrule.wide.repair import watch
+
+_FIRST = (*DEFAULT, *named(["product with a number", "product with a filled array"]))
+
+
+class Built(NamedTuple):
+    """A program's steps and their memory, what these share, and the text of its modules."""
+
+    region: Region
+    module: Module
+    texts: list[str]
+    estimates: bool
+    ties: bool
+
+    def code(self) -> Code:
+        """What runs, compiled."""
+        module = self.module
+        return Code(
+            tuple(_compiled(self.texts)), len(module.functions), tuple(module.externals),
+            self.region.arena, self.estimates, self.ties,
+        )  # fmt: skip
+
+
+def prepare(program: Program, opened: Callable[[Program], Program] = guarded) -> Program:
+    """The program as it is compiled: composite operations written out, and simplified.
+
+    `opened` says what becomes of derivatives that settle ties. Products with a filled array, as the
+    gradient of a sum of products has them, are sums, which need no array.
+    """
+    written_out = lower(simplify(remove_dead(opened(program)), _FIRST), keep=MATH)
+    return remove_barriers(simplify(written_out))
+
+
+@collector_paused()
+def built(request: Request, program: Program) -> Built:
+    """What a program is compiled from: that of the request, stabilized where it asks for it."""
+    checked = request.check is not None
+    if request.settles:
+        return _built(prepare(program, settled), program, request)
+    prepared = prepare(program)
+    ties = not checked and holds_germs(program)
+    if request.stable and not checked and not request.written:
+        looking = watch(program)
+        estimate = None if looking is None else looking.estimating(prepared)
+        if estimate is not None:
+            return _built(estimate, program, request, True, ties)
+    return _built(prepared, program, request, False, ties)
+
+
+def _built(
+    prepared: Program, program: Program, request: Request, estimates: bool = False,
+    ties: bool = False,
+) -> Built:  # fmt: skip
+    checked = request.check is not None
+    region = fitted(prepared, request.written, checked, request.memory, program)
+    module = Module()
+    return Built(region, module, Writer(module, checked).main(region), estimates, ties)
+
+
+def _compiled(texts: list[str]) -> list[bytes]:
+    """The object code of modules, compiled side by side: LLVM runs without the GIL."""
+    if len(texts) == 1:
+        return [cached_object_code(texts[0])]
+    with ThreadPoolExecutor(min(len(texts), os.cpu_count() or 1)) as pool:
+        return list(pool.map(cached_object_code, texts))

@@ -1,0 +1,84 @@
+"""Compiled programs kept on disk: what is asked of the compiler, and what of its answer runs.
+
+A program is found by its digest (program/digest.py), what was asked for, and chainrule's source;
+then nothing is simplified, scheduled or written, and what does that is not even imported. Its entry
+in the cache is JSON and names the entries of its object code. Programs with equations on the
+evaluator are not kept.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from chainrule.compiler import cache, externals
+from chainrule.compiler.source import source_digest
+from chainrule.program.digest import digest
+from chainrule.program.program import Program
+
+
+class Request(NamedTuple):
+    """What `native.build` is asked for; with `settles`, the program as it goes on after a tie."""
+
+    program: Program
+    written: dict[int, int]
+    check: str | None
+    memory: int | None
+    stable: bool
+    settles: bool = False
+
+
+class Code(NamedTuple):
+    """What runs of a compiled program: object code, how many kernels are in it, the functions that
+    it calls by address, and the bytes of its arena.
+
+    It `estimates` its errors where it ends when digits may be lost; it has `ties` where it ends
+    when a derivative in it meets one.
+    """
+
+    objects: tuple[bytes, ...]
+    kernels: int
+    externals: tuple[str, ...]
+    arena: int
+    estimates: bool
+    ties: bool
+
+
+def key_of(request: Request) -> bytes | None:
+    """The key of the entry of what is asked for; None where it can have none."""
+    if cache.private_folder() is None:
+        return None
+    name = digest(request.program)
+    if name is None:
+        return None
+    asked = {**request._asdict(), "program": name, "written": sorted(request.written.items())}
+    return cache.key_of("program", source_digest(), json.dumps(asked))
+
+
+def keep(key: bytes, code: Code, texts: list[str]) -> None:
+    """Keep what runs, whose object code was made from these texts."""
+    if not _callable(code):
+        return
+    objects = [cache.object_key(text).hex() for text in texts]
+    cache.keep(key, json.dumps({**code._asdict(), "objects": objects}).encode())
+
+
+def found(key: bytes) -> Code | None:
+    """What is kept under a key; None where there is nothing, or not all of it."""
+    content = cache.read(key)
+    if content is None:
+        return None
+    try:
+        kept: dict[str, Any] = json.loads(content)
+        objects = [cache.read(bytes.fromhex(name)) for name in kept.pop("objects")]
+        code = Code(tuple([x for x in objects if x is not None]), **kept)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    if None in objects or list(map(type, code[1:])) != [int, list, int, bool, bool]:
+        return None
+    return code._replace(externals=tuple(code.externals)) if _callable(code) else None
+
+
+def _callable(code: Code) -> bool:
+    """Whether this SciPy has all that the code calls; another build of it may not."""
+    return all(externals.address(name) is not None for name in code.externals)
