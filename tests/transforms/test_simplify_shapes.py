@@ -251,6 +251,14 @@ def test_reductions_of_what_repeats_or_is_transposed():
     moves("extreme of repeated entries", "r = broadcast x shape=(2,3,4) axes=(1,2) : f64[2,3,4]; "
           "a = max r axes=(0,2) : f64[3]",
           "a = broadcast x shape=(3,4) axes=(0,1); b = max a axes=(1,); return b", out="f64[3]")
+    shifted = ("m = max x axes=(1,) : f64[3]; b = broadcast m shape=(3,4) axes=(0,) : f64[3,4]; "
+               "d = subtract x b : f64[3,4]; a = {} d axes=({},) : f64[{}]")  # fmt: skip
+    moves("extreme of distances from the extreme", shifted.format("max", 1, 3),
+          "m = max x axes=(1,); a = subtract m m; return a", out="f64[3]")
+    stays_so("extreme of distances from the extreme", shifted.format("min", 1, 3), "x: f64[3,4]",
+             "f64[3]")
+    stays_so("extreme of distances from the extreme", shifted.format("max", 0, 4), "x: f64[3,4]",
+             "f64[4]")
     moves("reduction of a transposition",
           "t = transpose x axes=(1,0) : f64[4,3]; a = min t axes=(0,) : f64[3]",
           "a = min x axes=(1,); return a", out="f64[3]")

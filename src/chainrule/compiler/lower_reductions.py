@@ -63,8 +63,8 @@ def _logsumexp(x, *, axes):
     largest = max_(x, axes=axes)
     ties = equal(x, _spread(largest, x, axes))
     others = select(ties, constant_like(x, -np.inf), x) - _spread(_or_zero(largest), x, axes)
-    count = sum_(cast(ties, dtype=x.dtype), axes=axes)
     rest = sum_(exp(others), axes=axes)
+    count = sum_(cast(ties, dtype=x.dtype), axes=axes)  # behind it: one pass makes both
     out = log1p(rest / count) + log(count) + largest
     return select(isfinite(out), out, largest)
 

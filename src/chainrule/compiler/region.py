@@ -52,7 +52,7 @@ class Region:
         self.program, self.written = program, written
         schedule = Schedule(program, layouts, written, partial(Region, lean=lean), lean)
         buffers = Buffers(schedule, owned, watched)
-        self.steps: list[Step] = schedule.steps
+        self.steps = [s for s in schedule.steps if not (isinstance(s, Group) and s.is_empty)]
         self.arena = buffers.arena
 
 

@@ -42,6 +42,12 @@ _MOST_NODES = 128  # in one kernel; straight-line scalar code may be longer
 _MOST_SCALARS = 600
 _SMALL = 2048  # elements: kernels over so little are joined even if they share nothing
 _LOOKED_AT = 12  # kernels over one shape, the latest ones, that an operation may join
+_MOST_REMADE = 4  # light operations, to have one value again
+_DENSE = 8  # an array of fewer than one byte in so many of another's is small beside it
+_LIGHT = {
+    "add", "subtract", "multiply", "negative", "absolute", "square", "maximum", "minimum", "select",
+    "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "cast",
+}  # fmt: skip
 _REDUCTIONS = {"sum": "sum", "prod": "prod", "max": "max", "min": "min", "all": "all", "any": "any"}
 
 
@@ -61,6 +67,7 @@ class Schedule:
         self.refs: dict[Var, Ref] = {}
         self.constants: dict[Operand, np.generic] = {}
         self.group_of: dict[Var, Group] = {}  # values that are in registers only
+        self.light: dict[Var, Equation] = {}  # those that take no longer to make than to read
         self.by_domain: dict[tuple[int, ...], list[Group]] = {}
         self.rewritten = _rewritten(program)
         self.turned = turned_products(program)
@@ -190,11 +197,13 @@ class Schedule:
         if out in self.updates:
             first = max(first, self._last_reader(self.program.inputs[self.updates[out]]))
         group = self._group_for(out.type.shape, first, own, equation)
-        for x in equation.inputs:
+        for x in sorted(equation.inputs, key=self.group_of.__contains__):  # arrays first
             self._use(group, x)
         group.nodes.append(equation)
         group.made.add(out)
         self.group_of[out] = group
+        if equation.op.name in _LIGHT:
+            self.light[out] = equation
 
     def _last_reader(self, argument: Var) -> int:
         """The last step so far that reads an argument which is to be updated in place."""
@@ -270,8 +279,59 @@ class Schedule:
         if known is not None:
             group.arrays[x] = known
             return
+        if self._remade(group, x):
+            return
         ref = group.arrays[x] = self.array(x)
         self._note_read(ref, group)
+
+    def _remade(self, group: Group, x: Var) -> bool:
+        """Have a kernel make again what another one has in registers, if that costs it no more than
+        reading it would: then it need not be stored.
+
+        It reads one array as large, or those that the kernel reads anyway, and small ones.
+        """
+        if x not in self.group_of or x.type.shape != group.domain or x.type.size <= _SMALL:
+            return False
+        found: dict[Var, Equation] = {}
+        read: set[Ref] = set()
+        if not self._lightly_made(group, x, found, read):
+            return False
+        if len(group.nodes) + len(found) > _MOST_NODES:
+            return False
+        large = [r.type.nbytes for r in read if _DENSE * r.root.nbytes > x.type.nbytes]
+        if sum(large) > x.type.nbytes:
+            return False
+        for var, equation in found.items():
+            for operand in equation.inputs:
+                self._use(group, operand)
+            group.nodes.append(equation)
+            group.made.add(var)
+            self.group_of[var] = group
+        return True
+
+    def _lightly_made(self, group: Group, x: Var, found: dict, read: set[Ref]) -> bool:
+        """Collect the equations that make a value in a kernel, and what these read besides."""
+        equation = self.light.get(x)
+        if equation is None or len(found) >= _MOST_REMADE:
+            return False
+        for operand in equation.inputs:
+            if self.constant(operand) is not None or operand in group.arrays:
+                continue
+            assert not operand.is_literal
+            if operand in group.made or operand in found:
+                continue
+            ref = self.refs.get(operand)
+            if ref is not None and not self._is_updated(ref):
+                read.add(ref)
+            elif ref is not None or not self._lightly_made(group, operand, found, read):
+                return False
+        found[x] = equation
+        return True
+
+    def _is_updated(self, ref: Ref) -> bool:
+        """Whether an array is an argument that is to be updated in place, perhaps already."""
+        place = ref.root.place
+        return place is not None and place[0] == "input" and place[1] in self.updates.values()
 
     def _can_reduce(self, equation: Equation) -> bool:
         (x,) = equation.inputs

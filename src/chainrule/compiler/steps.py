@@ -151,15 +151,32 @@ class Group(Step):
     read_from: dict[Root, list[Ref]] = field(default_factory=dict)
 
     def prepare(self) -> None:
+        self._drop_unread()
+        if self.is_empty:
+            return
         spec, self.arguments = self.spec()
         self.stored_in = _by_root([*self.stores.values(), *(r for _, r in self.copies)])
         self.read_from = _by_root(self.reads())
         self.kernel = emit_loop(spec)
         self.scratch = Root(self.kernel.scratch, None, self.number) if self.kernel.scratch else None
 
+    def _drop_unread(self) -> None:
+        """Leave out what nothing in the kernel reads: other kernels made it again."""
+        read: set[object] = {*self.stores, *(x for _, x, _ in self.reductions)}
+        for equation in reversed(self.nodes):
+            if equation.outputs[0] in read:
+                read.update(equation.inputs)
+        self.nodes = [e for e in self.nodes if e.outputs[0] in read]
+        self.arrays = {x: r for x, r in self.arrays.items() if x in read}
+
     def reads(self) -> list[Ref]:
         found = [r for r in self.arrays.values() if isinstance(r, Ref)]
         return found + [r for r, _ in self.copies if isinstance(r, Ref)]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether others make again all that it was to make."""
+        return not self.results()
 
     def results(self) -> list[Ref]:
         """The arrays it makes."""

@@ -352,6 +352,23 @@ def _extreme_of_repeated(equation, graph):
     return graph.emit(equation.op.name, thin, axes=rest) if rest else thin
 
 
+def _extreme_of_distances(equation, graph):
+    """The largest distance from the largest entry: rounding keeps order, so it is that entry's."""
+    name, (x,), axes = equation.op.name, equation.inputs, equation.params["axes"]
+    difference = graph.made_by(x, "subtract")
+    if difference is None or x.type.dtype.kind != "f":
+        return None
+    entries, repeated = difference.inputs
+    spread = graph.made_by(repeated, "broadcast")
+    extreme = None if spread is None else graph.made_by(spread.inputs[0], name)
+    if extreme is None or extreme.inputs[0] is not entries or extreme.params["axes"] != axes:
+        return None
+    if spread.params["axes"] != tuple([a for a in range(x.type.ndim) if a not in axes]):
+        return None
+    (largest,) = extreme.outputs
+    return graph.emit("subtract", largest, largest)
+
+
 def _reduction_of_transposed(equation, graph):
     """A reduction that leaves the axes in the order in which they were before a transposition."""
     (x,), axes = equation.inputs, equation.params["axes"]
@@ -402,6 +419,9 @@ SHAPE = (
             ("max", "min", "prod", "all", "any"), _reduction_of_one),
     Rewrite("extreme of repeated entries", "max(broadcast(x)) over repeated axes -> without them",
             _EXTREMES, _extreme_of_repeated, reads=("broadcast",)),
+    Rewrite("extreme of distances from the extreme",
+            "max(x - max(x)) -> max(x) - max(x), which is 0 or nan; likewise min",
+            _EXTREMES, _extreme_of_distances, reads=("subtract",)),
     Rewrite("reduction of a transposition", "max(transpose(x)) -> max(x) over the same entries; "
             "likewise min, all, any", (*_EXTREMES, "all", "any"), _reduction_of_transposed,
             reads=("transpose",)),

@@ -120,24 +120,25 @@ def _without_ones(spec: LoopSpec) -> LoopSpec:
 
 
 def _ordered(spec: LoopSpec) -> LoopSpec:
-    """Outer axes by falling strides; last the axis along which most arrays are contiguous."""
+    """Outer axes by falling strides; last the axis along which vectors cost least."""
     if not spec.domain:
         return spec
     streams = spec.streams
-    fast = max(range(len(spec.domain)), key=lambda a: (_unit_strides(spec, a), a))
+    fast = min(range(len(spec.domain)), key=lambda a: (_cost_along(spec, a), -a))
     weight = [sum(abs(s.strides[a]) for s in streams) for a in range(len(spec.domain))]
     rest = sorted((a for a in range(len(spec.domain)) if a != fast), key=lambda a: -weight[a])
     rest.sort(key=lambda a: a in spec.axes)  # stable: kept axes first
     return _permuted(spec, [*rest, fast])
 
 
-def _unit_strides(spec: LoopSpec, axis: int) -> int:
-    """How well vectors along an axis would do: contiguous arrays, against scattered ones."""
+_SCATTERED = 8  # a vector of elements that lie apart, in vectors that lie together
+
+
+def _cost_along(spec: LoopSpec, axis: int) -> int:
+    """What vectors along an axis cost to load and store: nothing where an array repeats itself."""
     reads = [s.strides[axis] for s in spec.loads]
     writes = [s.strides[axis] for _, s in spec.stores]
-    good = sum(s == 1 for s in reads) + 2 * sum(s == 1 for s in writes)
-    bad = sum(s not in (0, 1) for s in reads) + 2 * sum(s not in (0, 1) for s in writes)
-    return 4 * (good - bad) + (spec.domain[axis] > 1)
+    return sum(s if s in (0, 1) else _SCATTERED for s in reads + 2 * writes)
 
 
 def _merged(spec: LoopSpec) -> LoopSpec:
