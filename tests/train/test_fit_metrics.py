@@ -1,5 +1,8 @@
 """Metrics are scikit-learn's; early stopping survives a noisy curve."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import sklearn.metrics as judge
@@ -169,3 +172,8 @@ def test_options_of_derivatives_are_checked_before_a_run_is_written(tmp_path, wr
     with pytest.raises(ValueError, match=f"^{next(iter(wrong))} is "):
         fit(nn.MLP(2, (), 1), data, loss="squared", run=tmp_path / "run", progress="none", **wrong)
     assert not (tmp_path / "run").exists()
+
+
+def test_training_loads_no_statistics_of_scipy():
+    code = "import sys, chainrule.cli.fit, chainrule.train; sys.exit('scipy.stats' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

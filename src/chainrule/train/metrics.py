@@ -30,7 +30,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.special
-import scipy.stats
 
 Metric = Callable[..., float]
 
