@@ -7,8 +7,9 @@ column is left out). For each bundled set and each seed (which splits, initialis
 
 - *same network*: hidden layers of 128 and 128 ReLUs, Adam with step size 0.001, minibatches of 32,
   as many epochs as make some 2,000 steps, nothing else; the three libraries on the same rows, each
-  in a process of its own, on one thread, chainrule with an empty cache. After each epoch the test
-  rows are scored, which does not count as time; all compilation does, imports do not. The *time to
+  in a process of its own, on one thread, chainrule with an empty cache, all of them with the
+  bytecode that an installation has. After each epoch the test rows are scored, which does not count
+  as time; all compilation does, imports do not. The *time to
   accuracy* is when the score first reaches the smaller of the peers' mean final scores.
 - *without options*: `DeepClassifier()` and `DeepRegressor()` beside `MLPClassifier()` and
   `MLPRegressor()`, all on the same standardised columns.
@@ -141,12 +142,18 @@ def work(library: str, file: str, seed: int, epochs: int) -> None:
     print(json.dumps({"times": clock.times, "scores": clock.scores}))
 
 
+def installed() -> dict[str, str]:
+    """An environment in which chainrule's bytecode is kept, as that of installed packages is."""
+    kept = {name: v for name, v in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPYCACHEPREFIX": str(ROOT / "build" / "bytecode")}
+
+
 def measured(library: str, python: str, file: Path, seed: int, epochs: int) -> dict:
     """A training in a process of its own, with nothing compiled before."""
     command = [python, __file__, "--worker", library, str(file), str(seed), str(epochs)]
     one = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     done = subprocess.run(
-        command, env=os.environ | one | {"CHAINRULE_CACHE": ""}, capture_output=True, text=True
+        command, env=installed() | one | {"CHAINRULE_CACHE": ""}, capture_output=True, text=True
     )
     if done.returncode:
         raise SystemExit(f"{library} failed:\n{done.stderr}")
@@ -261,6 +268,9 @@ def main() -> None:
         print("no PyTorch in this environment: its column is left out")
         del pythons["torch"]
     names = options.sets or CLASSIFICATION + REGRESSION
+    subprocess.run(
+        [sys.executable, "-m", "compileall", "-q", str(ROOT / "src")], env=installed(), check=True
+    )
     known = json.loads(options.record.read_text()) if options.record.exists() else {}
     for name in names:
         if name not in known:
