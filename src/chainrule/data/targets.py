@@ -13,6 +13,7 @@ from chainrule.data.scaling import moments
 from chainrule.data.table import Column, Table, listed
 
 TASKS = ("classification", "regression")
+LARGEST = 1e300  # of a target in a regression: a hundred million of them have a sum
 MOST = 20  # whole numbers with at most so many values are classes, where the task is "auto"
 
 
@@ -139,4 +140,10 @@ def _numbers(table: Table, name: str) -> np.ndarray:
     wrong = np.flatnonzero(~np.isfinite(column.values))
     if len(wrong):
         raise table.bad(wrong, name, "is not finite", "A regression needs numbers as targets.")
+    large = np.flatnonzero(np.abs(column.values) > LARGEST)
+    if len(large):
+        raise table.bad(
+            large, name, f"is beyond {LARGEST:g}: sums of such targets are too large for float64",
+            "Write the column in another unit.",
+        )  # fmt: skip
     return column.values

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from chainrule.data.scaling import moments
 from chainrule.train import metrics
 from chainrule.train.evaluation import predict
 from chainrule.train.report import charts, html, pixels
@@ -65,7 +66,8 @@ def permuted(
             changed = inputs.reshape(len(inputs), -1).copy()
             changed[:, entries] = changed[order][:, entries]
             grown.append(score(predict(model, changed.reshape(inputs.shape))) - usual)
-        found[name] = float(np.mean(grown)), float(np.std(grown))
+        mean, deviation = moments(np.array(grown)[:, None])
+        found[name] = mean.item(), deviation.item()
     return found
 
 

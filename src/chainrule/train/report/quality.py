@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.data.scaling import moments
 from chainrule.train import metrics
 from chainrule.train.report import charts, html
 from chainrule.train.report.axes import Axis
@@ -170,9 +171,10 @@ def worst(subject: Subject) -> Html:
             for i in order[:WORST]
         ])  # fmt: skip
     left = np.abs(subject.truth - subject.guesses)
-    scale = np.maximum(subject.truth.std(axis=0), 1e-300)
-    at = (left / scale).argmax(axis=1)
-    order = np.argsort(-(left / scale).max(axis=1), kind="stable")[:WORST]
+    _, deviation = moments(subject.truth)
+    scaled = left / np.where(deviation > 0, deviation, 1.0)
+    at = scaled.argmax(axis=1)
+    order = np.argsort(-scaled.max(axis=1), kind="stable")[:WORST]
     return html.table(("row", "target", "true", "guessed"), [
         (_place(subject, i), subject.target_names[at[i]], float(subject.truth[i, at[i]]),
          float(subject.guesses[i, at[i]]))
