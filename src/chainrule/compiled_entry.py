@@ -33,6 +33,7 @@ from chainrule.compiler.entry_spec import (
     SameSpec,
     SequenceSpec,
 )
+from chainrule.program.cost import takes_more
 from chainrule.program.tree import LEAF, Place, Static, node_of
 from chainrule.program.types import type_of
 from chainrule.tracing import Call
@@ -67,10 +68,9 @@ def _spec(trace: CompiledTrace, args: tuple, kwargs: dict) -> EntrySpec:
     arguments.refuse_equal_containers(call)
     types = [call.program.out_types[i] for i in trace.wanted]
     outputs = tuple(OutputSpec(t, trace.in_place.get(k)) for k, t in enumerate(types))
-    cost = call.program.cost()
     return EntrySpec(
         specs, outputs, _result(trace, arguments), tuple(map(_captured, trace.captured)),
-        trace.guards.for_entry(), tuple(kwargs), cost.flops + cost.bytes_read > RELEASE,
+        trace.guards.for_entry(), tuple(kwargs), takes_more(call.program, RELEASE),
     )  # fmt: skip
 
 

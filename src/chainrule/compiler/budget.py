@@ -49,6 +49,7 @@ class _Planning:
         self.program, self.written, self.watched = program, written, watched
         self.layouts = [(t.nbytes, contiguous(t.shape)) for t in program.in_types]
         self.region = self._made(program, lean)
+        self.latest = program, self.region  # the candidate that was planned last
         new = [t.nbytes for k, t in enumerate(program.out_types) if k not in written]
         self.results = sum(new)
 
@@ -58,7 +59,9 @@ class _Planning:
     def of(self, candidate: Program) -> Region:
         if candidate is self.program:
             return self.region
-        return self._made(remove_barriers(candidate), True)
+        if candidate is not self.latest[0]:
+            self.latest = candidate, self._made(remove_barriers(candidate), True)
+        return self.latest[1]
 
     def measure(self, candidate: Program) -> int:
         return self.of(candidate).arena + self.results

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import NamedTuple
 
 
@@ -22,7 +24,6 @@ def subprograms(equation):
                 yield name, item
 
 
-
 def cost(program) -> Cost:
     """Flops, bytes read and written, and the peak of the bytes alive at once.
 
@@ -36,6 +37,21 @@ def cost(program) -> Cost:
         a, b, c = _equation_cost(equation)
         flops, read, written = flops + a, read + b, written + c
     return Cost(flops, read, written, peak_bytes(program))
+
+
+def takes_more(program, limit: int) -> bool:
+    """Whether flops and bytes read are more than `limit` together; nothing is counted beyond."""
+    return any(total > limit for total in accumulate(_work(program)))
+
+
+def _work(program) -> Iterator[int]:
+    for equation in program.equations:
+        inner = [p for _, p in subprograms(equation)]
+        if not inner:
+            flops, read, _ = _equation_cost(equation)
+            yield flops + read
+        for p in inner:
+            yield from (equation.params.get("length", 1) * work for work in _work(p))
 
 
 # Elementwise operations that wait for memory. Any other one (exp, tanh, erf, ...) takes, for each
