@@ -139,6 +139,21 @@ def test_program_of_lapack_finds_its_functions_again(builds):
     assert len(builds) == 1
 
 
+def test_long_kernel_is_found_by_another_program(place, monkeypatch):
+    compiled = []
+    real = cache.object_code
+    monkeypatch.setattr(cache, "object_code", lambda *a: compiled.append(a[0]) or real(*a))
+    a = np.ones((40, 40))
+    first = cr.compile(lambda x: np.sin(3.0 * x) @ x)(a)
+    long = [text for text in compiled if len(text) > 8_000]
+    compiled.clear()
+    second = cr.compile(lambda x: np.sin(2.0 * x) @ x)(a)
+    assert long and not any(text in compiled for text in long)
+    assert compiled
+    np.testing.assert_allclose(first, np.sin(3.0 * a) @ a, rtol=1e-13)
+    np.testing.assert_allclose(second, np.sin(2.0 * a) @ a, rtol=1e-13)
+
+
 def test_explain_shows_the_kernels_of_a_program_from_the_disk(builds):
     x = np.linspace(0.0, 1.0, 7)
     reports = [cr.explain(cr.compile(slope), x, runs=3) for _ in range(2)]
@@ -167,7 +182,7 @@ def test_damaged_description_is_built_again_and_rewritten(builds, place, damage)
 
 
 @pytest.mark.parametrize("change", [
-    {"objects": ["zz"]}, {"objects": ["00" * 32]}, {"arena": "1"}, {"kernels": None}, {"more": 1},
+    {"objects": ["zz"]}, {"objects": ["00" * 32]}, {"arena": "1"}, {"kernels": 3}, {"more": 1},
     {"externals": ["lapack.unheard_of"]}, {"externals": 3},
 ])  # fmt: skip
 def test_description_of_another_form_is_not_used(builds, place, change):

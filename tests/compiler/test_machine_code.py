@@ -1,6 +1,7 @@
 """Object code in memory: several objects, constants at offsets, functions of the process."""
 
 import ctypes
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -49,3 +50,12 @@ def test_engines_are_freed_one_after_the_other():
     code = object_code(TABLE)
     for _ in range(50):
         assert Loaded(code).address("main")
+
+
+def test_modules_compiled_side_by_side_are_those_compiled_alone():
+    texts = [FILL.replace("1.0", f"{i}.5").replace("@fill", f"@fill{i}") for i in range(16)]
+    texts += [TABLE.replace("i64 10", f"i64 {i}") for i in range(16)]
+    alone = [object_code(text) for text in texts]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            assert list(pool.map(object_code, texts)) == alone

@@ -40,7 +40,7 @@ class Built(NamedTuple):
         """What runs, compiled."""
         module = self.module
         return Code(
-            tuple(_compiled(self.texts)), len(module.functions), tuple(module.externals),
+            tuple(_compiled(self.texts)), tuple(module.functions), tuple(module.externals),
             self.region.arena, self.estimates, self.ties,
         )  # fmt: skip
 
@@ -86,4 +86,6 @@ def _compiled(texts: list[str]) -> list[bytes]:
     if len(texts) == 1:
         return [cached_object_code(texts[0])]
     with ThreadPoolExecutor(min(len(texts), os.cpu_count() or 1)) as pool:
-        return list(pool.map(cached_object_code, texts))
+        longest = sorted(texts, key=len, reverse=True)
+        codes = dict(zip(longest, pool.map(cached_object_code, longest), strict=True))
+    return [codes[text] for text in texts]

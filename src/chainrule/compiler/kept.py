@@ -29,15 +29,15 @@ class Request(NamedTuple):
 
 
 class Code(NamedTuple):
-    """What runs of a compiled program: object code, how many kernels are in it, the functions that
-    it calls by address, and the bytes of its arena.
+    """What runs of a compiled program: object code, the names of the kernels in it, the functions
+    that it calls by address, and the bytes of its arena.
 
     It `estimates` its errors where it ends when digits may be lost; it has `ties` where it ends
     when a derivative in it meets one.
     """
 
     objects: tuple[bytes, ...]
-    kernels: int
+    kernels: tuple[str, ...]
     externals: tuple[str, ...]
     arena: int
     estimates: bool
@@ -74,9 +74,10 @@ def found(key: bytes) -> Code | None:
         code = Code(tuple([x for x in objects if x is not None]), **kept)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
-    if None in objects or list(map(type, code[1:])) != [int, list, int, bool, bool]:
+    if None in objects or list(map(type, code[1:])) != [list, list, int, bool, bool]:
         return None
-    return code._replace(externals=tuple(code.externals)) if _callable(code) else None
+    code = code._replace(kernels=tuple(code.kernels), externals=tuple(code.externals))
+    return code if _callable(code) else None
 
 
 def _callable(code: Code) -> bool:

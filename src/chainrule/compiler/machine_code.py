@@ -9,11 +9,14 @@ the default for code in memory, gives wrong addresses: R_X86_64_GOTOFF64 in LLVM
 
 from __future__ import annotations
 
+import ctypes
 import threading
 import weakref
+from collections.abc import Callable
 from functools import lru_cache
 
 import llvmlite.binding as llvm
+from llvmlite.binding import ffi
 
 MODEL = {"reloc": "pic", "codemodel": "small"}
 _lock = threading.Lock()
@@ -59,13 +62,33 @@ def _target_machine(level: int):
     )
 
 
+@lru_cache(maxsize=1)
+def _emit() -> Callable:
+    """llvmlite's function that compiles a module, past the lock that llvmlite puts around all of
+    its functions: LLVM itself works side by side, in contexts of their own."""
+    wrapped = ffi.lib.LLVMPY_TargetMachineEmitToMemory
+    library = ctypes.CDLL(ffi.lib._name, handle=ffi.lib._handle)
+    free = library.LLVMPY_TargetMachineEmitToMemory
+    free.argtypes, free.restype = wrapped.argtypes, wrapped.restype
+    return free
+
+
 def object_code(ir: str, level: int = 2) -> bytes:
-    """The object code of a module's text, for this processor. The GIL is released meanwhile."""
+    """The object code of a module's text, for this processor. Other threads run meanwhile, those
+    that compile as well."""
     _initialised()
-    context = llvm.create_context()  # modules compile side by side only in contexts of their own
-    module = llvm.parse_assembly(ir, context)
+    module = llvm.parse_assembly(ir, llvm.create_context())
     module.triple = host()[0]
-    return _target_machine(level).emit_object(module)
+    machine = _target_machine(level)
+    with ffi.OutputString() as error:
+        buffer = _emit()(machine, module, 1, error)
+        if not buffer:
+            raise RuntimeError(str(error))
+    try:
+        start, size = ffi.lib.LLVMPY_GetBufferStart(buffer), ffi.lib.LLVMPY_GetBufferSize(buffer)
+        return ctypes.string_at(start, size)
+    finally:
+        ffi.lib.LLVMPY_DisposeMemoryBuffer(buffer)
 
 
 class Loaded:

@@ -56,7 +56,7 @@ class Native:
     def __init__(self, request: Request, code: Code, built: Built | None = None):
         self.request, self.written, self._code = request, request.written, code
         self.out_types = request.program.out_types
-        self.kernel_count, self.arena_bytes = code.kernels, code.arena
+        self.kernel_count, self.arena_bytes = len(code.kernels), code.arena
         self.tied = False  # whether it has met a tie
         if built is not None:
             self.built = built
@@ -67,7 +67,7 @@ class Native:
         self._arenas = threading.local()
         _alive[self._token] = self
         parallel, pool = runtime_pointers()
-        kernels = [self.loaded.address(f"kernel{i}") for i in range(self.kernel_count)]
+        kernels = list(map(self.loaded.address, code.kernels))
         self._kernels = (ctypes.c_void_p * (len(kernels) + 1))(*kernels)
         table = ctypes.addressof(self._kernels)
         slots = [parallel, pool, _host_address(), self._token, None, table]

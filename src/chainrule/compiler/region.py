@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 
 import numpy as np
 
@@ -60,7 +61,7 @@ class Region:
 class Module:
     """What the steps of a compiled program share: kernels by their text, externals, sites."""
 
-    functions: list[str] = field(default_factory=list)
+    functions: dict[str, str] = field(default_factory=dict)  # by their names
     numbers: dict[str, int] = field(default_factory=dict)
     externals: dict[str, int] = field(default_factory=dict)
     sites: list[Host] = field(default_factory=list)
@@ -72,8 +73,9 @@ class Module:
         found = self.numbers.get(text)
         if found is None:
             found = self.numbers[text] = len(self.numbers)
+            name = f"kernel_{sha256(text.encode()).hexdigest()[:32]}"
             named = text.replace(HEAD, HEAD.replace("internal ", ""), 1)
-            self.functions.append(named.replace("@@", f"@kernel{found}"))
+            self.functions[name] = named.replace("@@", f"@{name}")
         return found
 
     def external(self, name: str) -> int:
@@ -94,7 +96,8 @@ class Writer:
     def main(self, region: Region) -> list[str]:
         """The text of the program, in modules that can be compiled side by side.
 
-        The last one holds `main` and the list of calls; kernels are shared out by their length.
+        The last one holds `main` and the list of calls. A long kernel is a module of its own: it
+        is named by its content, so that other programs find its object code in the cache.
         """
         code, program = self.code, region.program
         inputs = [self._argument("%inputs", i) for i in range(len(program.inputs))]
@@ -106,9 +109,10 @@ class Writer:
         head = "define i32 @main(ptr %inputs, ptr %outputs, ptr %arena, ptr %runtime)"
         module = self.module
         rest = [module.calls.text(), runner_text(module.calls), code.function(head)]
-        parts = _shared_out(module.functions)
-        texts = ["\n".join(module.functions[i] for i in part) for part in parts]
-        return [*texts[:-1], "\n".join([texts[-1], *rest])]
+        functions = module.functions.values()
+        texts = _shared_out([f for f in functions if len(f) < _ALONE])
+        texts[-1] = "\n".join([texts[-1], *rest])
+        return [*(f for f in functions if len(f) >= _ALONE), *texts]
 
     def _argument(self, table: str, i: int) -> Value:
         return self.code.load(self.code.offset(Value(table, "ptr"), i, 8), "ptr")
@@ -363,21 +367,18 @@ class _Placed:
         code.start_block(f"{number}.after")
 
 
-_PART = 40_000  # characters of LLVM IR that are worth a module of their own
+_ALONE = 8_000  # characters of LLVM IR, of which LLVM takes some milliseconds
+_PART = 40_000  # characters that are worth a module of their own together
 _MOST_PARTS = 4
 
 
-def _shared_out(functions: list[str]) -> list[list[int]]:
-    """The numbers of the functions in parts of about equal length; the last is the shortest."""
+def _shared_out(functions: list[str]) -> list[str]:
+    """The functions in modules of about equal length; the last is the shortest."""
     total = sum(map(len, functions))
-    parts: list[list[int]] = [[] for _ in range(max(1, min(_MOST_PARTS, total // _PART)))]
-    sizes = [0] * len(parts)
-    for i in sorted(range(len(functions)), key=lambda i: -len(functions[i])):
-        smallest = sizes.index(min(sizes))
-        parts[smallest].append(i)
-        sizes[smallest] += len(functions[i])
-    order = sorted(range(len(parts)), key=lambda p: -sizes[p])
-    return [sorted(parts[p]) for p in order]
+    parts: list[list[str]] = [[] for _ in range(max(1, min(_MOST_PARTS, total // _PART)))]
+    for f in sorted(functions, key=len, reverse=True):
+        min(parts, key=lambda part: sum(map(len, part))).append(f)
+    return sorted(["\n".join(part) for part in parts], key=len, reverse=True)
 
 
 def _copying(nbytes: int) -> Kernel:
