@@ -430,13 +430,19 @@ def test_pooled_ties_by_tangents_and_by_series(monkeypatch):
         hidden = relu(nn.convolution(images, p["w"]) + p["b"])
         return np.sum((np.sum(nn.max_pool(hidden, 2), axis=(1, 2)) @ p["v"]) ** 3)
 
+    def forward(p):
+        return cr.jvp(lambda w: loss({**p, "w": w}), (p["w"],), (np.ones((3, 3, 1, 2)),))[1]
+
     by_tangents, natively = cr.grad(loss)(weights), cr.compile(cr.grad(loss))(weights)
+    slope, native_slope = forward(weights), cr.compile(forward)(weights)
     monkeypatch.setattr("chainrule.kinked.Kinked.on_side", lambda *_: None)
     by_series = cr.grad(loss)(weights)
     assert not np.allclose(by_series["b"], cr.grad(loss, kinks="convention")(weights)["b"])
     for name in weights:
         near(by_tangents[name], by_series[name])
         near(natively[name], by_series[name])
+    near(slope, forward(weights))
+    near(native_slope, slope)
 
 
 def test_compile_gives_the_default_of_derivatives_inside():

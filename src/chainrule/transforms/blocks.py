@@ -16,7 +16,8 @@ from chainrule.ops.compare import equal, greater, logical_and
 from chainrule.ops.elementwise import maximum
 from chainrule.ops.index import index
 from chainrule.ops.join import pad
-from chainrule.ops.reduce import any_, max_
+from chainrule.ops.pooling import window_max, window_pick
+from chainrule.ops.reduce import any_
 from chainrule.ops.select import cast, select
 from chainrule.ops.shape import broadcast, kept_axes, reshape, sum_
 from chainrule.program.program import Equation
@@ -29,7 +30,7 @@ class Windows:
     """How an array (N, *spatial, C) falls into windows; `fits` says whether it does."""
 
     def __init__(self, shape: tuple[int, ...], out: tuple[int, ...], params: dict[str, Any]):
-        self.shape, self.out, self.window = shape, out, params["window"]
+        self.shape, self.out, self.window, self.params = shape, out, params["window"], params
         self.fits = (
             params["strides"] == self.window
             and all(p == (0, 0) for p in params["padding"])
@@ -47,9 +48,16 @@ class Windows:
             x = index(x, at=at)
         return reshape(x, shape=self.blocks)
 
+    def images(self, blocks):
+        """The other way, but for the entries that are in no window."""
+        return reshape(blocks, shape=(self.shape[0], *self.used, self.shape[-1]))
+
     def joined(self, blocks):
         """The other way: zeros where no window was."""
-        x = reshape(blocks, shape=(self.shape[0], *self.used, self.shape[-1]))
+        return self.padded(self.images(blocks))
+
+    def padded(self, x):
+        """An array of the entries that are in windows, with zeros for the others."""
         if self.used == self.shape[1:-1]:
             return x
         rest = [(0, n - u) for n, u in zip(self.shape[1:-1], self.used, strict=True)]
@@ -75,8 +83,23 @@ def ties_of(windows: Windows, x, out, active):
 
 def pooled_tangent(windows: Windows, x, out, dx):
     """The tangent of `window_max`: the largest among the entries that tie."""
+    return window_max(slopes(windows, x, out, dx), **windows.params)
+
+
+def slopes(windows: Windows, x, out, dx):
+    """The tangents of the entries that are their window's largest, -inf at the others: the largest
+    of these leads. It is an array of the entries that are in windows."""
     at = equal(windows.cut(x), windows.spread(out))
-    return max_(select(at, windows.cut(dx), x.dtype.type(-np.inf)), axes=windows.axes)
+    return windows.images(select(at, windows.cut(dx), x.dtype.type(-np.inf)))
+
+
+def led(windows: Windows, op, x, out, dx, moved):
+    """`op`, that is window_pick or window_share, of the entries that lead in each window."""
+    lead = slopes(windows, x, out, dx)
+    top = window_max(lead, **windows.params)
+    if op is window_pick:
+        return op(lead, top, windows.images(windows.cut(moved)), **windows.params)
+    return windows.padded(op(lead, top, moved, **windows.params))
 
 
 def leading(windows: Windows, x, out, dx, d_out):

@@ -48,6 +48,7 @@ from chainrule.program.trace import Builder, Traced, as_operand
 from chainrule.transforms.activity import Activity, both
 from chainrule.transforms.blocks import (
     leading,
+    led,
     left_open,
     picked,
     pooled_tangent,
@@ -265,9 +266,10 @@ class _Side:
         dx, d_out = self.tangent(x), self.tangent(out)
         if not windows.fits or dx is None or d_out is None:
             raise NotFirstOrder(e.op.name)
+        if self.first:
+            return led(windows, e.op, x, out, dx, moved)
         lead, count = leading(windows, x, out, dx, d_out)
-        if not self.first:
-            self._leave_open(left_open(windows, lead, count, self.activity.of(x)))
+        self._leave_open(left_open(windows, lead, count, self.activity.of(x)))
         return (picked if e.op.name == "window_pick" else shared)(windows, lead, count, moved)
 
     # --- tangents ---------------------------------------------------------------------------------
