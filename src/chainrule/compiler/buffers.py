@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import insort
 
+from chainrule.compiler.epilogues import with_epilogues
 from chainrule.compiler.layout import contiguous
 from chainrule.compiler.schedule import Schedule
 from chainrule.compiler.steps import Control, Group, Keep, Ref, Root, Step
@@ -27,11 +28,14 @@ class Buffers:
 
     def __init__(self, schedule: Schedule, owned: bool, watched: bool = False):
         self.schedule, self.owned = schedule, owned
-        self.steps: list[Step] = schedule.steps
         self.written = schedule.written
         self.claims: dict[Root, tuple[str, int]] = {}
         self.targets = {schedule.program.inputs[i]: i for i in self.written.values()}
         self.outputs = [self._output(k, o) for k, o in enumerate(schedule.program.outputs)]
+        values = [o for o in self.outputs if isinstance(o, Ref)]
+        self.steps: list[Step] = (
+            schedule.steps if watched else with_epilogues(schedule, values)
+        )
         for step in self.steps:
             step.prepare()
         self._find_uses()

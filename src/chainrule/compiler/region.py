@@ -53,7 +53,7 @@ class Region:
         self.program, self.written = program, written
         schedule = Schedule(program, layouts, written, partial(Region, lean=lean), lean)
         buffers = Buffers(schedule, owned, watched)
-        self.steps = [s for s in schedule.steps if not (isinstance(s, Group) and s.is_empty)]
+        self.steps = [s for s in buffers.steps if not (isinstance(s, Group) and s.is_empty)]
         self.arena = buffers.arena
 
 
@@ -202,10 +202,10 @@ class _Placed:
                 pointer = self.code.load(self.code.offset(self.writer.runtime, 8 * slot), "ptr")
                 self._slot(("external", slot), pointer)
             arguments.append((self.slots["external", slot], 0))
-        alone = isinstance(step, Native) and step.is_small
         for phase in kernel.phases:
             number = self.module.kernel(phase.text)
-            self._add(step, number, -phase.tasks if alone else phase.tasks, status, arguments)
+            tasks = -phase.tasks if step.is_small else phase.tasks
+            self._add(step, number, tasks, status, arguments)
 
     def _add(self, step: Step, number: int, tasks: int, status: int, arguments) -> None:
         self.module.timed.append(step)

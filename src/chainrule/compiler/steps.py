@@ -15,6 +15,7 @@ import numpy as np
 from chainrule.compiler.kernel import Kernel, Place, Site
 from chainrule.compiler.layout import Lie, contiguous, is_contiguous
 from chainrule.compiler.llvm.elementwise import Operation
+from chainrule.compiler.llvm.gemm_epilogue import Finished, emit_finished, finished_product
 from chainrule.compiler.llvm.loops import LoopSpec, Node, Operand, Reduction, Stream, number
 from chainrule.compiler.llvm.reductions import emit_loop
 from chainrule.program.program import Equation, Var
@@ -131,10 +132,19 @@ class Step:
         """Whether it stays right where `out` is the memory of `source`, which it reads."""
         return False
 
+    @property
+    def is_small(self) -> bool:
+        """Whether it is done sooner than a second thread is there to help."""
+        return False
+
 
 @dataclass(eq=False)
 class Group(Step):
-    """A loop kernel: equations over one domain, what it stores and what it reduces."""
+    """A loop kernel: equations over one domain, what it stores and what it reduces.
+
+    With a `product`, of which it reads the result, it is that one's epilogue: the result is in
+    registers, and what the product reads is read by this kernel.
+    """
 
     domain: tuple[int, ...] = ()
     nodes: list[Equation] = field(default_factory=list)
@@ -147,20 +157,28 @@ class Group(Step):
     kernel: Kernel | None = None
     arguments: list[Ref] = field(default_factory=list)
     scratch: Root | None = None
+    product: Native | None = None
     stored_in: dict[Root, list[Ref]] = field(default_factory=dict)  # by root, once prepared
     read_from: dict[Root, list[Ref]] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        self._drop_unread()
+        self.drop_unread()
         if self.is_empty:
             return
         spec, self.arguments = self.spec()
         self.stored_in = _by_root([*self.stores.values(), *(r for _, r in self.copies)])
         self.read_from = _by_root(self.reads())
-        self.kernel = emit_loop(spec)
+        finished = self.finished(self.product) if self.product is not None else None
+        if finished is None:
+            self.kernel = emit_loop(spec)
+        else:
+            assert self.product is not None
+            self.kernel = emit_finished(finished)
+            del self.arguments[finished.of]
+            self.arguments[:0] = self.product.inputs
         self.scratch = Root(self.kernel.scratch, None, self.number) if self.kernel.scratch else None
 
-    def _drop_unread(self) -> None:
+    def drop_unread(self) -> None:
         """Leave out what nothing in the kernel reads: other kernels made it again."""
         read: set[object] = {*self.stores, *(x for _, x, _ in self.reductions)}
         for equation in reversed(self.nodes):
@@ -169,9 +187,28 @@ class Group(Step):
         self.nodes = [e for e in self.nodes if e.outputs[0] in read]
         self.arrays = {x: r for x, r in self.arrays.items() if x in read}
 
-    def reads(self) -> list[Ref]:
+    def finished(self, product: Native) -> Finished | None:
+        """A product with this kernel for its epilogue; None where that is not possible."""
+        spec, arguments = self.spec()
+        made = [i for i, _ in enumerate(spec.loads) if arguments[i].root is product.outputs[0].root]
+        if len(made) != 1 or product.site is None:
+            return None
+        return finished_product(product.site, spec, made[0])
+
+    def operands(self) -> list[Ref]:
+        """The arrays that its equations take from outside."""
         found = [r for r in self.arrays.values() if isinstance(r, Ref)]
         return found + [r for r, _ in self.copies if isinstance(r, Ref)]
+
+    def reads(self) -> list[Ref]:
+        if self.product is None:
+            return self.operands()
+        made = self.product.outputs[0].root
+        return [*self.product.inputs, *(r for r in self.operands() if r.root is not made)]
+
+    @property
+    def is_small(self) -> bool:
+        return self.product is not None and self.product.is_small
 
     @property
     def is_empty(self) -> bool:
@@ -188,6 +225,8 @@ class Group(Step):
 
     def may_share(self, out: Root, source: Root) -> bool:
         """Where every access to the source is at the place that is written at that moment."""
+        if self.product is not None and any(r.root is source for r in self.product.inputs):
+            return False
         stored = self.stored_in.get(out, [])
         if len(stored) != 1 or isinstance(stored[0].base, Pointer):
             return False
@@ -217,7 +256,7 @@ class _Specifying:
         self.group = group
         self.loads: dict[Ref, int] = {}
         self.position: dict[Var, int] = {}
-        for ref in group.reads():
+        for ref in group.operands():
             self.loads.setdefault(ref, len(self.loads))
 
     def operand(self, x) -> Operand:

@@ -272,8 +272,13 @@ def _loop_row(step: Group, depth: int) -> Row:
     lines = dict.fromkeys(line_text(e.line) for e in step.nodes if e.line)
     tasks = max((p.tasks for p in step.kernel.phases), default=1) if step.kernel else 1
     over = "x".join(map(str, step.domain)) or "one number"
+    kind = "loop"
+    if step.product is not None:
+        kind, flops = "kernel", flops + step.product.flops
+        names.insert(0, "contract")
+        lines = dict.fromkeys([line_text(step.product.line), *lines])
     where = _shortened(lines) or line_text(step.line)
-    return Row(depth, "loop", ", ".join(names) or "copy", over, where, flops, nbytes, tasks)
+    return Row(depth, kind, ", ".join(names) or "copy", over, where, flops, nbytes, tasks)
 
 
 def _shortened(lines) -> str:

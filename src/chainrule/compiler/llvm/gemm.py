@@ -45,19 +45,22 @@ from chainrule.compiler.llvm.gemm_plan import (
     columns_of,
     plan_of,
 )
-from chainrule.compiler.llvm.gemm_strip import Store, Tile, strip_function
+from chainrule.compiler.llvm.gemm_strip import Ahead, Store, Tile, strip_function
 from chainrule.compiler.llvm.gemm_vector import emit_matrix_vector
 
 ARGUMENTS = Value("%args", POINTER)
 PACKING_WORK = 16384  # elements in the smallest task of packing
 
 
-def emit_product(spec: ProductSpec, store: Store | None = None) -> Kernel:
+def emit_product(
+    spec: ProductSpec, store: Store | None = None, ahead: Ahead | None = None
+) -> Kernel:
     """The kernel of one product.
 
     `store(code, pointers, row, column, value)`, where given, gets every finished vector of C in
     place of the plain store: neighbouring columns of one row. `pointers` are those of `%args`;
-    rows are numbered through the batch: entry * m + row.
+    rows are numbered through the batch: entry * m + row. `ahead(code, pointers, row, column, n)`
+    may fetch ahead what it will read at n columns of a row.
     """
     assert not (store and spec.accumulate), "an epilogue adds to what it reads itself"
     spec = _natural(spec)
@@ -75,7 +78,7 @@ def emit_product(spec: ProductSpec, store: Store | None = None) -> Kernel:
         if spec.c[0] == 1:
             return emit_product(spec.transposed())
         return _Product(spec, _scattered(spec), True).kernel()
-    return _Product(spec, store, store is not None).kernel()
+    return _Product(spec, store, store is not None, ahead).kernel()
 
 
 def _natural(spec: ProductSpec) -> ProductSpec:
@@ -135,8 +138,10 @@ class _Places(NamedTuple):
 class _Product:
     """One product being written."""
 
-    def __init__(self, spec: ProductSpec, store: Store | None, buffered: bool):
-        self.spec, self.store = spec, store
+    def __init__(
+        self, spec: ProductSpec, store: Store | None, buffered: bool, ahead: Ahead | None = None
+    ):
+        self.spec, self.store, self.ahead = spec, store, ahead
         self.plan: Plan = plan_of(spec, buffered)
         self.size = spec.dtype.itemsize
         self.element = element_type(spec.dtype)
@@ -501,7 +506,9 @@ class _Product:
         name = f"@@.{name}"
         if name not in self.functions:
             tile = self._tile(rows, columns)
-            self.functions[name] = strip_function(name, self.spec, plan.lanes, tile, self.store)
+            self.functions[name] = strip_function(
+                name, self.spec, plan.lanes, tile, self.store, self.ahead
+            )
         first, last = "true", "true"
         if plan.k_blocks > 1:
             block = as_index(self.k_block)

@@ -46,6 +46,18 @@ def emit_contract(site: Site) -> Kernel | None:
     return emit_product(_spec(site, *grouped))
 
 
+def plain_product(site: Site) -> ProductSpec | None:
+    """The product of a site that is one of two whole matrices as they lie; None where it is not."""
+    site = _in_order(site)
+    grouped = [_joined(axes) for axes in _groups(site)]
+    batch, rows, columns, summed = grouped
+    if batch or len(rows) != 1 or len(columns) != 1 or not site.outputs[0].type.size:
+        return None
+    if math.prod(a.size for a in summed) == 0 or any(_copied(grouped)):
+        return None
+    return _spec(site, *grouped)
+
+
 def _in_order(site: Site) -> Site:
     """The site with its summed axes in the order of x's memory, in which they are joined.
 

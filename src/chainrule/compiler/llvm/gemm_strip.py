@@ -17,6 +17,7 @@ from chainrule.compiler.llvm.code import (
     Code,
     Index,
     Value,
+    as_index,
     constant,
     element_type,
     lanes_of,
@@ -26,6 +27,7 @@ from chainrule.compiler.llvm.gemm_packing import partial_load
 from chainrule.compiler.llvm.gemm_plan import Columns, ProductSpec, chains_of
 
 Store = Callable[[Code, Sequence[Value], Index, Index, Value], None]
+Ahead = Callable[[Code, Sequence[Value], Index, Index, int], None]
 
 HEAD = (
     "(ptr %args, ptr %a, ptr %b, ptr %c, i64 %blocks, i64 %k, i64 %row, i64 %column, "
@@ -36,6 +38,7 @@ BLOCKS, DEPTH, ROW, COLUMN = (Value(f"%{name}", I64) for name in ("blocks", "k",
 FIRST, LAST = Value("%first", "i1"), Value("%last", "i1")
 
 UNROLLED = 4  # steps of k in one round
+FEW_PARTS = 4  # vectors of a tile that are finished without a loop
 STRAIGHT = 16  # as many steps of k are written without a loop
 AHEAD = 16  # steps of k by which packed B is fetched ahead: a strip is read first from far away
 _WHOLE = Value(str(-UNROLLED), I64)
@@ -64,19 +67,23 @@ class Tile(NamedTuple):
 
 
 def strip_function(
-    name: str, spec: ProductSpec, lanes: int, tile: Tile, store: Store | None
-) -> str:
+    name: str, spec: ProductSpec, lanes: int, tile: Tile, store: Store | None,
+    ahead: Ahead | None = None,
+) -> str:  # fmt: skip
     """The function that does `%blocks` row blocks of one strip over `%k` steps."""
     code = Code()
     size = spec.dtype.itemsize
+    pointers = _pointers(code, spec) if store else []
     with code.loop(0, BLOCKS, carried=[A, C, ROW]) as blocks:
         a, c, row = blocks.carried
         if tile.ends != "store" and (tile.k is None or tile.k > STRAIGHT):
             for i in range(tile.rows):
-                _fetched_ahead(code, code.offset(c, i * tile.c, size), write=True)
-        sums = _products(code, spec, lanes, tile, a)
+                fetched_ahead(code, code.offset(c, i * tile.c, size), write=True)
+        beside = _fetching(code, spec, tile, pointers, row, ahead) if ahead else None
+        sums = _products(code, spec, lanes, tile, a, beside)
         parts = [_stored(code, *both) for both in zip(cycle(tile.columns), sums, strict=False)]
-        _end(code, spec, tile, c, row, _added(code, spec, tile, c, parts), store)
+        parts = _added(code, spec, tile, c, parts)
+        _end(code, spec, lanes, tile, c, row, parts, store, pointers)
         blocks.next(
             code.offset(a, tile.a_block, size),
             code.offset(c, tile.rows * tile.c, size),
@@ -86,8 +93,38 @@ def strip_function(
     return code.function(f"define internal void {name}{HEAD}")
 
 
-def _products(code: Code, spec: ProductSpec, lanes: int, tile: Tile, a: Value) -> list[Value]:
-    """The sums over this block of k, row by row."""
+def _pointers(code: Code, spec: ProductSpec) -> list[Value]:
+    return [code.load(code.offset(ARGUMENTS, i, 8), POINTER) for i in range(spec.pointers)]
+
+
+def _fetching(code: Code, spec: ProductSpec, tile: Tile, pointers, row: Value, ahead: Ahead):
+    """What is written into every round of k: rows of the epilogue's operands are fetched ahead.
+
+    They are some hundred lines, which all at once would be more than a core can wait for. They are
+    fetched in every block of k: in the last one alone is too late for what lies in main memory (a
+    product of 1024 x 1024 x 256 with its update took a tenth longer).
+    """
+    rounds = UNROLLED if tile.k is None else max(tile.k // UNROLLED, 1)
+    rows = 1 if tile.k is None else -(-tile.rows // rounds)  # in each round
+    first, last = tile.columns[0], tile.columns[-1]
+    width = last.start + last.first + last.used - first.start - first.first
+    column = code.index_add(COLUMN, first.start + first.first)
+    most = constant(I64, tile.rows - 1)
+
+    def beside(step: Value) -> None:
+        for i in range(rows):
+            number = code.emit(I64, f"udiv i64 {step.text}, {UNROLLED}")
+            number = as_index(code.index_add(code.index_mul(number, rows), i))
+            number = code.intrinsic("smin", number, most)
+            ahead(code, pointers, code.index_add(row, number), column, width)
+
+    return beside
+
+
+def _products(
+    code: Code, spec: ProductSpec, lanes: int, tile: Tile, a: Value, beside=None
+) -> list[Value]:
+    """The sums over this block of k, row by row; `beside(step)` writes more into every round."""
     size, k = spec.dtype.itemsize, tile.k
     zero = constant(vector(element_type(spec.dtype), lanes), 0)
     count = tile.rows * len(tile.columns)
@@ -101,13 +138,15 @@ def _products(code: Code, spec: ProductSpec, lanes: int, tile: Tile, a: Value) -
             chain = slice(step % chains * count, (step % chains + 1) * count)
             places = (a, step * step_a), (b, step * step_b)
             if tile.packed and (k is None or k > STRAIGHT):
-                _fetched_ahead(code, code.offset(b, (step + AHEAD) * step_b))
+                fetched_ahead(code, code.offset(b, (step + AHEAD) * step_b))
             sums[chain] = _step(code, spec, lanes, tile, *places, sums[chain])
         return sums
 
     def rounds(a: Value, b: Value, sums: list[Value], start: Index, stop: Index, steps: int):
         with code.loop(start, stop, steps, carried=[a, b, *sums]) as loop:
             at, b, *now = loop.carried
+            if beside is not None and steps == UNROLLED:
+                beside(loop.index)
             now = advance(at, b, now, steps)
             loop.next(code.offset(at, steps * step_a), code.offset(b, steps * step_b), *now)
         at, b, *now = loop.results
@@ -124,9 +163,13 @@ def _products(code: Code, spec: ProductSpec, lanes: int, tile: Tile, a: Value) -
     return rounds(a, b, sums, whole, DEPTH, 1)[2]
 
 
-def _fetched_ahead(code: Code, at: Value, write: bool = False) -> None:
-    """The line of this address is brought into the first cache; any address is allowed."""
-    code.line(f"call void @llvm.prefetch.p0({at}, i32 {int(write)}, i32 3, i32 1)")
+def fetched_ahead(code: Code, at: Value, write: bool = False, near: bool = True) -> None:
+    """The line of this address is brought into the first cache, or the second unless `near`.
+
+    Any address is allowed.
+    """
+    level = 3 if near else 2
+    code.line(f"call void @llvm.prefetch.p0({at}, i32 {int(write)}, i32 {level}, i32 1)")
 
 
 def _folded(code: Code, sums: list[Value], count: int) -> list[Value]:
@@ -190,17 +233,20 @@ def _places(code: Code, spec: ProductSpec, tile: Tile, c: Value) -> list[Value]:
     ]
 
 
-def _end(code: Code, spec: ProductSpec, tile: Tile, c: Value, row: Value, parts, store) -> None:
+def _end(
+    code: Code, spec: ProductSpec, lanes: int, tile: Tile, c: Value, row: Value, parts,
+    store: Store | None, pointers,
+) -> None:  # fmt: skip
     """What becomes of the sums: into memory, or finished and handed to `store`."""
     if tile.ends == "memory":
         _save(code, spec, tile, c, parts)
     elif tile.ends == "store":
-        _finish(code, spec, tile, row, parts, store)
+        _finish(code, spec, lanes, tile, row, parts, store, pointers)
     else:
         number = code.fresh("end")
         code.branch_if(LAST, f"{number}.store", f"{number}.save")
         code.start_block(f"{number}.store")
-        _finish(code, spec, tile, row, parts, store)
+        _finish(code, spec, lanes, tile, row, parts, store, pointers)
         code.branch(f"{number}.done")
         code.start_block(f"{number}.save")
         _save(code, spec, tile, c, parts)
@@ -213,15 +259,28 @@ def _save(code: Code, spec: ProductSpec, tile: Tile, c: Value, parts) -> None:
         code.store(value, at)
 
 
-def _finish(code: Code, spec: ProductSpec, tile: Tile, row: Value, parts, store: Store) -> None:
-    pointers = [
-        code.load(code.offset(ARGUMENTS, i, 8), POINTER) for i in range(spec.pointers)
-    ]
-    width = len(tile.columns)
+def _finish(
+    code: Code, spec: ProductSpec, lanes: int, tile: Tile, row: Value, parts, store, pointers
+) -> None:
+    """The vectors handed to `store`: row by row in a loop, through the stack, where they are many.
+
+    Written out for each of some thirty vectors, an epilogue would be most of the code.
+    """
+    columns = [code.index_add(COLUMN, c.start + c.first) for c in tile.columns]
+    width = len(columns)
+    if len(parts) <= FEW_PARTS:
+        for i, value in enumerate(parts):
+            store(code, pointers, code.index_add(row, i // width), columns[i % width], value)
+        return
+    step = lanes * spec.dtype.itemsize
+    waiting = code.alloca(len(parts) * step)
     for i, value in enumerate(parts):
-        column = tile.columns[i % width]
-        where = code.index_add(COLUMN, column.start + column.first)
-        store(code, pointers, code.index_add(row, i // width), where, value)
+        code.store(value, code.offset(waiting, i * step))
+    with code.loop(0, tile.rows) as loop:
+        at = code.offset(waiting, loop.index, width * step)
+        for j, column in enumerate(columns):
+            value = code.load(code.offset(at, j * step), parts[j].type)
+            store(code, pointers, code.index_add(row, loop.index), column, value)
 
 
 def _stored(code: Code, column: Columns, value: Value) -> Value:
