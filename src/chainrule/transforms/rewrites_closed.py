@@ -328,24 +328,6 @@ def _inside_out(equation: Equation, side: int, inner: Equation, graph: Graph):
     return graph.emit("contract", first, b, axes=((last,), (joint_b,)), batch=((), ()))
 
 
-def _sum_of_product(equation: Equation, graph: Graph):
-    """The sum of A B over rows of A -> (the sum of those) B; likewise columns of B."""
-    (x,), over = equation.inputs, equation.params["axes"]
-    inner = graph.made_by(x, "contract")
-    if inner is None or graph.uses(x) > 1 or inner.params["batch"][0] or not _is_real(x):
-        return None
-    free = [(0, a) for a in _free(inner, 0)] + [(1, a) for a in _free(inner, 1)]
-    operands, axes = list(inner.inputs), list(inner.params["axes"])
-    for side in (0, 1):
-        gone = tuple([free[i][1] for i in over if free[i][0] == side])
-        if not gone:
-            continue
-        kept = kept_axes(operands[side].type.ndim, gone)
-        axes[side] = tuple([kept.index(a) for a in axes[side]])
-        operands[side] = graph.emit("sum", operands[side], axes=gone)
-    return graph.emit("contract", *operands, axes=tuple(axes), batch=((), ()))
-
-
 def _flops(equation: Equation) -> int:
     x = equation.inputs[0].type
     over = math.prod(x.shape[a] for a in equation.params["axes"][0])
@@ -568,9 +550,6 @@ CLOSED = (
             _sum_with_own_inverse, reads=("multiply", "scale"), changes="rounding"),
     Rewrite("sum of centred entries", "sum(c (x - mean(x))) -> 0", ("sum",), _sum_of_centred,
             valid_for="finite", changes="rounding"),
-    Rewrite("sum of a product",
-            "sum(A B) over rows of A or columns of B -> the product of their sums, where nobody "
-            "else reads A B", ("sum",), _sum_of_product, reads=("contract",), changes="rounding"),
     Rewrite("product of a product",
             "(A B) v -> A (B v), where that takes fewer flops and nobody else reads A B", _PRODUCT,
             _regrouped, reads=("contract",), changes="rounding"),

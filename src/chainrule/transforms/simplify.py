@@ -24,6 +24,7 @@ from chainrule.transforms.rewrites_contract import CONTRACT
 from chainrule.transforms.rewrites_control import CONTROL
 from chainrule.transforms.rewrites_scan import SCAN
 from chainrule.transforms.rewrites_shape import SHAPE
+from chainrule.transforms.rewrites_sums import SUMS
 from chainrule.transforms.rewriting import Graph, Rewrite, Rules, looping
 
 SWEEPS = 40  # after which rewrites are held to undo each other; programs need one to six
@@ -36,7 +37,7 @@ _OWN = (
 )  # fmt: skip
 
 REWRITES: tuple[Rewrite, ...] = (
-    *_OWN, *ARITHMETIC, *SHAPE, *CONTRACT, *SCAN, *CONTROL, *HOIST, *CLOSED,
+    *_OWN, *ARITHMETIC, *SHAPE, *CONTRACT, *SCAN, *CONTROL, *HOIST, *CLOSED, *SUMS,
 )  # fmt: skip
 DEFAULT: tuple[Rewrite, ...] = tuple(r for r in REWRITES if r.changes != "rounding")
 
