@@ -2,6 +2,7 @@
 
 import ctypes
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -150,7 +151,7 @@ def test_part_before_and_after_a_vector_is_left_alone():
 
 
 @pytest.mark.parametrize("blocked", [False, True], ids=["nan comes out", "nan is swallowed"])
-@pytest.mark.parametrize("n", [1, 7, 40, 64])
+@pytest.mark.parametrize("n", [1, 3, 7, 10, 13, 40, 64])
 def test_strong_zeros_are_those_of_the_evaluator(n, blocked):
     edges = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.5, -2.0])
     p, t = (x.ravel() for x in np.meshgrid(edges, edges))
@@ -179,3 +180,36 @@ def test_columns_are_summed_panel_by_panel(dtype, shape, axes):
     for one_by_one in (False, True):
         found = run(spec, [x], [out], one_by_one)[0]
         np.testing.assert_array_equal(found, x.sum(axis=axes, dtype=found.dtype))
+
+
+@pytest.mark.parametrize("n", range(1, 18))
+def test_rows_of_every_length_are_computed_in_their_own_lanes(n):
+    """Comparisons, strong zeros and sums across; memory behind a row is the next row's."""
+    x, y = drawn((5, n), "f8"), drawn((5, n), "f8", 1)
+    x[2], y[2] = np.inf, 0.0
+    d, b = x.dtype, np.dtype(bool)
+    nodes = (
+        Node(Operation("scale", (), (d, d), d), (0, 1)),
+        Node(Operation("less", (), (d, d), b), (0, 2)),
+    )
+    stores = ((2, stream(x)), (3, stream(np.empty((5, n), bool))))
+    spec = LoopSpec((5, n), (stream(x), stream(y)), nodes, stores)
+    product, below = run(spec, [x, y], [array_type((5, n), d), array_type((5, n), b)])
+    with np.errstate(invalid="ignore"):  # inf * 0, before it is made 0
+        wanted = REGISTRY["scale"].evaluate(x, y)
+    np.testing.assert_array_equal(product, wanted)
+    np.testing.assert_array_equal(below, x < wanted)
+    total, out = reduction("sum", x.round(), (0,))
+    np.testing.assert_array_equal(run(total, [x.round()], [out])[0], x.round().sum(0))
+
+
+@pytest.mark.parametrize("n", [3, 10, 22])
+def test_nothing_is_compared_in_an_odd_number_of_lanes(n):
+    """LLVM takes such comparisons apart lane by lane."""
+    d = np.dtype("f8")
+    rows = Stream(d, (n, 1))
+    spec = LoopSpec((50, n), (rows, rows), (Node(Operation("scale", (), (d, d), d), (0, 1)),),
+                    ((2, rows),))  # fmt: skip
+    text = "".join(phase.text for phase in emit_loop(spec).phases)
+    widths = [int(w) for w in re.findall(r"fcmp \w+ <(\d+) x", text)]
+    assert widths and all(w & (w - 1) == 0 for w in widths)

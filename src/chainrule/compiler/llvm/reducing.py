@@ -34,6 +34,7 @@ from chainrule.compiler.llvm.loops import (
     Reduction,
     argument_pointers,
     cost_per_element,
+    fitting,
     lanes_for,
     smaller,
     task_count,
@@ -112,9 +113,10 @@ class Reducing:
             return 1
         light = cost_per_element(self.spec) <= 6 and self.count == 1
         lanes = lanes_for(self.spec, 8 if light else 4)
-        if self.along:
-            while lanes > max(self.domain[self.last], 1):
-                lanes //= 2
+        if not self.along:
+            return fitting(self.spec, lanes)
+        while lanes > max(self.domain[self.last], 1):
+            lanes //= 2
         return lanes
 
     # --- the kernel -------------------------------------------------------------------------------
@@ -298,7 +300,7 @@ class Reducing:
         return [code.convert("fpext", v, "double") for v in values] if self.wide else list(values)
 
     def _taken(self, code: Code, env) -> list[Value]:
-        return [taken(code, r, env.operand(r.operand)) for r in self.spec.reductions]
+        return [taken(code, r, env.result(r.operand)) for r in self.spec.reductions]
 
     def _across(self, code, body, axes, index: Index, lanes: int, bounds) -> list[Value]:
         """The reduction over `axes` of `lanes` columns from `index` on, one result a lane."""
