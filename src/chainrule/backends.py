@@ -9,6 +9,7 @@ returns the outputs, None for those in `written`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
@@ -56,8 +57,12 @@ class Evaluated:
         return outputs
 
 
+_LOADED = time.time()
+
+
 def _native(program: Program, *options) -> Any:
-    return import_module("chainrule.compiler.native").build(program, *options)
+    native = import_module("chainrule.compiler.native")
+    return native.build(program, *options, loaded=_LOADED)
 
 
 builders: dict[str, Callable[..., Backend]] = {"native": _native, "evaluator": Evaluated}

@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule import backends
 from chainrule.compiler import building, cache, kept
 from chainrule.compiler.kept import Request
 from chainrule.program.digest import digest
@@ -211,9 +213,19 @@ def test_object_code_that_is_gone_is_made_again(builds, place):
 
 def test_entry_is_for_one_source_of_chainrule(builds, monkeypatch):
     cr.compile(slope)(np.ones(3))
-    monkeypatch.setattr(kept, "source_digest", lambda: "another")
+    monkeypatch.setattr(kept, "source_digest", lambda loaded: "another")
     cr.compile(slope)(np.ones(3))
     assert len(builds) == 2
+
+
+def test_nothing_is_kept_once_the_source_has_changed(builds, place, monkeypatch):
+    x = np.ones(3)
+    monkeypatch.setattr(backends, "_LOADED", 0.0)  # all files are younger
+    twice(slope, x)
+    assert len(builds) == 2 and not _entries(place)
+    monkeypatch.setattr(kept, "source_digest", lambda loaded: "as it was")
+    twice(slope, x)  # the source changed while the first one was built
+    assert len(builds) == 4 and not _entries(place)
 
 
 def test_without_a_folder_nothing_is_kept(builds, monkeypatch):
@@ -224,8 +236,10 @@ def test_without_a_folder_nothing_is_kept(builds, monkeypatch):
 
 _PROCESS = """
 import sys
+import time
 import numpy as np
 import chainrule as cr
+from chainrule import backends
 f = cr.compile(cr.grad(lambda x: np.sum(np.tanh(x @ x.T))))
 g = cr.compile(lambda x: cr.checkpoint(lambda y: np.sin(y))(x))
 print(f(np.ones((3, 3))).tobytes().hex(), g(np.ones(2)).tobytes().hex())
@@ -292,7 +306,8 @@ def test_program_with_an_object_of_the_users_has_no_digest():
 
 
 def test_key_is_of_all_that_is_asked(place):
-    asked = Request(program(lambda x: x + 1.0, np.ones(2)), {}, None, None, False)
+    plain = program(lambda x: x + 1.0, np.ones(2))
+    asked = Request(plain, {}, None, None, False, loaded=time.time())
     changed = [
         asked, asked._replace(written={0: 0}), asked._replace(check="nan"),
         asked._replace(memory=1), asked._replace(stable=True), asked._replace(settles=True),

@@ -25,7 +25,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from chainrule.compiler.machine_code import MODEL, host, object_code
-from chainrule.compiler.source import source_digest
+from chainrule.compiler.source import IMPORTED, source_digest
 
 _MAGIC = b"chainrule object code 1\n"
 _KEY_BYTES = 32
@@ -66,8 +66,11 @@ def cached_object_code(ir: str, level: int = 2) -> bytes:
 def own_object_code(name: str, text: Callable[[], str], level: int) -> bytes:
     """The object code of a module of chainrule's own, which is written only where it is not in the
     cache: by its name, of which there is one, and chainrule's source."""
+    source = source_digest(IMPORTED)
+    if source is None:
+        return object_code(text(), level)
     return _cached(
-        lambda: key_of("own module", name, str(level), source_digest()),
+        lambda: key_of("own module", name, str(level), source),
         lambda: object_code(text(), level),
     )
 

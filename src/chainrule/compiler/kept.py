@@ -12,13 +12,16 @@ import json
 from typing import Any, NamedTuple
 
 from chainrule.compiler import cache, externals
-from chainrule.compiler.source import source_digest
+from chainrule.compiler.source import changed_since, source_digest
 from chainrule.program.digest import digest
 from chainrule.program.program import Program
 
 
 class Request(NamedTuple):
-    """What `native.build` is asked for; with `settles`, the program as it goes on after a tie."""
+    """What `native.build` is asked for; with `settles`, the program as it goes on after a tie.
+
+    `loaded` is when chainrule was, in seconds; without it nothing is kept or looked up.
+    """
 
     program: Program
     written: dict[int, int]
@@ -26,6 +29,7 @@ class Request(NamedTuple):
     memory: int | None
     stable: bool
     settles: bool = False
+    loaded: float | None = None
 
 
 class Code(NamedTuple):
@@ -46,18 +50,20 @@ class Code(NamedTuple):
 
 def key_of(request: Request) -> bytes | None:
     """The key of the entry of what is asked for; None where it can have none."""
-    if cache.private_folder() is None:
+    if request.loaded is None or cache.private_folder() is None:
         return None
-    name = digest(request.program)
-    if name is None:
+    source, name = source_digest(request.loaded), digest(request.program)
+    if source is None or name is None:
         return None
-    asked = {**request._asdict(), "program": name, "written": sorted(request.written.items())}
-    return cache.key_of("program", source_digest(), json.dumps(asked))
+    written = sorted(request.written.items())
+    asked = request._replace(loaded=None)._asdict() | {"program": name, "written": written}
+    return cache.key_of("program", source, json.dumps(asked))
 
 
-def keep(key: bytes, code: Code, texts: list[str]) -> None:
-    """Keep what runs, whose object code was made from these texts."""
-    if not _callable(code):
+def keep(key: bytes, request: Request, code: Code, texts: list[str]) -> None:
+    """Keep what runs, whose object code was made from these texts; unless it may have been made by
+    source that was changed meanwhile, some of which is imported late."""
+    if not _callable(code) or request.loaded is None or changed_since(request.loaded):
         return
     objects = [cache.object_key(text).hex() for text in texts]
     cache.keep(key, json.dumps({**code._asdict(), "objects": objects}).encode())

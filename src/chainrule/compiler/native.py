@@ -222,16 +222,17 @@ class Evaluated:
 @collector_paused()
 def build(
     program: Program, written: dict[int, int], check: str | None = None,
-    memory: int | None = None, stable: bool = False,
+    memory: int | None = None, stable: bool = False, loaded: float | None = None,
 ) -> Native | Evaluated:  # fmt: skip
     """The native form of a closed program; `written` maps outputs to the inputs they update.
 
     With check "nan" the first operation that makes a nan or an infinity out of finite numbers
     raises `NotANumber`. `memory` bounds the bytes of the arena and of new outputs together. A
     `stable` program is stabilized, looks for lost digits, and is run again on the evaluator where
-    it finds some.
+    it finds some. It is looked up on disk, and kept there, for the source of chainrule as it was
+    `loaded` then (seconds, as of `time.time`); not where that is None.
     """
-    return _native(Request(program, written, check, memory, stable))
+    return _native(Request(program, written, check, memory, stable, loaded=loaded))
 
 
 def _stabilized(request: Request) -> Program:
@@ -252,7 +253,7 @@ def _native(request: Request) -> Native | Evaluated:
     built = import_module("chainrule.compiler.building").built(request, program)
     code = built.code()
     if key is not None and not built.module.sites:
-        kept.keep(key, code, built.texts)
+        kept.keep(key, request, code, built.texts)
     native = Native(request, code, built)
     native.program = program
     return native
