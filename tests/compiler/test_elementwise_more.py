@@ -8,9 +8,11 @@ from chainrule.compiler.kernel import Site, contiguous_place
 from chainrule.compiler.llvm.elementwise import Operation, is_native
 from chainrule.compiler.llvm.loops import LoopSpec, Node, Stream
 from chainrule.compiler.llvm.reductions import emit_loop
+from chainrule.compiler.native import build
 from chainrule.program.op import REGISTRY
 from chainrule.program.types import type_of
 from tests.compiler.running import Runner, place_of
+from tests.compiler.test_lower import one_op
 
 rng = np.random.default_rng(5)
 
@@ -85,3 +87,25 @@ def test_common_divisors(op, dtype):
 def test_portable_functions_have_the_bits_of_the_evaluator(op, dtype):
     x = floats(dtype)
     check(op, np.concatenate([x, 700 * rng.normal(size=2000).astype(dtype)]))
+
+
+@pytest.mark.parametrize("name", ["fmod", "remainder", "floor_divide"])
+@pytest.mark.parametrize("dtype", "efd")
+def test_quotients_of_floats(name, dtype):
+    x, y = floats(dtype), rng.permutation(floats(dtype))
+    with np.errstate(all="ignore"):
+        y[:500] = x[:500] / x.dtype.type(3)
+    check(name, x, y)
+
+
+def test_float64_is_rounded_to_float16_once():
+    """Through float32 a number just beside the middle of two float16 would fall on the middle."""
+    x = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    x = x[np.isfinite(x)].astype(np.float64)
+    middle = x + np.spacing(x.astype(np.float16)).astype(np.float64) / 2
+    beside = [middle * (1 + 2.0**-40), middle * (1 - 2.0**-40), [65519.99999]]
+    cases = [x, middle, *beside, floats("d")]
+    x = np.concatenate(cases)
+    program = one_op("cast", x, dtype=np.dtype(np.float16))
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(build(program, {}).run([x])[0], x.astype(np.float16))

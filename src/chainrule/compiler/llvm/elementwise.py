@@ -329,6 +329,8 @@ def _cast(code: Code, operation: Operation, x: Value) -> Value:
     element = register_element(target)
     if source.kind == "f":
         if target.kind == "f":
+            if source.char == "d" and target.char == "e":
+                return rounded(code, _to_odd(code, x), target)
             wider = bits_of(x.type) < bits_of(element)
             out = code.convert("fpext" if wider else "fptrunc", x, element)
             return rounded(code, out, target)
@@ -339,6 +341,19 @@ def _cast(code: Code, operation: Operation, x: Value) -> Value:
     wider = bits_of(x.type) < bits_of(element)
     extension = "sext" if source.kind == "i" else "zext"
     return code.convert(extension if wider else "trunc", x, element)
+
+
+def _to_odd(code: Code, x: Value) -> Value:
+    """float64 as the float32 beside it whose last bit is 1, unless it is one itself: rounded again,
+    to float16, it gives what one rounding gives (Boldo and Melquiond, IEEE TC 57 (2008) 462)."""
+    near = code.convert("fptrunc", x, "float")
+    back = code.convert("fpext", near, "double")
+    farther = code.compare("ogt", code.intrinsic("fabs", back), code.intrinsic("fabs", x))
+    bits = code.bits(near)
+    one, zero = code.like(bits, 1), code.like(bits, 0)
+    odd = code.binary("or", code.binary("sub", bits, code.select(farther, one, zero)), one)
+    inexact = code.compare("one", back, x)
+    return code.convert("bitcast", code.select(inexact, odd, bits), "float")
 
 
 def _to_integer(code: Code, x: Value, target: np.dtype) -> Value:
@@ -438,20 +453,25 @@ _MATH_TAKES = "efd"
 
 def is_native(operation: Operation) -> bool:
     """Whether an elementwise operation has a form here for its dtypes."""
+    return _has_rule(operation) or (
+        operation.name in MATH and _chars(operation) <= set(_MATH_TAKES)
+    )
+
+
+def _chars(operation: Operation) -> set[str]:
+    return {d.char for d in (*operation.dtypes, operation.out)}
+
+
+def _has_rule(operation: Operation) -> bool:
+    """Whether there is a rule for its dtypes; `fmod` of floats, say, is vector math."""
     taken = RULES.get(operation.name)
-    chars = {d.char for d in (*operation.dtypes, operation.out)}
-    if taken is not None:
-        return chars <= set(taken[0]) | {"?", "B"}
-    if operation.name in MATH:
-        return chars <= set(_MATH_TAKES)
-    return False
+    return taken is not None and _chars(operation) <= set(taken[0]) | {"?", "B"}
 
 
 def apply(code: Code, operation: Operation, values: list[Value]) -> Value:
     """Emit one elementwise operation on registers."""
-    taken = RULES.get(operation.name)
-    if taken is not None:
-        return rounded(code, taken[1](code, operation, *values), operation.out)
+    if _has_rule(operation):
+        return rounded(code, RULES[operation.name][1](code, operation, *values), operation.out)
     return rounded(code, MATH[operation.name](code, *values), operation.out)
 
 
