@@ -20,6 +20,7 @@ from typing import Any
 from chainrule.compiler.lower_elementwise import ELEMENTWISE
 from chainrule.compiler.lower_products import PRODUCTS
 from chainrule.compiler.lower_reductions import REDUCTIONS
+from chainrule.compiler.lower_special import SPECIAL
 from chainrule.compiler.lower_stable import STABLE
 from chainrule.ops.control import as_tuple
 from chainrule.ops.linalg import solve
@@ -78,7 +79,7 @@ _CONTROL: dict[str, Callable] = {
     "checkpoint": _checkpoint, "custom": _custom, "custom_linear": _custom_linear,
     "implicit": _implicit, "jacobian_solve": _jacobian_solve, "repeat": _repeat, "scan": _scan,
 }  # fmt: skip
-LOWERINGS: dict[str, Callable] = {**REDUCTIONS, **ELEMENTWISE, **STABLE}
+LOWERINGS: dict[str, Callable] = {**REDUCTIONS, **ELEMENTWISE, **STABLE, **SPECIAL}
 
 
 def lower(program: Program, keep: Collection[str] = ()) -> Program:

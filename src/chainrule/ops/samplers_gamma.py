@@ -106,36 +106,45 @@ def _moment(a, x, *, order, shift):
     out = np.empty(a.shape)
     with np.errstate(all="ignore"):
         series, right = (x <= a + 0.5) & (x <= 1.0), x > a + 0.5
-        out[series] = _by_series(a[series] + shift, x[series], order)
+        out[series] = moment_by_series(a[series] + shift, x[series], order)
         rest = np.flatnonzero(~series)
         for start in range(0, rest.size, CHUNK):
             part = rest[start : start + CHUNK]
             sign = np.where(right.flat[part], -1.0, 1.0)
-            out.flat[part] = _by_quadrature(a.flat[part] + shift, x.flat[part], sign, order)
+            out.flat[part] = moment_by_quadrature(a.flat[part] + shift, x.flat[part], sign, order)
         return np.where((a > 0) & (x >= 0), out, np.nan)
 
 
-def _by_series(a, x, order: int):
+def moment_by_series(a, x, order: int):
     """The left integral for x <= 1: exp(x (1 - exp(-v))) expanded in powers of exp(-v)."""
     total, power = np.zeros_like(a), np.ones_like(a)
     for j in range(24):
-        total += power / (a + j) ** (order + 1)
+        total = total + power / (a + j) ** (order + 1)
         power = power * (-x / (j + 1))
     return np.exp(x) * math.factorial(order) * total
 
 
-def _by_quadrature(a, x, sign, order: int):
+def _over_unit_interval(integrand):
+    """The integral over [0, 1], one node after the other."""
+    total = 0.0
+    for node, weight in zip(*_rule(), strict=True):
+        total = total + weight * integrand(node)
+    return total
+
+
+def moment_by_quadrature(a, x, sign, order: int, integral=_over_unit_interval):
     """Left (sign 1) or right (sign -1) integral, cut off where the integrand is negligible.
 
     With s = sign, the exponent is -s (a - x) v - x (exp(-s v) - 1 + s v).
     """
     slope = sign * (a - x)
     reach = _cut_off(a, x, sign, slope)
-    total = np.zeros_like(a)
-    for node, weight in zip(*_rule(), strict=True):
+
+    def integrand(node):
         v = node * reach
-        total += weight * v**order * np.exp(-slope * v - x * _excess(-sign * v))
-    total *= reach
+        return v**order * np.exp(-slope * v - x * _excess(-sign * v))
+
+    total = reach * integral(integrand)
     return total if order % 2 else np.where(sign < 0, -total, total)
 
 

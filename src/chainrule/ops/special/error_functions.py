@@ -12,6 +12,7 @@ Source    repeated integrals of erfc: Gautschi, SIAM Rev. 9 (1967) 24, and DLMF 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -78,16 +79,21 @@ def _by_continued_fraction(x, n: int, terms: int):
     return product
 
 
-@in_float64
-def _erfcx_integral(x, *, n):
+def erfcx_integral_of(x, n: int, occurs: Callable):
+    """exp(x^2) i^n erfc(x); `occurs` tells whether a way of working it out is needed at all."""
     out = _upwards(np.minimum(x, _FRACTION_FROM), n)
     above = inf
     for start, terms in _FRACTION_TERMS:
         chosen = (x >= start) & (x < above) if above < inf else x >= start
-        if np.any(chosen):
+        if occurs(chosen):
             out = np.where(chosen, _by_continued_fraction(np.maximum(x, start), n, terms), out)
         above = start
     return out
+
+
+@in_float64
+def _erfcx_integral(x, *, n):
+    return erfcx_integral_of(x, n, np.any)
 
 
 erfcx_integral: Op = elementwise_family(

@@ -50,14 +50,20 @@ def _by_recurrence(z, n: int):
 def _by_series(z, n: int):
     """d^n of i/sqrt(pi) sum (2k-1)!! / 2^k z^-(2k+1), above the real axis, with what is left of
     exp(-z^2) on it."""
+    total = _series_of_derivative(z, n, 1j / ROOT_PI)
+    return total + np.where(z.imag == 0, _gaussian(z, n), 0.0)
+
+
+def _series_of_derivative(z, n: int, factor):
+    """d^n of factor sum (2k-1)!! / 2^k z^-(2k+1)."""
     square = 1.0 / (z * z)
-    term = math.factorial(n) * (-1.0) ** n * (1j / ROOT_PI) / z ** (n + 1)
+    term = math.factorial(n) * (-1.0) ** n * factor / z ** (n + 1)
     total = term
     for k in range(1, _TERMS):
         rising = (2 * k + n - 1) * (2 * k + n) / ((2 * k - 1) * (2 * k))
         term = term * (0.5 * (2 * k - 1) * rising) * square
         total = total + term
-    return total + np.where(z.imag == 0, _gaussian(z, n), 0.0)
+    return total
 
 
 def _gaussian(z, n: int):
@@ -95,13 +101,22 @@ wofz = scipy_elementwise("wofz", (lambda z, out: faddeeva(z, n=1),), "complex", 
 
 
 @in_float64
-def _dawson(x, *, n):
-    return 0.5 * ROOT_PI * faddeeva_value(x.astype(np.complex128), n).imag
+def dawson_value(x, *, n):
+    """The imaginary parts of the formulas above, for real x."""
+    near = np.abs(x) < _ASYMPTOTIC_FROM
+    inside = np.where(near, x, 0.0)
+    before = scipy_special().dawsn(inside)
+    this = 1.0 - 2.0 * inside * before
+    for k in range(1, n):
+        before, this = this, -2.0 * inside * this - 2.0 * k * before
+    with np.errstate(all="ignore"):
+        far = _series_of_derivative(np.where(near, _ASYMPTOTIC_FROM, x), n, 0.5)
+        return np.where(near, this, far)
 
 
 dawson: Op = elementwise_family(
     "dawson",
-    _dawson,
+    dawson_value,
     (lambda x, out, *, n: dawson(x, n=n + 1),),
     ulps=1024,
     doc="the n-th derivative of Dawson's integral (n >= 1)",

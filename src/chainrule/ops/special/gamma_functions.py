@@ -11,6 +11,7 @@ Source    reflection and asymptotic series: Abramowitz and Stegun 6.3.18, 6.4.7,
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -48,8 +49,8 @@ def cotangent_derivative(n: int) -> tuple[int, ...]:
     return tuple(coefficients)
 
 
-def _hurwitz(x, n: int):
-    """(-1)^(n+1) n! zeta(n + 1, x): the n-th derivative of digamma, n >= 1."""
+def hurwitz(x, n: int):
+    """(-1)^(n+1) n! zeta(n + 1, x): the n-th derivative of digamma, n >= 1, for x from -30 on."""
     sign = -1.0 if n % 2 == 0 else 1.0
     return sign * math.factorial(n) * scipy_special().zeta(n + 1.0, x)
 
@@ -60,13 +61,13 @@ def polygamma_value(x, n: int):
         return scipy_special().psi(x)
     far = x < REFLECT_BELOW
     if not np.any(far):
-        return _hurwitz(x, n)
+        return hurwitz(x, n)
     # psi_n(1 - x) - (-1)^n psi_n(x) = (-1)^n pi^(n+1) (d/dz)^n cot(z) at z = pi x
     sign = -1.0 if n % 2 else 1.0
     z = np.pi * (x - np.rint(x))
     cotangent = np.polynomial.polynomial.polyval(1.0 / np.tan(z), cotangent_derivative(n))
-    mirrored = sign * _hurwitz(np.where(far, 1.0 - x, 1.0), n) - np.pi ** (n + 1) * cotangent
-    return np.where(far, mirrored, _hurwitz(np.where(far, 1.0, x), n))
+    mirrored = sign * hurwitz(np.where(far, 1.0 - x, 1.0), n) - np.pi ** (n + 1) * cotangent
+    return np.where(far, mirrored, hurwitz(np.where(far, 1.0, x), n))
 
 
 polygamma: Op = elementwise_family(
@@ -100,9 +101,21 @@ def _asymptotic_difference(a, b, n: int):
     return out if n % 2 else -out
 
 
+def most_steps(n: int) -> int:
+    """To where the asymptotic series holds, from any positive argument."""
+    return int(_ASYMPTOTIC_FROM) + n
+
+
 @in_float64
 def polygamma_difference_value(a, b, *, n: int):
     """psi_n(a + b) - psi_n(a), accurate to the last bits also where b is small beside a."""
+    return polygamma_difference_of(
+        a, b, n, polygamma_value, lambda steps: int(steps.max(initial=0))
+    )
+
+
+def polygamma_difference_of(a, b, n: int, direct_value: Callable, most: Callable):
+    """The same, with the polygamma function to use, and how many of the steps to take at most."""
     smaller = np.minimum(a, a + b)
     steps = np.ceil(np.maximum(_ASYMPTOTIC_FROM + n - smaller, 0.0))
     positive = smaller > 0
@@ -111,11 +124,11 @@ def polygamma_difference_value(a, b, *, n: int):
         a_up = np.where(positive, a + steps, _ASYMPTOTIC_FROM)
         out = _asymptotic_difference(a_up, np.where(positive, b, 0.0), n)
         sign = math.factorial(n) * (-1.0 if n % 2 == 0 else 1.0)
-        for k in range(int(steps.max(initial=0.0)) - 1, -1, -1):
+        for k in range(most(steps) - 1, -1, -1):
             # psi_n(x) = psi_n(x + 1) - (-1)^n n! / x^(n+1)
             term = _difference_of_powers(np.where(k < steps, a + k, 1.0), b, n + 1)
             out = np.where(k < steps, out + sign * term, out)
-        direct = polygamma_value(a + b, n) - polygamma_value(a, n)
+        direct = direct_value(a + b, n) - direct_value(a, n)
     return np.where(positive, out, direct)
 
 

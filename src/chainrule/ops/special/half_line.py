@@ -1,7 +1,7 @@
 """Tools for the incomplete integrals: quadrature on [0, inf), Bell polynomials, two expansions.
 
-half_line_rule     nodes and weights for integrands that fall off like exp(-v) or faster, smooth on
-                   the scale of 1; more panels reach further, each three times as wide.
+half_line_integral for integrands that fall off like exp(-v) or faster, smooth on the scale of 1;
+half_line_rule     its nodes and weights; more panels reach further, each three times as wide.
 bell, bell_pair    the n-th derivative of exp(f) divided by exp(f), from the derivatives of f.
 stirling_error     log Gamma(a + 1) minus Stirling's formula.
 deviance           a log(a / m) + m - a, which is tiny and cancels where m is near a.
@@ -11,6 +11,7 @@ Source             Gauss and Legendre; Bell, Annals of Math. 35 (1934) 258; Load
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from itertools import pairwise
 from math import comb
@@ -21,19 +22,30 @@ from chainrule.ops.special.gamma_functions import BERNOULLI
 from chainrule.ops.special.scipy_functions import scipy_special
 
 ROWS_AT_ONCE = 2048  # elements integrated together: 64 nodes each make arrays of a megabyte
-_PANELS = (0.0, 1.5, 5.0, 14.0, 40.0)
+PANELS = (0.0, 1.5, 5.0, 14.0, 40.0)
 _STIRLING_FROM = 10.0
 
 
 @cache
 def half_line_rule(extra: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights of 16-point Gauss panels on [0, 40 * 3**extra]."""
-    ends = (*_PANELS, *(_PANELS[-1] * 3.0**k for k in range(1, extra + 1)))
+    ends = (*PANELS, *(PANELS[-1] * 3.0**k for k in range(1, extra + 1)))
     node, weight = np.polynomial.legendre.leggauss(16)
     halves = [(high - low) / 2 for low, high in pairwise(ends)]
     middles = [(high + low) / 2 for low, high in pairwise(ends)]
     nodes = [h * node + m for h, m in zip(halves, middles, strict=True)]
     return np.concatenate(nodes), np.concatenate([h * weight for h in halves])
+
+
+def half_line_integral(integrand, reach=1.0):
+    """The integrals of rows (..., 1): `integrand` takes nodes and gives (..., nodes).
+
+    The panels go `reach` times as far as without (the largest one that is finite counts).
+    """
+    farthest = np.max(reach, initial=1.0)
+    extra = max(0, math.ceil(math.log(farthest, 3.0))) if np.isfinite(farthest) else 0
+    node, weight = half_line_rule(extra)
+    return np.sum(weight * integrand(node), axis=-1, keepdims=True)
 
 
 def bell(slopes: list):

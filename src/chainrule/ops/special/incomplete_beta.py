@@ -13,23 +13,21 @@ Source    the quadrature: ours; the density: Loader 2000 (see half_line.py). Boi
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from chainrule.ops.compare import equal
 from chainrule.ops.elementwise import log, log1p, scale
 from chainrule.ops.select import constant_like, select
 from chainrule.ops.special.gamma_functions import (
+    hurwitz,
     polygamma,
     polygamma_difference,
     polygamma_difference_value,
-    polygamma_value,
 )
 from chainrule.ops.special.half_line import (
     bell_pair,
     deviance,
-    half_line_rule,
+    half_line_integral,
     stirling_error,
     where_valid,
 )
@@ -41,7 +39,7 @@ from chainrule.ops.special.scipy_functions import (
 from chainrule.program.op import Op, elementwise
 
 
-class _Point:
+class Point:
     """Arguments with 0 < x < 1, and what depends on x through 1 - x, computed without rounding.
 
     Doubles between 1/2 and 1 have exact complements; below 1/2 logarithms come from x itself.
@@ -55,22 +53,22 @@ class _Point:
         total = a + b
         self.excess = np.where(low, total * x - a, b - total * self.y)  # (a + b) x - a
 
-    def mirrored(self) -> _Point:
+    def mirrored(self) -> Point:
         """The same point of I_{1-x}(b, a) = 1 - I_x(a, b)."""
-        other = object.__new__(_Point)
+        other = object.__new__(Point)
         other.a, other.b, other.x, other.y = self.b, self.a, self.y, self.x
         other.log_x, other.log_y, other.excess = self.log_y, self.log_x, -self.excess
         return other
 
-    def part(self, chosen) -> _Point:
+    def part(self, chosen) -> Point:
         """The chosen rows."""
-        other = object.__new__(_Point)
+        other = object.__new__(Point)
         for name in ("a", "b", "x", "y", "log_x", "log_y", "excess"):
             setattr(other, name, getattr(self, name)[chosen])
         return other
 
 
-def _binomial_term(p: _Point):
+def _binomial_term(p: Point):
     """x^a (1 - x)^b / (a B(a, b)) = I_x(a, b) - I_x(a + 1, b)."""
     a, b = p.a, p.b
     total = a + b
@@ -92,7 +90,7 @@ def _density_at_end(power, other):
 def beta_density_value(a, b, x):
     """x^(a - 1) (1 - x)^(b - 1) / B(a, b), to about 1e-14 in relative terms; 0 outside [0, 1]."""
     with np.errstate(all="ignore"):
-        p = _Point(a, b, x)
+        p = Point(a, b, x)
         out = _binomial_term(p) * a / (p.x * p.y)
         out = np.where(x == 0, _density_at_end(a, b), np.where(x == 1, _density_at_end(b, a), out))
         out = np.where((x < 0) | (x > 1), 0.0, out)
@@ -134,17 +132,17 @@ beta_density: Op = elementwise(
 # --- the derivatives by a and b -----------------------------------------------------------------
 
 
-def _density_slopes(i: int, j: int, gammas, log_x, log_y) -> dict:
+def _density_slopes(i: int, j: int, gammas, log_x, log_y, difference) -> dict:
     """The derivatives of a log x + b log y + log Gamma(s + t) - log Gamma(s) - log Gamma(b).
 
     `gammas` is (s, t, b, s + t - b), where s moves with a: a + 1, in both uses here.
     """
     s, t, b, rest = gammas
-    found = {(k, 0): polygamma_difference_value(s, t, n=k - 1) for k in range(1, i + 1)}
+    found = {(k, 0): difference(s, t, n=k - 1) for k in range(1, i + 1)}
     for p in range(1, j + 1):
-        found[0, p] = polygamma_difference_value(b, rest, n=p - 1)
+        found[0, p] = difference(b, rest, n=p - 1)
         for k in range(1, i + 1):
-            found[k, p] = polygamma_value(s + t, k + p - 1)
+            found[k, p] = hurwitz(s + t, k + p - 1)
     if i:
         found[1, 0] = found[1, 0] + log_x
     if j:
@@ -152,40 +150,42 @@ def _density_slopes(i: int, j: int, gammas, log_x, log_y) -> dict:
     return found
 
 
-def _from_left(p: _Point, i: int, j: int):
+def betainc_by_from_left(
+    p: Point, i: int, j: int, integral=half_line_integral, difference=polygamma_difference_value
+):
     """d^(i+j) I / da^i db^j = that of the binomial term plus that of I_x(a + 1, b), t = x e^-u."""
     a, b = p.a, p.b
     odds = p.x / p.y
     slope = (a + 1.0) - (b - 1.0) * odds
     curvature = np.maximum((b - 1.0) * odds * (1.0 + odds), 0.0)
     h = 2.0 / (slope + np.sqrt(slope * slope + 2.0 * curvature))
-    node, weight = half_line_rule(_extra_panels(a, b, h))
-    u = h * node
-    rise = np.log1p(-odds * np.expm1(-u))  # log((1 - t) / (1 - x))
-    falling = np.exp(-(a + 1.0) * u + (b - 1.0) * rise)
-    slopes = _density_slopes(i, j, (a + 1.0, b, b, a + 1.0), p.log_x, p.log_y)
-    if i:
-        slopes[1, 0] = slopes[1, 0] - u
-    if j:
-        slopes[0, 1] = slopes[0, 1] + rise
-    integral = np.sum(weight * falling * bell_pair(i, j, slopes), axis=-1, keepdims=True)
-    at_x = bell_pair(i, j, _density_slopes(i, j, (a + 1.0, b - 1.0, b, a), p.log_x, p.log_y))
-    return _binomial_term(p) * (at_x + (a + b) * odds * h * integral)
+    known = _density_slopes(i, j, (a + 1.0, b, b, a + 1.0), p.log_x, p.log_y, difference)
 
+    def integrand(node):
+        u = h * node
+        rise = np.log1p(-odds * np.expm1(-u))  # log((1 - t) / (1 - x))
+        falling = np.exp(-(a + 1.0) * u + (b - 1.0) * rise)
+        slopes = dict(known)
+        if i:
+            slopes[1, 0] = slopes[1, 0] - u
+        if j:
+            slopes[0, 1] = slopes[0, 1] + rise
+        return falling * bell_pair(i, j, slopes)
 
-def _extra_panels(a, b, h) -> int:
-    """For b < 1 the integrand falls off as exp(-h v) first, then more slowly as exp(-(a+1) h v)."""
-    reach = np.max(np.where(b < 1.0, 1.0 / ((a + 1.0) * h), 1.0), initial=1.0)
-    return max(0, math.ceil(math.log(reach, 3.0))) if np.isfinite(reach) else 0
+    # for b < 1 it falls off as exp(-h v) first, then more slowly as exp(-(a+1) h v)
+    reach = np.where(b < 1.0, 1.0 / ((a + 1.0) * h), 1.0)
+    gammas = a + 1.0, b - 1.0, b, a
+    at_x = bell_pair(i, j, _density_slopes(i, j, gammas, p.log_x, p.log_y, difference))
+    return _binomial_term(p) * (at_x + (a + b) * odds * h * integral(integrand, reach))
 
 
 def _by(a, b, x, i: int, j: int):
     """For flat arrays with 0 < a, 0 < b, 0 < x < 1."""
-    point = _Point(a[:, None], b[:, None], x[:, None])
+    point = Point(a[:, None], b[:, None], x[:, None])
     left = point.excess[:, 0] < 0
     out = np.empty((a.size, 1))
-    out[left] = _from_left(point.part(left), i, j)
-    out[~left] = -_from_left(point.part(~left).mirrored(), j, i)
+    out[left] = betainc_by_from_left(point.part(left), i, j)
+    out[~left] = -betainc_by_from_left(point.part(~left).mirrored(), j, i)
     return out[:, 0]
 
 
@@ -193,12 +193,15 @@ def _by(a, b, x, i: int, j: int):
 def betainc_by_value(a, b, x, *, i: int, j: int):
     """d^(i+j) I_x(a, b) / da^i db^j; 0 at both ends of the range of x."""
     with np.errstate(all="ignore"):
-        positive = (a > 0) & (b > 0) & (a < np.inf) & (b < np.inf)
-        inside = positive & (x > 0) & (x < 1)
-        at_end = positive & ((x == 0) | (x == 1))
-        return where_valid(
-            inside, lambda a, b, x: _by(a, b, x, i, j), np.where(at_end, 0.0, np.nan), a, b, x
-        )
+        inside, otherwise = betainc_by_domain(a, b, x)
+        return where_valid(inside, lambda a, b, x: _by(a, b, x, i, j), otherwise, a, b, x)
+
+
+def betainc_by_domain(a, b, x):
+    """Where a, b and x have an integral, and the value elsewhere."""
+    positive = (a > 0) & (b > 0) & (a < np.inf) & (b < np.inf)
+    at_end = positive & ((x == 0) | (x == 1))
+    return positive & (x > 0) & (x < 1), np.where(at_end, 0.0, np.nan)
 
 
 def _by_and_x(a, b, x, out, *, i, j):

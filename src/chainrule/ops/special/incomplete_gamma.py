@@ -24,14 +24,14 @@ from chainrule.ops.elementwise import log, scale
 from chainrule.ops.select import constant_like, select
 from chainrule.ops.special.gamma_functions import (
     BERNOULLI,
+    hurwitz,
     polygamma,
-    polygamma_value,
     psi,
 )
 from chainrule.ops.special.half_line import (
     bell,
     deviance,
-    half_line_rule,
+    half_line_integral,
     stirling_error,
     where_valid,
 )
@@ -108,42 +108,49 @@ def _width(slope, curvature):
 
 
 def _slopes(a, first, n: int) -> list:
-    """The derivatives by a of the density's logarithm, the first given."""
-    return [first, *(-polygamma_value(a, k) for k in range(1, n))]
+    """The derivatives by a > 0 of the density's logarithm, the first given."""
+    return [first, *(-hurwitz(a, k) for k in range(1, n))]
 
 
-def _from_left(a, x, n: int):
+def gammainc_by_a_from_left(a, x, n: int, integral=half_line_integral):
     """d^n P / da^n = d^n/da^n [x^a e^-x / Gamma(a + 1) + P(a + 1, x)], with t = x e^-u."""
-    node, weight = half_line_rule()
     first = _log_over_psi(a + 1.0, x)
     term = gamma_density_value(a + 1.0, x)
     h = _width(a + 1.0 - x, x)
-    u = h * node
-    falling = np.exp(-(a + 1.0 - x) * u - x * (u + np.expm1(-u)))
-    polynomial = bell(_slopes(a + 1.0, first - u, n))
-    integral = np.sum(weight * falling * polynomial, axis=-1, keepdims=True)
-    return term * (bell(_slopes(a + 1.0, first, n)) + x * h * integral)
+
+    def integrand(node):
+        u = h * node
+        falling = np.exp(-(a + 1.0 - x) * u - x * (u + np.expm1(-u)))
+        return falling * bell(_slopes(a + 1.0, first - u, n))
+
+    return term * (bell(_slopes(a + 1.0, first, n)) + x * h * integral(integrand))
 
 
-def _from_right(a, x, n: int):
+def gammainc_by_a_from_right(a, x, n: int, integral=half_line_integral):
     """d^n P / da^n = -int_x^inf, with t = x + s."""
-    node, weight = half_line_rule()
     first = _log_over_psi(a, x)
     h = _width(1.0 - (a - 1.0) / x, np.maximum(a - 1.0, 0.0) / (x * x))
-    rise = np.log1p(h * node / x)
-    falling = np.exp((a - 1.0) * rise - h * node)
-    polynomial = bell(_slopes(a, first + rise, n))
-    integral = np.sum(weight * falling * polynomial, axis=-1, keepdims=True)
-    return -gamma_density_value(a, x) * h * integral
+
+    def integrand(node):
+        rise = np.log1p(h * node / x)
+        falling = np.exp((a - 1.0) * rise - h * node)
+        return falling * bell(_slopes(a, first + rise, n))
+
+    return -gamma_density_value(a, x) * h * integral(integrand)
+
+
+def gammainc_by_a_is_left(a, x):
+    """Where the integral from 0 to x is taken."""
+    return np.log(x) < scipy_special().psi(a + 1.0)
 
 
 def _by_a(a, x, n: int):
     """For flat arrays with 0 < a, 0 < x."""
     a, x = a[:, None], x[:, None]
-    left = (np.log(x) < scipy_special().psi(a + 1.0))[:, 0]
+    left = gammainc_by_a_is_left(a, x)[:, 0]
     out = np.empty(a.shape)
-    out[left] = _from_left(a[left], x[left], n)
-    out[~left] = _from_right(a[~left], x[~left], n)
+    out[left] = gammainc_by_a_from_left(a[left], x[left], n)
+    out[~left] = gammainc_by_a_from_right(a[~left], x[~left], n)
     return out[:, 0]
 
 
@@ -151,9 +158,15 @@ def _by_a(a, x, n: int):
 def gammainc_by_a_value(a, x, *, n: int):
     """d^n P(a, x) / da^n; 0 at both ends of the range of x."""
     with np.errstate(all="ignore"):
-        inside = (a > 0) & (a < np.inf) & (x > 0) & (x < np.inf)
-        at_end = (a > 0) & ((x == 0) | (x == np.inf))
-        return where_valid(inside, lambda a, x: _by_a(a, x, n), np.where(at_end, 0.0, np.nan), a, x)
+        inside, otherwise = gammainc_by_a_domain(a, x)
+        return where_valid(inside, lambda a, x: _by_a(a, x, n), otherwise, a, x)
+
+
+def gammainc_by_a_domain(a, x):
+    """Where a and x have an integral, and the value elsewhere."""
+    inside = (a > 0) & (a < np.inf) & (x > 0) & (x < np.inf)
+    at_end = (a > 0) & ((x == 0) | (x == np.inf))
+    return inside, np.where(at_end, 0.0, np.nan)
 
 
 def _by_a_and_x(a, x, out, *, n):

@@ -58,12 +58,15 @@ class ScipyFunction:
 
 
 def in_float64(function: Callable) -> Callable:
-    """The function computed in float64 on arrays of one shape, and rounded to the input's dtype."""
+    """The function computed in float64 on arrays of one shape, and rounded to the input's dtype.
+
+    Traced arrays will do (chainrule.compiler.lower_special).
+    """
 
     @wraps(function)
     def evaluate(*arrays, **params):
         dtype = np.result_type(*arrays)
-        wide = np.broadcast_arrays(*[np.asarray(x, np.float64) for x in arrays])
+        wide = np.broadcast_arrays(*[x.astype(np.float64) for x in arrays])
         return function(*wide, **params).astype(dtype)[()]
 
     return evaluate
