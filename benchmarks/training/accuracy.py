@@ -24,6 +24,7 @@ printed, and written to benchmarks/results/accuracy.md.
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import subprocess
@@ -142,18 +143,12 @@ def work(library: str, file: str, seed: int, epochs: int) -> None:
     print(json.dumps({"times": clock.times, "scores": clock.scores}))
 
 
-def installed() -> dict[str, str]:
-    """An environment in which chainrule's bytecode is kept, as that of installed packages is."""
-    kept = {name: v for name, v in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return kept | {"PYTHONPYCACHEPREFIX": str(ROOT / "build" / "bytecode")}
-
-
 def measured(library: str, python: str, file: Path, seed: int, epochs: int) -> dict:
     """A training in a process of its own, with nothing compiled before."""
     command = [python, __file__, "--worker", library, str(file), str(seed), str(epochs)]
     one = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     done = subprocess.run(
-        command, env=installed() | one | {"CHAINRULE_CACHE": ""}, capture_output=True, text=True
+        command, env=os.environ | one | {"CHAINRULE_CACHE": ""}, capture_output=True, text=True
     )
     if done.returncode:
         raise SystemExit(f"{library} failed:\n{done.stderr}")
@@ -268,9 +263,7 @@ def main() -> None:
         print("no PyTorch in this environment: its column is left out")
         del pythons["torch"]
     names = options.sets or CLASSIFICATION + REGRESSION
-    subprocess.run(
-        [sys.executable, "-m", "compileall", "-q", str(ROOT / "src")], env=installed(), check=True
-    )
+    compileall.compile_dir(ROOT / "src", quiet=1)  # as pip does for packages that it installs
     known = json.loads(options.record.read_text()) if options.record.exists() else {}
     for name in names:
         if name not in known:
