@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from chainrule.ops.random import UINT32, UINT64, fold_in, next_draw, philox, random_bits
+from chainrule.ops.random import (
+    UINT32,
+    UINT64,
+    fold_in,
+    next_draw,
+    philox,
+    random_bits,
+    random_state,
+)
 from chainrule.random import Generator, lane_states
 
 # Known-answer vectors of Random123 1.14 for philox4x32-10: counter, key, result
@@ -127,3 +135,14 @@ def test_every_bit_is_fair():
     for position in range(64):
         ones = int(np.count_nonzero((drawn >> np.uint64(position)) & np.uint64(1)))
         assert stats.binomtest(ones, len(drawn)).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("numbers", [[0, 0], [7, 2**32 + 5, 1], [2**64], [3, 0, 2**200 - 1, 9]])
+def test_a_seed_of_several_numbers_folds_in_their_words_as_fold_in_does(numbers):
+    key, position = np.uint64(0), 0
+    for number in numbers:
+        low_first = number.to_bytes(4 * max(1, -(-number.bit_length() // 32)), "little")
+        for word in [len(low_first) // 4, *np.frombuffer(low_first, "<u4").tolist()]:
+            state = np.array([key, 2**64 - 1 - position], UINT64)
+            key, position = fold_in.evaluate(state, np.uint64(word))[0], position + 1
+    np.testing.assert_array_equal(random_state(numbers), np.array([key, 0], UINT64))

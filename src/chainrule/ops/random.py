@@ -35,6 +35,7 @@ _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
 _MULTIPLIERS = np.array([0xD2511F53, 0xCD9E8D57], UINT64)
 _WEYL = np.array([0x9E3779B9, 0xBB67AE85], UINT64)
+_MASK, _CONSTANTS = 0xFFFFFFFF, (_MULTIPLIERS.tolist(), _WEYL.tolist())
 
 
 def philox(counter, key) -> tuple:
@@ -233,11 +234,28 @@ def random_state(numbers: list[int]) -> np.ndarray:
     """
     if len(numbers) == 1 and numbers[0] < 2**64:
         return np.array([numbers[0], 0], UINT64)
-    key = np.uint64(0)
+    key = 0
     for position, word in enumerate(_seed_words(numbers)):
-        state = np.array([key, 2**64 - 1 - position], UINT64)
-        key = _fold_in(state, np.uint64(word))[0]
+        key = _folded(key, 2**64 - 1 - position, word)
     return np.array([key, 0], UINT64)
+
+
+def _folded(key: int, draw: int, word: int) -> int:
+    """The key of `_fold_in(state, word)` for a word below 2**32, in Python's integers.
+
+    A tenth of the time of NumPy's, on single numbers; orders of minibatches are seeded each epoch.
+    """
+    first, odd = word, FOLD_STREAM << 24
+    third, fourth = draw & _MASK, draw >> 32
+    low, high = key & _MASK, key >> 32
+    (m0, m1), (w0, w1) = _CONSTANTS
+    for _ in range(10):
+        one, two = first * m0, third * m1
+        first, odd, third, fourth = (
+            (two >> 32) ^ odd ^ low, two & _MASK, (one >> 32) ^ fourth ^ high, one & _MASK,
+        )  # fmt: skip
+        low, high = (low + w0) & _MASK, (high + w1) & _MASK
+    return first | (odd << 32)
 
 
 def _seed_words(numbers: list[int]):
