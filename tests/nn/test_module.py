@@ -1,10 +1,13 @@
 """Module and Parameter: what is learned, gradients of the model's structure, state that moves."""
 
+from collections import namedtuple
+
 import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule import nn
+from chainrule.nn.module import leaves
 
 
 class Affine(nn.Module):
@@ -111,3 +114,16 @@ def test_vjp_and_jvp_move_parameters_alone(model):
     (cotangent,) = pullback(np.ones_like(value))
     assert cotangent.mean is None
     assert cotangent.layers[1].shift.shape == (2,)
+
+
+def test_leaves_are_the_arrays_as_they_are_now_whatever_holds_them(model):
+    Pair = namedtuple("Pair", ["first", "second"])
+    model.pair, model.named = Pair(np.zeros(2), 3.0), {"a": [np.ones(1)], 5: np.ones(2)}
+    found = {leaf.path: leaf for leaf in leaves(model)}
+    assert [leaf.path for leaf in found.values() if not leaf.learned] == [
+        "mean", "pair['first']", "named['a'][0]", "named[5]",
+    ]  # fmt: skip
+    model(X, training=True)  # puts a new array in the place of the mean
+    model.named["a"][0] = np.full(1, 9.0)
+    for path, array in [*model.named_parameters(), *model.named_state()]:
+        assert found[path].array is array

@@ -5,10 +5,11 @@ import pytest
 
 from chainrule import data, nn, optim, random, train
 from chainrule.train import decisions, loop
-from chainrule.train.babysitter import Babysitter, Decision
+from chainrule.train.babysitter import Babysitter, Decision, Stretch
 from chainrule.train.metrics import named
 from chainrule.train.settings import Settings
 from chainrule.train.starting import keep_in, session_for
+from chainrule.train.state import capture
 from chainrule.train.steps import Steps
 
 LOSS = "softmax_cross_entropy"
@@ -247,3 +248,28 @@ def test_advice_changes_nothing():
                         callbacks=spoilt_on_the_way, progress="none")  # fmt: skip
     assert "advice (skip)" in history.decisions[0]["reason"]
     assert np.isnan(history["loss"][-1])
+
+
+def test_a_layer_that_a_callback_replaced_is_what_is_kept():
+    def replace(event):
+        event.model.layers[0] = nn.Linear(4, 8, rng=5)
+
+    session = ended(callbacks=at("epoch", 1, replace))
+    kept, best = capture(session)[0]["model/layers[0].weight"], session.best["layers[0].weight"]
+    assert np.array_equal(kept, session.model.layers[0].weight)
+    assert np.array_equal(best, kept)  # the last epoch is the best
+
+
+def test_epochs_know_their_steps_after_a_start_over_and_a_resume():
+    def epochs(watched, count):
+        for _ in range(count):
+            ones = np.ones((5, 1))
+            watched.stretch(Stretch(0, np.full(5, 1.0), ones, 1e-3 * ones, 0.1))
+            watched.epoch({"loss": 1.0}, [])
+        return [e["steps"] for e in watched.epochs]
+
+    watched = Babysitter("act", names=["w"])
+    assert epochs(watched, 3) == [5, 5, 5]
+    assert epochs(Babysitter.restored(watched.state()), 2) == [5] * 5
+    watched._undo(Decision("restart", "", factor=0.1))
+    assert epochs(watched, 2) == [5, 5]

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -89,32 +89,54 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Any]]:
         """(path, array) of everything learned, in the order of assignment: `layers[0].weight`."""
-        yield from _named(self, "", False, True)
+        return ((leaf.path, leaf.array) for leaf in leaves(self) if leaf.learned)
 
     def named_state(self) -> Iterator[tuple[str, Any]]:
         """(path, array) of the arrays that are not learned: running statistics and the like."""
-        yield from _named(self, "", False, False)
+        return ((leaf.path, leaf.array) for leaf in leaves(self) if not leaf.learned)
 
     def parameters(self) -> list:
         """The learned arrays, in the order of assignment."""
-        return [array for _, array in self.named_parameters()]
+        return [leaf.array for leaf in leaves(self) if leaf.learned]
 
     def __repr__(self) -> str:
         count = sum(array.size for array in self.parameters())
         return f"{type(self).__name__}({count:,} parameters)"
 
 
-def _named(value, path: str, learned: bool, wanted: bool) -> Iterator[tuple[str, Any]]:
-    if is_leaf(value):
-        is_number = type(value) in (int, float, complex) or getattr(value, "weak", False)
-        if learned is wanted and not is_number:
-            yield path, value
-        return
+class Leaf(NamedTuple):
+    """An array of a model: its path, whether it is learned, and what holds it under which key."""
+
+    path: str
+    learned: bool
+    holder: Any
+    key: Any
+
+    @property
+    def array(self) -> Any:
+        """The array, as it is now."""
+        if isinstance(self.holder, dict) or isinstance(self.key, int):
+            return self.holder[self.key]
+        return getattr(self.holder, self.key)
+
+
+def leaves(value: Any) -> list[Leaf]:
+    """All arrays of a model, in the order of assignment."""
+    found: list[Leaf] = []
+    _add_leaves(value, "", False, found)
+    return found
+
+
+def _add_leaves(value: Any, path: str, learned: bool, found: list[Leaf]) -> None:
     node = node_of(value)
     if node is None:
         return
     names = getattr(value, "__learned__", None)
+    indexed = isinstance(value, list | tuple | dict)
     for key, child in zip(node.keys, node.children, strict=True):
-        step = f"[{key!r}]" if isinstance(value, list | tuple | dict) else f".{key}"
+        place = (path + (f"[{key!r}]" if indexed else f".{key}")).lstrip(".")
         inside = learned if names is None else key in names
-        yield from _named(child, (path + step).lstrip("."), inside, wanted)
+        if not is_leaf(child):
+            _add_leaves(child, place, inside, found)
+        elif not (type(child) in (int, float, complex) or getattr(child, "weak", False)):
+            found.append(Leaf(place, inside, value, key))

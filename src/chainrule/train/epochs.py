@@ -13,7 +13,6 @@ from chainrule.train.evaluation import evaluated
 from chainrule.train.history import History
 from chainrule.train.saving import save_if_due
 from chainrule.train.session import Session
-from chainrule.train.state import model_arrays
 
 SAMPLE = 256  # rows on which the layers' health is looked at
 _OF_STRETCHES = ("epoch", "step", "loss", "step_size")  # of stretches, or no curve
@@ -32,7 +31,7 @@ def end_epoch(session: Session) -> None:
     is_best = _better(value, history, session.monitor, session.direction)
     history.add(record, is_best)
     if is_best:
-        session.best = {path: a.copy() for path, a in model_arrays(session.model).items()}
+        session.best = {path: a.copy() for path, a in session.parts().arrays().items()}
     late = session.stopping is not None and session.stopping.seen(value, session.direction)
     place.epoch, place.index, place.left_out = place.epoch + 1, 0, []
     place.loss_sum, place.loss_count = 0.0, 0

@@ -16,6 +16,7 @@ from chainrule.train.metrics import direction
 from chainrule.train.precision import LossScale
 from chainrule.train.progress import Progress
 from chainrule.train.settings import Settings
+from chainrule.train.state import Parts
 from chainrule.train.steps import Steps, stretch_length
 
 STREAM = 1 << 28  # bytes of rows gathered for one stretch, where data is not in memory
@@ -74,6 +75,13 @@ class Session:
         self.steps = self.steps_for(self.model, self.optimizer, self.rng, self.scaling)
         self._batches: tuple[Any, np.ndarray] | None = None
         self._sound: Arrays | None = None
+        self._parts: Parts | None = None
+
+    def parts(self) -> Parts:
+        """The arrays and options of the model; looked for anew where callbacks may change it."""
+        if self._parts is None or self.callbacks:
+            self._parts = Parts(self.model)
+        return self._parts
 
     def steps_for(self, model: Any, optimizer: Any, rng: Any, scaling: Any) -> Steps:
         """What runs the steps, for this session's model or a copy of it."""
@@ -112,7 +120,8 @@ class Session:
                 weights = weights[self.rows]
             rows = self.batch * s.accumulate
             found = order(s.seed, place.epoch, self.count, rows, weights=weights)
-            found = np.delete(found, place.left_out, axis=0)
+            if place.left_out:
+                found = np.delete(found, place.left_out, axis=0)
             if self.rows is not None:
                 found = self.rows[found]
             found = without(found, self.babysitter.faulty)

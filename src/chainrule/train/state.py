@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import errors, nn, optim
+from chainrule.nn.module import leaves
 from chainrule.train.early_stopping import EarlyStopping
 from chainrule.train.precision import LossScale
 
@@ -28,9 +29,34 @@ Arrays = dict[str, np.ndarray]
 CLASSES: dict[str, type] = {**optim.OPTIMIZERS, **optim.SCHEDULES, "LossScale": LossScale}
 
 
-def model_arrays(model) -> dict[str, np.ndarray]:
+class Parts:
+    """Where the arrays and the options of a model are: looked for once, and read often.
+
+    As long as no layer and no list of layers is replaced.
+    """
+
+    def __init__(self, model: Any):
+        self.leaves = sorted(leaves(model), key=lambda leaf: not leaf.learned)
+        self.modules = list(nn.named_modules(model))
+
+    def arrays(self) -> Arrays:
+        """Parameters and then state by path, the arrays themselves."""
+        return {leaf.path: leaf.array for leaf in self.leaves}
+
+    def options(self) -> dict[str, dict[str, Any]]:
+        """The numbers and texts that the layers hold, by path: rates, bounds and the like."""
+        found = {path: {k: v for k, v in vars(module).items() if k[:1] != "_" and _is_plain(v)}
+                 for path, module in self.modules}  # fmt: skip
+        return {path: options for path, options in found.items() if options}
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, int | str) or (isinstance(value, float) and math.isfinite(value))
+
+
+def model_arrays(model: Any) -> Arrays:
     """Parameters and state by path, the arrays themselves."""
-    return {**dict(model.named_parameters()), **dict(model.named_state())}
+    return Parts(model).arrays()
 
 
 def put_arrays(model, arrays: Arrays, prefix: str = "") -> None:
@@ -85,26 +111,14 @@ def put_together(facts: Any, arrays: Arrays, prefix: str, known: dict[str, type]
     return made
 
 
-def options_of(model: Any) -> dict[str, dict[str, Any]]:
-    """The numbers and texts that a model's layers hold, by path: rates, bounds and the like."""
-    found = {
-        path: {k: v for k, v in vars(module).items() if k[:1] != "_" and _is_plain(v)}
-        for path, module in nn.named_modules(model)
-    }
-    return {path: options for path, options in found.items() if options}
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, int | str) or (isinstance(value, float) and math.isfinite(value))
-
-
 def capture(session: Any) -> tuple[Arrays, dict[str, Any]]:
     """A copy of all that the next steps depend on: weights, optimizer, place in the data, stopping.
 
     That is also what callbacks may change: the rates of dropout, the options of the optimizer.
     What only grows or is remembered on purpose is not in it: records, the babysitter, the best.
     """
-    arrays = {f"model/{path}": a.copy() for path, a in model_arrays(session.model).items()}
+    parts = session.parts()
+    arrays = {f"model/{path}": a.copy() for path, a in parts.arrays().items()}
     place = session.place
     facts = {
         "optimizer": taken_apart(session.optimizer, "optimizer", arrays),
@@ -112,7 +126,7 @@ def capture(session: Any) -> tuple[Arrays, dict[str, Any]]:
         "place": {**vars(place), "left_out": list(place.left_out)},
         "stopping": None if session.stopping is None else session.stopping.state(),
         "records": len(session.history.records),
-        "layers": options_of(session.model),
+        "layers": parts.options(),
     }
     arrays["generator"] = session.rng.state.copy()
     return arrays, facts

@@ -188,8 +188,10 @@ def guesses(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past)
     """The perplexity is not below that of a classifier which looks at no input."""
     if not past.chance or watch.steps < LEARNING or len(epochs) < 3:
         return None
+    if epochs[-1]["loss"] < BETTER_THAN_CHANCE * past.chance:
+        return None
     losses = curve(epochs) + [e["validation_loss"] for e in epochs if "validation_loss" in e]
-    if not losses or min(losses) < BETTER_THAN_CHANCE * past.chance:
+    if min(losses) < BETTER_THAN_CHANCE * past.chance:
         return None
     return Decision(reason=f"the perplexity after {watch.steps} steps is {_exp(min(losses)):.4g} "
                     f"at best, and knowing only how often each class comes gives "

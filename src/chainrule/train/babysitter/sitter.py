@@ -51,6 +51,7 @@ class Babysitter:
         self.mode, self.loss_name = mode, loss_name
         self.watch, self.past = Watch(names, smoothing), Past(chance=chance)
         self.epochs: list[dict[str, float]] = []
+        self.counted = 0  # steps of these epochs
         self.failed: dict[str, int] = {}  # rows, and in how many batches that were left out
         self.faulty: list[int] = []  # rows of the data that are never used again
 
@@ -127,10 +128,13 @@ class Babysitter:
             return Decision()
         seen = {k: record.get(k) for k in ("loss", "validation_loss")}
         self.epochs.append({k: float(v) for k, v in seen.items() if v is not None})
-        self.epochs[-1]["steps"] = self.watch.steps - sum(e["steps"] for e in self.epochs[:-1])
+        self.epochs[-1]["steps"] = self.watch.steps - self.counted
+        self.counted = self.watch.steps
         for name, rule in EPOCH_RULES.items():
+            if name in self.past.said:
+                continue
             decision = rule(self.epochs, layers, self.watch, self.past)
-            if decision is None or name in self.past.said:
+            if decision is None:
                 continue
             if decision.action == "lower":
                 self.past.lowered_at = len(self.epochs)
@@ -169,6 +173,7 @@ class Babysitter:
             past.clip = None  # the optimizer is the one of the start
             self.watch.forget()
             self.epochs.clear()
+            self.counted = 0
 
     def _advice(self, decision: Decision) -> Decision:
         if not decision.acts:
@@ -194,4 +199,5 @@ class Babysitter:
         sitter.watch, sitter.past = watch, Past(**state["past"])
         sitter.faulty, sitter.failed = list(state["faulty"]), dict(state["failed"])
         sitter.epochs = [dict(e) for e in state["epochs"]]
+        sitter.counted = int(sum(e["steps"] for e in sitter.epochs))
         return sitter
