@@ -67,9 +67,10 @@ def _stretch(session: Session, batches: np.ndarray, interrupts: Interrupts) -> N
     _note_scale(session, end - start)
     if session.run is not None:
         last = place.index == len(batches) or session.steps_left() <= 0
+        layers = by_weights(session.parts().leaves, report) if last else {}
         session.run.scalars(place.step, loss=float(report.losses.mean()),
                             step_size=report.step_size, gradient_norm=_whole_norm(report),
-                            **(by_weights(session.model, report) if last else {}))  # fmt: skip
+                            **layers)  # fmt: skip
     session.call("stretch", losses=report.losses)
     save_if_due(session)
 
