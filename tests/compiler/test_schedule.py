@@ -144,7 +144,7 @@ def test_read_before_a_write_does_not_copy_the_whole_array():
 
 def test_operation_without_native_form_runs_on_the_evaluator_inside_a_loop():
     def f(x):
-        return cr.scan(lambda c, row: (c + np.fft.fft(row).real.sum(), c), 0.0, x)[0]
+        return cr.scan(lambda c, row: (c + row[np.argpartition(row, 1)[0]], c), 0.0, x)[0]
 
     native, values = compiled(f, np.arange(12.0).reshape(3, 4))
     assert native.sites

@@ -21,6 +21,7 @@ from chainrule.compiler.llvm.draws_rejection import (
     emit_subset,
 )
 from chainrule.compiler.llvm.extremes import emit_arg_extreme
+from chainrule.compiler.llvm.fourier import emit_fourier
 from chainrule.compiler.llvm.gather import emit_gather
 from chainrule.compiler.llvm.gemm_contract import emit_contract
 from chainrule.compiler.llvm.lapack import LINEAR
@@ -38,9 +39,17 @@ from chainrule.compiler.llvm.scatter import emit_scatter
 from chainrule.compiler.llvm.sequences import emit_convolve, emit_recurrence, emit_segment_sum
 from chainrule.compiler.llvm.sorting import emit_argsort, emit_searchsorted, emit_sort
 from chainrule.compiler.llvm.special import NAMES, emit_special
+from chainrule.compiler.llvm.ufunc_loops import TAKES, emit_ufunc
+
+
+def _either(first: Emitter, second: Emitter) -> Emitter:
+    """The kernel of the one, or where it has none of the other."""
+    return lambda site: first(site) or second(site)
+
 
 EMITTERS: dict[str, Emitter] = {
-    **dict.fromkeys(NAMES, emit_special),
+    **dict.fromkeys(TAKES, emit_ufunc),
+    **{name: _either(emit_special, emit_ufunc) for name in NAMES},
     **LINEAR,
     **ORTHOGONAL,
     **SPECTRAL,
@@ -51,6 +60,7 @@ EMITTERS: dict[str, Emitter] = {
     **dict.fromkeys(TRANSFORMS, emit_standard),
     **dict.fromkeys(("standard_gamma", "log_standard_gamma"), emit_gamma),
     **dict.fromkeys(("argmax", "argmin"), emit_arg_extreme),
+    **dict.fromkeys(("fft", "rfft", "irfft"), emit_fourier),
     **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin"), emit_accumulate),
     "argsort": emit_argsort,
     "fold_in": emit_fold_in,

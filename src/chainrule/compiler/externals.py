@@ -1,4 +1,4 @@
-"""Addresses of functions that compiled code calls: LAPACK, BLAS, SciPy's special functions.
+"""Addresses of functions that compiled code calls: LAPACK, BLAS, loops of NumPy's and SciPy's.
 
 SciPy exports C functions in the `__pyx_capi__` of its Cython modules: capsules, each named by its
 signature. Names stand for them here:
@@ -12,6 +12,8 @@ signature. Names stand for them here:
     ufunc._zeta(dd->d)           two pointers in memory: the loop of a ufunc of SciPy for these
                                  types, void (char **arrays, intp *sizes, intp *steps, void *data),
                                  and its data: for functions that are exported in no other way
+    numpy.exp(D->D)              likewise of a ufunc of NumPy
+    fft.rfft_n_even(dd->D)       likewise of the ufuncs behind numpy.fft: (n),()->(m)
     threads.get, threads.set             int (), void (int): the threads of the BLAS that SciPy
                                          calls; missing where that is not OpenBLAS
     threads.state                        three int32 in memory: a lock, the users and the number
@@ -36,6 +38,12 @@ _MODULES = {
     "special": "scipy.special.cython_special",
 }
 
+_UFUNCS = {
+    "ufunc": "scipy.special._ufuncs",
+    "numpy": "numpy",
+    "fft": "numpy.fft._pocketfft_umath",
+}
+
 _state = (ctypes.c_int32 * 16)()
 
 
@@ -45,8 +53,8 @@ def address(name: str) -> int | None:
     family, _, rest = name.partition(".")
     if family == "threads":
         return _of_threads(rest)
-    if family == "ufunc":
-        return _loop_of_ufunc(*_split(rest))
+    if family in _UFUNCS:
+        return _loop_of_ufunc(_UFUNCS[family], *_split(rest))
     if family == "special":
         bare, letters = _split(rest)
         return _special_functions().get((bare, letters))
@@ -158,8 +166,11 @@ class _Ufunc(ctypes.Structure):
     )  # fmt: skip
 
 
-def _loop_of_ufunc(name: str, types: str) -> int | None:
-    ufunc = getattr(import_module("scipy.special._ufuncs"), name, None)
+def _loop_of_ufunc(module: str, name: str, types: str) -> int | None:
+    try:
+        ufunc = getattr(import_module(module), name, None)
+    except ImportError:  # NumPy's own, which another version may keep elsewhere
+        return None
     if ufunc is None or types not in ufunc.types:
         return None
     head = _Ufunc.from_address(id(ufunc) + object.__basicsize__)

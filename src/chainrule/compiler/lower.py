@@ -5,7 +5,7 @@ that they are fused with what stands around them. A checkpoint becomes its progr
 what it computes again is not merged with the first run (see `remove_barriers`). A custom function
 becomes its program: its derivative rule has been used by then. `repeat` becomes a while loop, and a
 scan that carries nothing one computation on all its steps at once. Products of float16 are made in
-float32.
+float32. Last, complex arithmetic is written out in real arithmetic.
 
 Each is a function of traced values, as the rules of derivatives are; it gives the operation's value
 to a few units in the last place, and the same special values.
@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Iterator
 from itertools import count
 from typing import Any
 
+from chainrule.compiler.lower_complex import COMPLEX, holds_complex
 from chainrule.compiler.lower_elementwise import ELEMENTWISE
 from chainrule.compiler.lower_products import PRODUCTS
 from chainrule.compiler.lower_reductions import REDUCTIONS
@@ -87,7 +88,8 @@ def lower(program: Program, keep: Collection[str] = ()) -> Program:
     rules = {**LOWERINGS, **PRODUCTS}
     table = {name: rule for name, rule in rules.items() if name not in keep}
     control = {name: rule for name, rule in _CONTROL.items() if name not in keep}
-    return _Lowering(table, control).program(program)
+    lowered = _Lowering(table, control).program(program)
+    return _Lowering(COMPLEX, {}).program(lowered) if holds_complex(lowered) else lowered
 
 
 class _Lowering:

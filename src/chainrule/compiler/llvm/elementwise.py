@@ -24,6 +24,7 @@ from chainrule.compiler.llvm.code import (
     vector,
     with_element,
 )
+from chainrule.compiler.llvm.complex_parts import PARTS
 from chainrule.compiler.llvm.elementwise_more import MORE
 from chainrule.compiler.llvm.vecmath import MATH
 
@@ -444,7 +445,7 @@ RULES: dict[str, tuple[str, Rule]] = {  # name -> dtypes it takes, rule
     "stop_gradient": ("?bhilqBHILQefdFD", _same),
     "barrier": ("?bhilqBHILQefdFD", _same),
     "conjugate": ("?bhilqBHILQefd", _same),
-    "real": ("?bhilqBHILQefd", _same),
+    **PARTS,
     **MORE,
 }
 

@@ -1,0 +1,110 @@
+"""Operations as calls of the loops of NumPy's and SciPy's ufuncs, over whole rows.
+
+Value     the evaluator's bits: complex functions with all their special values and branch cuts,
+          and what is done in no loop kernel here (quotients rounded down, the spacing of floats).
+Threads   the loops hold no lock and no state; tasks are rows, or parts of a single one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule.compiler.externals import address
+from chainrule.compiler.kernel import HEAD, Kernel, Phase, Place, Site
+from chainrule.compiler.llvm.code import I64, POINTER, Code, Index, Value, as_index, constant
+from chainrule.compiler.llvm.loops import task_count
+from chainrule.compiler.llvm.walk import (
+    Walk,
+    bytes_of,
+    moved,
+    operand_pointers,
+    task_bounds,
+    walk_over,
+    write_walk,
+)
+
+_COMPLEX = (
+    "exp exp2 expm1 log log2 log10 log1p sqrt sin cos tan arcsin arccos arctan sinh cosh tanh "
+    "arcsinh arccosh arctanh power maximum minimum fmax fmin"
+)
+_REAL = {"floor_divide": "efd", "remainder": "efd", "fmod": "efd", "spacing": "efd"}
+_OF_SCIPY = dict.fromkeys(("xlogy", "erf", "erfc"), "FD")
+
+TAKES: dict[str, str] = {**dict.fromkeys(_COMPLEX.split(), "FD"), **_REAL, **_OF_SCIPY}
+"""Operations of the same name as a ufunc, and the dtypes for which its loop is called."""
+
+_WORK = 64  # instructions an element
+
+
+def emit_ufunc(site: Site) -> Kernel | None:
+    """The kernel of an elementwise operation that is a ufunc of NumPy or SciPy."""
+    places = (*site.inputs, *site.outputs)
+    letters = [np.dtype(p.type.dtype).char for p in places]
+    if not set(letters) <= set(TAKES.get(site.op, "")):
+        return None
+    family = "ufunc" if site.op in _OF_SCIPY else "numpy"
+    external = f"{family}.{site.op}({''.join(letters[:-1])}->{letters[-1]})"
+    if address(external) is None:
+        return None
+    code, out = Code(), site.outputs[0]
+    *pointers, pair = operand_pointers(code, site.inputs, 2)
+    loop = LoopCall(code, pair, len(places))
+    walk = walk_over(out.type.shape, *[_steps(p, out.type.ndim) for p in places])
+    tasks = 1
+    if out.type.size:
+        tasks = _write(code, walk, pointers, loop, task_count(_WORK * out.type.size))
+    code.line("ret void")
+    return Kernel((Phase(code.function(HEAD), tasks),), externals=(external,))
+
+
+def _steps(place: Place, ndim: int) -> tuple[int, ...]:
+    """Strides in bytes over the result's axes; a number stands everywhere."""
+    return bytes_of(place) if place.literal is None and place.strides else (0,) * ndim
+
+
+def _write(code: Code, walk: Walk, pointers, loop: LoopCall, tasks: int) -> int:
+    """The loops over all axes but the last, which the ufunc's own loop does."""
+    steps = tuple([s[-1] for s in walk.strides])
+    if len(walk.domain) == 1:
+        tasks, (start, stop) = task_bounds(code, walk.domain[0], tasks)
+        count = code.binary("sub", as_index(stop), as_index(start)) if tasks > 1 else stop
+        loop.write(moved(code, pointers, steps, start), [count], steps)
+        return tasks
+    outer = Walk(walk.domain[:-1], tuple([s[:-1] for s in walk.strides]))
+    outer = outer.longest_first(tasks)
+    tasks, bounds = task_bounds(code, outer.domain[0], tasks)
+    write_walk(
+        code, outer, pointers, lambda at: loop.write(at, [walk.domain[-1]], steps),
+        bounds if tasks > 1 else None,
+    )  # fmt: skip
+    return tasks
+
+
+class LoopCall:
+    """Calls of one ufunc's loop, `void (char **arrays, intp *sizes, intp *steps, void *data)`.
+
+    `pair` points to the loop and its data. The loop may move the pointers that it is given, so they
+    are written anew each time.
+    """
+
+    def __init__(self, code: Code, pair: Value, arrays: int, more: int = 0):
+        self.code = code
+        self.arrays = code.alloca(8 * arrays, 8)
+        self.sizes = code.alloca(8 * (1 + more), 8)
+        self.steps = code.alloca(8 * (arrays + more), 8)
+        self.function = code.load(pair, POINTER)
+        self.data = code.load(code.offset(pair, 8), POINTER)
+
+    def write(self, pointers: list[Value], sizes: list[Index], steps) -> None:
+        """One call at these places; `sizes` and `steps` in bytes as NumPy orders them."""
+        code = self.code
+        for i, pointer in enumerate(pointers):
+            code.store(pointer, code.offset(self.arrays, 8 * i))
+        for i, size in enumerate(sizes):
+            code.store(as_index(size), code.offset(self.sizes, 8 * i))
+        for i, step in enumerate(steps):
+            code.store(constant(I64, step), code.offset(self.steps, 8 * i))
+        code.line(
+            f"call void {self.function.text}({self.arrays}, {self.sizes}, {self.steps}, "
+            f"{self.data})"
+        )
