@@ -125,9 +125,9 @@ def _power(x, y):
 
 
 def _exp_square(x, *, halves):
-    z = _square(x)
-    factor = constant_like(real(z), 0.5 * halves)
-    return exp(join(factor * real(z), factor * imag(z)))
+    a, b = _parts(x)
+    factor = constant_like(a, 0.5 * halves)
+    return exp(join(factor * ((a - b) * (a + b)), factor * (2.0 * a * b)))
 
 
 # --- comparisons, logic, choice -------------------------------------------------------------------

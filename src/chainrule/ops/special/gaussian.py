@@ -27,7 +27,10 @@ def exp_square_value(x, halves: int):
 
 def _evaluate(x, *, halves):
     if x.dtype.kind == "c":
-        return np.exp(0.5 * halves * (x * x)).astype(x.dtype)
+        a, b, out = x.real, x.imag, np.empty_like(x)
+        factor = a.dtype.type(0.5 * halves)
+        out.real, out.imag = factor * ((a - b) * (a + b)), factor * (2 * a * b)
+        return np.exp(out)
     return exp_square_value(np.asarray(x, np.float64), halves).astype(x.dtype)[()]
 
 
