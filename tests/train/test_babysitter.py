@@ -9,6 +9,7 @@ from chainrule import nn
 from chainrule.data import Arrays
 from chainrule.train import fit
 from chainrule.train.babysitter import Babysitter, Stretch, chance_loss, health, initialise
+from chainrule.train.babysitter.epoch_rules import curve
 
 NAMES = ["layers[0].weight", "layers[0].bias", "layers[2].weight", "layers[2].bias"]
 
@@ -406,3 +407,14 @@ def test_chance_is_the_entropy_of_the_targets():
     )
     for loss in ("squared", {"name": "softmax_cross_entropy", "label_smoothing": 0.1}, max):
         assert chance_loss(loss, Arrays(x, y)) is None
+
+
+@pytest.mark.parametrize("steps", [1, 7, 25, 60])
+def test_the_last_means_of_a_curve_are_those_of_the_whole(steps):
+    losses = np.random.default_rng(0).uniform(1, 2, 333)
+    epochs = [{"loss": float(v), "steps": steps} for v in losses]
+    for since in (0, 1, 200, 330, 333):
+        whole = curve(epochs[since:]) if since < 333 else []
+        assert curve(epochs, since) == whole
+        for most in (1, 3, 6):
+            assert curve(epochs, since, most) == whole[-most:]

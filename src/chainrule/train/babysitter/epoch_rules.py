@@ -37,15 +37,20 @@ RISES = 1.1  # validation loss over its lowest
 Epochs = list[dict[str, float]]
 
 
-def curve(epochs: Epochs) -> list[float]:
+def curve(epochs: Epochs, since: int = 0, most: int | None = None) -> list[float]:
     """The training losses, each the mean over as many epochs as have 50 steps together.
 
-    >>> curve([{"loss": v, "steps": 25} for v in (9.0, 4.0, 2.0, 1.0, 1.0)])
-    [3.0, 1.0]
+    Of the epochs from number `since` on; the last `most` means. (A run may have thousands of
+    epochs, and rules are asked after each: most of them need no more than the last means.)
+
+    >>> epochs = [{"loss": v, "steps": 25} for v in (9.0, 4.0, 2.0, 1.0, 1.0)]
+    >>> curve(epochs), curve(epochs, most=1), curve(epochs, since=2)
+    ([3.0, 1.0], [1.0], [1.0])
     """
     steps = max(1.0, epochs[-1]["steps"]) if epochs else 1.0
     count = math.ceil(ENOUGH / steps)
-    losses = [e["loss"] for e in epochs]
+    start = since if most is None else max(since, len(epochs) - most * count)
+    losses = [e["loss"] for e in epochs[start:]]
     ends = range(len(losses), count - 1, -count)
     return [sum(losses[end - count : end]) / count for end in ends][::-1]
 
@@ -69,8 +74,11 @@ def undone(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past) 
     Near 0 a loss multiplies by chance: a few hard rows do it. So it must have climbed to a share
     of the first losses, and steps that hardly change the weights are not to blame.
     """
-    losses = curve(epochs[past.lowered_at :])
     least = CONVERGED * _first(epochs, watch)
+    last = curve(epochs, past.lowered_at, 1)
+    if not last or last[0] < least:
+        return None
+    losses = curve(epochs, past.lowered_at)
     if len(losses) < 2 or losses[-1] < max(UNDONE * min(losses), least):
         return None
     if not watch.typical_now > STEADY:
@@ -83,7 +91,7 @@ def restless(
     epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past
 ) -> Decision | None:
     """Steps stay large beside the weights while the training loss hardly falls."""
-    losses = curve(epochs[past.lowered_at :])
+    losses = curve(epochs, past.lowered_at, 3)
     if len(losses) < 3 or losses[-1] < max(STALLED * losses[-3], 0.05 * epochs[0]["loss"]):
         return None
     if not watch.typical_now > RESTLESS:
@@ -97,12 +105,15 @@ def restless(
 
 def plateau(epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past) -> Decision | None:
     """The training loss has stopped falling, well above 0, and goes up and down."""
-    losses = curve(epochs[past.lowered_at :])
+    recent = curve(epochs, past.lowered_at, PATIENCE)
+    if len(recent) < PATIENCE or min(recent) < STUCK * epochs[0]["loss"]:
+        return None
+    losses = curve(epochs, past.lowered_at)
     if len(losses) <= PATIENCE:
         return None
     before = min(losses[:-PATIENCE])
-    now, top = min(losses[-PATIENCE:]), max(losses[-PATIENCE:])
-    if now < (1 - BETTER) * before or now < STUCK * epochs[0]["loss"]:
+    now, top = min(recent), max(recent)
+    if now < (1 - BETTER) * before:
         return None
     if top < BOUNCES * before:
         return None  # flat, as where nothing is left to learn: smaller steps change little
@@ -209,10 +220,12 @@ def overfits(
     epochs: Epochs, health: list[LayerHealth], watch: Watch, past: Past
 ) -> Decision | None:
     """The validation loss rises while the training loss falls."""
-    found = [e["validation_loss"] for e in epochs if e.get("validation_loss") is not None]
-    if len(found) < 4 or found[-1] < RISES * min(found) or min(found[-3:]) == min(found):
+    if "validation_loss" not in epochs[-1] or len(epochs) < 4:
         return None
     if epochs[-1]["loss"] > min(e["loss"] for e in epochs[-4:-1]):
+        return None
+    found = [e["validation_loss"] for e in epochs if e.get("validation_loss") is not None]
+    if len(found) < 4 or found[-1] < RISES * min(found) or min(found[-3:]) == min(found):
         return None
     return Decision(reason=f"the validation loss rises ({min(found):.4g} at best, {found[-1]:.4g} "
                     "now) while the training loss falls: the network learns its examples by heart. "
