@@ -9,6 +9,7 @@ nothing. The rest is a step of its own.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -45,8 +46,8 @@ _LOOKED_AT = 12  # kernels over one shape, the latest ones, that an operation ma
 _MOST_REMADE = 4  # light operations, to have one value again
 _DENSE = 8  # an array of fewer than one byte in so many of another's is small beside it
 _LIGHT = {
-    "add", "subtract", "multiply", "negative", "absolute", "square", "maximum", "minimum", "select",
-    "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "cast",
+    "add", "subtract", "multiply", "scale", "negative", "absolute", "square", "maximum", "minimum",
+    "select", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "cast",
 }  # fmt: skip
 _REDUCTIONS = {"sum": "sum", "prod": "prod", "max": "max", "min": "min", "all": "all", "any": "any"}
 
@@ -67,6 +68,8 @@ class Schedule:
         self.refs: dict[Var, Ref] = {}
         self.constants: dict[Operand, np.generic] = {}
         self.group_of: dict[Var, Group] = {}  # values that are in registers only
+        self.readers = Counter(x for e in program.equations for x in e.inputs if not x.is_literal)
+        self.readers.update(x for x in program.outputs if not x.is_literal)
         self.light: dict[Var, Equation] = {}  # those that take no longer to make than to read
         self.by_domain: dict[tuple[int, ...], list[Group]] = {}
         self.rewritten = _rewritten(program)
@@ -288,18 +291,19 @@ class Schedule:
         """Have a kernel make again what another one has in registers, if that costs it no more than
         reading it would: then it need not be stored.
 
-        It reads one array as large, or those that the kernel reads anyway, and small ones.
+        It reads one array as large (two, where it is the only reader: then one is not written),
+        those that the kernel reads anyway, and small ones.
         """
         if x not in self.group_of or x.type.shape != group.domain or x.type.size <= _SMALL:
             return False
         found: dict[Var, Equation] = {}
-        read: set[Ref] = set()
+        read: dict[object, int] = {}  # bytes, by what they lie in
         if not self._lightly_made(group, x, found, read):
             return False
         if len(group.nodes) + len(found) > _MOST_NODES:
             return False
-        large = [r.type.nbytes for r in read if _DENSE * r.root.nbytes > x.type.nbytes]
-        if sum(large) > x.type.nbytes:
+        large = [n for n in read.values() if _DENSE * n > x.type.nbytes]
+        if sum(large) > x.type.nbytes * (2 if self.readers[x] == 1 else 1):
             return False
         for var, equation in found.items():
             for operand in equation.inputs:
@@ -309,7 +313,7 @@ class Schedule:
             self.group_of[var] = group
         return True
 
-    def _lightly_made(self, group: Group, x: Var, found: dict, read: set[Ref]) -> bool:
+    def _lightly_made(self, group: Group, x: Var, found: dict, read: dict) -> bool:
         """Collect the equations that make a value in a kernel, and what these read besides."""
         equation = self.light.get(x)
         if equation is None or len(found) >= _MOST_REMADE:
@@ -321,9 +325,18 @@ class Schedule:
             if operand in group.made or operand in found:
                 continue
             ref = self.refs.get(operand)
-            if ref is not None and not self._is_updated(ref):
-                read.add(ref)
-            elif ref is not None or not self._lightly_made(group, operand, found, read):
+            if ref is not None and self._is_updated(ref):
+                return False
+            if ref is not None:
+                read[ref.base] = ref.root.nbytes
+                continue
+            inner, of_inner = dict(found), dict(read)
+            if self._lightly_made(group, operand, inner, of_inner):
+                found.update(inner)
+                read.update(of_inner)
+            elif self.readers[operand] > 1:
+                read[operand] = operand.type.nbytes  # to be stored: others read it too
+            else:
                 return False
         found[x] = equation
         return True
@@ -355,9 +368,12 @@ class Schedule:
         groups = self.by_domain.setdefault(domain, [])
         candidates = [holder] if holder is not None and holder.domain == domain else []
         candidates += [g for g in reversed(groups[-4:]) if g.number >= first]
+        shared = [x]
+        if x in self.group_of and x in self.light:  # else it is stored for the reduction alone
+            shared += [y for y in self.light[x].inputs if not y.is_literal]
         for group in candidates:
             if group.axes in (None, axes) and len(group.reductions) < 8:
-                if group is holder or self._shares(group, [x]) or x.type.size <= _SMALL:
+                if group is holder or self._shares(group, shared) or x.type.size <= _SMALL:
                     return group
         group = self._append(Group(self.next, equation.line, domain))
         groups.append(group)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
+from itertools import cycle
 
 import numpy as np
 
@@ -39,6 +40,7 @@ from chainrule.compiler.llvm.loops import (
     smaller,
     task_count,
 )
+from chainrule.compiler.machine_code import vector_bytes
 
 _TOTALS_BYTES = 1 << 14  # of totals in memory: half of a first cache
 _ROWS = 4  # that are added to totals in memory at once
@@ -171,13 +173,15 @@ class Reducing:
         whole = n - n % self.lanes
         if whole:
             with code.loop(0, whole, self.lanes) as loop:
-                self._column(code, body, loop.index, self.lanes, bounds)
+                self._column(code, body, [(loop.index, self.lanes)], bounds)
         if n % self.lanes:
-            self._column(code, body, whole, n % self.lanes, bounds)
+            register = vector_bytes() // max(accumulator(r).itemsize for r in self.spec.reductions)
+            self._column(code, body, _in_registers(whole, n % self.lanes, register), bounds)
 
-    def _column(self, code: Code, body: Body, index: Index, lanes: int, bounds) -> None:
-        totals = self._across(code, body, self.reduced, index, lanes, bounds)
-        self._write(code, body, totals, index)
+    def _column(self, code: Code, body: Body, parts: list[tuple[Index, int]], bounds) -> None:
+        totals = iter(self._across(code, body, self.reduced, parts, bounds))
+        for index, _ in parts:
+            self._write(code, body, [next(totals) for _ in range(self.count)], index)
 
     def _write(self, code: Code, body: Body, values: list[Value], index: Index) -> None:
         for r, value, pointer in zip(
@@ -284,9 +288,10 @@ class Reducing:
     # --- running values ---------------------------------------------------------------------------
 
     def _combined(self, code: Code, totals, values) -> list[Value]:
+        """Running values after some more: one for each reduction, again and again."""
         return [
             combine(code, r, t, v)
-            for r, t, v in zip(self.spec.reductions, totals, values, strict=True)
+            for r, t, v in zip(cycle(self.spec.reductions), totals, values, strict=False)
         ]
 
     def _starts(self, lanes: int) -> list[Value]:
@@ -302,15 +307,39 @@ class Reducing:
     def _taken(self, code: Code, env) -> list[Value]:
         return [taken(code, r, env.result(r.operand)) for r in self.spec.reductions]
 
-    def _across(self, code, body, axes, index: Index, lanes: int, bounds) -> list[Value]:
-        """The reduction over `axes` of `lanes` columns from `index` on, one result a lane."""
+    def _across(self, code, body, axes, parts: list[tuple[Index, int]], bounds) -> list[Value]:
+        """The reduction over `axes` of columns, one result a lane. `parts` of them (where each
+        begins, its lanes) are reduced side by side: running values of 24 lanes are slow, of 16 and
+        of 8 they are not."""
         if not axes:
-            return self._taken(code, body.values(body.invariants(), index, lanes))
+            fixed = body.invariants()
+            rows = [body.values(fixed, index, lanes) for index, lanes in parts]
+            return [value for row in rows for value in self._taken(code, row)]
+        starts = [start for _, lanes in parts for start in self._starts(lanes)]
         start, stop = bounds or (0, self.domain[axes[0]])
-        with code.loop(start, stop, carried=self._starts(lanes)) as loop:
-            inner = self._across(code, body.at(axes[0], loop.index), axes[1:], index, lanes, None)
-            loop.next(*self._combined(code, loop.carried, inner))
-        return list(loop.results)
+
+        def rows_from(start: Index, stop: Index, step: int, totals: list) -> list:
+            """`step` sets of running values, each of every step-th row."""
+            with code.loop(start, stop, step, [t for some in totals for t in some]) as loop:
+                kept, after = iter(loop.carried), []
+                for k in range(step):
+                    row = body.at(axes[0], code.index_add(loop.index, k))
+                    inner = self._across(code, row, axes[1:], parts, None)
+                    after += self._combined(code, [next(kept) for _ in inner], inner)
+                loop.next(*after)
+            n = len(starts)
+            return [list(loop.results[k * n : (k + 1) * n]) for k in range(step)]
+
+        size = max(accumulator(r).itemsize for r in self.spec.reductions)
+        thin = sum(lanes for _, lanes in parts) * size <= 2 * vector_bytes()
+        if len(axes) > 1 or not thin or cost_per_element(self.spec) > 6:
+            return rows_from(start, stop, 1, [starts])[0]
+        whole = _last_whole(code, start, stop, _ROWS)  # else each addition waits for the last one
+        totals = rows_from(start, whole, _ROWS, [starts] * _ROWS)
+        while len(totals) > 1:
+            pairs = zip(totals[::2], totals[1::2], strict=True)
+            totals = [self._combined(code, x, y) for x, y in pairs]
+        return rows_from(whole, stop, 1, totals)[0]
 
     def _rows(self, code: Code, body: Body, axes: list[int], bounds) -> list[Value]:
         """The reduction over `axes` and along the vector axis, one running value a lane."""
@@ -374,3 +403,14 @@ def _last_whole(code: Code, start: Index, stop: Index, step: int) -> Index:
         return stop - (stop - start) % step
     length = as_index(code.index_add(stop, code.index_mul(start, -1)))
     return code.index_add(stop, code.index_mul(code.binary("urem", length, as_index(step)), -1))
+
+
+def _in_registers(start: int, length: int, register: int) -> list[tuple[Index, int]]:
+    """A stretch as parts, (where each begins, its length), of which the last is at most a register
+    and the others are powers of two."""
+    out: list[tuple[Index, int]] = []
+    while length > register:
+        part = 1 << (length.bit_length() - 1)
+        out.append((start, part))
+        start, length = start + part, length - part
+    return [*out, (start, length)] if length else out
