@@ -22,7 +22,7 @@ from chainrule.program.trace import current
 from chainrule.reach import code_of_ours
 from chainrule.transforms.batch import batch
 from chainrule.transforms.checkpoint import within, within_halves
-from chainrule.transforms.closed_forms import closed_forms
+from chainrule.transforms.closed_forms import closed_forms, closed_sums
 from chainrule.transforms.forward import forward
 from chainrule.transforms.jacobian import jacobian_program, passes
 from chainrule.transforms.kinks import inlined, see_through
@@ -136,6 +136,8 @@ def _gradient(program: Program, options: Options, active, with_value: bool) -> P
         if len(program.outputs) == 1:  # auxiliary results are the user's own expressions
             made = closed_forms(made)
         settled = settled[1:]
+    else:
+        made = closed_sums(made, len(program.outputs))
     return _planned(made, opened, active, settled, options)
 
 

@@ -68,7 +68,7 @@ def test_terms_are_summed_apart_where_one_is_a_product():
 
 @pytest.mark.parametrize("op", ["multiply", "scale"])
 def test_a_factor_that_repeats_itself_comes_after_the_sum(op):
-    name, inputs = "sum of a multiple", "x: f64[5,2,3], s: f64[3]"
+    name, inputs = "factors before a sum", "x: f64[5,2,3], s: f64[3]"
     spread = "r = broadcast s shape=(5,2,3) axes=(2,) : f64[5,2,3]; "
     for pair in ("r x", "x r"):
         moves(name, spread + f"p = {op} {pair} : f64[5,2,3]; t = sum p axes=(0,) : f64[2,3]",

@@ -3,7 +3,8 @@
 A gradient by what was broadcast is such a sum, of the cotangent that a product or a factor has just
 made: as many products as the broadcast array has rows, of which only their sum is wanted.
 
-They hold in exact arithmetic, and are for gradients, as those of rewrites_closed.py.
+They hold in exact arithmetic, and are for gradients, as those of rewrites_closed.py. Factors of the
+summed array's own shape are rewrites_factors.py's.
 """
 
 from __future__ import annotations
@@ -82,30 +83,7 @@ def _sum_with_product(equation: Equation, graph: Graph):
     return graph.emit(made.op.name, *parts)
 
 
-# --- sums of multiples ----------------------------------------------------------------------------
-
-
-def _sum_of_multiple(equation: Equation, graph: Graph):
-    """sum(s * x), of a factor that is the same along the axes summed -> s * sum(x)."""
-    (x,), over = equation.inputs, equation.params["axes"]
-    made = graph.maker(x)
-    if made is None or graph.uses(x) > 1 or not _is_real(x):
-        return None
-    for factor, rest in (made.inputs, made.inputs[::-1]):
-        spread = graph.made_by(factor, "broadcast")
-        if spread is None or rest.is_literal or spread.inputs[0].is_literal:
-            continue
-        places = spread.params["axes"]
-        if any(a in places for a in over):
-            continue
-        kept = kept_axes(x.type.ndim, over)
-        total = graph.emit("sum", rest, axes=over)
-        thin = graph.emit(
-            "broadcast", spread.inputs[0], shape=total.type.shape,
-            axes=tuple([kept.index(a) for a in places]),
-        )  # fmt: skip
-        return graph.emit(made.op.name, thin, total)
-    return None
+# --- numbers --------------------------------------------------------------------------------------
 
 
 def _number_to_the_smaller(equation: Equation, graph: Graph):
@@ -134,10 +112,6 @@ SUMS = (
             "sum(A B + x) -> sum(A B) + sum(x), over rows of A or columns of B, where nobody else "
             "reads them; likewise subtract", ("sum",), _sum_with_product,
             reads=("add", "subtract"), changes="rounding"),
-    Rewrite("sum of a multiple",
-            "sum(s * x), of a factor s repeated along the axes summed -> s * sum(x), where nobody "
-            "else reads s * x", ("sum",), _sum_of_multiple, reads=_PRODUCTS, valid_for="finite",
-            changes="rounding"),
     Rewrite("number to the smaller factor",
             "(c * x) * broadcast(y), of a number c -> x * broadcast(c * y), where nobody else "
             "reads c * x", _PRODUCTS, _number_to_the_smaller, reads=("broadcast",),

@@ -22,6 +22,7 @@ from chainrule.transforms.rewrites_arithmetic import ARITHMETIC
 from chainrule.transforms.rewrites_closed import CLOSED
 from chainrule.transforms.rewrites_contract import CONTRACT
 from chainrule.transforms.rewrites_control import CONTROL
+from chainrule.transforms.rewrites_factors import FACTORS
 from chainrule.transforms.rewrites_scan import SCAN
 from chainrule.transforms.rewrites_shape import SHAPE
 from chainrule.transforms.rewrites_sums import SUMS
@@ -37,7 +38,7 @@ _OWN = (
 )  # fmt: skip
 
 REWRITES: tuple[Rewrite, ...] = (
-    *_OWN, *ARITHMETIC, *SHAPE, *CONTRACT, *SCAN, *CONTROL, *HOIST, *CLOSED, *SUMS,
+    *_OWN, *ARITHMETIC, *SHAPE, *CONTRACT, *SCAN, *CONTROL, *HOIST, *CLOSED, *SUMS, *FACTORS,
 )  # fmt: skip
 DEFAULT: tuple[Rewrite, ...] = tuple(r for r in REWRITES if r.changes != "rounding")
 
