@@ -78,8 +78,8 @@ class Session:
         self._parts: Parts | None = None
 
     def parts(self) -> Parts:
-        """The arrays and options of the model; looked for anew where callbacks may change it."""
-        if self._parts is None or self.callbacks:
+        """The arrays and options of the model; looked for anew where a callback has changed it."""
+        if self._parts is None or (self.callbacks and not self._parts.stand()):
             self._parts = Parts(self.model)
         return self._parts
 

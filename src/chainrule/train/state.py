@@ -22,6 +22,7 @@ import numpy as np
 
 from chainrule import errors, nn, optim
 from chainrule.nn.module import leaves
+from chainrule.program.tree import node_of
 from chainrule.train.early_stopping import EarlyStopping
 from chainrule.train.precision import LossScale
 
@@ -30,14 +31,28 @@ CLASSES: dict[str, type] = {**optim.OPTIMIZERS, **optim.SCHEDULES, "LossScale": 
 
 
 class Parts:
-    """Where the arrays and the options of a model are: looked for once, and read often.
-
-    As long as no layer and no list of layers is replaced.
-    """
+    """Where the arrays and the options of a model are: looked for once, and read often."""
 
     def __init__(self, model: Any):
         self.leaves = sorted(leaves(model), key=lambda leaf: not leaf.learned)
         self.modules = list(nn.named_modules(model))
+        self._nodes: list[tuple[Any, int, list[tuple[int, Any]]]] = []
+        self._remember(model)
+
+    def _remember(self, value: Any) -> None:
+        children = _children(value)
+        inner = [(i, c) for i, c in enumerate(children) if node_of(c) is not None]
+        self._nodes.append((value, len(children), inner))
+        for _, child in inner:
+            self._remember(child)
+
+    def stand(self) -> bool:
+        """Whether the model still is of the same layers and lists: nobody has put in others."""
+        for value, count, inner in self._nodes:
+            children = _children(value)
+            if len(children) != count or any(children[i] is not child for i, child in inner):
+                return False
+        return True
 
     def arrays(self) -> Arrays:
         """Parameters and then state by path, the arrays themselves."""
@@ -48,6 +63,12 @@ class Parts:
         found = {path: {k: v for k, v in vars(module).items() if k[:1] != "_" and _is_plain(v)}
                  for path, module in self.modules}  # fmt: skip
         return {path: options for path, options in found.items() if options}
+
+
+def _children(value: Any) -> list[Any] | tuple[Any, ...]:
+    if isinstance(value, list | tuple):
+        return value
+    return list((value if isinstance(value, dict) else getattr(value, "__dict__", {})).values())
 
 
 def _is_plain(value: Any) -> bool:
