@@ -5,7 +5,8 @@ that they are fused with what stands around them. A checkpoint becomes its progr
 what it computes again is not merged with the first run (see `remove_barriers`). A custom function
 becomes its program: its derivative rule has been used by then. `repeat` becomes a while loop, and a
 scan that carries nothing one computation on all its steps at once. Products of float16 are made in
-float32. Last, complex arithmetic is written out in real arithmetic.
+float32. Last, complex arithmetic is written out in real arithmetic, and windows over three axes in
+those over two.
 
 Each is a function of traced values, as the rules of derivatives are; it gives the operation's value
 to a few units in the last place, and the same special values.
@@ -17,18 +18,19 @@ from collections.abc import Callable, Collection, Iterator
 from itertools import count
 from typing import Any
 
-from chainrule.compiler.lower_complex import COMPLEX, holds_complex
+from chainrule.compiler.lower_complex import COMPLEX
 from chainrule.compiler.lower_elementwise import ELEMENTWISE
 from chainrule.compiler.lower_products import PRODUCTS
 from chainrule.compiler.lower_reductions import REDUCTIONS
 from chainrule.compiler.lower_special import SPECIAL
 from chainrule.compiler.lower_stable import STABLE
+from chainrule.compiler.lower_windows import WINDOWS
 from chainrule.ops.control import as_tuple
 from chainrule.ops.linalg import solve
 from chainrule.ops.select import barrier
 from chainrule.ops.shape import add_batch_axis, broadcast
 from chainrule.ops.while_loop import repeat_as_while
-from chainrule.program.cost import peak_bytes
+from chainrule.program.cost import peak_bytes, subprograms
 from chainrule.program.program import Equation, Operand, Program, map_subprograms
 from chainrule.program.trace import Builder, Traced, as_operand, inline
 from chainrule.transforms.batch import push_batch
@@ -89,7 +91,33 @@ def lower(program: Program, keep: Collection[str] = ()) -> Program:
     table = {name: rule for name, rule in rules.items() if name not in keep}
     control = {name: rule for name, rule in _CONTROL.items() if name not in keep}
     lowered = _Lowering(table, control).program(program)
-    return _Lowering(COMPLEX, {}).program(lowered) if holds_complex(lowered) else lowered
+    return _Lowering(_LAST, {}).program(lowered) if _needs_more(lowered) else lowered
+
+
+def _either(first: Callable, second: Callable) -> Callable:
+    """The one rule, or where it does not apply the other."""
+
+    def rule(*values, **params):
+        made = first(*values, **params)
+        return second(*values, **params) if made is NotImplemented else made
+
+    return rule
+
+
+_LAST: dict[str, Callable] = {
+    **COMPLEX,
+    **{n: _either(COMPLEX[n], rule) if n in COMPLEX else rule for n, rule in WINDOWS.items()},
+}
+
+
+def _needs_more(program: Program) -> bool:
+    """Whether complex numbers or windows are in a program, or in its sub-programs."""
+    return any(
+        equation.op.name in WINDOWS
+        or any(x.type.dtype.kind == "c" for x in (*equation.inputs, *equation.outputs))
+        or any(_needs_more(inner) for _, inner in subprograms(equation))
+        for equation in program.equations
+    )
 
 
 class _Lowering:

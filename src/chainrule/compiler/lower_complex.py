@@ -17,6 +17,11 @@ from functools import partial
 
 import numpy as np
 
+from chainrule.compiler.lower_windows import (
+    written_out_convolution,
+    written_out_sum,
+    written_out_weights,
+)
 from chainrule.ops.compare import (
     equal,
     greater,
@@ -46,9 +51,6 @@ from chainrule.ops.reduce import segment_sum
 from chainrule.ops.select import cast, constant_like, select
 from chainrule.ops.shape import kept_axes, reshape, sum_, transpose
 from chainrule.ops.sort import along, argsort
-from chainrule.ops.windows import convolution, convolution_weights
-from chainrule.program.cost import subprograms
-from chainrule.program.program import Program
 from chainrule.program.trace import Traced
 
 
@@ -274,8 +276,9 @@ _COMPLEX: dict[str, Callable] = {
     "cast": _cast,
     "contract": _bilinear(contract),
     "convolve": _bilinear(convolve),
-    "convolution": _bilinear(convolution),
-    "convolution_weights": _bilinear(convolution_weights),
+    "convolution": _bilinear(written_out_convolution),
+    "convolution_weights": _bilinear(written_out_weights),
+    "window_sum": _by_parts(written_out_sum),
     "prod": _prod,
     "index_add": _index_add,
     "segment_sum": _segment_sum,
@@ -307,13 +310,3 @@ COMPLEX: dict[str, Callable] = {
     "fft": _fft,
 }
 """Operations on complex numbers, and the transform of real ones."""
-
-
-
-def holds_complex(program: Program) -> bool:
-    """Whether an equation, in sub-programs too, gives or takes complex numbers."""
-    return any(
-        any(v.type.dtype.kind == "c" for v in (*equation.inputs, *equation.outputs))
-        or any(holds_complex(inner) for _, inner in subprograms(equation))
-        for equation in program.equations
-    )

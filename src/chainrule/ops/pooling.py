@@ -44,7 +44,8 @@ def _window_sum(x, *, window, strides, padding, x_dilation, w_dilation):
     return _combined(np.add, x, window, strides, padding, x_dilation, w_dilation, 0)
 
 
-def _smallest(dtype):
+def smallest(dtype):
+    """What never is the largest of a window: the least number of a dtype."""
     if dtype.kind == "f":
         return -np.inf
     return np.iinfo(dtype).min if dtype.kind in "iu" else False
@@ -53,7 +54,7 @@ def _smallest(dtype):
 def _window_max(x, *, window, strides, padding, w_dilation):
     ones = (1,) * len(window)
     return _combined(
-        np.maximum, x, window, strides, padding, ones, w_dilation, _smallest(x.dtype)
+        np.maximum, x, window, strides, padding, ones, w_dilation, smallest(x.dtype)
     )
 
 
