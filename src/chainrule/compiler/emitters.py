@@ -27,6 +27,8 @@ from chainrule.compiler.llvm.gemm_contract import emit_contract
 from chainrule.compiler.llvm.lapack import LINEAR
 from chainrule.compiler.llvm.lapack_orthogonal import ORTHOGONAL
 from chainrule.compiler.llvm.lapack_spectral import SPECTRAL
+from chainrule.compiler.llvm.linalg_loops import NAMES as MATRIX_NAMES
+from chainrule.compiler.llvm.linalg_loops import emit_linalg
 from chainrule.compiler.llvm.pool import (
     emit_window_max,
     emit_window_pick,
@@ -53,6 +55,7 @@ EMITTERS: dict[str, Emitter] = {
     **LINEAR,
     **ORTHOGONAL,
     **SPECTRAL,
+    **{n: _either({**LINEAR, **SPECTRAL}[n], emit_linalg) for n in MATRIX_NAMES},
     "contract": emit_contract,
     "convolve": emit_convolve,
     "convolution": emit_convolution,

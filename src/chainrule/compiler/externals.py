@@ -14,6 +14,7 @@ signature. Names stand for them here:
                                  and its data: for functions that are exported in no other way
     numpy.exp(D->D)              likewise of a ufunc of NumPy
     fft.rfft_n_even(dd->D)       likewise of the ufuncs behind numpy.fft: (n),()->(m)
+    linalg.eigh_lo(D->dD)        likewise of those behind numpy.linalg
     threads.get, threads.set             int (), void (int): the threads of the BLAS that SciPy
                                          calls; missing where that is not OpenBLAS
     threads.state                        three int32 in memory: a lock, the users and the number
@@ -42,6 +43,7 @@ _UFUNCS = {
     "ufunc": "scipy.special._ufuncs",
     "numpy": "numpy",
     "fft": "numpy.fft._pocketfft_umath",
+    "linalg": "numpy.linalg._umath_linalg",
 }
 
 _state = (ctypes.c_int32 * 16)()

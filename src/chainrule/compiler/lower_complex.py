@@ -17,6 +17,7 @@ from functools import partial
 
 import numpy as np
 
+from chainrule.compiler.lower_complex_matrices import MATRICES
 from chainrule.compiler.lower_windows import (
     written_out_convolution,
     written_out_sum,
@@ -284,6 +285,7 @@ _COMPLEX: dict[str, Callable] = {
     "segment_sum": _segment_sum,
     "sort": _sort,
     "argsort": _argsort,
+    **MATRICES,
 }
 
 
