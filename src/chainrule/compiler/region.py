@@ -367,7 +367,7 @@ class _Placed:
         code.start_block(f"{number}.after")
 
 
-_ALONE = 8_000  # characters of LLVM IR, of which LLVM takes some milliseconds
+_ALONE = 20_000  # characters of LLVM IR, of which LLVM takes some ten milliseconds
 _PART = 40_000  # characters that are worth a module of their own together
 _MOST_PARTS = 4
 
