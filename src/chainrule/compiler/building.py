@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import NamedTuple
 
 from chainrule.compiler.budget import fitted
-from chainrule.compiler.cache import cached_object_code
+from chainrule.compiler.cache import cached_object_code, private_folder
 from chainrule.compiler.kept import Code, Request
+from chainrule.compiler.llvm.calls import runner_text
 from chainrule.compiler.llvm.vecmath import MATH
 from chainrule.compiler.lower import lower
+from chainrule.compiler.machine_code import object_code
 from chainrule.compiler.region import Module, Region, Writer
 from chainrule.program.garbage import collector_paused
 from chainrule.program.liveness import remove_dead
@@ -81,11 +84,26 @@ def _built(
     return Built(region, module, Writer(module, checked).main(region), estimates, ties)
 
 
+_SHORT = 20_000  # characters of LLVM IR, for which threads are not started
+
+
+def _object_code(text: str) -> bytes:
+    if text == runner_text() and private_folder() is None:
+        return _code_of_runner()
+    return cached_object_code(text)
+
+
+@lru_cache(maxsize=1)
+def _code_of_runner() -> bytes:
+    """In every program: where there is no cache on disk it is compiled once in a process."""
+    return object_code(runner_text())
+
+
 def _compiled(texts: list[str]) -> list[bytes]:
     """The object code of modules, compiled side by side: LLVM runs without the GIL."""
-    if len(texts) == 1:
-        return [cached_object_code(texts[0])]
+    if sum(map(len, texts)) < _SHORT:
+        return [*map(_object_code, texts)]
     with ThreadPoolExecutor(min(len(texts), os.cpu_count() or 1)) as pool:
         longest = sorted(texts, key=len, reverse=True)
-        codes = dict(zip(longest, pool.map(cached_object_code, longest), strict=True))
+        codes = dict(zip(longest, pool.map(_object_code, longest), strict=True))
     return [codes[text] for text in texts]

@@ -17,7 +17,7 @@ import numpy as np
 
 from chainrule.compiler.buffers import Buffers
 from chainrule.compiler.kernel import HEAD, Kernel, Phase
-from chainrule.compiler.llvm.calls import EXTERNALS_START, HOST, Calls, runner_text
+from chainrule.compiler.llvm.calls import DECLARED, EXTERNALS_START, HOST, Calls, runner_text
 from chainrule.compiler.llvm.code import Code, Index, Value, constant
 from chainrule.compiler.llvm.reductions import emit_finite_check
 from chainrule.compiler.schedule import Schedule
@@ -96,8 +96,8 @@ class Writer:
     def main(self, region: Region) -> list[str]:
         """The text of the program, in modules that can be compiled side by side.
 
-        The last one holds `main` and the list of calls. A long kernel is a module of its own: it
-        is named by its content, so that other programs find its object code in the cache.
+        The first one does the calls, the last holds `main` and their list. A long kernel is a
+        module of its own, named by its content, so that other programs find it in the cache.
         """
         code, program = self.code, region.program
         inputs = [self._argument("%inputs", i) for i in range(len(program.inputs))]
@@ -108,11 +108,11 @@ class Writer:
         code.line("ret i32 1")
         head = "define i32 @main(ptr %inputs, ptr %outputs, ptr %arena, ptr %runtime)"
         module = self.module
-        rest = [module.calls.text(), runner_text(module.calls), code.function(head)]
+        rest = [module.calls.text(), DECLARED, code.function(head)]
         functions = module.functions.values()
         texts = _shared_out([f for f in functions if len(f) < _ALONE])
         texts[-1] = "\n".join([texts[-1], *rest])
-        return [*(f for f in functions if len(f) >= _ALONE), *texts]
+        return [runner_text(), *(f for f in functions if len(f) >= _ALONE), *texts]
 
     def _argument(self, table: str, i: int) -> Value:
         return self.code.load(self.code.offset(Value(table, "ptr"), i, 8), "ptr")
@@ -139,6 +139,7 @@ class _Placed:
         self.slots: dict[object, int] = {}
         self.first_call: int | None = None  # of the run of calls that is being collected
         self.count = 0
+        self.most = 1  # arguments of one of these calls
         points = sum(isinstance(s, Point) for s in region.steps)
         names = {n for s in region.steps if isinstance(s, Native) for n in s.kernel.externals}  # type: ignore[union-attr]
         room = 1 + len(inputs) + len(outputs) + points + len(names)
@@ -215,6 +216,7 @@ class _Placed:
         if self.first_call is None:
             self.first_call = place
         self.count += 1
+        self.most = max(self.most, len(arguments))
 
     def _flush(self) -> None:
         """Write the code that does the calls collected."""
@@ -224,10 +226,10 @@ class _Placed:
         status = code.emit(
             "i32",
             f"call i32 @do_calls({self.table}, ptr getelementptr (i64, ptr @calls, "
-            f"i64 {self.first_call}), i64 {self.count}, {self.writer.runtime})",
+            f"i64 {self.first_call}), i64 {self.count}, i64 {self.most}, {self.writer.runtime})",
         )
         self.writer.fail_if(code.compare("ne", status, constant("i32", 0)))
-        self.first_call, self.count = None, 0
+        self.first_call, self.count, self.most = None, 0, 1
 
     def _group(self, step: Group) -> None:
         assert step.kernel is not None

@@ -10,6 +10,8 @@ ticks are counted where the runtime table has a profile.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from chainrule.compiler.llvm.code import Code, Value, constant
 
 EXTERNALS_START = 6  # the first slot of the runtime table that holds an external function
@@ -24,7 +26,6 @@ class Calls:
 
     def __init__(self) -> None:
         self.words: list[int] = []
-        self.most_arguments = 1
 
     def add(self, kernel: int, tasks: int, status: int, number: int, arguments) -> int:
         """Append a call; the place where it begins."""
@@ -32,7 +33,6 @@ class Calls:
         self.words += [kernel, tasks, status, number, len(arguments)]
         for slot, offset in arguments:
             self.words += [slot, offset]
-        self.most_arguments = max(self.most_arguments, len(arguments))
         return place
 
     def text(self) -> str:
@@ -41,11 +41,17 @@ class Calls:
         return f"@calls = internal constant [{max(len(self.words), 1)} x i64] [{words}]\n"
 
 
-def runner_text(calls: Calls) -> str:
-    """`i32 do_calls(ptr table, ptr calls, i64 count, ptr runtime)`: 1 where a call failed."""
+_HEAD = "i32 @do_calls(ptr %table, ptr %calls, i64 %count, i64 %most, ptr %runtime)"
+DECLARED = f"declare {_HEAD}\n"
+
+
+@lru_cache(maxsize=1)
+def runner_text() -> str:
+    """The module of `do_calls`, which is the same for all programs: 1 where a call failed; no call
+    has more than `most` arguments."""
     code = Code()
     runtime, zero = Value("%runtime", "ptr"), constant("i64", 0)
-    arguments = code.alloca(8 * calls.most_arguments, 8)
+    arguments = code.emit("ptr", "alloca ptr, i64 %most, align 8")
     status = code.alloca(8, 8)
     code.store(constant("i32", 0), status)
     profile = code.load(code.offset(runtime, 8 * PROFILE), "ptr")
@@ -69,9 +75,7 @@ def runner_text(calls: Calls) -> str:
     code.line("ret i32 0")
     code.start_block("fail")
     code.line("ret i32 1")
-    return code.function(
-        "define internal i32 @do_calls(ptr %table, ptr %calls, i64 %count, ptr %runtime)"
-    )
+    return code.function(f"define {_HEAD}")
 
 
 def _fill(code: Code, call: Value, count: Value, arguments: Value) -> Value:
