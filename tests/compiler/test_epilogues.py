@@ -69,14 +69,14 @@ def adam(w, m, v, x, g):
     w -= 0.1 * m / (np.sqrt(v) + 1e-8)
 
 
-SHAPES = [(3, 2, 2), (5, 19, 30), (64, 33, 47), (300, 40, 37), (500, 130, 70)]  # k, m, n
+SHAPES = [(3, 2, 2), (5, 19, 30), (64, 33, 47), (300, 40, 37), (400, 130, 70)]  # k, m, n
 
 
 @pytest.mark.parametrize("dtype", "fd")
 @pytest.mark.parametrize("k, m, n", SHAPES)
 def test_update_in_place_is_the_end_of_the_gradient(k, m, n, dtype):
     x, g = normal(k, m, dtype=dtype), normal(k, n, dtype=dtype)
-    for step, count in ((descend, 1), (momentum, 2), (adam, 3)):
+    for step, count in ((descend, 1), (momentum, 2)):
         arrays = [np.abs(normal(m, n, dtype=dtype)) for _ in range(count)]
         tolerance = 2e-4 if dtype == "f" else 1e-12  # of sums of k terms, divided by small roots
         native = agreeing(step, *arrays, x, g, tolerance=tolerance)
@@ -84,7 +84,7 @@ def test_update_in_place_is_the_end_of_the_gradient(k, m, n, dtype):
         assert native.arena_bytes <= 8 * (k * n + 64 * k)  # no gradient: at most a packed operand
 
 
-@pytest.mark.parametrize("k", [7, 64, 500])
+@pytest.mark.parametrize("k", [7, 64, 400])
 def test_bias_and_activation_are_the_end_of_a_layer(k):
     def layer(x, w, b, c):
         return np.tanh(x @ w + b) * c[:, None]
@@ -102,13 +102,17 @@ def test_leading_axes_are_rows():
 
 
 def test_results_of_other_types():
-    def f(x, w):
+    def signs(x, w):
         z = x @ w
-        return z > 0.0, z.astype(np.float64) + 1.0, (z * 8.0).astype(np.int32)
+        return z > 0.0, (z * 8.0).astype(np.int32)
+
+    def wider(x, w):
+        return (x @ w).astype(np.float64) + 1.0
 
     x = rng.integers(-3, 4, (20, 9)).astype("f")
     w = rng.integers(-3, 4, (9, 23)).astype("f")
-    assert products(agreeing(f, x, w)) == [True]
+    for f in (signs, wider):
+        assert products(agreeing(f, x, w)) == [True]
 
 
 def test_product_read_transposed():
@@ -215,11 +219,14 @@ def test_strong_zeros_at_the_end_of_a_product():
     assert products(native) == [False, True]
 
 
-def test_updates_of_several_arrays_that_collide_are_kernels_of_their_own():
-    x, g = normal(20, 6, dtype="f"), normal(20, 512, dtype="f")
-    arrays = [np.abs(normal(6, 512, dtype="f")) for _ in range(3)]
-    assert products(agreeing(adam, *arrays, x, g, tolerance=2e-4)) == [False]
-    assert products(agreeing(momentum, *arrays[:2], x, g, tolerance=2e-4)) == [True]
+def test_what_is_faster_by_itself_stays_apart():
+    """Updates of three arrays, and what comes behind long sums."""
+    arrays = [np.abs(normal(30, 40)) for _ in range(3)]
+    x, g = normal(64, 30), normal(64, 40)
+    native = agreeing(adam, *arrays, x, g, tolerance=1e-10)
+    assert products(native) == [False] and copies(native) == 0
+    native = agreeing(descend, arrays[0], normal(500, 30), normal(500, 40), tolerance=1e-12)
+    assert products(native) == [False] and copies(native) == 0
 
 
 def test_checked_programs_keep_products_apart_and_name_the_line():
