@@ -118,6 +118,16 @@ def test_operands_packed_for_all_tasks(monkeypatch, layout):
     assert plan.pack_a == {"rows": "transpose", "columns": "copy", "sliced": "gather"}[layout]
 
 
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+def test_few_rows_of_a_are_packed_first_where_b_is_wide(layout):
+    """However wide the registers are: a strip of 32 columns had left A where it lies."""
+    rng = np.random.default_rng(16)
+    check_matmul(rng, 90, 800, 800, "f", layout, "rows")
+    x, y = matrix(rng, 90, 800, layout, "f"), matrix(rng, 800, 800, "rows", "f")
+    plan = gemm_plan.plan_of(spec_of(x, y, np.zeros((90, 800), "f")), False)
+    assert plan.shared_a and not plan.shared
+
+
 def test_one_operand_packed_for_a_batch(monkeypatch):
     """A is one for the whole batch and packed first; B is packed by the tasks, entry by entry."""
     for name, number in (("LARGE_BYTES", 0), ("MANY_STRIPS", 2)):
