@@ -5,8 +5,8 @@ that they are fused with what stands around them. A checkpoint becomes its progr
 what it computes again is not merged with the first run (see `remove_barriers`). A custom function
 becomes its program: its derivative rule has been used by then. `repeat` becomes a while loop, and a
 scan that carries nothing one computation on all its steps at once. Products of float16 are made in
-float32. Last, complex arithmetic is written out in real arithmetic, and windows over three axes in
-those over two.
+float32. Last, complex arithmetic is written out in real arithmetic, windows over three axes in
+those over two, and powers of integers in products.
 
 Each is a function of traced values, as the rules of derivatives are; it gives the operation's value
 to a few units in the last place, and the same special values.
@@ -20,6 +20,7 @@ from typing import Any
 
 from chainrule.compiler.lower_complex import COMPLEX
 from chainrule.compiler.lower_elementwise import ELEMENTWISE
+from chainrule.compiler.lower_integers import INTEGERS
 from chainrule.compiler.lower_products import PRODUCTS
 from chainrule.compiler.lower_reductions import REDUCTIONS
 from chainrule.compiler.lower_special import SPECIAL
@@ -27,6 +28,8 @@ from chainrule.compiler.lower_stable import STABLE
 from chainrule.compiler.lower_windows import WINDOWS
 from chainrule.ops.control import as_tuple
 from chainrule.ops.linalg import solve
+from chainrule.ops.reduce import all_
+from chainrule.ops.refuse import refuse
 from chainrule.ops.select import barrier
 from chainrule.ops.shape import add_batch_axis, broadcast
 from chainrule.ops.while_loop import repeat_as_while
@@ -58,6 +61,14 @@ def _custom_linear(tokens, *operands, fixed, forward, reverse, transposed):
     return inline(forward if forward is not None else transposed, list(operands))
 
 
+def _require(tokens, x, ok, *, error, message):
+    """Where the condition does not hold the call is made again on the evaluator, which raises."""
+    if type(ok) is not Traced:
+        return NotImplemented
+    refuse(~all_(ok, axes=tuple(range(ok.ndim))))
+    return [x]
+
+
 def _repeat(tokens, steps, *inputs, **params):
     return repeat_as_while(steps, inputs, params)
 
@@ -81,6 +92,7 @@ def _scan(tokens, *operands, body: Program, constants, carries, length, reverse)
 _CONTROL: dict[str, Callable] = {
     "checkpoint": _checkpoint, "custom": _custom, "custom_linear": _custom_linear,
     "implicit": _implicit, "jacobian_solve": _jacobian_solve, "repeat": _repeat, "scan": _scan,
+    "require": _require,
 }  # fmt: skip
 LOWERINGS: dict[str, Callable] = {**REDUCTIONS, **ELEMENTWISE, **STABLE, **SPECIAL}
 
@@ -104,16 +116,18 @@ def _either(first: Callable, second: Callable) -> Callable:
     return rule
 
 
+_OTHERS: dict[str, Callable] = {**WINDOWS, **INTEGERS}
 _LAST: dict[str, Callable] = {
     **COMPLEX,
-    **{n: _either(COMPLEX[n], rule) if n in COMPLEX else rule for n, rule in WINDOWS.items()},
+    **{n: _either(COMPLEX[n], rule) if n in COMPLEX else rule for n, rule in _OTHERS.items()},
 }
 
 
 def _needs_more(program: Program) -> bool:
-    """Whether complex numbers or windows are in a program, or in its sub-programs."""
+    """Whether a program, or a sub-program, has complex numbers, windows, or powers of integers."""
     return any(
         equation.op.name in WINDOWS
+        or (equation.op.name in INTEGERS and equation.outputs[0].type.dtype.kind in "iu")
         or any(x.type.dtype.kind == "c" for x in (*equation.inputs, *equation.outputs))
         or any(_needs_more(inner) for _, inner in subprograms(equation))
         for equation in program.equations
@@ -141,7 +155,8 @@ class _Lowering:
             for equation in program.equations:
                 self._equation(builder, equation, env)
             equations = builder.equations
-        if all(a is b for a, b in zip(equations, program.equations, strict=False)):
+        same = len(equations) == len(program.equations)
+        if same and all(a is b for a, b in zip(equations, program.equations, strict=True)):
             return program
         return Program(
             program.inputs, equations, [env.get(o, o) for o in program.outputs], program.captured,

@@ -48,7 +48,7 @@ from chainrule.ops.elementwise import (
 from chainrule.ops.fft import fft
 from chainrule.ops.index import index, index_add, index_set
 from chainrule.ops.join import concatenate, pad
-from chainrule.ops.reduce import segment_sum
+from chainrule.ops.reduce import segment_sum, shifted
 from chainrule.ops.select import cast, constant_like, select
 from chainrule.ops.shape import kept_axes, reshape, sum_, transpose
 from chainrule.ops.sort import along, argsort
@@ -208,6 +208,17 @@ def _thirds(x, half: int, odd: int):
     return [x[..., start:stop] for start, stop in cuts]
 
 
+def _cumprod(x, *, axis):
+    """Running products, of twice as many entries in each round (Hillis and Steele, 1986)."""
+    a, b = _parts(x)
+    reach = 1
+    while reach < x.shape[axis]:
+        c, d = shifted(a, axis, reach, 1), shifted(b, axis, reach, 0)
+        a, b = a * c - b * d, a * d + b * c
+        reach *= 2
+    return join(a, b)
+
+
 def _index_add(x, value, *arrays, at):
     if arrays and arrays[0].ndim:
         part = partial(index_add, at=at)
@@ -281,6 +292,7 @@ _COMPLEX: dict[str, Callable] = {
     "convolution_weights": _bilinear(written_out_weights),
     "window_sum": _by_parts(written_out_sum),
     "prod": _prod,
+    "cumprod": _cumprod,
     "index_add": _index_add,
     "segment_sum": _segment_sum,
     "sort": _sort,

@@ -8,17 +8,20 @@ Value     numpy.linalg's: complex64 is computed in complex128; adjoint systems a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from chainrule.ops.compare import equal, greater
+from chainrule.ops.contract import contract
 from chainrule.ops.control import as_tuple
 from chainrule.ops.elementwise import imag, join, real
 from chainrule.ops.factorize import cholesky
 from chainrule.ops.linalg import det, inv, slogdet, solve
 from chainrule.ops.matrices import row_and_column
+from chainrule.ops.reduce import max_
 from chainrule.ops.select import cast, constant_like, select
-from chainrule.ops.shape import flip, move_axis
+from chainrule.ops.shape import broadcast, flip, move_axis
 from chainrule.ops.spectral import eig, eigh, eigvals, eigvalsh, singular_values, svd
 
 _WIDE = np.dtype(np.complex128)
@@ -77,9 +80,33 @@ def _triangular_solve(a, b, *, lower, adjoint, unit_diagonal, raises):
     return _cast(flip(out, axes=rows) if lower else out, b.dtype)
 
 
+def _pinv(a, *, rcond):
+    """V diag(1 / s) U^H, without the singular values up to `rcond` times the largest."""
+    if not a.size:
+        return NotImplemented
+    u, s, vh = svd(_cast(a, _WIDE), full_matrices=False)
+    largest = broadcast(max_(s, axes=(s.ndim - 1,)), shape=s.shape, axes=tuple(range(s.ndim - 1)))
+    one, zero = constant_like(s, 1.0), constant_like(s, 0.0)
+    kept = greater(s, constant_like(s, rcond) * largest)
+    shares = select(kept, one / select(kept, s, one), zero)
+    u = _adjoint(u)
+    shares = broadcast(shares, shape=u.shape, axes=tuple(range(u.ndim - 1)))
+    v, right = _adjoint(vh), join(shares * real(u), shares * imag(u))
+    return _cast(_product(v, right), a.dtype)
+
+
+def _product(x, y):
+    """x @ y of stacks of complex matrices."""
+    lead = tuple(range(x.ndim - 2))
+    product = partial(contract, axes=((x.ndim - 1,), (x.ndim - 2,)), batch=(lead, lead))
+    (a, b), (c, d) = (real(x), imag(x)), (real(y), imag(y))
+    return join(product(a, c) - product(b, d), product(a, d) + product(b, c))
+
+
 MATRICES: dict[str, Callable] = {
     **{op.name: _in_wide(op) for op in (det, slogdet, inv, cholesky, eigh, eigvalsh)},
     **{op.name: _in_wide(op) for op in (eig, eigvals, svd, singular_values)},
+    "pinv": _pinv,
     "solve": _solve,
     "triangular_solve": _triangular_solve,
 }
