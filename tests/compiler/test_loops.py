@@ -9,7 +9,15 @@ import pytest
 
 from chainrule.compiler.kernel import Site, contiguous_place
 from chainrule.compiler.llvm.elementwise import Operation
-from chainrule.compiler.llvm.loops import LoopSpec, Node, Reduction, Stream, normalised, number
+from chainrule.compiler.llvm.loops import (
+    LoopSpec,
+    Node,
+    Reduction,
+    Stream,
+    lanes_for,
+    normalised,
+    number,
+)
 from chainrule.compiler.llvm.reductions import emit_loop
 from chainrule.program.op import REGISTRY
 from chainrule.program.types import array_type
@@ -213,3 +221,19 @@ def test_nothing_is_compared_in_an_odd_number_of_lanes(n):
     text = "".join(phase.text for phase in emit_loop(spec).phases)
     widths = [int(w) for w in re.findall(r"fcmp \w+ <(\d+) x", text)]
     assert widths and all(w & (w - 1) == 0 for w in widths)
+
+
+def test_a_long_body_is_summed_in_one_register_of_lanes():
+    """With more, every value of it is spilled, and its code is as many times as long."""
+    d, n = np.dtype("f8"), 300
+    x = drawn((1000 + 3,), d, scale=0.1)
+    add = Operation("add", (), (d, d), d)
+    nodes = [Node(Operation("multiply", (), (d, d), d), (0, 0))]
+    nodes += [Node(add, (i + 1, 0)) for i in range(n)]
+    out = Stream(d, (0,))
+    spec = LoopSpec(x.shape, (stream(x),), tuple(nodes), (), (0,), (
+        Reduction("sum", n + 1, d, out),))  # fmt: skip
+    found = run(spec, [x], [array_type((), d)])[0]
+    np.testing.assert_allclose(found, np.sum(x * x + n * x), rtol=1e-12)
+    text = "".join(phase.text for phase in emit_loop(spec).phases)
+    assert max(int(w) for w in re.findall(r"fadd <(\d+) x", text)) == lanes_for(spec, 1)

@@ -218,3 +218,47 @@ def test_what_an_updated_argument_was_is_not_made_again():
     native, values = compiled(f, np.arange(3000.0), np.ones(3000))
     wanted = (values[0] - 1) * np.sum(values[0] - 1)
     np.testing.assert_allclose(native.run(values)[0], wanted, rtol=1e-13)
+
+
+def joins():
+    """name: function of (x, y) of shape (40, 3), how many steps"""
+    bias = np.arange(3.0)
+    return {
+        "columns of one kernel": (lambda x, y: np.stack([x * y, x + y, np.sin(x)], 2), 1),
+        "one below the other": (lambda x, y: np.concatenate([x * y, np.cos(y)]), 1),
+        "beside each other": (lambda x, y: np.concatenate([x * y, np.cos(y)], 1), 1),
+        "one twice": (lambda x, y: np.stack([z := x * y, z, np.exp(z)]), 2),
+        "a number": (lambda x, y: np.stack([x * y, x - y, np.full_like(x, 2.0)], 2), 2),
+        "arguments": (lambda x, y: np.stack([x, y]), 1),
+        "read elsewhere": (lambda x, y: (np.stack([z := x * y, x - y]), z.T @ x), None),
+        "joined again": (
+            lambda x, y: np.concatenate([np.concatenate([x * y, x - y], 1), x / 2.0], 1), None),
+        "of other shapes": (lambda x, y: np.concatenate([(x * y).sum(1)[:, None], x - y], 1), None),
+        "finished products": (
+            lambda x, y: np.stack([np.tanh(x @ y.T + 1.0), x @ y.T * 2.0], 2), None),
+        "products with a bias": (
+            lambda x, y: np.concatenate([x @ (y.T @ y) + bias, np.exp(x)], 1), None),
+        "written to afterwards": (lambda x, y: written(np.concatenate([x * y, x - y])), None),
+    }  # fmt: skip
+
+
+def written(joined):
+    before = joined.sum()
+    joined[3] = before
+    joined[-1] += 1.0
+    return joined
+
+
+@pytest.mark.parametrize("name", joins())
+def test_joined_values_are_stored_where_they_belong(name):
+    f, count = joins()[name]
+    rng = np.random.default_rng(8)
+    x, y = rng.normal(size=(40, 3)), rng.normal(size=(40, 3))
+    found, wanted = cr.compile(f)(x, y), f(x, y)
+    if not isinstance(wanted, tuple):
+        found, wanted = (found,), (wanted,)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-13)
+    if count is not None:
+        native, _ = compiled(f, x, y)
+        assert len(native.region.steps) == count, native.region.steps

@@ -39,8 +39,8 @@ from chainrule.compiler.steps import (
 from chainrule.program.program import Equation, Operand, Program, Var
 from chainrule.program.types import Type, array_type
 
-_MOST_NODES = 128  # in one kernel; straight-line scalar code may be longer
-_MOST_SCALARS = 600
+_MOST_NODES = 128  # in one kernel; over one axis, or on numbers, it may be longer
+_MOST_STRAIGHT = 600
 _SMALL = 2048  # elements: kernels over so little are joined even if they share nothing
 _LOOKED_AT = 12  # kernels over one shape, the latest ones, that an operation may join
 _MOST_REMADE = 4  # light operations, to have one value again
@@ -70,6 +70,7 @@ class Schedule:
         self.group_of: dict[Var, Group] = {}  # values that are in registers only
         self.readers = Counter(x for e in program.equations for x in e.inputs if not x.is_literal)
         self.readers.update(x for x in program.outputs if not x.is_literal)
+        self.unread: dict[Var, Equation] = {}  # reshapes of such values, until they are read
         self.light: dict[Var, Equation] = {}  # those that take no longer to make than to read
         self.by_domain: dict[tuple[int, ...], list[Group]] = {}
         self.rewritten = _rewritten(program)
@@ -114,6 +115,9 @@ class Schedule:
         if known is not None:
             return self._filled(x, known)
         assert not x.is_literal
+        if x in self.unread:
+            self._view_now(self.unread.pop(x))
+            return self.refs[x]
         group = self.group_of.pop(x)
         group.stores[x] = self.refs[x] = new_root(x.type, group.number)
         return self.refs[x]
@@ -147,6 +151,9 @@ class Schedule:
 
     def _add(self, equation: Equation) -> None:
         name = equation.op.name
+        for x in equation.inputs if self.unread and name != "concatenate" else ():
+            if not x.is_literal and x in self.unread:
+                self.array(x)
         if name in STATIC_VIEWS and self._add_view(equation):
             return
         if equation.op.elementwise and self._is_native(equation):
@@ -168,6 +175,14 @@ class Schedule:
             return False
         if equation.op.elementwise and not source.is_literal and source in self.group_of:
             return False  # stop_gradient of a value in registers
+        if equation.op.name == "reshape" and not source.is_literal and source in self.group_of:
+            self.unread[out] = equation
+            return True
+        self._view_now(equation)
+        return True
+
+    def _view_now(self, equation: Equation) -> None:
+        source, out = equation.inputs[0], equation.outputs[0]
         ref = self.array(source)
         lie = viewed(equation, ref.lie)
         if lie is None:
@@ -177,7 +192,6 @@ class Schedule:
         self.refs[out] = ref.at(lie, out.type)
         if equation.op.name == "index" and self._read_before_write(source, out):
             self.refs[out] = self.copied(self.refs[out])
-        return True
 
     def _read_before_write(self, source: Operand, out: Var) -> bool:
         """Whether a part is copied at once, so that a later write need not copy the whole."""
@@ -229,6 +243,10 @@ class Schedule:
                 first = max(first, self._ready(self.refs[x]) + 1)
         return first, own
 
+    def _in_registers(self, x: Operand) -> Group | None:
+        """The kernel that has an operand in registers, and has not stored it."""
+        return None if x.is_literal else self.group_of.get(x)
+
     def _holder(self, x: Operand) -> Group | None:
         """The kernel in which an operand is a value in registers (it may be stored besides)."""
         if x.is_literal:
@@ -250,7 +268,7 @@ class Schedule:
     def _group_for(self, domain, first: int, own: set[Group], equation: Equation) -> Group:
         groups = self.by_domain.setdefault(domain, [])
         size = math.prod(domain)
-        limit = _MOST_NODES if domain else _MOST_SCALARS
+        limit = _MOST_NODES if len(domain) > 1 else _MOST_STRAIGHT
         recent = groups[-_LOOKED_AT:]
         for group in [*reversed(recent), *(g for g in own if g not in recent)]:
             if self.lean and group not in self.touched:
@@ -499,21 +517,54 @@ class Schedule:
         self._assemble(equation, out, [(x, at)], fill=out.type.dtype.type(0))
 
     def _assemble(self, equation, out: Var, parts, fill: np.generic | None = None) -> None:
-        """An array made of parts written to their places."""
-        given = [(self.operandlike(x), x.type, at) for x, at in parts]
+        """An array made of parts written to their places; a join, by the kernels that make them."""
         if out.type.dtype.kind == "c":
+            for x, _ in parts:
+                self.operandlike(x)
             self.add_host(equation)
             return
         target = new_root(out.type, self.next)
+        places = [(x, target.at(sliced(target.lie, at), x.type)) for x, at in parts]
         if fill is not None:
             self._append(
                 Group(self.next, equation.line, out.type.shape, copies=[(fill, target)])
             )
-        for value, type_, at in given:
-            part = target.at(sliced(target.lie, at), type_)
-            self._append(Write(self.next, equation.line, False, value, part))
-        target.root.made = self.next - 1
+        else:
+            places = self._not_made_in_place(places, target)
+        given = [(self.operandlike(x), part) for x, part in places]
+        target.root.made = max(target.root.made, self.next if given else 0)
+        if fill is None and len({part.type.shape for _, part in given}) == 1:
+            shape = places[0][1].type.shape  # in one pass, since the rows of each lie apart
+            self._append(Group(self.next, equation.line, shape, copies=given))
+        else:
+            for value, part in given:
+                self._append(Write(self.next, equation.line, False, value, part))
+        if given:
+            target.root.made = self.next - 1
         self.refs[out] = target
+
+    def _not_made_in_place(self, places: list[tuple[Operand, Ref]], target: Ref) -> list:
+        """The parts of an array that are still to be written. The others are values in registers of
+        the kernel that makes most of them, which stores them where they belong. (Several kernels
+        would each go through all of the array's memory.)"""
+        sources: list[Operand] = []
+        for x, _ in places:
+            later = None if x.is_literal else self.unread.get(x)
+            sources.append(x if later is None else later.inputs[0])
+        groups = [self._in_registers(x) for x in sources]
+        found = Counter([g for g in groups if g is not None]).most_common(1)
+        if not found or 2 * found[0][1] < len(places):
+            return places
+        group, rest = found[0][0], []
+        for (x, part), source, own in zip(places, sources, groups, strict=True):
+            ref = _in_shape(part, source.type)
+            if source.is_literal or own is not group or source in group.stores or ref is None:
+                rest.append((x, part))
+                continue
+            del self.group_of[source]
+            group.stores[source] = self.refs[source] = ref
+        target.root.made = group.number
+        return rest
 
     # --- control flow -----------------------------------------------------------------------------
 
@@ -620,6 +671,16 @@ def _along(operands, axis: int):
         out.append((x, at))
         start += n
     return out
+
+
+def _in_shape(part: Ref, type_: Type) -> Ref | None:
+    """A part of an array in the shape of a value that differs in axes of length 1 alone."""
+    wide = [(n, s) for n, s in zip(part.type.shape, part.lie.strides, strict=True) if n != 1]
+    if [n for n, _ in wide] != [n for n in type_.shape if n != 1]:
+        return None
+    steps = iter([s for _, s in wide])
+    strides = tuple([0 if n == 1 else next(steps) for n in type_.shape])
+    return Ref(part.base, type_, Lie(part.lie.offset, strides))
 
 
 def _adds_natively(dtype: np.dtype) -> bool:

@@ -171,6 +171,7 @@ def cost_per_element(spec: LoopSpec) -> int:
 
 _TASK_WORK = 200_000  # instructions on single elements: some 10 microseconds
 _MOST_TASKS = 64
+LONG = 120  # instructions an element: of such a body there is enough in one register's lanes
 
 
 def task_count(work: int) -> int:
@@ -233,7 +234,7 @@ class Body:
             if i not in fixed:
                 env[i] = env.spread(self._load(i, index, lanes))
         hasty = hasty_nodes(spec)
-        if hasty - fixed.keys():
+        if lanes > 1 and hasty - fixed.keys():
             env = self._in_haste(env, hasty, index)
         else:
             self._compute(env, frozenset())
@@ -415,7 +416,7 @@ def elementwise_function(code: Code, spec: LoopSpec) -> int:
     size = math.prod(spec.domain)
     tasks = task_count(size * cost_per_element(spec))
     cost = cost_per_element(spec)
-    lanes = lanes_for(spec, 1 if cost > 120 else 2 if cost > 24 else 4)
+    lanes = lanes_for(spec, 1 if cost > LONG else 2 if cost > 24 else 4)
     lanes = fitting(spec, lanes)
     if len(spec.domain) <= 1:
         return _one_axis(code, body, lanes, tasks)
@@ -446,8 +447,16 @@ def _vectors(code: Code, body: Body, lanes: int, start: Index, stop: Index, rest
     if not isinstance(stop, int) or stop:
         with code.loop(start, stop, lanes) as loop:
             body.values(fixed, loop.index, lanes)
-    if rest:
-        body.values(fixed, stop, rest)
+    _rest(code, body, fixed, stop, rest)
+
+
+def _rest(code: Code, body: Body, fixed: dict[int, Value], start: Index, rest: int) -> None:
+    """What remains of an axis: one vector; one by one where the body is long: that is less code."""
+    if cost_per_element(body.spec) > LONG and rest > 1:
+        with code.loop(start, code.index_add(start, rest)) as loop:
+            body.values(fixed, loop.index, 1)
+    elif rest:
+        body.values(fixed, start, rest)
 
 
 def _one_axis(code: Code, body: Body, lanes: int, tasks: int) -> int:
@@ -464,5 +473,5 @@ def _one_axis(code: Code, body: Body, lanes: int, tasks: int) -> int:
         body.values(fixed, loop.index, lanes)
     if rest:
         with code.if_(code.compare("eq", HI, constant("i64", tasks))):
-            body.values(fixed, whole, rest)
+            _rest(code, body, fixed, whole, rest)
     return tasks

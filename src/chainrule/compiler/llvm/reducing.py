@@ -30,6 +30,7 @@ from chainrule.compiler.llvm.elementwise import from_memory, memory_element
 from chainrule.compiler.llvm.loops import (
     HI,
     LO,
+    LONG,
     Body,
     LoopSpec,
     Reduction,
@@ -113,8 +114,9 @@ class Reducing:
     def _lanes(self) -> int:
         if self.last < 0:
             return 1
-        light = cost_per_element(self.spec) <= 6 and self.count == 1
-        lanes = lanes_for(self.spec, 8 if light else 4)
+        cost = cost_per_element(self.spec)
+        light = cost <= 6 and self.count == 1
+        lanes = lanes_for(self.spec, 8 if light else 1 if cost > LONG else 4)
         if not self.along:
             return fitting(self.spec, lanes)
         while lanes > max(self.domain[self.last], 1):
