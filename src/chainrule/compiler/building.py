@@ -23,6 +23,7 @@ from chainrule.compiler.region import Module, Region, Writer
 from chainrule.program.garbage import collector_paused
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program
+from chainrule.transforms.columns import in_columns
 from chainrule.transforms.kinks import guarded, holds_germs, settled
 from chainrule.transforms.simplify import DEFAULT, named, remove_barriers, simplify
 from chainrule.wide.repair import watch
@@ -55,7 +56,11 @@ def prepare(program: Program, opened: Callable[[Program], Program] = guarded) ->
     gradient of a sum of products has them, are sums, which need no array.
     """
     written_out = lower(simplify(remove_dead(opened(program)), _FIRST), keep=MATH)
-    return remove_barriers(simplify(written_out))
+    simplified = simplify(written_out)
+    columns = in_columns(simplified)
+    if columns is not simplified:
+        simplified = simplify(columns)
+    return remove_barriers(simplified)
 
 
 @collector_paused()
