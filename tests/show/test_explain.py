@@ -42,9 +42,10 @@ def test_time_is_measured_on_copies():
 
 
 def test_what_runs_on_the_evaluator_is_named_with_its_line():
-    compiled = cr.compile(lambda x: cr.linalg.expm(x) + 1.0)
+    linalg = pytest.importorskip("scipy.linalg")
+    compiled = cr.compile(lambda x: linalg.solve_sylvester(x, x, x) + 1.0)
     report = cr.explain(compiled, np.eye(2))
-    assert any("expm" in name and "test_explain.py:" in name for name in report.fallbacks)
+    assert any("sylvester" in name and "test_explain.py:" in name for name in report.fallbacks)
     assert "on the evaluator:\n" in str(report)
 
 

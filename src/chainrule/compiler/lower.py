@@ -21,6 +21,7 @@ from typing import Any
 from chainrule.compiler.lower_complex import COMPLEX
 from chainrule.compiler.lower_elementwise import ELEMENTWISE
 from chainrule.compiler.lower_integers import INTEGERS
+from chainrule.compiler.lower_matrices import MATRICES
 from chainrule.compiler.lower_products import PRODUCTS
 from chainrule.compiler.lower_reductions import REDUCTIONS
 from chainrule.compiler.lower_special import SPECIAL
@@ -94,7 +95,7 @@ _CONTROL: dict[str, Callable] = {
     "implicit": _implicit, "jacobian_solve": _jacobian_solve, "repeat": _repeat, "scan": _scan,
     "require": _require,
 }  # fmt: skip
-LOWERINGS: dict[str, Callable] = {**REDUCTIONS, **ELEMENTWISE, **STABLE, **SPECIAL}
+LOWERINGS: dict[str, Callable] = {**REDUCTIONS, **ELEMENTWISE, **STABLE, **SPECIAL, **MATRICES}
 
 
 def lower(program: Program, keep: Collection[str] = ()) -> Program:

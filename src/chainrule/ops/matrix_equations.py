@@ -30,7 +30,7 @@ from chainrule.ops.matrices import adjoint, batch_all, product
 from chainrule.program.op import Forward, Linear, Op
 from chainrule.program.types import Type
 
-_FEW_UNKNOWNS = 64  # up to here Stein's equation is one linear system
+FEW_UNKNOWNS = 64  # up to here Stein's equation is one linear system
 
 
 def _equation_type(name: str):
@@ -60,7 +60,7 @@ def _sylvester(a, b, q):
 
 def _one_stein(a, b, q):
     m, n = q.shape
-    if m * n <= _FEW_UNKNOWNS:
+    if m * n <= FEW_UNKNOWNS:
         system = np.eye(m * n) - np.kron(a, b.T)
         return np.linalg.solve(system, q.reshape(m * n, 1)).reshape(m, n)
     left, right = np.linalg.inv(np.eye(m) + a), np.linalg.inv(np.eye(n) + b)

@@ -32,7 +32,9 @@ def _sqrtm(a):
 
 def _principal_logm(a):
     """SciPy's logm, which estimates norms from draws of NumPy's global generator: here from a fixed
-    state, so that equal matrices have equal logarithms; the caller's state is put back."""
+    state, so that equal matrices have equal logarithms; the caller's state is put back. Infinite
+    entries raise ValueError: SciPy 1.17 would never return."""
+    a = np.asarray_chkfinite(a)
     held = np.random.get_state()
     np.random.seed(0)
     try:
