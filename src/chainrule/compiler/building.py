@@ -24,7 +24,7 @@ from chainrule.program.garbage import collector_paused
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program
 from chainrule.transforms.columns import in_columns
-from chainrule.transforms.kinks import guarded, holds_germs, settled
+from chainrule.transforms.kinks import guarded, holds_germs, says_unmet, settled
 from chainrule.transforms.simplify import DEFAULT, named, remove_barriers, simplify
 from chainrule.wide.repair import watch
 
@@ -68,7 +68,7 @@ def built(request: Request, program: Program) -> Built:
     """What a program is compiled from: that of the request, stabilized where it asks for it."""
     checked = request.check is not None
     if request.settles:
-        return _built(prepare(program, settled), program, request)
+        return _built(prepare(program, settled), program, request, False, says_unmet(program))
     prepared = prepare(program)
     ties = not checked and holds_germs(program)
     if request.stable and not checked and not request.written:

@@ -37,7 +37,7 @@ class Code(NamedTuple):
     that it calls by address, and the bytes of its arena.
 
     It `estimates` its errors where it ends when digits may be lost; it has `ties` where it ends
-    when a derivative in it meets one.
+    when a derivative in it meets one, and as a settled program where it ends when none does.
     """
 
     objects: tuple[bytes, ...]

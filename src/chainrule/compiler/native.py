@@ -22,6 +22,7 @@ from chainrule.compiler import externals, kept
 from chainrule.compiler.kept import Code, Request
 from chainrule.compiler.machine_code import Loaded, object_code
 from chainrule.compiler.threads import runtime_pointers
+from chainrule.compiler.turns import Turns
 from chainrule.program.displacement import affected_outputs
 from chainrule.program.evaluate import Plan, plan
 from chainrule.program.garbage import collector_paused
@@ -57,12 +58,10 @@ class Native:
         self.request, self.written, self._code = request, request.written, code
         self.out_types = request.program.out_types
         self.kernel_count, self.arena_bytes = len(code.kernels), code.arena
-        self.tied = False  # whether it has met a tie
         if built is not None:
             self.built = built
         self.loaded = Loaded(*code.objects)
         self.address = self.loaded.address("main")
-        self._main = _MAIN(self.address)
         self._token = next(_tokens)
         self._arenas = threading.local()
         _alive[self._token] = self
@@ -74,6 +73,11 @@ class Native:
         slots += [externals.address(name) for name in code.externals]
         self._runtime = (ctypes.c_void_p * len(slots))(*slots)
         self.runtime = ctypes.addressof(self._runtime)
+        self._turns = None
+        if code.ties and not code.estimates and not request.settles:
+            self._turns = Turns(self.address, self.runtime)
+            self.address, self.runtime = self._turns.address, self._turns.runtime
+        self._main = _MAIN(self.address)
 
     # --- what it was built from -------------------------------------------------------------------
 
@@ -135,8 +139,6 @@ class Native:
     def run(self, values: list) -> list:
         """The outputs of one call."""
         arrays = [np.asarray(v) for v in values]
-        if self.tied:  # an entry has made the attempt; and ties are seldom met once
-            return self.run_again(arrays)
         outputs, failed = self.attempt(arrays)
         return self.run_again(arrays) if failed else outputs
 
@@ -168,6 +170,8 @@ class Native:
         self._runtime[slot] = counts.ctypes.data
         try:
             for _ in range(runs):
+                if self._turns is not None:
+                    self._turns.start_plain()
                 self.run(values)
         finally:
             self._runtime[slot] = None
@@ -178,11 +182,13 @@ class Native:
     def run_again(self, arrays: list) -> list:
         """The call where ties are settled; on the evaluator, with the outputs written where they
         belong, if that fails too, or if it may be lost digits that the native code has met."""
-        settled = None if self._code.estimates else self.settled()
+        settled = None if self._turns is None else self.settled()
         if settled is not None:
             outputs, failed = settled.attempt(arrays)
             if not failed:
-                self.tied = True
+                assert self._turns is not None
+                first = settled._code.ties  # it says where it meets none
+                self._turns.settle_by(settled.address, settled.runtime, settled.arena_bytes, first)
                 return outputs
         if self.request.check is not None:
             outputs = run_checked(self.program, arrays)

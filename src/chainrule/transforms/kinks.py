@@ -15,8 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from chainrule.ops.control import with_outputs
 from chainrule.ops.elementwise import add
 from chainrule.ops.refuse import refuse
+from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Operand, Program, Var, map_subprograms
 from chainrule.transforms.settling import settling
 from chainrule.transforms.ties import moving_outputs, watched
@@ -67,8 +69,14 @@ def inlined(program: Program) -> Program:
 
 
 def _decided_early(program: Program, count: int) -> Program:
-    """The program with what its further output is computed from before everything else."""
-    needed: set[Operand] = set(program.outputs[count:])
+    """The program with what its further outputs are computed from before everything else."""
+    for output in reversed(program.outputs[count:]):
+        program = _computed_first(program, output)
+    return program
+
+
+def _computed_first(program: Program, output: Operand) -> Program:
+    needed: set[Operand] = {output}
     first: list[Equation] = []
     for e in reversed(program.equations):
         if any(v in needed for v in e.outputs):
@@ -104,17 +112,43 @@ def guarded(program: Program) -> Program:
 
 
 def settled(program: Program) -> Program:
-    """The program as it is compiled once it has met a tie: given up where one is left open."""
-    return _Sight(guard=_settling).opened(program, set())
+    """The program as it is compiled once it has met a tie: given up where one is left open; and, if
+    it `says_unmet`, where there is none."""
+    guard = _settling_alone if says_unmet(program) else _settling
+    return _Sight(guard=guard).opened(program, set())
 
 
 def _watching(program: Program, moving, settled, kinks: str, first: bool) -> Program | None:
     return watched(program, moving)
 
 
+def says_unmet(program: Program) -> bool:
+    """Whether `settled` gives the program up where it meets no tie, too: where all of it stands on
+    one derivative. Of several, one may meet a tie where another meets none."""
+    found = [e for e in program.equations if e.op.name == "germ"]
+    alone = len(found) == 1 and not any(
+        holds_germs(p) for e in program.equations if e.params for p in _subprograms(e)
+    )
+    return alone and _both_sides(**found[0].params) is not None
+
+
+def _both_sides(program: Program, moving, settled, kinks: str, first: bool) -> Program | None:
+    return None if kinks == "raise" else settling(program, moving, settled, first)
+
+
 def _settling(program: Program, moving, settled, kinks: str, first: bool) -> Program | None:
-    made = None if kinks == "raise" else settling(program, moving, settled, first)
-    return watched(program, moving) if made is None else made
+    made = _both_sides(program, moving, settled, kinks, first)
+    if made is None:
+        return watched(program, moving)
+    return remove_dead(with_outputs(made, made.outputs[:-1]))
+
+
+def _settling_alone(program: Program, moving, settled, kinks: str, first: bool) -> Program | None:
+    made = _both_sides(program, moving, settled, kinks, first)
+    if made is None:
+        return watched(program, moving)
+    *outputs, open_, unmet = made.outputs
+    return with_outputs(made, [*outputs, unmet, open_])
 
 
 class _Sight:
@@ -166,15 +200,17 @@ class _Sight:
                 given = read
             operands.append(given)
         inside: dict[Operand, Operand] = dict(zip(program.inputs, operands, strict=True))
-        met = program.outputs[-1] if len(program.outputs) > len(e.outputs) else None
+        ends = program.outputs[len(e.outputs) :]
         for inner in program.equations:
             inputs = tuple([inside.get(x, x) for x in inner.inputs])
             outputs = tuple([Var(v.type, v.name) for v in inner.outputs])
             inside.update(zip(inner.outputs, outputs, strict=True))
             line = inner.line or e.line
             equations.append(Equation(inner.op, inputs, inner.params, outputs, line))
-            if met is not None and met in inner.outputs:
-                equations.append(Equation(refuse, (inside[met],), {}, (Var(met.type),), e.line))
+            for end in ends:
+                if end in inner.outputs:
+                    given = (inside[end],)
+                    equations.append(Equation(refuse, given, {}, (Var(end.type),), e.line))
         for var, out, changes in zip(
             e.outputs, program.outputs, e.params["settled"], strict=False
         ):

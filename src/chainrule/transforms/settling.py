@@ -1,9 +1,10 @@
 """Settling: a derivative with both sides of its ties in one program, for the compiler.
 
-    f(x)   becomes   (mean of f on the side x + eps v and on the side x - eps v, undecided)
+    f(x)   becomes   (mean of f on the side x + eps v and on the side x - eps v, undecided, unmet)
 
 The directions are made inside the program. It is what a compiled function goes on with once it has
-met a tie; where tangents leave one open (`undecided`), the evaluator has to look further.
+met a tie; where tangents leave one open (`undecided`), the evaluator has to look further. Where no
+tie is met (`unmet`, as transforms/ties.py says it), it is not the program to go on with.
 """
 
 from __future__ import annotations
@@ -22,13 +23,18 @@ from chainrule.program.program import Equation, Operand, Program
 from chainrule.program.remember import remembered
 from chainrule.program.trace import Builder, Traced, as_operand, inline
 from chainrule.transforms.first_order import one_side
+from chainrule.transforms.ties import watched
 
 
 def _settling(
     program: Program, moving: tuple[bool, ...], settled: tuple[bool, ...], first: bool
 ) -> Program | None:
-    """The program with its outputs marked in `settled` the mean of both sides, and one output more,
-    whether a tie is left open or a limit is not finite; None where an operation has no rule."""
+    """The program with its outputs marked in `settled` the mean of both sides, and two more:
+    whether a tie is left open or a limit is not finite, and whether none is met. None where an
+    operation has no rule, and where no tie can be met."""
+    seen = watched(program, moving)
+    if seen is None:
+        return None
     side = one_side(program, moving, first)
     real = all(o.type.dtype.kind == "f" for o, s in zip(program.outputs, settled, strict=True) if s)
     if side is None or not real:
@@ -52,7 +58,9 @@ def _settling(
             if changes:
                 wild = logical_not(isfinite(outputs[-1]))
                 open_ = logical_or(open_, any_(wild, axes=tuple(range(wild.ndim))))
-        return remove_dead(builder.finish([as_operand(builder, v) for v in [*outputs, open_]]))
+        unmet = logical_not(inline(seen, inputs)[-1])
+        made = [as_operand(builder, v) for v in [*outputs, open_, unmet]]
+        return remove_dead(builder.finish(made))
 
 
 settling = remembered(_settling)
