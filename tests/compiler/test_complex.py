@@ -127,3 +127,14 @@ def test_gradient_of_complex_arithmetic_needs_no_evaluator():
     for found, wanted in zip(compiled_slope(z, a), cr.grad(f, (0, 1))(z, a), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-12)
     assert "on the evaluator: nothing" in str(cr.explain(compiled_slope))
+
+
+@pytest.mark.parametrize("name, params", [
+    ("wofz", {}), ("erf", {}), ("erfc", {}), ("lambertw", {"branch": -1}), ("airy", {"part": 3}),
+    ("faddeeva", {"n": 2}),
+])  # fmt: skip
+def test_special_functions_of_complex_numbers_are_scipys(name, params):
+    op, z = REGISTRY[name], np.random.default_rng(4).normal(size=(5, 20)).view(complex) * 6
+    for view in (lambda z: z, lambda z: z.T, lambda z: z[::-1, 1:]):
+        found = native(lambda z, view=view: op(view(z), **params), z)[0]
+        assert_close(found, np.asarray(op.evaluate(view(z), **params)), 1024)

@@ -18,7 +18,7 @@ from chainrule.ops.samplers_gamma import moment_by_quadrature, moment_by_series
 from chainrule.ops.select import cast
 from chainrule.ops.shape import broadcast, iota
 from chainrule.ops.special.error_functions import erfcx_integral_of
-from chainrule.ops.special.faddeeva import dawson_value
+from chainrule.ops.special.faddeeva import dawson_value, faddeeva_value
 from chainrule.ops.special.gamma_functions import most_steps, polygamma_difference_of
 from chainrule.ops.special.half_line import PANELS
 from chainrule.ops.special.incomplete_beta import (
@@ -176,6 +176,11 @@ def _gamma_path_moment(a, x, *, order, shift):
     return np.where((a > 0) & (x >= 0), value, math.nan)
 
 
+def _faddeeva(z, *, n):
+    wide = np.dtype(np.complex128)
+    return _as(faddeeva_value(_as(z, wide), n), z.dtype)
+
+
 # --- the table ------------------------------------------------------------------------------------
 
 FORMULAS: dict[str, Callable] = {  # of float64 arrays of one shape
@@ -211,4 +216,5 @@ SPECIAL: dict[str, Callable] = {
     **{name: _through(name, _SINGLE) for name in NAMES},
     **{name: _through(name, _WIDE) for name in _PORTABLE},
     **{name: _traced(formula) for name, formula in FORMULAS.items()},
+    "faddeeva": _faddeeva,
 }

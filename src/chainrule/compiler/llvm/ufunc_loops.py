@@ -7,7 +7,7 @@ Threads   the loops hold no lock and no state; tasks are rows, or parts of a sin
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
 
 from chainrule.compiler.externals import address
 from chainrule.compiler.kernel import HEAD, Kernel, Phase, Place, Site
@@ -28,33 +28,61 @@ _COMPLEX = (
     "arcsinh arccosh arctanh power maximum minimum fmax fmin"
 )
 _REAL = {"floor_divide": "efd", "remainder": "efd", "fmod": "efd", "spacing": "efd"}
-_OF_SCIPY = dict.fromkeys(("xlogy", "erf", "erfc"), "FD")
+_OF_SCIPY = {**dict.fromkeys(("xlogy", "erf", "erfc", "wofz", "airy"), "FD"), "lambertw": "D"}
 
 TAKES: dict[str, str] = {**dict.fromkeys(_COMPLEX.split(), "FD"), **_REAL, **_OF_SCIPY}
 """Operations of the same name as a ufunc, and the dtypes for which its loop is called."""
 
+_TOLERANCE = 1e-8  # of scipy.special.lambertw
 _WORK = 64  # instructions an element
+
+
+class _Ufunc(NamedTuple):
+    """A ufunc's loop, the numbers that it takes besides, and which of how many results is meant."""
+
+    external: str
+    numbers: tuple[tuple[str, float], ...] = ()  # LLVM element, number
+    output: int = 0
+    outputs: int = 1
+
+
+def _ufunc_of(site: Site, letters: list[str]) -> _Ufunc:
+    given, made = "".join(letters[:-1]), letters[-1]
+    if site.op == "lambertw":
+        numbers = (("i64", site.params["branch"]), ("double", _TOLERANCE))
+        return _Ufunc("ufunc._lambertw(Dld->D)", numbers)
+    if site.op == "airy":
+        return _Ufunc(f"ufunc.airy({given}->{4 * made})", (), site.params["part"], 4)
+    family = "ufunc" if site.op in _OF_SCIPY else "numpy"
+    return _Ufunc(f"{family}.{site.op}({given}->{made})")
 
 
 def emit_ufunc(site: Site) -> Kernel | None:
     """The kernel of an elementwise operation that is a ufunc of NumPy or SciPy."""
     places = (*site.inputs, *site.outputs)
-    letters = [np.dtype(p.type.dtype).char for p in places]
+    letters: list[str] = [p.type.dtype.char for p in places]
     if not set(letters) <= set(TAKES.get(site.op, "")):
         return None
-    family = "ufunc" if site.op in _OF_SCIPY else "numpy"
-    external = f"{family}.{site.op}({''.join(letters[:-1])}->{letters[-1]})"
-    if address(external) is None:
+    ufunc = _ufunc_of(site, letters)
+    if address(ufunc.external) is None:
         return None
     code, out = Code(), site.outputs[0]
-    *pointers, pair = operand_pointers(code, site.inputs, 2)
-    loop = LoopCall(code, pair, len(places))
-    walk = walk_over(out.type.shape, *[_steps(p, out.type.ndim) for p in places])
+    *pointers, target, pair = operand_pointers(code, site.inputs, 2)
+    pointers += [code.constant_in_memory(constant(*number)) for number in ufunc.numbers]
+    results = [target if i == ufunc.output else code.alloca(16) for i in range(ufunc.outputs)]
+    ndim = out.type.ndim
+    still = (0,) * ndim
+    steps = [
+        *[_steps(p, ndim) for p in site.inputs], *[still] * len(ufunc.numbers),
+        *[bytes_of(out) if i == ufunc.output else still for i in range(ufunc.outputs)],
+    ]  # fmt: skip
+    loop = LoopCall(code, pair, len(steps))
+    walk = walk_over(out.type.shape, *steps)
     tasks = 1
     if out.type.size:
-        tasks = _write(code, walk, pointers, loop, task_count(_WORK * out.type.size))
+        tasks = _write(code, walk, [*pointers, *results], loop, task_count(_WORK * out.type.size))
     code.line("ret void")
-    return Kernel((Phase(code.function(HEAD), tasks),), externals=(external,))
+    return Kernel((Phase(code.function(HEAD), tasks),), externals=(ufunc.external,))
 
 
 def _steps(place: Place, ndim: int) -> tuple[int, ...]:
