@@ -46,6 +46,11 @@ def low_rank(a):
     return a[..., :2] @ np.conj(a[..., 1:3].swapaxes(-1, -2))
 
 
+def least_squares(a):
+    x, _, rank, s = np.linalg.lstsq(a, a[..., 1:] + 1, rcond=1e-4)
+    return x, rank, s
+
+
 FUNCTIONS["pinv"] = lambda a: np.linalg.pinv(a[..., :3])
 FUNCTIONS["pinv of low rank"] = lambda a: np.linalg.pinv(low_rank(a), rcond=1e-4)
 
@@ -60,6 +65,15 @@ def test_stacks_of_matrices_are_numpys(name, dtype):
         for x, y in zip(native(f, a), wanted if type(wanted) is tuple else [wanted], strict=True):
             assert x.dtype == y.dtype
             np.testing.assert_allclose(x, y, atol=500 * np.finfo(dtype).eps * np.abs(y).max())
+
+
+@pytest.mark.parametrize("dtype", "FD")
+def test_least_squares_are_numpys(dtype):
+    for a in (matrices(5, 3, dtype=dtype), matrices(3, 5, dtype=dtype)):
+        for b in (a, low_rank(a)):
+            for x, y in zip(native(least_squares, b), least_squares(b), strict=True):
+                size = 1e4 * np.finfo(dtype).eps * np.abs(y).max()
+                np.testing.assert_allclose(x, y, atol=size)
 
 
 @pytest.mark.parametrize("dtype", "FD")

@@ -21,7 +21,7 @@ from chainrule.ops.linalg import det, inv, slogdet, solve
 from chainrule.ops.matrices import row_and_column
 from chainrule.ops.reduce import max_
 from chainrule.ops.select import cast, constant_like, select
-from chainrule.ops.shape import broadcast, flip, move_axis
+from chainrule.ops.shape import broadcast, flip, move_axis, sum_
 from chainrule.ops.spectral import eig, eigh, eigvals, eigvalsh, singular_values, svd
 
 _WIDE = np.dtype(np.complex128)
@@ -80,19 +80,38 @@ def _triangular_solve(a, b, *, lower, adjoint, unit_diagonal, raises):
     return _cast(flip(out, axes=rows) if lower else out, b.dtype)
 
 
-def _pinv(a, *, rcond):
-    """V diag(1 / s) U^H, without the singular values up to `rcond` times the largest."""
-    if not a.size:
-        return NotImplemented
+def _decomposed(a, rcond):
+    """U^H, the reciprocals of the singular values that count (0 for those up to `rcond` times the
+    largest), V, which values count, and the values."""
     u, s, vh = svd(_cast(a, _WIDE), full_matrices=False)
     largest = broadcast(max_(s, axes=(s.ndim - 1,)), shape=s.shape, axes=tuple(range(s.ndim - 1)))
     one, zero = constant_like(s, 1.0), constant_like(s, 0.0)
     kept = greater(s, constant_like(s, rcond) * largest)
-    shares = select(kept, one / select(kept, s, one), zero)
-    u = _adjoint(u)
-    shares = broadcast(shares, shape=u.shape, axes=tuple(range(u.ndim - 1)))
-    v, right = _adjoint(vh), join(shares * real(u), shares * imag(u))
-    return _cast(_product(v, right), a.dtype)
+    return _adjoint(u), select(kept, one / select(kept, s, one), zero), _adjoint(vh), kept, s
+
+
+def _times_rows(factors, z):
+    """Each row of z times its factor."""
+    spread = broadcast(factors, shape=z.shape, axes=tuple(range(z.ndim - 1)))
+    return join(spread * real(z), spread * imag(z))
+
+
+def _pinv(a, *, rcond):
+    """V diag(1 / s) U^H."""
+    if not a.size:
+        return NotImplemented
+    u, shares, v, _, _ = _decomposed(a, rcond)
+    return _cast(_product(v, _times_rows(shares, u)), a.dtype)
+
+
+def _lstsq(a, b, *, rcond):
+    """V diag(1 / s) U^H b, the rank and s."""
+    if not a.size or not b.size or rcond is None or rcond < 0:
+        return NotImplemented
+    u, shares, v, kept, s = _decomposed(a, rcond)
+    x = _product(v, _times_rows(shares, _product(u, _cast(b, _WIDE))))
+    rank = sum_(cast(kept, dtype=np.dtype(np.int32)), axes=(kept.ndim - 1,))
+    return _cast(x, a.dtype), rank, _cast(s, a.dtype)
 
 
 def _product(x, y):
@@ -106,6 +125,7 @@ def _product(x, y):
 MATRICES: dict[str, Callable] = {
     **{op.name: _in_wide(op) for op in (det, slogdet, inv, cholesky, eigh, eigvalsh)},
     **{op.name: _in_wide(op) for op in (eig, eigvals, svd, singular_values)},
+    "lstsq": _lstsq,
     "pinv": _pinv,
     "solve": _solve,
     "triangular_solve": _triangular_solve,
