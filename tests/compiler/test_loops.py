@@ -237,3 +237,16 @@ def test_a_long_body_is_summed_in_one_register_of_lanes():
     np.testing.assert_allclose(found, np.sum(x * x + n * x), rtol=1e-12)
     text = "".join(phase.text for phase in emit_loop(spec).phases)
     assert max(int(w) for w in re.findall(r"fadd <(\d+) x", text)) == lanes_for(spec, 1)
+
+
+@pytest.mark.parametrize("shape", [(14,), (50, 14), (213,)], ids=str)
+def test_short_rows_of_a_long_body_are_not_finished_one_by_one(shape):
+    """Six of the fourteen numbers of a gate took half as long again as all of them."""
+    d, n = np.dtype("f8"), 300
+    x = drawn((*shape[:-1], shape[-1] + 1), d)[..., :-1]  # rows do not lie one behind the other
+    nodes = [Node(Operation("add", (), (d, d), d), (i, 0)) for i in range(n)]
+    spec = LoopSpec(shape, (stream(x),), tuple(nodes), ((n, stream(np.empty(shape, d))),))
+    found = run(spec, [x], [array_type(shape, d)])[0]
+    np.testing.assert_allclose(found, (n + 1) * x, rtol=1e-13)
+    text = "".join(phase.text for phase in emit_loop(spec).phases)
+    assert "fadd double" not in text

@@ -451,8 +451,10 @@ def _vectors(code: Code, body: Body, lanes: int, start: Index, stop: Index, rest
 
 
 def _rest(code: Code, body: Body, fixed: dict[int, Value], start: Index, rest: int) -> None:
-    """What remains of an axis: one vector; one by one where the body is long: that is less code."""
-    if cost_per_element(body.spec) > LONG and rest > 1:
+    """What remains of an axis: one vector; one by one where the body is long, which is less code,
+    and comes after so many others that it takes no time."""
+    few = isinstance(start, int) and 100 * rest < start
+    if cost_per_element(body.spec) > LONG and rest > 1 and few:
         with code.loop(start, code.index_add(start, rest)) as loop:
             body.values(fixed, loop.index, 1)
     elif rest:
