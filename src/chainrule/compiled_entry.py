@@ -55,10 +55,12 @@ def entry_for(trace: CompiledTrace, args: tuple, kwargs: dict, slow: Callable) -
         spec = _spec(trace, args, kwargs)
     except Unfit:
         return None
-    return make_entry(
+    made = make_entry(
         spec, native.address, slow, runtime=native.runtime, arena_bytes=native.arena_bytes,
         name=trace.call.name, keep=(native, trace),
     )  # fmt: skip
+    native.has_entry = made is not None
+    return made
 
 
 def _spec(trace: CompiledTrace, args: tuple, kwargs: dict) -> EntrySpec:

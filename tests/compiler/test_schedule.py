@@ -262,3 +262,12 @@ def test_joined_values_are_stored_where_they_belong(name):
     if count is not None:
         native, _ = compiled(f, x, y)
         assert len(native.region.steps) == count, native.region.steps
+
+
+def test_a_call_past_the_entry_keeps_no_second_arena():
+    f = cr.compile(lambda x: np.sum(np.cumsum(x) * np.sort(x)))
+    assert f(np.ones(400)) == f(np.ones(400)) == 80200.0
+    native = f.latest_trace().native
+    assert native.has_entry and native.arena_bytes
+    assert native.run([np.ones(400)])[0] == 80200.0
+    assert not vars(native._arenas)

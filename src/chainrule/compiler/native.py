@@ -58,7 +58,8 @@ class Native:
         self.request, self.written, self._code = request, request.written, code
         self.out_types = request.program.out_types
         self.kernel_count, self.arena_bytes = len(code.kernels), code.arena
-        if built is not None:
+        self.has_entry = False
+        if built is not None and built.module.sites:  # else made again if it is asked for
             self.built = built
         self.loaded = Loaded(*code.objects)
         self.address = self.loaded.address("main")
@@ -129,12 +130,14 @@ class Native:
 
     # --- calls ------------------------------------------------------------------------------------
 
-    def _arena(self) -> int:
-        """The start of memory that belongs to this thread's calls."""
+    def _arena(self) -> np.ndarray:
+        """Memory for this thread's calls, kept for the next one unless an entry makes that."""
         found = getattr(self._arenas, "memory", None)
         if found is None:
-            found = self._arenas.memory = np.empty(self.arena_bytes + 64, np.uint8)
-        return -(-found.ctypes.data // 64) * 64
+            found = np.empty(self.arena_bytes + 64, np.uint8)
+            if not self.has_entry:
+                self._arenas.memory = found
+        return found
 
     def run(self, values: list) -> list:
         """The outputs of one call."""
@@ -157,8 +160,10 @@ class Native:
         places = (ctypes.c_void_p * (len(outputs) + 1))(
             *[None if o is None else o.ctypes.data for o in outputs]
         )
+        memory = self._arena()
+        arena = -(-memory.ctypes.data // 64) * 64
         failed = self._main(
-            ctypes.addressof(inputs), ctypes.addressof(places), self._arena(), self.runtime
+            ctypes.addressof(inputs), ctypes.addressof(places), arena, self.runtime
         )
         return [o[()] if o is not None and not o.ndim else o for o in outputs], bool(failed)
 
