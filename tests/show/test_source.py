@@ -3,6 +3,7 @@
 import ast
 import copy
 import linecache
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -148,7 +149,7 @@ def test_derivatives_are_named_after_what_they_are_the_derivative_of():
         assert f" {name} = " in text
     for name in ("d_hidden", "d_logits", "d_shifted", "d_params_w1", "d_params_w2"):
         assert f"{name} = " in text or f"also {name}" in text
-    assert "return -" in text and '{"w1": d_params_w1, "b1": d_params_b1' in text
+    assert re.search(r"return \(\s*-", text) and '{"w1": d_params_w1, "b1": d_params_b1' in text
 
 
 def test_functions_of_one_structure_keep_their_own_names():
