@@ -113,3 +113,19 @@ def test_steins_equation(m, n):
 
 def test_empty_matrices_are_left_to_the_operation():
     assert names(lower(one_op("expm", np.zeros((0, 0))))) == ["expm"]
+
+
+@pytest.mark.parametrize("dtype", "fdD")
+def test_adjugates_of_matrices_of_every_rank(dtype):
+    rng = np.random.default_rng(8)
+    left, right = rng.integers(-3, 4, (2, 4, 4)).astype(float)
+    stack = np.stack([left[:, :k] @ right[:k] for k in range(5)])
+    exact = [[[(-1) ** (i + j) * round(np.linalg.det(np.delete(np.delete(a, j, 0), i, 1)))
+               for j in range(4)] for i in range(4)] for a in stack]  # fmt: skip
+    native = build(one_op("adjugate", stack.astype(dtype)), {})
+    assert not native.sites
+    (found,) = native.run([stack.astype(dtype)])  # a singular complex one goes to the evaluator
+    assert found.dtype == dtype
+    scale = np.abs(stack).max() ** 3
+    np.testing.assert_allclose(found, np.array(exact, float), rtol=1e-6 if dtype == "f" else 1e-12,
+                               atol=1e-13 * scale)  # fmt: skip

@@ -79,6 +79,15 @@ def test_a_slow_tail_is_followed_as_far_as_it_goes():
                                evaluate(program, [a, b, x]), rtol=1e-12)  # fmt: skip
 
 
+@rows(lambda row: row.name == "faddeeva")
+def test_faddeevas_derivatives_are_native(row):
+    (z,) = row.draw("D")
+    native = build(program_of(row, [z]), {})
+    assert not native.sites
+    wanted = REGISTRY["faddeeva"].evaluate(z, **row.params)
+    assert np.abs(native.run([z])[0] - wanted).max() <= 1e-12 * np.abs(wanted).max()
+
+
 def test_literals_and_scalars():
     program = one_op("gammainc_by_a", np.float64(2.5), np.float64(1.5), n=1)
     assert np.shape(evaluate(lower(program), [np.float64(2.5), np.float64(1.5)])[0]) == ()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from chainrule.compiler.emitters import EMITTERS
 from chainrule.compiler.externals import address, letters_of
 from chainrule.compiler.llvm.special import NAMES, SPECIAL, emit_special, special_of
 from chainrule.ops.special.scipy_functions import BY_SCIPY_NAME
@@ -109,3 +110,31 @@ def test_names_without_a_function_have_no_address():
     assert "dlds" in letters_of("bdtr")
     assert special_of("gammaln", {}, np.dtype("D")) is None
     assert special_of("gammaln", {}, np.dtype("e")) is None
+
+
+# --- complex numbers ------------------------------------------------------------------------------
+
+COMPLEX = {
+    **{key: [{}] for key in ("erf", "erfc", "erfi", "wofz", "wrightomega", "xlogy", "xlog1py")},
+    "airy": [{"part": k} for k in range(4)], "lambertw": [{"branch": k} for k in (-1, 0, 1)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", "DF")
+@pytest.mark.parametrize("name", sorted(COMPLEX))
+def test_functions_of_complex_numbers_have_the_bits_of_the_evaluator(name, dtype):
+    if name == "lambertw":
+        dtype = "D"  # scipy.special.lambertw's tolerance is a float64
+    rng = np.random.default_rng(4)
+    edges = np.array([0, 1j, np.inf, complex(np.nan, 1), complex(-np.inf, -0.0)])
+    z = np.concatenate([rng.normal(size=600) + 3j * rng.normal(size=600), edges]).astype(dtype)
+    arrays = [np.roll(z, 7 * k) for k in range(2 if name.startswith("xlog") else 1)]
+    for params in COMPLEX[name]:
+        with np.errstate(all="ignore"):
+            wanted = REGISTRY[name].evaluate(*arrays, **params)
+        kernel = EMITTERS[name](site_of(name, *arrays, **params))
+        runner = Runner(kernel, site_of(name, *arrays, **params),
+                        tuple(address(n) for n in kernel.externals))  # fmt: skip
+        (found,) = runner.run(*arrays, one_by_one=True)
+        for part in ("real", "imag"):
+            assert_same_bits(getattr(found, part), getattr(wanted, part))

@@ -23,7 +23,7 @@ from chainrule.compiler.lower_elementwise import ELEMENTWISE
 from chainrule.compiler.lower_integers import INTEGERS
 from chainrule.compiler.lower_matrices import MATRICES
 from chainrule.compiler.lower_products import PRODUCTS
-from chainrule.compiler.lower_reductions import REDUCTIONS
+from chainrule.compiler.lower_reductions import EMPTY, REDUCTIONS
 from chainrule.compiler.lower_special import SPECIAL
 from chainrule.compiler.lower_stable import STABLE
 from chainrule.compiler.lower_windows import WINDOWS
@@ -100,7 +100,7 @@ LOWERINGS: dict[str, Callable] = {**REDUCTIONS, **ELEMENTWISE, **STABLE, **SPECI
 
 def lower(program: Program, keep: Collection[str] = ()) -> Program:
     """The program with composite operations written out, sub-programs too, but those in `keep`."""
-    rules = {**LOWERINGS, **PRODUCTS}
+    rules = {**LOWERINGS, **PRODUCTS, **EMPTY}
     table = {name: rule for name, rule in rules.items() if name not in keep}
     control = {name: rule for name, rule in _CONTROL.items() if name not in keep}
     lowered = _Lowering(table, control).program(program)

@@ -22,11 +22,12 @@ import numpy as np
 
 from chainrule.ops.elementwise import multiply
 from chainrule.ops.linalg import det, inv, solve
-from chainrule.ops.matrices import on_diagonal, product, transposed
+from chainrule.ops.matrices import adjoint, on_diagonal, product, transposed
 from chainrule.ops.matrix_equations import FEW_UNKNOWNS, sylvester
 from chainrule.ops.refuse import refuse
 from chainrule.ops.select import cast, select
 from chainrule.ops.shape import broadcast
+from chainrule.ops.spectral import svd
 from chainrule.ops.while_loop import loop
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -256,12 +257,35 @@ def _stein(a, b, q):
     return cast(sylvester(first, second, source), dtype=dtype)
 
 
+# --- the adjugate ---------------------------------------------------------------------------------
+
+
+def _adjugate(a):
+    """As chainrule.ops.matrix_functions: from the inverse, or from the singular values."""
+    if not a.size:
+        return NotImplemented
+    _refuse_unless(np.isfinite(a))
+    dtype, a = a.dtype, _wide(a)
+    u, s, vh = svd(a, full_matrices=False)
+    zero = s <= s[..., :1] * _EPS**2
+    filled = np.where(zero, 1.0, s)
+    held, missing = zero.astype(np.int64), np.sum(zero, axis=-1, keepdims=True)
+    weights = np.where(held == missing, np.prod(filled, axis=-1, keepdims=True) / filled, 0.0)
+    inside = adjoint(vh) * weights[..., None, :]
+    general = (det(u) * det(vh))[..., None, None] * product(inside, adjoint(u))
+    inverse = inv(a, raises=False)
+    regular = det(a)[..., None, None] * inverse
+    condition = np.max(np.abs(a), axis=(-2, -1)) * np.max(np.abs(inverse), axis=(-2, -1))
+    plain = (condition < 1e3) & np.all(np.isfinite(regular), axis=(-2, -1))
+    return cast(np.where(plain[..., None, None], regular, general), dtype=dtype)
+
+
 _exp, _exp_derivative = _of_family(_exponential)
 _sqrt, _sqrt_derivative = _of_family(_checked_root)
 _log, _log_derivative = _of_family(_logarithm)
 
 MATRICES: dict[str, Callable] = {
-    "expm": _exp, "expm_derivative": _exp_derivative,
+    "adjugate": _adjugate, "expm": _exp, "expm_derivative": _exp_derivative,
     "logm": _log, "logm_derivative": _log_derivative,
     "sqrtm": _sqrt, "sqrtm_derivative": _sqrt_derivative,
     "stein": _stein,

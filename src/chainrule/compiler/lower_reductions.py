@@ -89,3 +89,18 @@ REDUCTIONS: dict[str, Callable] = {
     "softmax": _softmax, "softmax_shares": _softmax_shares, "log_softmax": _log_softmax,
     "logsumexp": _logsumexp, "norm": _norm,
 }  # fmt: skip
+
+
+def _of_nothing(start: float) -> Callable:
+    """A reduction over axes without entries: what it starts from."""
+
+    def rule(x, *, axes):
+        if x.size:
+            return NotImplemented
+        shape = tuple([n for axis, n in enumerate(x.shape) if axis not in axes])
+        return broadcast(x.dtype.type(start), shape=shape, axes=())
+
+    return rule
+
+
+EMPTY: dict[str, Callable] = {"sum": _of_nothing(0), "prod": _of_nothing(1)}

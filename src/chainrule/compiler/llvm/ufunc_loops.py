@@ -28,7 +28,8 @@ _COMPLEX = (
     "arcsinh arccosh arctanh power maximum minimum fmax fmin"
 )
 _REAL = {"floor_divide": "efd", "remainder": "efd", "fmod": "efd", "spacing": "efd"}
-_OF_SCIPY = {**dict.fromkeys(("xlogy", "erf", "erfc", "wofz", "airy"), "FD"), "lambertw": "D"}
+_SPECIAL = "airy erf erfc erfi wofz wrightomega xlog1py xlogy"
+_OF_SCIPY = {**dict.fromkeys(_SPECIAL.split(), "FD"), "lambertw": "D"}
 
 TAKES: dict[str, str] = {**dict.fromkeys(_COMPLEX.split(), "FD"), **_REAL, **_OF_SCIPY}
 """Operations of the same name as a ufunc, and the dtypes for which its loop is called."""
