@@ -138,3 +138,10 @@ def test_special_functions_of_complex_numbers_are_scipys(name, params):
     for view in (lambda z: z, lambda z: z.T, lambda z: z[::-1, 1:]):
         found = native(lambda z, view=view: op(view(z), **params), z)[0]
         assert_close(found, np.asarray(op.evaluate(view(z), **params)), 1024)
+
+
+def test_check_finds_a_complex_number_that_is_not_finite():
+    f = cr.compile(lambda z: np.exp(z) * 2, check="nan")
+    np.testing.assert_array_equal(f(GRID[:2]), np.exp(GRID[:2]) * 2)
+    with pytest.raises(FloatingPointError, match="exp"):
+        f(np.array([1e3 + 1e3j]))

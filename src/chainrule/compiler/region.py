@@ -16,7 +16,8 @@ from hashlib import sha256
 import numpy as np
 
 from chainrule.compiler.buffers import Buffers
-from chainrule.compiler.kernel import HEAD, Kernel, Phase
+from chainrule.compiler.kernel import HEAD, Kernel, Phase, Place
+from chainrule.compiler.llvm.along import in_parts
 from chainrule.compiler.llvm.calls import DECLARED, EXTERNALS_START, HOST, Calls, runner_text
 from chainrule.compiler.llvm.code import Code, Index, Value, constant
 from chainrule.compiler.llvm.reductions import emit_finite_check
@@ -243,8 +244,10 @@ class _Placed:
         if not self.writer.watched:
             return
         for ref in results:
-            if ref.type.dtype.kind == "f" and ref.type.size:
-                check = emit_finite_check(ref.type.dtype, ref.type.shape, ref.lie.strides)
+            if ref.type.inexact and ref.type.size:
+                place = Place(ref.type, ref.lie.strides)
+                floats = in_parts(place) if ref.type.dtype.kind == "c" else place
+                check = emit_finite_check(floats.type.dtype, floats.type.shape, floats.strides)
                 self._call(step, check, [self._of(ref)], None)
 
     def _native(self, step: Native) -> None:
