@@ -126,6 +126,6 @@ def _path_moment_slopes(order: int, shift: int, left: bool):
 for _order, _shift in ((0, 0), (1, 1)):
     for _left, _x in ((True, uniform(0.1, 2.0, 3)), (False, uniform(3.6, 9, 3))):
         samples("gamma_path_moment", uniform(2, 3, 3), _x, order=_order, shift=_shift,
-                truth=_path_moment(_order, _shift, _left), value_ulps=500, ulps=2000, smooth=False,
+                truth=_path_moment(_order, _shift, _left), value_ulps=16, ulps=64, smooth=False,
                 slopes=_path_moment_slopes(_order, _shift, _left))  # fmt: skip
         samples("gamma_path_moment", uniform(2, 3, 3), _x, order=_order, shift=_shift)

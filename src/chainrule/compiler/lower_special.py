@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from chainrule.compiler.llvm.special import NAMES
-from chainrule.ops.samplers_gamma import moment_by_quadrature, moment_by_series
+from chainrule.ops.samplers_gamma import UNIT_PANELS, moment_by_quadrature, moment_by_series
 from chainrule.ops.select import cast
 from chainrule.ops.shape import broadcast, iota
 from chainrule.ops.special.error_functions import erfcx_integral_of
@@ -120,7 +120,7 @@ class _Integrals:
 
     def unit(self, integrand):
         """Over [0, 1]."""
-        return self.over(integrand, (0.0, 0.25, 0.5, 0.75, 1.0))
+        return self.over(integrand, UNIT_PANELS)
 
     def half_line(self, integrand, reach=None):
         """Over [0, inf), or so far as the integrand is worth it; with `reach` that many times as
