@@ -18,6 +18,7 @@ EXEMPT = {  # the two that scikit-learn exempts its own MLPClassifier and MLPReg
 PASSED = {"DeepClassifier": 64, "DeepRegressor": 58, "Autoencoder": 52}
 
 
+@pytest.mark.filterwarnings("ignore:batch_size=8 is more than")  # some checks have five rows
 @pytest.mark.parametrize(
     "estimator",
     [DeepClassifier(**SMALL), DeepRegressor(**SMALL, **PLAIN), Autoencoder(**SMALL)],

@@ -11,11 +11,13 @@ FULL = {"hidden": (8,), "batch_size": 1000, "epochs": 30, "step_size": 0.02, "ra
         "precision": "float64"}  # fmt: skip
 PLAIN = {"dropout": 0.0, "batch_norm": False}  # batch norm's statistics are of rows, not of weights
 RNG = np.random.default_rng(5)
+FULL_BATCH = pytest.mark.filterwarnings("ignore:batch_size=1000 is more than")  # as is meant here
 X = RNG.normal(size=(20, 3))
 COUNTS = RNG.integers(0, 4, size=20)
 LABELS = RNG.integers(0, 3, size=20)
 
 
+@FULL_BATCH
 @pytest.mark.parametrize("made, targets, asked", [
     (DeepClassifier(**FULL, **PLAIN), LABELS, "predict_proba"),
     (DeepRegressor(**FULL, **PLAIN), X[:, :2] ** 2, "predict"),
@@ -30,6 +32,7 @@ def test_a_weight_of_k_is_the_row_k_times_and_of_zero_not_at_all(made, targets, 
     )
 
 
+@FULL_BATCH
 def test_weights_of_classes_are_weights_of_their_rows():
     factors = {0: 3.0, 1: 1.0, 2: 0.5}
     by_class = DeepClassifier(**FULL, **PLAIN, class_weight=factors).fit(X, LABELS, COUNTS)
