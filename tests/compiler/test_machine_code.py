@@ -3,9 +3,15 @@
 import ctypes
 from concurrent.futures import ThreadPoolExecutor
 
+import llvmlite.binding as llvm
 import numpy as np
+import pytest
 
-from chainrule.compiler.machine_code import Loaded, object_code
+from chainrule.compiler.layout import contiguous
+from chainrule.compiler.llvm.elementwise import Operation
+from chainrule.compiler.llvm.loops import LoopSpec, Node, Stream
+from chainrule.compiler.llvm.reductions import emit_loop
+from chainrule.compiler.machine_code import Loaded, host, object_code
 
 TABLE = """
 @table = internal constant [4 x i64] [i64 10, i64 20, i64 30, i64 40]
@@ -59,3 +65,19 @@ def test_modules_compiled_side_by_side_are_those_compiled_alone():
     with ThreadPoolExecutor(4) as pool:
         for _ in range(5):
             assert list(pool.map(object_code, texts)) == alone
+
+
+@pytest.mark.parametrize("shape", [(), (9,), (3, 5)], ids=str)
+def test_rounding_to_float16_calls_no_function(shape):
+    """LLVM made one rounding of two, by a function of its own that is not linked."""
+    half = np.dtype(np.float16)
+    stream = Stream(half, contiguous(shape).strides)
+    arctan = Node(Operation("arctan", (), (half,), half), (0,))
+    kernel = emit_loop(LoopSpec(shape, (stream,), (arctan,), ((1, stream),)))
+    text = kernel.phases[0].text.replace("@@", "@kernel").replace("internal ", "")
+    module = llvm.parse_assembly(text, llvm.create_context())
+    triple = module.triple = host()[0]
+    processors = ["x86-64-v3", "x86-64-v4"] if triple.startswith("x86_64") else [host()[1]]
+    for processor in processors:
+        machine = llvm.Target.from_triple(triple).create_target_machine(processor, opt=2)
+        assert "__trunc" not in machine.emit_assembly(module)

@@ -21,6 +21,7 @@ from chainrule.compiler.llvm.code import (
     constant,
     element_of,
     element_type,
+    lanes_of,
     vector,
     with_element,
 )
@@ -68,14 +69,23 @@ def to_memory(code: Code, x: Value, dtype: np.dtype) -> Value:
     """A value as memory holds it."""
     if dtype.char == "?":
         return code.convert("zext", x, "i8")
-    return code.convert("fptrunc", x, "half") if dtype.char == "e" else x
+    return _half(code, x) if dtype.char == "e" else x
+
+
+def _half(code: Code, x: Value) -> Value:
+    """A float32 as float16; one number as the first of a vector: LLVM joins its rounding with that
+    of a float64 before it, and calls a function for both that nobody has linked."""
+    if lanes_of(x.type) > 1:
+        return code.convert("fptrunc", x, "half")
+    first = code.insert(Value("poison", vector("float", 4)), x, 0)
+    return code.extract(code.convert("fptrunc", first, "half"), 0)
 
 
 def rounded(code: Code, x: Value, dtype: np.dtype) -> Value:
     """A result rounded to its dtype: a no-op except for float16."""
     if dtype.char != "e":
         return x
-    return code.convert("fpext", code.convert("fptrunc", x, "half"), "float")
+    return code.convert("fpext", _half(code, x), "float")
 
 
 # --- arithmetic -----------------------------------------------------------------------------------
