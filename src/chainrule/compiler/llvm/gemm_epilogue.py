@@ -61,7 +61,7 @@ def _worth(product: ProductSpec, loop: LoopSpec) -> bool:
     """Whether the two are done sooner together.
 
     Of whole training steps, against the same step compiled twice (which agrees within 1 %): SGD's
-    update gains 1 % to 3 %. Adam's, with three arrays to store and a root and a quotient for each
+    update gains about 1 %. Adam's, with three arrays to store and a root and a quotient for each
     element, loses up to 3 %: by itself it runs as fast as these are divided, and at the end of a
     tile nothing else runs meanwhile. After a long sum little is saved and sums are kept apart for
     it: a logistic function behind 64 x 256 x 784 loses 1 % to 6 %, behind 64 x 128 x 256 gains 2 %.
