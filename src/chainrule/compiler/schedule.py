@@ -15,29 +15,25 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.compiler.emitters import UPDATES
+from chainrule.compiler.branches import CONTROL
 from chainrule.compiler.kernel import Kernel, Site
-from chainrule.compiler.layout import STATIC_VIEWS, Lie, contiguous, sliced, viewed
+from chainrule.compiler.layout import STATIC_VIEWS, Lie, viewed
 from chainrule.compiler.llvm.elementwise import Operation, is_native
 from chainrule.compiler.order import ordered
+from chainrule.compiler.parts import PARTS
 from chainrule.compiler.sites import flops_of, kernel_of, site_of, turned_products, turned_strides
 from chainrule.compiler.steps import (
-    Control,
     Group,
     Host,
-    Keep,
     Native,
     Operandlike,
-    Point,
-    Pointer,
     Ref,
     Root,
     Step,
-    Write,
     new_root,
 )
 from chainrule.program.program import Equation, Operand, Program, Var
-from chainrule.program.types import Type, array_type
+from chainrule.program.types import Type
 
 _MOST_NODES = 128  # in one kernel; over one axis, or on numbers, it may be longer
 _MOST_STRAIGHT = 600
@@ -88,7 +84,7 @@ class Schedule:
             for equation in batch:
                 self._add(equation)
 
-    def _append(self, step: Step) -> Any:
+    def append(self, step: Step) -> Any:
         self.steps.append(step)
         for ref in step.reads():
             self._note_read(ref, step)
@@ -124,7 +120,7 @@ class Schedule:
 
     def _filled(self, x: Operand, value: np.generic) -> Ref:
         ref = new_root(x.type, self.next)
-        self._append(Group(self.next, None, x.type.shape, copies=[(value, ref)]))
+        self.append(Group(self.next, None, x.type.shape, copies=[(value, ref)]))
         if not x.is_literal:
             self.refs[x] = ref
         return ref
@@ -139,7 +135,7 @@ class Schedule:
         type_ = source.type if isinstance(source, Ref) else type_
         assert type_ is not None
         target = new_root(type_, self.next)
-        self._append(Group(self.next, None, type_.shape, copies=[(source, target)]))
+        self.append(Group(self.next, None, type_.shape, copies=[(source, target)]))
         return target
 
     def operandlike(self, x: Operand) -> Operandlike:
@@ -190,10 +186,10 @@ class Schedule:
             lie = viewed(equation, ref.lie)
             assert lie is not None
         self.refs[out] = ref.at(lie, out.type)
-        if equation.op.name == "index" and self._read_before_write(source, out):
+        if equation.op.name == "index" and self.read_before_write(source, out):
             self.refs[out] = self.copied(self.refs[out])
 
-    def _read_before_write(self, source: Operand, out: Var) -> bool:
+    def read_before_write(self, source: Operand, out: Var) -> bool:
         """Whether a part is copied at once, so that a later write need not copy the whole."""
         return source in self.rewritten and 2 * out.type.nbytes <= source.type.nbytes
 
@@ -243,7 +239,7 @@ class Schedule:
                 first = max(first, self._ready(self.refs[x]) + 1)
         return first, own
 
-    def _in_registers(self, x: Operand) -> Group | None:
+    def in_registers(self, x: Operand) -> Group | None:
         """The kernel that has an operand in registers, and has not stored it."""
         return None if x.is_literal else self.group_of.get(x)
 
@@ -278,7 +274,7 @@ class Schedule:
             if self._fits(group, own, size, equation.inputs):
                 self.touched.add(group)
                 return group
-        group = self._append(Group(self.next, equation.line, domain))
+        group = self.append(Group(self.next, equation.line, domain))
         groups.append(group)
         self.touched.add(group)
         return group
@@ -393,7 +389,7 @@ class Schedule:
             if group.axes in (None, axes) and len(group.reductions) < 8:
                 if group is holder or self._shares(group, shared) or x.type.size <= _SMALL:
                     return group
-        group = self._append(Group(self.next, equation.line, domain))
+        group = self.append(Group(self.next, equation.line, domain))
         groups.append(group)
         return group
 
@@ -425,7 +421,7 @@ class Schedule:
         arrays = [x for x in inputs if isinstance(x, Ref)]
         step = Native(self.next, equation.line, site, kernel, arrays, outputs)
         step.flops = flops_of(equation)
-        self._append(step)
+        self.append(step)
         self.refs.update(zip(equation.outputs, outputs, strict=True))
 
     def add_host(self, equation: Equation) -> None:
@@ -438,253 +434,11 @@ class Schedule:
             else:
                 inputs.append(known)
         outputs = [new_root(v.type, self.next) for v in equation.outputs]
-        self._append(Host(self.next, equation.line, equation, inputs, outputs))
-        self.refs.update(zip(equation.outputs, outputs, strict=True))
-
-    # --- reading and writing parts ----------------------------------------------------------------
-
-    def _add_index(self, equation: Equation) -> None:
-        source, *indices = equation.inputs
-        out = equation.outputs[0]
-        if any(i.type.ndim for i in indices) or self.constant(source) is not None:
-            self.add_operation(equation)
-            return
-        ref = self._pointed(equation, self.array(source), indices, out.type)
-        if self._read_before_write(source, out):
-            ref = self.copied(ref)
-        self.refs[out] = ref
-
-    def _pointed(self, equation: Equation, ref: Ref, indices, type_: Type) -> Ref:
-        """The part of an array at index scalars and static entries."""
-        at = equation.params["at"]
-        if not indices:
-            return ref.at(sliced(ref.lie, at), type_)
-        found = [self.operandlike(i) for i in indices]
-        pointer = Pointer(ref.root, self.next)
-        self._append(
-            Point(self.next, equation.line, ref, found, [i.type for i in indices], pointer)
-        )
-        return Ref(pointer, type_, sliced(ref.lie, at, len(indices)))
-
-    def _add_write(self, equation: Equation) -> None:
-        source, value, *indices = equation.inputs
-        out = equation.outputs[0]
-        adds = equation.op.name == "index_add"
-        if any(i.type.ndim for i in indices) or (adds and not _adds_natively(out.type.dtype)):
-            self._add_scatter(equation)
-            return
-        given = self.operandlike(value)
-        target = self._kept(equation, self.operandlike(source), out)
-        shape = _part_shape(out.type, len(indices), equation.params["at"])
-        part = self._pointed(equation, target, indices, out.type.with_shape(shape))
-        self._append(Write(self.next, equation.line, adds, given, part))
-        target.root.made = self.steps[-1].number
-        self.refs[out] = target
-
-    def _add_scatter(self, equation: Equation) -> None:
-        """A write at index arrays: a kernel that goes on with the array where it is."""
-        source, out = equation.inputs[0], equation.outputs[0]
-        given = [self.operandlike(x) for x in equation.inputs[1:]]
-        whole = site_of(equation, [self.operandlike(source), *given])
-        kernel = kernel_of(whole._replace(inputs=whole.inputs[1:]), UPDATES)
-        if kernel is None:
-            self.add_host(equation)
-            return
-        target = self._kept(equation, self.operandlike(source), out)
-        arrays = [x for x in given if isinstance(x, Ref)]
-        step = Native(self.next, equation.line, whole, kernel, arrays, [target])
-        step.flops = flops_of(equation)
-        self._append(step)
-        target.root.made = step.number
-        self.refs[out] = target
-
-    def _kept(self, equation: Equation, source: Operandlike, out: Var) -> Ref:
-        """An array with the source's content, to be written to."""
-        if not isinstance(source, Ref) or not source.whole:
-            return self.copied(source, out.type)
-        target = new_root(out.type, self.next)
-        self._append(Keep(self.next, equation.line, source, target))
-        return target
-
-    def _add_concatenate(self, equation: Equation) -> None:
-        axis, out = equation.params["axis"], equation.outputs[0]
-        self._assemble(equation, out, _along(equation.inputs, axis))
-
-    def _add_pad(self, equation: Equation) -> None:
-        (x,), out = equation.inputs, equation.outputs[0]
-        widths = equation.params["widths"]
-        at = tuple((a, a + n, 1) for n, (a, _) in zip(x.type.shape, widths, strict=True))
-        self._assemble(equation, out, [(x, at)], fill=out.type.dtype.type(0))
-
-    def _assemble(self, equation, out: Var, parts, fill: np.generic | None = None) -> None:
-        """An array made of parts written to their places; a join, by the kernels that make them."""
-        if out.type.dtype.kind == "c":
-            for x, _ in parts:
-                self.operandlike(x)
-            self.add_host(equation)
-            return
-        target = new_root(out.type, self.next)
-        places = [(x, target.at(sliced(target.lie, at), x.type)) for x, at in parts]
-        if fill is not None:
-            self._append(
-                Group(self.next, equation.line, out.type.shape, copies=[(fill, target)])
-            )
-        else:
-            places = self._not_made_in_place(places, target)
-        given = [(self.operandlike(x), part) for x, part in places]
-        target.root.made = max(target.root.made, self.next if given else 0)
-        if fill is None and len({part.type.shape for _, part in given}) == 1:
-            shape = places[0][1].type.shape  # in one pass, since the rows of each lie apart
-            self._append(Group(self.next, equation.line, shape, copies=given))
-        else:
-            for value, part in given:
-                self._append(Write(self.next, equation.line, False, value, part))
-        if given:
-            target.root.made = self.next - 1
-        self.refs[out] = target
-
-    def _not_made_in_place(self, places: list[tuple[Operand, Ref]], target: Ref) -> list:
-        """The parts of an array that are still to be written. The others are values in registers of
-        the kernel that makes most of them, which stores them where they belong. (Several kernels
-        would each go through all of the array's memory.)"""
-        sources: list[Operand] = []
-        for x, _ in places:
-            later = None if x.is_literal else self.unread.get(x)
-            sources.append(x if later is None else later.inputs[0])
-        groups = [self._in_registers(x) for x in sources]
-        found = Counter([g for g in groups if g is not None]).most_common(1)
-        if not found or 2 * found[0][1] < len(places):
-            return places
-        group, rest = found[0][0], []
-        for (x, part), source, own in zip(places, sources, groups, strict=True):
-            ref = _in_shape(part, source.type)
-            if source.is_literal or own is not group or source in group.stores or ref is None:
-                rest.append((x, part))
-                continue
-            del self.group_of[source]
-            group.stores[source] = self.refs[source] = ref
-        target.root.made = group.number
-        return rest
-
-    # --- control flow -----------------------------------------------------------------------------
-
-    def carried(self, x: Operand, type_: Type, line) -> Ref:
-        """Memory that holds an operand's value, to be written over."""
-        source = self.operandlike(x)
-        if isinstance(source, Ref) and source.whole:
-            target = new_root(type_, self.next)
-            self._append(Keep(self.next, line, source, target))
-            return target
-        return self.copied(source, type_)
-
-    def _add_scan(self, equation: Equation) -> None:
-        params, body = equation.params, equation.params["body"]
-        n, count = params["constants"], params["carries"]
-        fixed = [self.operandlike(x) for x in equation.inputs[:n]]
-        xs = [self.array(x) for x in equation.inputs[n + count :]]
-        carry = [
-            self.carried(x, v.type, equation.line)
-            for x, v in zip(equation.inputs[n : n + count], equation.outputs, strict=False)
-        ]
-        ys = [new_root(v.type, self.next) for v in equation.outputs[count:]]
-        rows = [(-1, Lie(0, x.lie.strides[1:])) for x in xs]
-        layouts = [*map(layout_of, fixed), *map(layout_of, carry), *rows]
-        region = self.make_region(body, layouts, {k: n + k for k in range(count)}, True)
-        self._control("scan", equation, [*fixed, *xs], [*carry, *ys], [region])
-
-    def _add_while(self, equation: Equation) -> None:
-        params = equation.params
-        n = params["constants"]
-        fixed = [self.operandlike(x) for x in equation.inputs[:n]]
-        carry = [
-            self.carried(x, v.type, equation.line)
-            for x, v in zip(equation.inputs[n:], equation.outputs, strict=True)
-        ]
-        layouts = [*map(layout_of, fixed), *map(layout_of, carry)]
-        written = {k: n + k for k in range(len(carry))}
-        body = self.make_region(params["body"], layouts, written, True)
-        test = self.make_region(params["test"], layouts, {}, False)
-        flag = new_root(params["test"].out_types[0], self.next)
-        self._control("while", equation, fixed, carry, [test, body], flag)
-
-    def _add_cond(self, equation: Equation) -> None:
-        predicate, *rest = equation.inputs
-        operands = [self.operandlike(x) for x in rest]
-        known = self.constant(predicate)
-        chosen = self.array(predicate) if known is None else known
-        regions = [
-            self.make_region(b, list(map(layout_of, operands)), {}, False)
-            for b in equation.params["branches"]
-        ]
-        outputs = [new_root(v.type, self.next) for v in equation.outputs]
-        self._control("cond", equation, [chosen, *operands], outputs, regions)
-
-    def _control(self, kind, equation, operands, outputs, regions, flag: Ref | None = None) -> None:
-        size = max([r.arena for r in regions], default=0)
-        scratch = Ref(
-            Root(size, None, self.next), _bytes(size), contiguous((size,))
-        ) if size else None  # fmt: skip
-        step = Control(
-            self.next, equation.line, kind, equation, operands, outputs, regions, scratch, flag
-        )
-        self._append(step)
-        for ref in outputs:
-            ref.root.made = step.number
+        self.append(Host(self.next, equation.line, equation, inputs, outputs))
         self.refs.update(zip(equation.outputs, outputs, strict=True))
 
 
-_SPECIAL: dict[str, Callable[[Schedule, Equation], None]] = {
-    "index": Schedule._add_index,
-    "index_set": Schedule._add_write,
-    "index_add": Schedule._add_write,
-    "concatenate": Schedule._add_concatenate,
-    "pad": Schedule._add_pad,
-    "scan": Schedule._add_scan,
-    "while": Schedule._add_while,
-    "cond": Schedule._add_cond,
-}
-
-
-def _bytes(size: int) -> Type:
-    return array_type((size,), np.dtype(np.uint8))
-
-
-def layout_of(x: Operandlike):
-    """What a region is told of an input: its bytes and how it lies, or the number that it is."""
-    if isinstance(x, Ref):
-        return x.root.nbytes if x.whole else -1, x.lie._replace(offset=0)
-    return x
-
-
-def _part_shape(type_: Type, skipped: int, at) -> tuple[int, ...]:
-    return tuple(len(range(*e)) for e in at if not isinstance(e, int))
-
-
-def _along(operands, axis: int):
-    """The operands of a concatenation with the entries where each belongs."""
-    start, out = 0, []
-    for x in operands:
-        n = x.type.shape[axis]
-        at = tuple(
-            (start, start + n, 1) if a == axis else (0, m, 1) for a, m in enumerate(x.type.shape)
-        )
-        out.append((x, at))
-        start += n
-    return out
-
-
-def _in_shape(part: Ref, type_: Type) -> Ref | None:
-    """A part of an array in the shape of a value that differs in axes of length 1 alone."""
-    wide = [(n, s) for n, s in zip(part.type.shape, part.lie.strides, strict=True) if n != 1]
-    if [n for n, _ in wide] != [n for n in type_.shape if n != 1]:
-        return None
-    steps = iter([s for _, s in wide])
-    strides = tuple([0 if n == 1 else next(steps) for n in type_.shape])
-    return Ref(part.base, type_, Lie(part.lie.offset, strides))
-
-
-def _adds_natively(dtype: np.dtype) -> bool:
-    return dtype.kind != "c"
+_SPECIAL: dict[str, Callable[[Schedule, Equation], None]] = {**PARTS, **CONTROL}
 
 
 def _rewritten(program: Program) -> set[Operand]:
