@@ -54,6 +54,14 @@ def test_a_row_has_the_same_bits_in_any_company(fitted, iris):
     np.testing.assert_array_equal(fitted.predict_proba(x[140:141]), whole[140:141])
 
 
+@pytest.mark.parametrize("width", [16, 37, 50, 128, 300])
+def test_a_row_has_the_same_bits_at_every_place_of_a_block(width):
+    x = np.random.default_rng(width).normal(size=(40, 30))
+    made = DeepClassifier(**SMALL | {"hidden": (width,), "epochs": 1}).fit(x, np.arange(40) % 5)
+    found = made.predict_proba(np.tile(x[:1], (150, 1)))
+    np.testing.assert_array_equal(found, np.tile(found[:1], (150, 1)))
+
+
 def test_one_seed_gives_one_model(fitted, iris):
     again = DeepClassifier(**SMALL).fit(*iris)
     other = DeepClassifier(**SMALL | {"random_state": 1}).fit(*iris)

@@ -1,7 +1,8 @@
 """A network's outputs for many rows: in blocks of one size, so that a row's are always the same.
 
-Each block is filled up to `BLOCK` rows with zeros. One compilation then serves any number of rows,
-and the outputs of a row have the same bits in whatever company it comes.
+Each block is filled up with zeros, and has rows of zeros behind it: products sum their last rows,
+too few for a tile, in another order. One compilation then serves any number of rows, and the
+outputs of a row have the same bits in whatever company it comes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import scipy.sparse
 from chainrule.compiled import compile
 
 BLOCK = 128
+BEHIND = 32  # rows of zeros; no tile of a product is higher
 
 
 def outputs_of(function: Callable, model, x, scaling, dtype) -> np.ndarray:
@@ -24,7 +26,7 @@ def outputs_of(function: Callable, model, x, scaling, dtype) -> np.ndarray:
     found = []
     for start in range(0, x.shape[0], BLOCK):
         rows = dense(x[start : start + BLOCK])
-        block = np.zeros((BLOCK, rows.shape[1]), dtype)
+        block = np.zeros((BLOCK + BEHIND, rows.shape[1]), dtype)
         block[: len(rows)] = scaling(rows)
         found.append(function(model, block)[: len(rows)])
     return np.concatenate(found)
