@@ -16,13 +16,10 @@ import numpy as np
 
 from chainrule.ops.shape import kept_axes
 from chainrule.program.program import Equation, Literal, Operand, folded
-from chainrule.transforms.rewriting import Graph, Rewrite
+from chainrule.transforms.rewrites_contract import free_axes
+from chainrule.transforms.rewriting import Graph, Rewrite, is_real
 
 _INT64 = np.dtype(np.int64)
-
-
-def _is_real(x: Operand) -> bool:
-    return x.type.dtype.kind == "f"
 
 
 def _number(value: float, like: Operand) -> Literal:
@@ -37,10 +34,10 @@ def _factor(x: Operand, graph: Graph):
     made = graph.made_by(x, "multiply")
     if made is not None:
         for one, other in (made.inputs, made.inputs[::-1]):
-            if one.is_literal and not other.is_literal and _is_real(other):
+            if one.is_literal and not other.is_literal and is_real(other):
                 return one, other
     made = graph.made_by(x, "negative")
-    if made is not None and _is_real(x):
+    if made is not None and is_real(x):
         return _number(-1.0, x), made.inputs[0]
     return None
 
@@ -52,7 +49,7 @@ def _number_times_number(equation: Equation, graph: Graph):
             return None
         return _times(folded("negative", operator.neg, found[0]), found[1], graph)
     for one, other in (equation.inputs, equation.inputs[::-1]):
-        if one.is_literal and _is_real(other):
+        if one.is_literal and is_real(other):
             found = _factor(other, graph)
             if found is not None:
                 return _times(folded("multiply", operator.mul, one, found[0]), found[1], graph)
@@ -66,7 +63,7 @@ def _times(number: Literal, x: Operand, graph: Graph) -> Operand:
 def _scale_by_one(equation: Equation, graph: Graph):
     for one, other in (equation.inputs, equation.inputs[::-1]):
         number = one if one.is_literal else _filled(one, graph)
-        if number is not None and number.value == 1 and _is_real(other):
+        if number is not None and number.value == 1 and is_real(other):
             return graph.of_type(other, equation.outputs[0].type)
     return None
 
@@ -90,7 +87,7 @@ def _sum_of_multiples(equation: Equation, graph: Graph):
     """a x + b x -> (a + b) x."""
     parts = []
     for x in equation.inputs:
-        if x.is_literal or not _is_real(x):
+        if x.is_literal or not is_real(x):
             return None
         parts.append(_factor(x, graph) or (_number(1.0, x), x))
     (a, x), (b, y) = parts
@@ -104,16 +101,10 @@ def _sum_of_multiples(equation: Equation, graph: Graph):
 # --- products with simple matrices ----------------------------------------------------------------
 
 
-def _free(equation: Equation, side: int) -> tuple[int, ...]:
-    params = equation.params
-    taken = params["axes"][side] + params["batch"][side]
-    return kept_axes(equation.inputs[side].type.ndim, taken)
-
-
 def _with_number(equation: Equation, graph: Graph):
     """contract(s, x) of a value without axes -> s * x."""
     for s, x in (equation.inputs, equation.inputs[::-1]):
-        if s.type.ndim or not _is_real(x):
+        if s.type.ndim or not is_real(x):
             continue
         if s.is_literal and s.value == 1:
             return graph.of_type(x, equation.outputs[0].type)
@@ -128,11 +119,11 @@ def _with_filled(equation: Equation, graph: Graph):
     for side in (0, 1):
         filled, x = equation.inputs[side], equation.inputs[1 - side]
         made = graph.made_by(filled, "broadcast")
-        if made is None or made.inputs[0].type.ndim or not _is_real(x) or not x.type.ndim:
+        if made is None or made.inputs[0].type.ndim or not is_real(x) or not x.type.ndim:
             continue
         s = made.inputs[0]
         over = equation.params["axes"][1 - side]
-        batch, free = equation.params["batch"][1 - side], _free(equation, 1 - side)
+        batch, free = equation.params["batch"][1 - side], free_axes(equation, 1 - side)
         total = graph.emit("sum", x, axes=over) if over else x
         kept = kept_axes(x.type.ndim, over)
         order = tuple([kept.index(a) for a in (*batch, *free)])
@@ -141,7 +132,7 @@ def _with_filled(equation: Equation, graph: Graph):
         if not (s.is_literal and s.value == 1):
             total = _scaled(s, total, graph)
         out = equation.outputs[0].type
-        start = len(batch) + (len(_free(equation, 0)) if side == 0 else 0)
+        start = len(batch) + (len(free_axes(equation, 0)) if side == 0 else 0)
         axes = (*range(len(batch)), *range(start, start + len(free)))
         if total.type.shape == out.shape:
             return graph.of_type(total, out)
@@ -199,7 +190,7 @@ def _with_diagonal(equation: Equation, graph: Graph):
     for side in (0, 1):
         v = diagonal_of(equation.inputs[side], graph)
         x = equation.inputs[1 - side]
-        if v is None or not _is_real(x) or v.type.ndim > 1:
+        if v is None or not is_real(x) or v.type.ndim > 1:
             continue
         (axis,) = axes[1 - side]
         if v.is_literal or (v.type.ndim and (m := _filled(v, graph)) is not None and (v := m)):
@@ -230,7 +221,7 @@ def is_symmetric(x: Operand, graph: Graph, depth: int = _DEPTH) -> bool:
         return True
     made = graph.maker(x)
     square = x.type.ndim == 2 and x.type.shape[0] == x.type.shape[1]
-    if made is None or not depth or not square or not _is_real(x):
+    if made is None or not depth or not square or not is_real(x):
         return False
     name, inputs = made.op.name, made.inputs
     if name == "contract":
@@ -305,7 +296,8 @@ def _inside_out(equation: Equation, side: int, inner: Equation, graph: Graph):
     """The outer operand multiplied first by the inner operand that it meets."""
     other = equation.inputs[1 - side]
     (axis,), (across,) = equation.params["axes"][side], equation.params["axes"][1 - side]
-    free = [("first", a) for a in _free(inner, 0)] + [("second", a) for a in _free(inner, 1)]
+    sides = ("first", "second")
+    free = [(name, a) for i, name in enumerate(sides) for a in free_axes(inner, i)]
     which, place = free[axis]
     met, left = (0, 1) if which == "first" else (1, 0)
     a, b = inner.inputs[met], inner.inputs[left]
@@ -464,7 +456,7 @@ def _sum_of_centred(equation: Equation, graph: Graph):
     while (found := _factor(x, graph)) is not None and factors < 4:
         x, factors = found[1], factors + 1
     made = graph.made_by(x, "subtract")
-    if made is None or not _is_real(x) or made.inputs[1].is_literal:
+    if made is None or not is_real(x) or made.inputs[1].is_literal:
         return None
     over = equation.params["axes"]
     mean = graph.made_by(made.inputs[1], "broadcast")
@@ -504,7 +496,7 @@ def _divided(x: Operand, graph: Graph):
 
 def _plus_zero(equation: Equation, graph: Graph):
     for one, other in (equation.inputs, equation.inputs[::-1]):
-        if one.is_literal and one.value == 0 and _is_real(other):
+        if one.is_literal and one.value == 0 and is_real(other):
             return graph.of_type(other, equation.outputs[0].type)
     return None
 

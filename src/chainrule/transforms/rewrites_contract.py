@@ -12,7 +12,7 @@ from chainrule.program.program import Equation, Operand
 from chainrule.transforms.rewriting import Graph, Rewrite
 
 
-def _free(equation: Equation, side: int) -> tuple[int, ...]:
+def free_axes(equation: Equation, side: int) -> tuple[int, ...]:
     """The axes of one operand that are neither summed over nor matched."""
     axes, batch = equation.params["axes"], equation.params["batch"]
     return kept_axes(equation.inputs[side].type.ndim, axes[side] + batch[side])
@@ -33,7 +33,7 @@ def _of_transposed(equation, graph):
         if inner is None:
             continue
         order = inner.params["axes"]
-        free = [order[a] for a in _free(equation, side)]
+        free = [order[a] for a in free_axes(equation, side)]
         if free == sorted(free):  # else the result's axes would change their order
             axes = [order[a] for a in equation.params["axes"][side]]
             batch = [order[a] for a in equation.params["batch"][side]]
@@ -47,7 +47,9 @@ def _transposed_product(equation, graph):
     inner = graph.made_by(product, "contract")
     if inner is None or graph.uses(product) > 1:
         return None
-    batch, left, right = len(inner.params["batch"][0]), len(_free(inner, 0)), len(_free(inner, 1))
+    batch, left, right = map(
+        len, (inner.params["batch"][0], free_axes(inner, 0), free_axes(inner, 1))
+    )
     head = tuple(range(batch))
     first = tuple(range(batch, batch + left))
     second = tuple(range(batch + left, batch + left + right))
@@ -64,7 +66,7 @@ def _of_repeated(equation, graph):
         inner = graph.made_by(equation.inputs[side], "broadcast")
         if inner is None or inner.inputs[0].is_literal:
             continue
-        repeated = [a for a in _free(equation, side) if a not in inner.params["axes"]]
+        repeated = [a for a in free_axes(equation, side) if a not in inner.params["axes"]]
         if repeated:
             return _without_axes(equation, side, inner, repeated, graph)
     return None
@@ -78,8 +80,8 @@ def _without_axes(equation: Equation, side: int, inner: Equation, repeated, grap
     thin = graph.emit("broadcast", inner.inputs[0], shape=shape, axes=places)
     axes = [kept.index(a) for a in equation.params["axes"][side]]
     batch = [kept.index(a) for a in equation.params["batch"][side]]
-    start = len(batch) + (len(_free(equation, 0)) if side else 0)
-    dropped = {start + i for i, a in enumerate(_free(equation, side)) if a in repeated}
+    start = len(batch) + (len(free_axes(equation, 0)) if side else 0)
+    dropped = {start + i for i, a in enumerate(free_axes(equation, side)) if a in repeated}
     product = _with_side(equation, side, thin, axes, batch, graph)
     out = equation.outputs[0].type
     rest = tuple([a for a in range(out.ndim) if a not in dropped])
@@ -126,14 +128,14 @@ def _in_order(equation: Equation, product: Operand, side: int, lanes, stay, grap
     """The product's axes in the order of the contraction with lanes: by labels of the axes."""
     batch = equation.params["batch"]
     other = 1 - side
-    own: list[tuple] = [("free", side, a) for a in _free(equation, side)]
+    own: list[tuple] = [("free", side, a) for a in free_axes(equation, side)]
     lane_of = {batch[other][i]: ("lane", i) for i in lanes}
     theirs: list[tuple] = [
         lane_of.get(a, ("free", other, a))
         for a in range(equation.inputs[other].type.ndim)
-        if a in lane_of or a in _free(equation, other)
+        if a in lane_of or a in free_axes(equation, other)
     ]
-    plain: list[tuple] = [("free", other, a) for a in _free(equation, other)]
+    plain: list[tuple] = [("free", other, a) for a in free_axes(equation, other)]
     have = own + theirs if side == 0 else theirs + own
     have = [*(("lane", i) for i in stay), *have]
     want = own + plain if side == 0 else plain + own

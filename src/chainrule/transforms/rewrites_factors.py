@@ -15,7 +15,7 @@ from functools import partial
 
 from chainrule.ops.shape import kept_axes
 from chainrule.program.program import Operand
-from chainrule.transforms.rewriting import Graph, Rewrite
+from chainrule.transforms.rewriting import Graph, Rewrite, is_real
 
 _DEPTH = 8  # operations above a sum that are looked at
 _Outer = Callable[[Operand], Operand]  # what is done to a sum, instead of to each of its terms
@@ -114,7 +114,7 @@ class _Sum:
 
 def _factors_before(equation, graph: Graph):
     (x,), axes = equation.inputs, equation.params["axes"]
-    if x.type.dtype.kind != "f" or not x.type.size:
+    if not is_real(x) or not x.type.size:
         return None
     record = _Sum(graph, axes, x.type.ndim).of(x)
     return None if record is None else record()

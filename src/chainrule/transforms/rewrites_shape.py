@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.ops.index import entry_length
 from chainrule.program.program import Equation, Literal, Operand
-from chainrule.transforms.rewriting import Graph, Rewrite
+from chainrule.transforms.rewriting import Graph, Rewrite, is_real
 
 # Elementwise operations that are more, or less, than a function of their operands' entries.
 _NOT_ENTRY_BY_ENTRY = {"barrier", "stop_gradient", "reciprocal_where_apart"}
@@ -356,7 +356,7 @@ def _extreme_of_distances(equation, graph):
     """The largest distance from the largest entry: rounding keeps order, so it is that entry's."""
     name, (x,), axes = equation.op.name, equation.inputs, equation.params["axes"]
     difference = graph.made_by(x, "subtract")
-    if difference is None or x.type.dtype.kind != "f":
+    if difference is None or not is_real(x):
         return None
     entries, repeated = difference.inputs
     spread = graph.made_by(repeated, "broadcast")

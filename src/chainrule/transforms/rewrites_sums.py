@@ -11,13 +11,10 @@ from __future__ import annotations
 
 from chainrule.ops.shape import kept_axes
 from chainrule.program.program import Equation, Operand
-from chainrule.transforms.rewriting import Graph, Rewrite
+from chainrule.transforms.rewrites_contract import free_axes
+from chainrule.transforms.rewriting import Graph, Rewrite, is_real
 
 _PRODUCTS = ("multiply", "scale")
-
-
-def _is_real(x: Operand) -> bool:
-    return x.type.dtype.kind == "f"
 
 
 # --- sums of products of arrays -------------------------------------------------------------------
@@ -33,7 +30,7 @@ def _product(x: Operand, over, graph: Graph) -> tuple[Equation, tuple[int, ...]]
             return None
         (x,), order = turned.inputs, turned.params["axes"]
     made = graph.made_by(x, "contract")
-    if made is None or graph.uses(x) > 1 or not _is_real(x):
+    if made is None or graph.uses(x) > 1 or not is_real(x):
         return None
     matched = len(made.params["batch"][0])
     if any(order[a] < matched for a in over):
@@ -49,7 +46,7 @@ def _sum_of_product(equation: Equation, graph: Graph):
         return None
     inner, place = found
     operands, axes, batch = list(inner.inputs), list(inner.params["axes"]), inner.params["batch"]
-    free = [(side, a) for side in (0, 1) for a in _free(inner, side)]
+    free = [(side, a) for side in (0, 1) for a in free_axes(inner, side)]
     where = dict(zip(free, place[len(batch[0]) :], strict=True))  # in x
     matched = list(batch)
     for side in (0, 1):
@@ -63,12 +60,6 @@ def _sum_of_product(equation: Equation, graph: Graph):
     left = [p for p in place if p not in over]
     order = tuple([left.index(p) for p in sorted(left)])
     return made if order == tuple(range(len(order))) else graph.emit("transpose", made, axes=order)
-
-
-def _free(equation: Equation, side: int) -> tuple[int, ...]:
-    params = equation.params
-    taken = params["axes"][side] + params["batch"][side]
-    return kept_axes(equation.inputs[side].type.ndim, taken)
 
 
 def _sum_with_product(equation: Equation, graph: Graph):
@@ -90,7 +81,7 @@ def _number_to_the_smaller(equation: Equation, graph: Graph):
     """(c x) * broadcast(y), of a number c -> x * broadcast(c y)."""
     for wide, other in (equation.inputs, equation.inputs[::-1]):
         spread, made = graph.made_by(other, "broadcast"), graph.made_by(wide, "multiply")
-        if spread is None or made is None or graph.uses(wide) > 1 or not _is_real(wide):
+        if spread is None or made is None or graph.uses(wide) > 1 or not is_real(wide):
             continue
         small = spread.inputs[0]
         if small.is_literal or small.type.size >= wide.type.size:

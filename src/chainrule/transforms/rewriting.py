@@ -283,6 +283,11 @@ class Graph:
                 operand.name = var.name
 
 
+def is_real(x: Operand) -> bool:
+    """Whether an operand holds floats."""
+    return x.type.dtype.kind == "f"
+
+
 def looping(names: Sequence[str]) -> errors.RewriteLoop:
     """The error for rewrites that undo each other."""
     listed = " and ".join(dict.fromkeys(repr(n) for n in names))
