@@ -59,7 +59,8 @@ def entry_for(trace: CompiledTrace, args: tuple, kwargs: dict, slow: Callable) -
         spec, native.address, slow, runtime=native.runtime, arena_bytes=native.arena_bytes,
         name=trace.call.name, keep=(native, trace),
     )  # fmt: skip
-    native.has_entry = made is not None
+    if made is not None:
+        native.give_up_arena()
     return made
 
 

@@ -268,6 +268,16 @@ def test_a_call_past_the_entry_keeps_no_second_arena():
     f = cr.compile(lambda x: np.sum(np.cumsum(x) * np.sort(x)))
     assert f(np.ones(400)) == f(np.ones(400)) == 80200.0
     native = f.latest_trace().native
-    assert native.has_entry and native.arena_bytes
+    assert native.arena_bytes and not native.keeps_arena
     assert native.run([np.ones(400)])[0] == 80200.0
     assert not vars(native._arenas)
+
+
+def test_calls_are_timed_by_the_steps_that_their_code_was_made_from():
+    f = cr.compile(lambda x: np.cumsum(np.cumsum(x)[::-1] * 3.0))
+    f(np.ones(70))
+    native = f.latest_trace().native
+    assert native.region  # made again: it is not kept after compilation
+    whole = native.whole()
+    assert whole is not native and whole.whole() is whole
+    assert whole.built is native.built and len(whole.profiled([np.ones(70)], 2)) > 1

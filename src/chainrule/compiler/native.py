@@ -58,9 +58,10 @@ class Native:
         self.request, self.written, self._code = request, request.written, code
         self.out_types = request.program.out_types
         self.kernel_count, self.arena_bytes = len(code.kernels), code.arena
-        self.has_entry = False
+        self.keeps_arena = True  # for the next call; else what calls it brings memory of its own
+        self._is_whole = False
         if built is not None and built.module.sites:  # else made again if it is asked for
-            self.built = built
+            self._is_whole, self.built = True, built
         self.loaded = Loaded(*code.objects)
         self.address = self.loaded.address("main")
         self._token = next(_tokens)
@@ -108,10 +109,12 @@ class Native:
         return self.built.module.timed
 
     def whole(self) -> Native:
-        """The same, built in this process: `profiled` needs code and steps of one making."""
-        if "built" in self.__dict__:
+        """The same with the steps that its code was made from: timing needs both of one making."""
+        if self._is_whole:
             return self
-        return Native(self.request, self.built.code(), self.built)
+        made = Native(self.request, self.built.code(), self.built)
+        made._is_whole, made.built = True, self.built
+        return made
 
     @cached_property
     def _watch(self) -> Watch | None:
@@ -131,13 +134,17 @@ class Native:
     # --- calls ------------------------------------------------------------------------------------
 
     def _arena(self) -> np.ndarray:
-        """Memory for this thread's calls, kept for the next one unless an entry makes that."""
+        """Memory for this thread's calls."""
         found = getattr(self._arenas, "memory", None)
         if found is None:
             found = np.empty(self.arena_bytes + 64, np.uint8)
-            if not self.has_entry:
+            if self.keeps_arena:
                 self._arenas.memory = found
         return found
+
+    def give_up_arena(self) -> None:
+        """Keep no memory between calls: an entry, or a program that goes on with this one, does."""
+        self.keeps_arena, self._arenas = False, threading.local()
 
     def run(self, values: list) -> list:
         """The outputs of one call."""
@@ -194,6 +201,7 @@ class Native:
                 assert self._turns is not None
                 first = settled._code.ties  # it says where it meets none
                 self._turns.settle_by(settled.address, settled.runtime, settled.arena_bytes, first)
+                settled.give_up_arena()
                 return outputs
         if self.request.check is not None:
             outputs = run_checked(self.program, arrays)
@@ -224,10 +232,6 @@ class Evaluated:
             np.copyto(values[i], outputs[k])
             outputs[k] = None
         return outputs
-
-    def whole(self) -> Evaluated:
-        """The same."""
-        return self
 
 
 @collector_paused()

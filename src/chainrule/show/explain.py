@@ -143,9 +143,10 @@ def explain(compiled: Callable, *args, runs: int = 0, **kwargs) -> Report | Memo
             raise ValueError("explain needs arguments: for the first trace, and for timing (runs).")
         return report(name, _explicable(latest.native))
     trace, arguments = compiled.trace_of(*args, **kwargs)
-    native = _explicable(trace.native).whole()
+    native = _explicable(trace.native)
     if not runs or isinstance(native, Evaluated):
         return report(name, native)
+    native = native.whole()
     values = [np.array(x, order="C") for x in trace.values(trace.operands(arguments))]
     with observed() as runs_seen:
         observe(native.region.program, lambda: native.fresh_run(values))
