@@ -4,6 +4,7 @@ import copy
 import cProfile
 import functools
 import itertools
+import os
 import profile
 import random
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import backends, errors
+from chainrule.program.trace import traces_open
 
 SCALE = 2.0
 OFFSET = np.array([1.0, 2.0])
@@ -317,6 +319,29 @@ def test_a_trace_that_is_open_in_another_thread_does_not_matter():
     done.set()
     thread.join()
     assert (doubled(5.0), traces.count) == (10.0, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork")
+def test_a_process_that_is_forked_counts_its_own_traces():
+    inside, done = threading.Event(), threading.Event()
+
+    def waiting(x):
+        inside.set()
+        done.wait(60)
+        return x
+
+    thread = threading.Thread(target=cr.grad(waiting), args=(1.0,))
+    thread.start()
+    inside.wait(60)
+    child = os.fork()
+    if not child:
+        os._exit(int(traces_open))
+    status = os.waitpid(child, 0)[1]
+    assert (int(traces_open), os.waitstatus_to_exitcode(status)) == (1, 0)
+    done.set()
+    thread.join()
+    assert traces_open == 0
 
 
 def test_zeros_of_both_signs_and_nans_are_told_apart():

@@ -284,6 +284,19 @@ def _count_traces(change: int) -> None:
         traces_open[...] += change
 
 
+def _count_own_traces() -> None:
+    """After a fork: other threads, and with them their traces and a lock they hold, are gone."""
+    global _counting
+    _counting, own, builder = threading.Lock(), 0, _stack.top
+    while builder is not None:
+        own, builder = own + 1, builder.parent
+    traces_open[...] = own
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_own_traces)
+
+
 def current() -> Builder | None:
     """The innermost open builder of this thread."""
     return _stack.top
