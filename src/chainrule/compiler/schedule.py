@@ -40,7 +40,7 @@ _MOST_STRAIGHT = 600
 _SMALL = 2048  # elements: kernels over so little are joined even if they share nothing
 _LOOKED_AT = 12  # kernels over one shape, the latest ones, that an operation may join
 _MOST_REMADE = 4  # light operations, to have one value again
-_DENSE = 8  # an array of fewer than one byte in so many of another's is small beside it
+_TIMES_SMALLER = 8  # than another: then reading an array counts for nothing beside it
 _LIGHT = {
     "add", "subtract", "multiply", "scale", "negative", "absolute", "square", "maximum", "minimum",
     "select", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "cast",
@@ -316,7 +316,7 @@ class Schedule:
             return False
         if len(group.nodes) + len(found) > _MOST_NODES:
             return False
-        large = [n for n in read.values() if _DENSE * n > x.type.nbytes]
+        large = [n for n in read.values() if _TIMES_SMALLER * n > x.type.nbytes]
         if sum(large) > x.type.nbytes * (2 if self.readers[x] == 1 else 1):
             return False
         for var, equation in found.items():

@@ -14,18 +14,10 @@ import numpy as np
 from chainrule.compiler.externals import address
 from chainrule.compiler.kernel import HEAD, Kernel, Phase, Site
 from chainrule.compiler.llvm.along import without_axis
-from chainrule.compiler.llvm.code import Code, Value, as_index, constant, element_type
+from chainrule.compiler.llvm.code import Code, Value, constant, element_type
 from chainrule.compiler.llvm.loops import task_count
-from chainrule.compiler.llvm.ufunc_loops import LoopCall
-from chainrule.compiler.llvm.walk import (
-    Walk,
-    bytes_of,
-    moved,
-    operand_pointers,
-    task_bounds,
-    walk_over,
-    write_walk,
-)
+from chainrule.compiler.llvm.ufunc_loops import LoopCall, write_rows
+from chainrule.compiler.llvm.walk import Walk, bytes_of, operand_pointers, walk_over
 
 
 def emit_fourier(site: Site) -> Kernel | None:
@@ -83,19 +75,10 @@ def _write(code: Code, walk: Walk, pointers, factor: Value, call: LoopCall, leng
     if not walk.size or 0 in lengths:
         return 1
     steps = tuple([s[-1] for s in walk.strides])
-    lanes = walk.domain[-1]
-    tasks = task_count(8 * walk.size * lengths[0] * max(lengths).bit_length())
 
-    def at(places, count) -> None:
+    def lanes(places, count) -> None:
         source, target = places
         call.write([source, factor, target], [count, *lengths], (steps[0], 0, steps[1], *inner))
 
-    if len(walk.domain) == 1:
-        tasks, (start, stop) = task_bounds(code, lanes, tasks)
-        count = code.binary("sub", as_index(stop), as_index(start)) if tasks > 1 else stop
-        at(moved(code, pointers, steps, start), count)
-        return tasks
-    outer = Walk(walk.domain[:-1], tuple([s[:-1] for s in walk.strides])).longest_first(tasks)
-    tasks, bounds = task_bounds(code, outer.domain[0], tasks)
-    write_walk(code, outer, pointers, lambda p: at(p, lanes), bounds if tasks > 1 else None)
-    return tasks
+    tasks = task_count(8 * walk.size * lengths[0] * max(lengths).bit_length())
+    return write_rows(code, walk, pointers, tasks, lanes)

@@ -18,7 +18,6 @@ from chainrule.compiler.llvm.walk import (
     operand_pointers,
     set_status,
     walk_over,
-    write_walk,
 )
 
 
@@ -84,13 +83,8 @@ def _write_calls(code: Code, site: Site, pointers: list[Value], pair: Value) -> 
     elif site.op in ("svd", "singular_values"):
         sizes += [n, min(m, n)]
     call = LoopCall(code, pair, len(places), len(cores))
-    steps = [s[-1] for s in walk.strides]
-    count = walk.domain[-1]
     assert len(walk.domain) == 1  # all are contiguous
-    write_walk(
-        code, walk_over((1,), *[(0,)] * len(places)), pointers,
-        lambda at: call.write(at, [count, *sizes], [*steps, *cores]),
-    )  # fmt: skip
+    call.write(pointers, [walk.domain[0], *sizes], [*[s[0] for s in walk.strides], *cores])
 
 
 def _end_unless_finite(code: Code, pointer: Value, count: int, status: Value) -> None:

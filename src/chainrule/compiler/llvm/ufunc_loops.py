@@ -81,7 +81,11 @@ def emit_ufunc(site: Site) -> Kernel | None:
     walk = walk_over(out.type.shape, *steps)
     tasks = 1
     if out.type.size:
-        tasks = _write(code, walk, [*pointers, *results], loop, task_count(_WORK * out.type.size))
+        along = tuple([s[-1] for s in walk.strides])
+        tasks = write_rows(
+            code, walk, [*pointers, *results], task_count(_WORK * out.type.size),
+            lambda at, count: loop.write(at, [count], along),
+        )  # fmt: skip
     code.line("ret void")
     return Kernel((Phase(code.function(HEAD), tasks),), externals=(ufunc.external,))
 
@@ -91,21 +95,20 @@ def _steps(place: Place, ndim: int) -> tuple[int, ...]:
     return bytes_of(place) if place.literal is None and place.strides else (0,) * ndim
 
 
-def _write(code: Code, walk: Walk, pointers, loop: LoopCall, tasks: int) -> int:
-    """The loops over all axes but the last, which the ufunc's own loop does."""
+def write_rows(code: Code, walk: Walk, pointers, tasks: int, row) -> int:
+    """`row(pointers, count)` for the walk's last axis at every place of the others, or for parts of
+    a single row; the number of tasks."""
     steps = tuple([s[-1] for s in walk.strides])
     if len(walk.domain) == 1:
         tasks, (start, stop) = task_bounds(code, walk.domain[0], tasks)
         count = code.binary("sub", as_index(stop), as_index(start)) if tasks > 1 else stop
-        loop.write(moved(code, pointers, steps, start), [count], steps)
+        row(moved(code, pointers, steps, start), count)
         return tasks
-    outer = Walk(walk.domain[:-1], tuple([s[:-1] for s in walk.strides]))
-    outer = outer.longest_first(tasks)
+    outer = Walk(walk.domain[:-1], tuple([s[:-1] for s in walk.strides])).longest_first(tasks)
     tasks, bounds = task_bounds(code, outer.domain[0], tasks)
     write_walk(
-        code, outer, pointers, lambda at: loop.write(at, [walk.domain[-1]], steps),
-        bounds if tasks > 1 else None,
-    )  # fmt: skip
+        code, outer, pointers, lambda at: row(at, walk.domain[-1]), bounds if tasks > 1 else None
+    )
     return tasks
 
 
