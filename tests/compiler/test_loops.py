@@ -139,6 +139,17 @@ def test_axes_that_lie_together_are_merged():
     assert normalised(LoopSpec(x.shape, (rows,), (), ((0, stream(x)),))).domain == (20, 6)
 
 
+def test_vectors_run_along_the_matrix_whatever_repeats_itself_beside_it():
+    d = np.dtype("f4")
+    add = Operation("add", (), (d, d), d)
+    of_rows = [Stream(d, (1, 0))] * 3
+    nodes = (Node(add, (0, 1)), Node(add, (4, 2)), Node(add, (5, 3)))
+    total = Reduction("sum", 6, d, Stream(d, (1, 0)))
+    spec = LoopSpec((50, 70), (Stream(d, (70, 1)), *of_rows), nodes, (), (1,), (total,))
+    made = normalised(spec)
+    assert made.domain == (50, 70) and made.loads[0].strides == (70, 1)
+
+
 def test_literal_fills():
     out = np.empty((3, 7), "f8")
     spec = LoopSpec(out.shape, (), (), ((number(np.float64(2.5)), stream(out)),))

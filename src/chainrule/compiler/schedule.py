@@ -356,7 +356,8 @@ class Schedule:
         return True
 
     def _is_updated(self, ref: Ref) -> bool:
-        """Whether an array is an argument that is to be updated in place, perhaps already."""
+        """Whether an array is an argument to be updated: it could not be in place if what it was is
+        read later."""
         place = ref.root.place
         return place is not None and place[0] == "input" and place[1] in self.updates.values()
 
