@@ -3,7 +3,8 @@
 A function of a few numbers that `vmap` applies to many examples is made of arrays like (N, 3), of
 which parts are read, joined and added to, each in a pass of its own over memory. Of its columns,
 arrays (N,), such moves are a matter of which is which: nothing is left but arithmetic, in one loop
-over the examples. A Jacobian's unit vectors become numbers, and products with their zeros go.
+over the examples. A Jacobian's unit vectors become numbers. (Products with their zeros stay:
+without them zeros would have other signs.)
 
     columns    of each array, an array of variables in the shape of its short axes, which NumPy
                itself broadcasts, reshapes, joins and reads
