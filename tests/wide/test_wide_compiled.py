@@ -51,6 +51,13 @@ def test_harmless_points_stay_native(monkeypatch):
     assert g(np.array([1.0, 2.0])) == pytest.approx(5 - np.sin(1.0) - np.sin(2.0), rel=1e-15)
 
 
+def test_a_count_of_what_a_mask_holds_is_exact():
+    f = lambda x: np.sum(x * (x > 0)) / (x > 0).sum() + np.cumsum(x > 0)[-1] * np.sqrt(x[0])
+    x = np.array([1.0, 2.0, -1.0])
+    np.testing.assert_allclose(cr.compile(cr.grad(f))(x), [1.5, 0.5, 0.0], rtol=1e-15)
+    np.testing.assert_allclose(cr.compile(cr.grad(np.nanmean))(x), np.full(3, 1 / 3), rtol=1e-15)
+
+
 @pytest.mark.parametrize("f, x", [
     (lambda x: 2.0 * x + 1.0, np.arange(4.0)), (lambda x: np.sum(x**2), np.arange(4.0)),
     (np.tanh, 0.5), (lambda x: np.sqrt(x) * x, 0.5), (lambda x: np.exp(x) + x * x, 2.0),
