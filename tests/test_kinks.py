@@ -224,6 +224,12 @@ def test_raise_names_the_line_of_the_choice():
         cr.grad(f, kinks="raise")(0.0)
 
 
+def test_raise_looks_at_powers_of_arrays_one_by_one():
+    f = lambda x, y: np.sum(np.power(x, y))
+    with pytest.raises(errors.NotDifferentiable, match=r"log, at .*test_kinks\.py"):
+        cr.grad(f, argnums=(0, 1), kinks="raise")(np.array([0.0, 2.0]), np.array([2.0, 2.0]))
+
+
 def test_values_stay_those_at_the_point():
     jump = lambda x: np.where(x > 0, 1.0, -1.0) + np.sign(x)
     assert cr.value_and_grad(jump)(0.0) == (-1.0, 0.0)

@@ -24,6 +24,7 @@ from chainrule.ops.checkpoint import checkpoint_op
 from chainrule.ops.compare import (
     equal,
     greater,
+    less,
     logical_and,
     logical_or,
     not_equal,
@@ -160,9 +161,10 @@ TIES: dict[str, Callable] = {
 
 
 def _power(x, y):
-    negative = y < 0
-    zero = _zero(x)
-    return logical_and(zero, negative) if type(negative) is Traced else zero if negative else None
+    negative = less(y, y.dtype.type(0))
+    if type(negative) is np.bool:  # an exponent that is a number
+        return _zero(x) if negative else None
+    return logical_and(_zero(x), negative)
 
 
 SINGULAR: dict[str, Callable] = {
