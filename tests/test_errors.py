@@ -41,13 +41,10 @@ def fill(x):
 
 CONSTANTS = {
     "float": (lambda x: float(x[0]) * x[1], "float(x)", "stop_gradient"),
-    "int": (lambda x: int(x[0]) * x[1], "int(x)", "np.floor"),
     "complex": (lambda x: complex(x[0]) * 1.0, "complex(x)", "stop_gradient"),
     "item": (lambda x: x[0].item() * x[1], "x.item()", "x[i]"),
     "tolist": (lambda x: x.tolist()[0] * x[1], "x.tolist()", "list(x)"),
     "math": (lambda x: math.sin(x[0]), "float(x)", "cr.numpy.sin"),
-    "math.floor": (lambda x: math.floor(x[0]) * x[1], "float(x)", "np.sin"),
-    "round": (lambda x: round(x[0]) * x[1], "round(x)", "np.round"),
     "np.array of a list": (lambda x: np.array([x[0], x[1]]).sum(), "x.__array__()",
                            "cr.numpy.array([x, y])"),
     "np.asarray of a list": (lambda x: np.asarray([x[0], 1.0]).sum(), "x.__array__()", "np.stack"),

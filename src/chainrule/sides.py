@@ -22,11 +22,14 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.kinked import Kinked, agree, limits, merged
+from chainrule.ops.control import as_tuple
 from chainrule.options import Options, in_trace
 from chainrule.program.evaluate import Plan
+from chainrule.program.names import names_wanted
+from chainrule.program.op import Missing, Op
 from chainrule.program.program import Equation, Operand, Program, Var
 from chainrule.program.text import line_text
-from chainrule.program.trace import Builder, Traced, current, user_line
+from chainrule.program.trace import Builder, current, user_line
 from chainrule.running import run
 from chainrule.tracing import Call, trace_call
 from chainrule.transforms.ties import look_of, moving_outputs
@@ -137,7 +140,7 @@ class _Prefix:
                 needed.update(x for x in equation.inputs if not x.is_literal)
         for var in [*builder.inputs, *(var for var, _, _ in builder.captured)]:
             if (var in needed or var in builder.active_inputs) and var not in self._env:
-                self._input(builder, var)
+                self._input(builder, var, var in needed)
         for equation in reversed(equations):
             inputs = tuple([self._env.get(x, x) for x in equation.inputs])
             outputs = tuple([Var(v.type, v.name) for v in equation.outputs])
@@ -147,14 +150,16 @@ class _Prefix:
             )
         return self._env[wanted]
 
-    def _input(self, builder: Builder, var: Var) -> None:
+    def _input(self, builder: Builder, var: Var, needed: bool) -> None:
         source = builder.source(var)
-        if isinstance(source, tuple):
+        if isinstance(source, tuple) and var not in builder.active_inputs:
             self._env[var] = self.operand(*source)
             return
         self._env[var] = made = Var(var.type, var.name)
         self.inputs.append(made)
-        self.values.append(builder.value(var))
+        # What only counts as one more direction may have no value at hand (an array in `compile`).
+        value = builder.value(var) if needed else np.zeros(var.type.shape, var.type.dtype)
+        self.values.append(value)
         self.moving.append(var in builder.active_inputs)
 
 
@@ -172,7 +177,8 @@ class Side:
         """The limits of a derived program's outputs along the germ that the side stands for."""
         assert isinstance(plan, Kinked)
         operands = plan.operands([*self.call.operands, *given])
-        return limits(plan.program, operands, plan.moving, self.sign)
+        made = side_limits(*operands, program=plan.program, moving=plan.moving, sign=self.sign)
+        return list(as_tuple(made))
 
 
 @dataclass
@@ -204,14 +210,40 @@ class Sides:
         like = next((x for x in (at, above, below) if x is not None), None)
         if like is None:
             return None
-        at, above, below = [np.zeros_like(like) if x is None else x for x in (at, above, below)]
-        if self.kinks == "raise" and not agree([above, below]):
-            raise errors.NotDifferentiable(
-                f"{self.name} has no derivative at this point: a Python condition, at "
-                f"{self.line}, meets a tie.\n  On the two sides of it the derivative is {above} "
-                f'and {below}.\n  Move off the point, or take the mean with kinks="exact".'
-            )
-        return merged([at], (True,), [above], [below])[0]
+        entries = [np.zeros_like(like) if x is None else x for x in (at, above, below)]
+        return mean_of_sides(*entries, name=self.name, kinks=self.kinks, line=self.line)
+
+
+# --- as equations, where the arguments are traced -------------------------------------------------
+
+
+def _limits(*operands, program, moving, sign):
+    found = limits(program, list(operands), moving, sign)
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+side_limits: Op = Op(
+    "side_limits", lambda *types, program, **_: program.out_types, _limits,
+    Missing("both sides of a tie are settled by the outermost derivative"),
+    doc="the limits of a derivative's program along the germ x + sign eps v",
+)  # fmt: skip
+
+
+def _mean(at, above, below, *, name, kinks, line):
+    if kinks == "raise" and not agree([above, below]):
+        raise errors.NotDifferentiable(
+            f"{name} has no derivative at this point: a Python condition, at {line}, meets a tie.\n"
+            f"  On the two sides of it the derivative is {above} and {below}.\n"
+            '  Move off the point, or take the mean with kinks="exact".'
+        )
+    return merged([at], (True,), [above], [below])[0]
+
+
+mean_of_sides: Op = Op(
+    "mean_of_sides", lambda at, *_, **__: (at,), _mean,
+    Missing("both sides of a tie are settled by the outermost derivative"),
+    doc="a derivative where a Python `if` met a tie, from its limits on both sides",
+)  # fmt: skip
 
 
 def trace_sides(f: Callable, args, kwargs, wanted, options: Options) -> tuple[Call, Sides]:
@@ -227,7 +259,7 @@ def trace_sides(f: Callable, args, kwargs, wanted, options: Options) -> tuple[Ca
     call = trace_call(f, args, kwargs, wanted, branching=branching)
     branching.forget()
     sides = Sides(call.name, options.kinks, branching.line)
-    if not branching.met or any(type(x) is Traced for x in call.operands):
+    if not branching.met or names_wanted():
         return call, sides
     for sign in (1, -1):
         try:
@@ -253,7 +285,9 @@ def _is_told(outer: Builder) -> bool:
 
 
 def _types(call: Call) -> list:
-    return [o.type for o in call.program.outputs[: call.count]]
+    """The types of what the function returns; None for what has no derivative on any side."""
+    found = [o.type for o in call.program.outputs[: call.count]]
+    return [t if t.inexact else None for t in found]
 
 
 def run_on_sides(

@@ -12,7 +12,7 @@ from chainrule.numpy import layout
 from chainrule.numpy.joining import tile
 from chainrule.numpy.promotion import cast_to, traced
 from chainrule.numpy.protocols import implements
-from chainrule.numpy.selecting import at_hand
+from chainrule.numpy.selecting import at_hand, truth_at_hand
 from chainrule.numpy.shaping import array, axis_index, fresh, moveaxis, ravel, reshape
 from chainrule.ops.shape import broadcast
 from chainrule.program.text import line_text
@@ -105,7 +105,7 @@ def resize(a, new_shape):
 @implements(np.trim_zeros)
 def trim_zeros(filt, trim="fb", axis=None):
     """np.trim_zeros: the part between the first and the last element that is not zero."""
-    value = at_hand(filt, "the length of np.trim_zeros")
+    value = truth_at_hand(filt, "the length of np.trim_zeros")
     x = array(filt)
     axis = range(x.ndim) if axis is None else axis
     axes = [axis_index(i, x.ndim) for i in (axis if np.iterable(axis) else (axis,))]

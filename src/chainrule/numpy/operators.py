@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 
 import numpy as np
 
@@ -166,8 +167,17 @@ def _float(self):
     return float(needs_value(self, "float(x)", _FLOAT_ADVICE))
 
 
-def _int(self):
-    return int(needs_value(self, "int(x)", "Use np.floor(x), or cr.stop_gradient(x)."))
+def _whole(asked: str, rounded: Callable):
+    """Python's roundings: steps, whose derivative is 0 between the jumps, as `rounded`'s is."""
+
+    def whole(self):
+        step = rounded(self) if self.type.dtype.kind == "f" else self
+        return int(needs_value(step, asked, f"Use np.{rounded.__name__}(x)."))
+
+    return whole
+
+
+_rounded = _whole("round(x)", np.rint)
 
 
 def _complex(self):
@@ -252,9 +262,7 @@ def _format(self, spec):
 
 
 def _round(self, digits=None):
-    if digits is None:
-        return int(needs_value(self, "round(x)", "Use np.round(x)."))
-    return self.round(digits)
+    return _rounded(self) if digits is None else self.round(digits)
 
 
 def _copied(self):
@@ -280,7 +288,9 @@ def install() -> None:
     methods = {
         "__divmod__": _divmod, "__rdivmod__": _rdivmod, "__pos__": _positive,
         "__matmul__": _matmul, "__rmatmul__": _rmatmul,
-        "__float__": _float, "__int__": _int, "__complex__": _complex, "__bool__": _bool,
+        "__float__": _float, "__int__": _whole("int(x)", np.trunc),
+        "__floor__": _whole("math.floor(x)", np.floor), "__ceil__": _whole("math.ceil(x)", np.ceil),
+        "__trunc__": _whole("math.trunc(x)", np.trunc), "__complex__": _complex, "__bool__": _bool,
         "__index__": _index, "__array__": _array, "item": _item, "tolist": _tolist,
         "__len__": _len, "__iter__": _iter, "__contains__": _contains, "__round__": _round,
         "__getitem__": get_item, "__setitem__": set_item, "__repr__": _repr, "__format__": _format,

@@ -126,23 +126,27 @@ def at_hand(x, why: str):
     return np.asarray(value)
 
 
+def truth_at_hand(x, why: str):
+    """Which elements of such an array are not zero: a choice, on either side of a tie."""
+    return at_hand(truth(x) if type(x) is Traced else x, why).astype(bool)
+
+
 @implements(np.nonzero)
 def nonzero(a):
     """np.nonzero: plain index arrays of the elements that are not zero."""
-    value = at_hand(a, "the number of nonzero elements")
-    return np.nonzero(value)
+    return np.nonzero(truth_at_hand(a, "the number of nonzero elements"))
 
 
 @implements(np.flatnonzero)
 def flatnonzero(a):
     """np.flatnonzero: plain indices into the raveled array."""
-    return np.flatnonzero(at_hand(a, "the number of nonzero elements"))
+    return np.flatnonzero(truth_at_hand(a, "the number of nonzero elements"))
 
 
 @implements(np.argwhere)
 def argwhere(a):
     """np.argwhere: plain indices of the nonzero elements, one row each."""
-    return np.argwhere(at_hand(a, "the number of nonzero elements"))
+    return np.argwhere(truth_at_hand(a, "the number of nonzero elements"))
 
 
 @implements(np.count_nonzero)
@@ -155,7 +159,7 @@ def count_nonzero(a, axis=None, *, keepdims=False):
 @implements(np.compress)
 def compress(condition, a, axis=None, out=None):
     """np.compress: the slices along an axis where a vector of booleans holds."""
-    kept = at_hand(condition, "the number of selected slices")
+    kept = truth_at_hand(condition, "the number of selected slices")
     if kept.ndim != 1:
         raise errors.ShapeError(f"condition must be a 1-d array, at {line_text(user_line())}")
     return take(a, np.flatnonzero(kept), axis, out)
@@ -164,7 +168,7 @@ def compress(condition, a, axis=None, out=None):
 @implements(np.extract)
 def extract(condition, arr):
     """np.extract: the elements of the raveled array where the condition holds."""
-    kept = at_hand(condition, "the number of selected elements")
+    kept = truth_at_hand(condition, "the number of selected elements")
     return take(ravel(array(arr)), np.flatnonzero(kept))
 
 
@@ -335,7 +339,7 @@ def putmask(a, mask, values):
 def place(arr, mask, vals):
     """np.place: write the values in turn where the mask holds."""
     x = writable(arr, "np.place")
-    held = at_hand(mask, "which values np.place uses").astype(bool)
+    held = truth_at_hand(mask, "which values np.place uses")
     if held.size != x.size:
         raise errors.ShapeError(f"place: mask and data must be the same size, at {_line()}")
     places = np.flatnonzero(held)

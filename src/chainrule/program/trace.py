@@ -334,12 +334,12 @@ def is_traced(value) -> bool:
 def concrete_value(traced: Traced):
     """The value at hand of a traced value, or None.
 
-    What Python decides by, a truth value or a whole number, is the one on the side of a tie that
-    the function is being traced for.
+    What Python decides by, such as a truth value or a whole number, is the one on the side of a tie
+    that the function is being traced for.
     """
     builder, var = _place(traced)
     value = builder.value(var)
-    if builder.branching is not None and value is not None and var.type.dtype.kind in "biu":
+    if builder.branching is not None and value is not None and var.type.dtype.kind in "biuf":
         return builder.branching(builder, var, value)
     return value
 
