@@ -1,5 +1,7 @@
 """Expectations and their derivatives: against closed forms, and what is refused."""
 
+import math
+
 import numpy as np
 import pytest
 from mpmath import mp
@@ -317,6 +319,23 @@ def test_score_of_compiled_and_traced_expectations():
                               samples=50)(t, rng=generator)  # fmt: skip
 
     assert cr.compile(cr.grad(mean))(0.7, rng()) == pytest.approx(cr.grad(mean)(0.7, rng()))
+
+
+def test_lanes_of_a_gradient_in_which_samples_meet_kinks():
+    points = np.array([-0.3, 0.3, 1.0])
+    mean = cr.expectation(lambda m, rng: np.maximum(rng.normal(m, 1.0), 0.0), samples=4000)
+    generator = rng()
+    slopes = cr.vmap(cr.grad(lambda m: mean(m, rng=generator)))(points)
+    truth = [float(mp.ncdf(m)) for m in points]
+    np.testing.assert_allclose(slopes, truth, atol=ERRORS * 0.5 / np.sqrt(4000))
+
+
+def test_whole_numbers_of_smooth_draws_jump():
+    for whole, start in ((int, 0.0), (math.floor, 0.0), (round, 0.5)):
+        f = lambda m, rng: 1.0 * whole(np.clip(rng.normal(m + start, 1.0), start, start + 1.4))
+        found = cr.expectation(f, samples=500).estimate(0.5, rng=rng())
+        truth = float(mp.npdf(0.5))
+        assert abs(found.gradient - truth) < ERRORS * found.gradient_error + 1e-9
 
 
 def test_lists_of_traced_values_are_parameters():

@@ -34,6 +34,7 @@ ELSEWHERE = {
     **dict.fromkeys(("implicit", "jacobian_solve", "krylov_solve", "host_solution"),
                     "tests/test_implicit.py"),
     **dict.fromkeys(("germ", "refuse"), "tests/test_kinks.py"),
+    **dict.fromkeys(("side_limits", "mean_of_sides"), "tests/test_ties_in_python.py"),
 }
 
 

@@ -167,11 +167,17 @@ def _float(self):
     return float(needs_value(self, "float(x)", _FLOAT_ADVICE))
 
 
+_EXACT = 2.0**62  # below it a float fits into int64
+
+
 def _whole(asked: str, rounded: Callable):
     """Python's roundings: steps, whose derivative is 0 between the jumps, as `rounded`'s is."""
 
     def whole(self):
         step = rounded(self) if self.type.dtype.kind == "f" else self
+        value = step.builder.value(step._var) if step.builder.open else None
+        if value is None or np.all(np.abs(value) < _EXACT):  # not for nan and what is too large
+            step = step.astype(np.int64)  # by which samples of an expectation are told apart
         return int(needs_value(step, asked, f"Use np.{rounded.__name__}(x)."))
 
     return whole

@@ -204,7 +204,7 @@ def _unit_type(*types: Type) -> tuple[Type, ...]:
 
 unit: Op = Op(
     "unit", _unit_type, lambda *xs: np.float64(1.0), Missing(NO_SECOND),
-    lambda size, inputs, batched: np.ones(size),
+    lambda size, inputs, batched: broadcast(unit(*inputs), shape=(size,), axes=()),
     doc="1; to differentiate it raises: it stands where a second derivative would be wrong",
 )  # fmt: skip
 
