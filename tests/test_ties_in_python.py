@@ -7,6 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors
+from chainrule.sides import mean_of_sides, side_limits
 
 
 def knotted(x):
@@ -62,6 +63,17 @@ def test_a_compiled_tie_in_a_python_if_beside_an_array_that_moves():
     assert np.array_equal(slopes, [0.0, 0.0])
 
 
+def test_lanes_of_sides_are_settled_one_by_one():
+    slope = cr.trace(cr.grad(lambda x, w: w * np.abs(x), kinks="convention"), 0.0, 1.0)
+    above = lambda x, w: side_limits(x, w, program=slope, moving=(True, False), sign=1)
+    below = lambda x, w: side_limits(x, w, program=slope, moving=(True, False), sign=-1)
+    x, w = np.array([0.0, 0.0, -1.0]), np.array([2.0, 3.0, 4.0])
+    assert np.array_equal(cr.vmap(above)(x, w), [2.0, 3.0, -4.0])
+    assert np.array_equal(cr.vmap(below)(x, w), [-2.0, -3.0, -4.0])
+    mean = lambda a, b: mean_of_sides(b, a, b, name="f", kinks="exact", line="")
+    assert np.array_equal(cr.vmap(mean, in_axes=(0, None))(w, 1.0), [1.5, 2.0, 2.5])
+
+
 def test_a_compiled_kink_in_a_python_if_raises_where_asked():
     f = lambda x: x if x > 0 else 3.0 * x
     assert cr.compile(cr.grad(f, kinks="raise"))(1.0) == 1.0
@@ -83,8 +95,11 @@ def squares_by_steps(whole, below):
     return f
 
 
-@pytest.mark.parametrize("whole", [int, math.floor, math.ceil, math.trunc, round,
-                                   lambda x: int(np.floor(x)), lambda x: int(x / 0.5) // 2])
+WHOLE = [int, math.floor, math.ceil, math.trunc, round, lambda x: int(np.floor(x)),
+         lambda x: int(x / 0.5) // 2]  # fmt: skip
+
+
+@pytest.mark.parametrize("whole", WHOLE)
 @pytest.mark.parametrize("x", [4.0, 4.5, 4.25])
 def test_python_roundings_are_steps(whole, x):
     f = squares_by_steps(whole, "squares")

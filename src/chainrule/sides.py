@@ -23,6 +23,7 @@ import numpy as np
 from chainrule import errors
 from chainrule.kinked import Kinked, agree, limits, merged
 from chainrule.ops.control import as_tuple
+from chainrule.ops.shape import add_batch_axis
 from chainrule.options import Options, in_trace
 from chainrule.program.evaluate import Plan
 from chainrule.program.names import names_wanted
@@ -32,6 +33,7 @@ from chainrule.program.text import line_text
 from chainrule.program.trace import Builder, current, user_line
 from chainrule.running import run
 from chainrule.tracing import Call, trace_call
+from chainrule.transforms.batch import batch
 from chainrule.transforms.ties import look_of, moving_outputs
 
 
@@ -222,9 +224,14 @@ def _limits(*operands, program, moving, sign):
     return found[0] if len(found) == 1 else tuple(found)
 
 
+def _limits_of_lanes(size, inputs, batched, *, program, **params):
+    made, _ = batch(program, size, tuple(batched), (True,) * len(program.outputs))
+    return as_tuple(side_limits(*inputs, program=made, **params))
+
+
 side_limits: Op = Op(
     "side_limits", lambda *types, program, **_: program.out_types, _limits,
-    Missing("both sides of a tie are settled by the outermost derivative"),
+    Missing("both sides of a tie are settled by the outermost derivative"), _limits_of_lanes,
     doc="the limits of a derivative's program along the germ x + sign eps v",
 )  # fmt: skip
 
@@ -239,9 +246,14 @@ def _mean(at, above, below, *, name, kinks, line):
     return merged([at], (True,), [above], [below])[0]
 
 
+def _mean_of_lanes(size, inputs, batched, **params):
+    wide = [x if m else add_batch_axis(x, size) for x, m in zip(inputs, batched, strict=True)]
+    return mean_of_sides(*wide, **params)
+
+
 mean_of_sides: Op = Op(
     "mean_of_sides", lambda at, *_, **__: (at,), _mean,
-    Missing("both sides of a tie are settled by the outermost derivative"),
+    Missing("both sides of a tie are settled by the outermost derivative"), _mean_of_lanes,
     doc="a derivative where a Python `if` met a tie, from its limits on both sides",
 )  # fmt: skip
 
