@@ -185,7 +185,7 @@ def test_errors_name_the_line():
 
 NOT_DISPATCHED = {
     "np.zeros then fill": lambda x: np.zeros(3).__setitem__(0, x),
-    "np.array of a list": lambda x: np.array([x, 2.0]),
+    "np.fromiter": lambda x: np.fromiter((x for _ in range(2)), float),
     "float": lambda x: float(x),
 }
 

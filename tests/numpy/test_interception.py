@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.errors import ConcreteValueNeeded, NotSupported
+from chainrule.errors import NotSupported
 from chainrule.numpy.interception import dispatching_asarray
 from tests.numpy.against_numpy import check_same, through_trace
 
@@ -104,10 +104,69 @@ def test_masked_arrays_are_refused_with_what_to_write():
             cr.grad(lambda x, make=make: make(x).sum())(V)
 
 
-def test_lists_of_traced_values_still_raise():
-    for make in (lambda x: np.array([x, x]), lambda x: np.asarray((x, 1.0))):
-        with pytest.raises(ConcreteValueNeeded, match="test_interception.py"):
-            cr.grad(lambda x, make=make: make(x).sum())(2.0)
+@pytest.mark.parametrize("make", [
+    lambda x: np.array([x[0], x[1] * 2.0]), lambda x: np.asarray((x[1], 3)),
+    lambda x: np.array([[x[0], 1], [2.5, x[1]]]), lambda x: np.array([x, x[::-1]], np.float32),
+    lambda x: np.array([x[0], 1j]), lambda x: np.array([x, [1, 2]], ndmin=3),
+    lambda x: np.asanyarray([x[0], True]), lambda x: np.array(object=[[], []] + [[]]),
+    lambda x: np.ascontiguousarray([x[0]]), lambda x: np.asarray([[x[0], 2.0], [3.0, x[1]]]).T,
+])  # fmt: skip
+def test_lists_of_traced_values_become_arrays(make):
+    check_same(make, V[:2])
+    check_same(make, V[:2].astype(np.float32))
+
+
+def test_lists_of_several_shapes_raise_as_numpy_does():
+    check_same(lambda x: np.array([x, x[0]]), V)
+
+
+def rotated(t):
+    turn = np.array([[np.cos(t), -np.sin(t)], [np.sin(t), np.cos(t)]])
+    return turn @ np.array([1.0, 2.0])
+
+
+def test_derivatives_of_lists_of_traced_values():
+    slope = [-np.sin(0.3) - 2 * np.cos(0.3), np.cos(0.3) - 2 * np.sin(0.3)]
+    for derivative in (cr.jacobian(rotated), cr.compile(cr.jacobian(rotated)),
+                       lambda t: cr.vmap(cr.jacobian(rotated))(np.array([t]))[0]):  # fmt: skip
+        np.testing.assert_allclose(derivative(0.3), slope, rtol=1e-14)
+
+
+LISTS = [
+    lambda x, y: np.max([x, y]), lambda x, y: np.min((x, -y), axis=0),
+    lambda x, y: np.sum([x, y, 1]), lambda x, y: np.mean([x, y]),
+    lambda x, y: np.prod([x, y]), lambda x, y: np.sort([y, x, 0]),
+    lambda x, y: np.linalg.norm([x, y]), lambda x, y: np.dot([x, y], [2.0, 3]),
+    lambda x, y: np.linalg.det([[x, 1.0], [2.0, y]]), lambda x, y: np.median([x, y, 1.0]),
+    lambda x, y: np.linalg.solve([[x, 1.0], [2.0, y]], [1.0, x]), lambda x, y: np.std([x, y, 1]),
+    lambda x, y: np.cumsum([x, y]), lambda x, y: np.interp(0.5, [0.0, 1.0], [x, y]),
+    lambda x, y: np.quantile([x, y], 0.25), lambda x, y: np.diff([x, y]),
+    lambda x, y: np.diag([x, y]), lambda x, y: np.sum(a=[x, y], axis=0),
+    lambda x, y: np.polyval([x, y], 2.0),
+    lambda x, y: np.average([x, y], weights=[1.0, 3.0]), lambda x, y: np.outer([x, y], [1, 2]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(LISTS)))
+def test_functions_of_lists_that_hold_traced_values(number):
+    check_same(LISTS[number], np.float64(1.5), np.float64(4.0), exact=False)
+
+
+def test_functions_of_lists_are_compiled_once():
+    traces = []
+
+    def f(x):
+        traces.append(1)
+        return np.max([x, -x]) + np.min([x, -x]) + np.sum([x, 1.0])
+
+    compiled = cr.compile(cr.grad(f))
+    assert [compiled(x) for x in (1.0, 0.0, -2.0)] == [1.0, 1.0, 1.0]
+    assert len(traces) == 1
+
+
+def test_an_unknown_option_beside_a_list_is_named():
+    with pytest.raises(NotSupported, match=r"np.linalg.norm\(weights=...\).*test_interc"):
+        cr.grad(lambda x: np.linalg.norm([x, 1.0], weights=None))(2.0)
 
 
 def test_numpy_is_itself_outside_and_after_errors():

@@ -23,6 +23,7 @@ from chainrule.numpy import (
     layout,
     linalg_products,
     linear_algebra,
+    lists,
     memory,
     methods,
     namespace,

@@ -4,12 +4,12 @@ Why: nearly every library function begins with `x = np.asarray(x)`, and these fe
 ones that NumPy gives no protocol. On a traced value they would ask for a constant, which loses the
 derivative (and so raises). While a trace is open anywhere, attributes of the numpy module are
 therefore replaced by wrappers: an argument that is itself a traced value passes through (cast where
-a dtype is given, copied by `np.array`); everything else goes to NumPy's own function unchanged.
-The functions of `undispatched.py` are replaced in the same way.
+a dtype is given, copied by `np.array`), a nested list that holds some is stacked; everything else
+goes to NumPy's own function unchanged. The functions of `undispatched.py` are replaced in the same
+way.
 
-Lists that hold traced values, `buffer[0] = x` and `math.sin(x)` still raise: there the code must be
-told apart from code that means a constant. Names imported earlier with `from numpy import asarray`
-are not reached.
+`buffer[0] = x` and `math.sin(x)` still raise: no attribute stands between them and the value. Names
+imported earlier with `from numpy import asarray` are not reached.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.numpy import layout
-from chainrule.numpy.promotion import cast_to
+from chainrule.numpy.promotion import cast_to, contains_traced, stacked
 from chainrule.numpy.scipy_fft import traced_backend
 from chainrule.numpy.undispatched import bindings, dispatching, module_classes
 from chainrule.program.text import line_text
@@ -107,14 +107,18 @@ def _replacements(_loaded: int) -> list[tuple[dict, dict, dict]]:
 def _wrapper(original, convert):
     @functools.wraps(original)
     def dispatching(*args, **kwargs):
-        if args and type(args[0]) is Traced:
-            return convert(*args, **kwargs)
+        if args and contains_traced(args[0]):
+            return convert(_stacked(args[0]), *args[1:], **kwargs)
         for name in ("a", "object"):  # the first parameter, in asarray and in array
-            if type(kwargs.get(name)) is Traced:
-                return convert(kwargs.pop(name), *args, **kwargs)
+            if contains_traced(kwargs.get(name)):
+                return convert(_stacked(kwargs.pop(name)), *args, **kwargs)
         return original(*args, **kwargs)
 
     return dispatching
+
+
+def _stacked(value) -> Traced:
+    return value if type(value) is Traced else stacked(value)
 
 
 def as_traced_array(a: Traced, dtype=None, order=None, *, device=None, copy=None, like=None):

@@ -201,8 +201,8 @@ def _tolist(self):
 
 def _array(self, dtype=None, copy=None):
     advice = (
-        "NumPy asks for this in np.asarray(x), np.array([x, y]), np.full(n, x), max([x, y]): write "
-        "cr.numpy.asarray(x), cr.numpy.array([x, y]) or np.stack([x, y]). "
+        "NumPy asks for this in buffer[:] = x, plain.dot(x), np.exp([x, y]): make the buffer with "
+        "cr.numpy.zeros; write np.dot(plain, x), np.exp(np.array([x, y])). "
         "To use the value as a constant: cr.stop_gradient(x)."
     )
     if self.type.dtype.kind in "biu":
