@@ -1,5 +1,7 @@
 """Module and Parameter: what is learned, gradients of the model's structure, state that moves."""
 
+import subprocess
+import sys
 from collections import namedtuple
 
 import numpy as np
@@ -127,3 +129,8 @@ def test_leaves_are_the_arrays_as_they_are_now_whatever_holds_them(model):
     model.named["a"][0] = np.full(1, 9.0)
     for path, array in [*model.named_parameters(), *model.named_state()]:
         assert found[path].array is array
+
+
+def test_networks_do_not_import_scipy_before_it_is_used():
+    code = "import sys, chainrule.nn; sys.exit('scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -20,8 +20,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.special
 
+from chainrule import special
 from chainrule.nn.module import Module, Parameter
 
 
@@ -32,7 +32,7 @@ def identity(x):
 
 def sigmoid(x):
     """1 / (1 + exp(-x)), without overflow."""
-    return _in_dtype(scipy.special.expit, x)
+    return _in_dtype(special.expit, x)
 
 
 def tanh(x):
@@ -57,7 +57,7 @@ def elu(x, scale: float = 1.0):
 
 def gelu(x):
     """x Phi(x): the exact form, not the tanh approximation."""
-    return x * _in_dtype(scipy.special.ndtr, x)
+    return x * _in_dtype(special.ndtr, x)
 
 
 def softplus(x):
@@ -79,7 +79,7 @@ def swish(x, slope: Any = 1.0):
 
 def softmax(x):
     """Probabilities over the last axis: positive, of sum 1."""
-    return scipy.special.softmax(x, axis=-1)
+    return special.softmax(x, axis=-1)
 
 
 FUNCTIONS: dict[str, Callable] = {

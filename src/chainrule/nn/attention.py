@@ -9,9 +9,8 @@ import math
 from typing import Any
 
 import numpy as np
-import scipy.special
 
-from chainrule import errors, random
+from chainrule import errors, random, special
 from chainrule.nn.dropout import Dropout
 from chainrule.nn.init import Initialisation
 from chainrule.nn.linear import Linear
@@ -106,7 +105,7 @@ def _seen(shape: tuple[int, ...], mask: Any, causal: bool):
 def _weights(scores, seen):
     """Softmax over what is seen; 0 elsewhere, and everywhere in a row where nothing is."""
     if seen is None:
-        return scipy.special.softmax(scores, axis=-1)
+        return special.softmax(scores, axis=-1)
     least = float(np.finfo(scores.dtype).min)
-    weights = scipy.special.softmax(np.where(seen, scores, least), axis=-1)
+    weights = special.softmax(np.where(seen, scores, least), axis=-1)
     return np.where(seen, weights, 0)

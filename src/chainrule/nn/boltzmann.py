@@ -22,9 +22,8 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import scipy.special
 
-from chainrule import errors
+from chainrule import errors, special
 from chainrule.nn.init import Initialisation, initial
 from chainrule.nn.linear import as_dtype_of
 from chainrule.nn.module import Module, Parameter
@@ -62,7 +61,7 @@ class RBM(Module):
         self._configure(visible=visible, hidden=hidden, units=units, dtype=np.dtype(dtype).char)
 
     def __call__(self, v, training: bool = False, rng=None):
-        return scipy.special.expit(self.hidden_scores(v))
+        return special.expit(self.hidden_scores(v))
 
     def hidden_scores(self, v):
         """c + v W: the log-odds of the hidden units."""
@@ -77,7 +76,7 @@ class RBM(Module):
     def visible_means(self, h):
         """The mean of v given h."""
         scores = self.visible_scores(h)
-        return scipy.special.expit(scores) if self.units == "binary" else scores
+        return special.expit(scores) if self.units == "binary" else scores
 
     def energy(self, v, h):
         """E(v, h), (...)."""
@@ -123,7 +122,7 @@ class RBM(Module):
         """
         visible, hidden = self.weight.shape
         if self.units == "binary" and visible < hidden:
-            return scipy.special.logsumexp(-self.free_energy(self._states(visible)))
+            return special.logsumexp(-self.free_energy(self._states(visible)))
         h = self._states(hidden)
         scores, b = self.visible_scores(h), self.visible_bias
         if self.units == "binary":
@@ -131,7 +130,7 @@ class RBM(Module):
         else:  # the integral of exp(-|v - b|^2 / 2 + v W h) over v, with v W h = v (scores - b)
             logs = 0.5 * (np.square(scores) - np.square(b)).sum(axis=-1)
             logs = logs + 0.5 * visible * math.log(2 * math.pi)
-        return scipy.special.logsumexp(logs + h @ self.hidden_bias)
+        return special.logsumexp(logs + h @ self.hidden_bias)
 
     def log_likelihood(self, v):
         """log p(v) in nats, exactly: see `log_partition`."""

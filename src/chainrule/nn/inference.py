@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.special
 
-from chainrule import errors, random
+from chainrule import errors, random, special
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Bernoulli:
         """
         if sign not in (-1, 1):
             raise ValueError(f"the answers of Bernoulli are -1 and 1, got {sign!r}.")
-        return scipy.special.expit(sign * self.scores)
+        return special.expit(sign * self.scores)
 
     def mode(self):
         """The likelier sign; 1 where both are as likely (f = 0)."""
@@ -80,7 +79,7 @@ class Categorical:
 
     def probabilities(self):
         """p(y) for every y: (..., K), of sum 1."""
-        return scipy.special.softmax(self.scores, axis=-1)
+        return special.softmax(self.scores, axis=-1)
 
     def mode(self):
         """The likeliest class, (...); the first of those that tie."""
@@ -103,7 +102,7 @@ class Categorical:
         """
         _check_shape("labels", labels, self.scores.shape[:-1])
         chosen = np.take_along_axis(self.scores, labels[..., None], axis=-1)[..., 0]
-        return chosen - scipy.special.logsumexp(self.scores, axis=-1)
+        return chosen - special.logsumexp(self.scores, axis=-1)
 
 
 def _check_shape(name: str, given, wanted: tuple[int, ...]) -> None:

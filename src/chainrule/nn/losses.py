@@ -22,9 +22,8 @@ then the sum of the weighted losses divided by the sum of the weights.
 from __future__ import annotations
 
 import numpy as np
-import scipy.special
 
-from chainrule import errors
+from chainrule import errors, special
 
 
 def squared(outputs, targets, *, sample_weights=None, reduce: str = "mean"):
@@ -88,7 +87,7 @@ def softmax_cross_entropy(
             f"softmax_cross_entropy takes scores (B, K) and labels (B,), got {scores.shape} and "
             f"{labels.shape}."
         )
-    logs = scores - scipy.special.logsumexp(scores, axis=1, keepdims=True)
+    logs = scores - special.logsumexp(scores, axis=1, keepdims=True)
     losses = -logs[np.arange(labels.shape[0]), labels]
     if label_smoothing:
         losses = (1 - label_smoothing) * losses - label_smoothing * logs.mean(axis=1)
