@@ -69,7 +69,7 @@ def _spec(trace: CompiledTrace, args: tuple, kwargs: dict) -> EntrySpec:
     arguments = _Arguments(trace)
     specs = tuple(arguments.spec(value) for value in (*args, *kwargs.values()))
     arguments.refuse_equal_containers(call)
-    types = [call.program.out_types[i] for i in trace.wanted]
+    types = [call.program.outputs[i].type for i in trace.wanted]
     outputs = tuple(OutputSpec(t, trace.in_place.get(k)) for k, t in enumerate(types))
     return EntrySpec(
         specs, outputs, _result(trace, arguments), tuple(map(_captured, trace.captured)),

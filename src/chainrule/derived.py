@@ -31,7 +31,7 @@ from chainrule.transforms.single_draws import refuse_jumps
 from chainrule.transforms.sparse_jacobian import SparseJacobian
 from chainrule.transforms.stabilize import stabilize
 from chainrule.transforms.storing import storing_less
-from chainrule.wide.repair import watch
+from chainrule.wide.repair import Watch, watch
 
 _KEPT = 512
 _cache: OrderedDict[tuple, Any] = OrderedDict()
@@ -113,7 +113,10 @@ def _watch(made, as_written: Callable[[], Any]) -> None:
             with collector_paused():
                 return _wholes(as_written())[number].recorded
 
-        plan.watch = watch(plan.recorded, written)
+        def watching(program: Program, written=written) -> Watch | None:
+            return watch(program, written)
+
+        plan.watching = watching
 
 
 def _wholes(made) -> list[Plan]:

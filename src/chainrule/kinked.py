@@ -66,7 +66,7 @@ class Kinked:
         ]
         seen = None if kinks == "convention" else watched(program, moving)
         self.watches = seen is not None
-        self.plan = Plan(order(program if seen is None else seen))
+        self.plan = _planned(program if seen is None else seen, order, memory)
         self.memory = memory  # the budget that the plan is within
         self.recorded = self.plan.program if seen is None and memory is not None else program
         self.with_quotient = affected_outputs(program)
@@ -134,8 +134,7 @@ def settling(
     `memory`. Looks for ties come first: they know an array's largest entry by how it was made.
     """
     if options.kinks == "convention" and not opened.zeros:
-        done = order(made)
-        return Plan(done, recorded=made if memory is None else done)
+        return _planned(made, order, memory, made if memory is None else None)
     assert options.kinks is not None  # `derived` has it from the trace around
     moving = opened.active(active, True)
     rest = (False,) * (len(made.inputs) - len(moving))
@@ -144,6 +143,16 @@ def settling(
         made, moving + rest, changes, options.kinks, opened.first, len(active),
         len(opened.zeros), order, memory,
     )
+
+
+def _planned(
+    program: Program, order: Callable[[Program], Program], memory: int | None,
+    recorded: Program | None = None,
+) -> Plan:  # fmt: skip
+    """The program's plan; one within a budget is put in order now, which may be refused."""
+    if memory is not None:
+        return Plan(order(program))
+    return Plan(program, recorded=recorded, order=order)
 
 
 def settling_halves(

@@ -50,3 +50,12 @@ def test_values_that_are_read_by_several_are_looked_at_once():
 
     known, asked = sign_of(f)
     assert known and asked < 100
+
+
+def test_nothing_is_looked_at_behind_a_value_whose_sign_says_nothing():
+    def f(x):
+        for _ in range(10):
+            x = np.sin(x) + 1.0
+        return np.sin(x)
+
+    assert sign_of(f) == (False, 1)

@@ -8,7 +8,8 @@ loop over NumPy calls. Nothing here changes a value: the evaluator judges every 
 from __future__ import annotations
 
 import threading
-from functools import partial
+from collections.abc import Callable
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -25,28 +26,48 @@ class Plan:
 
     The inputs numbered in `donated` belong to the program: it may overwrite their arrays.
     `recorded` is the program to record where an operand is traced, if not the same: the order that
-    is good for running is none to derive from.
+    is good for running is none to derive from. `order` gives the program in the order to run it in.
+    All of that is worked out when it is first asked for: what is derived inside of a compiled
+    function is recorded there, and not run.
     """
 
-    __slots__ = (
-        "_inputs", "_outputs", "_steps", "_template", "program", "recorded", "uses_blas",
-        "watch", "with_quotient",
-    )  # fmt: skip
+    watching: Callable[[Program], Any] | None = None  # what gives `watch`, for `recorded`
 
     def __init__(
-        self, program: Program, donated: tuple[int, ...] = (), recorded: Program | None = None
-    ):
+        self, program: Program, donated: tuple[int, ...] = (), recorded: Program | None = None,
+        order: Callable[[Program], Program] | None = None,
+    ):  # fmt: skip
         assert not program.captured, "only closed programs are planned"
-        self.program = program
-        self.recorded = program if recorded is None else recorded
-        layout = Layout(program, donated)
-        self._template = layout.template
-        self._steps = layout.steps
-        self._inputs = len(program.inputs)
-        self._outputs = layout.output_slots
-        self.uses_blas = _uses_blas(program)
-        self.with_quotient = affected_outputs(program)
-        self.watch: Any = None  # what looks for lost digits, where that is wanted (wide/repair.py)
+        self._given, self._donated, self._recorded, self._order = program, donated, recorded, order
+
+    @cached_property
+    def program(self) -> Program:
+        """The program in the order that it is run in."""
+        return self._given if self._order is None else self._order(self._given)
+
+    @property
+    def recorded(self) -> Program:
+        """The program that is recorded where an operand is traced."""
+        return self.program if self._recorded is None else self._recorded
+
+    @cached_property
+    def _layout(self) -> Layout:
+        return Layout(self.program, self._donated)
+
+    @cached_property
+    def uses_blas(self) -> bool:
+        """Whether a run may call BLAS, whose threads change bits."""
+        return _uses_blas(self.program)
+
+    @cached_property
+    def with_quotient(self) -> list[int]:
+        """The outputs that are limits where eigenvalues are equal."""
+        return affected_outputs(self.program)
+
+    @cached_property
+    def watch(self) -> Any:
+        """What looks for lost digits, where that is wanted (wide/repair.py)."""
+        return None if self.watching is None else self.watching(self.recorded)
 
     def run(self, values) -> list:
         """The outputs for these host values, converted to the inputs' dtypes."""
@@ -54,13 +75,14 @@ class Plan:
         return self([_as_input(v, t) for v, t in zip(values, types, strict=True)])
 
     def __call__(self, values) -> list:
-        env = self._template.copy()
-        env[: self._inputs] = values
+        layout = self._layout
+        env = layout.template.copy()
+        env[: layout.inputs] = values
         step: Any = None
         result: Any
         try:
             with np.errstate(all="ignore"):
-                for step in self._steps:
+                for step in layout.steps:
                     count, function, first, second, rest, out, dead, _ = step
                     if count == 2:
                         env[out] = function(env[first], env[second])
@@ -78,7 +100,7 @@ class Plan:
                             env[slot] = None
         except Exception as error:
             raise add_line(error, step[-1]) from None
-        return [_owned(env[slot], copies) for slot, copies in self._outputs]
+        return [_owned(env[slot], copies) for slot, copies in layout.output_slots]
 
 
 def _uses_blas(program: Program) -> bool:
@@ -116,6 +138,7 @@ class Layout:
         self.needed_until: dict[int, int] = {}  # of slots that several variables share
         for var in program.inputs:
             self._new_slot(var)
+        self.inputs = len(program.inputs)
         self.uses = last_uses(program)
         self.memory = Memory(program, self.uses, donated)
         self.light = light_broadcasts(program, self.memory)

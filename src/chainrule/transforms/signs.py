@@ -22,6 +22,7 @@ _SAME = {
 }  # fmt: skip
 _BOTH = {"divide", "minimum", "concatenate", "scale"}  # of such operands are such
 _OF_MANY = {"sum", "prod", "max", "min", "cumsum", "cumprod"}
+_HANDED_ON = {"select", "multiply", "maximum", "add"} | _SAME | _BOTH | _OF_MANY | _NOT_NEGATIVE
 
 
 def positive(x: Operand, maker: Callable[[Operand], Equation | None]) -> bool:
@@ -46,6 +47,8 @@ def _sign_of_made(x: Operand, equation: Equation | None, maker, deep: int, seen)
     name = equation.op.name
     if name in _POSITIVE:
         return 2
+    if name not in _HANDED_ON:
+        return 0
     given = [_sign(y, maker, deep - 1, seen) for y in equation.inputs]
     if name == "select":
         return min(given[1:])
@@ -62,4 +65,4 @@ def _sign_of_made(x: Operand, equation: Equation | None, maker, deep: int, seen)
         return max(given)
     if name == "add":
         return max(given) if min(given) else 0
-    return max(1, given[0]) if name in _NOT_NEGATIVE else 0
+    return max(1, given[0])
