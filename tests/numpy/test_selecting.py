@@ -190,12 +190,38 @@ def test_writing_traced_values_into_a_plain_array_names_the_way_out(write):
 @pytest.mark.parametrize(
     "function",
     [np.nonzero, np.flatnonzero, np.argwhere, lambda x: np.extract(x > 0, x), lambda x: x[x > 0],
-     lambda x: np.compress(x[0] > 0, x, 1), lambda x: np.piecewise(x, [x > 0], [np.sin]),
+     lambda x: np.compress(x[0] > 0, x, 1), lambda x: np.piecewise(x, [x > 0], [np.sort]),
      lambda x: np.where(x > 0), lambda x: np.real_if_close(x + 0j)],
 )  # fmt: skip
 def test_a_shape_that_depends_on_values_needs_them_at_hand(function):
     with pytest.raises(ConcreteValueNeeded, match=r"(?s)test_selecting.py.*np.where"):
         trace_call(lambda x: function(x), (M,), {}, frozenset(), [type_of(M)], False)
+
+
+SPLINE = [lambda t: 0.0 * t, lambda t: 2.0 * t - 1.0 + (t - 1.0) ** 2, lambda t: t**2]
+POINTS = np.array([-1.0, 0.0, 0.5, 1.0, 3.0])
+
+
+def test_piecewise_is_batched_and_compiled():
+    spline = lambda x: np.piecewise(x, [x < 0, x > 1], SPLINE)
+    slopes = [0.0, 0.0, 1.0, 2.0, 6.0]
+    np.testing.assert_array_equal(cr.vmap(cr.grad(spline))(POINTS), slopes)
+    np.testing.assert_array_equal(cr.compile(cr.grad(lambda x: np.sum(spline(x))))(POINTS), slopes)
+    logs = lambda x: np.piecewise(x, [x > 0, x < 0], [np.log, lambda t: 3.0])
+    np.testing.assert_array_equal(cr.compile(logs)(POINTS), logs(POINTS))
+    capped = lambda t, most: np.where(t > most, most, t)
+    table = lambda x: np.piecewise(x, [x > 0], [capped, 1.0], 2.0)
+    column = POINTS[:, None]
+    np.testing.assert_array_equal(cr.compile(table)(column), table(column))
+
+
+@pytest.mark.parametrize("mixes", [
+    lambda t: t - t.mean(), np.sort, np.cumsum, lambda t: t[::-1], lambda t: t * POINTS,
+    lambda t: np.arange(1.0, 6.0),
+])  # fmt: skip
+def test_piecewise_without_values_refuses_what_mixes_elements(mixes):
+    with pytest.raises(ConcreteValueNeeded, match=r"(?s)on others.*test_selecting.py.*np.where"):
+        cr.compile(lambda x: np.piecewise(x, [x > 0], [mixes, 0.0]))(POINTS)
 
 
 ABSTRACT = ["where", "where scalar", "select", "choose", "take", "take wrap", "take_along_axis",

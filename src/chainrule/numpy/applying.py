@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from chainrule import errors
-from chainrule.numpy.promotion import broadcast_to, traced
+from chainrule.numpy.promotion import broadcast_to, cast_to, traced
 from chainrule.numpy.protocols import implements
 from chainrule.numpy.selecting import truth
 from chainrule.numpy.shaping import array, axis_index, fresh, moveaxis, reshape
+from chainrule.ops.select import select
 from chainrule.ops.shape import broadcast
 from chainrule.program.text import line_text
-from chainrule.program.trace import Traced, user_line
+from chainrule.program.trace import Traced, concrete_value, current, user_line
 
 
 @implements(np.apply_along_axis)
@@ -61,7 +62,8 @@ def apply_over_axes(func, a, axes):
 def piecewise(x, condlist, funclist, *args, **kw):
     """np.piecewise: each function called on the elements where its condition holds.
 
-    The functions see the selected elements as a vector, so the conditions' values must be at hand.
+    The functions see the selected elements as a vector. Where the conditions have no values at hand
+    they see all of them, which must make no difference: each element's result is its own.
     """
     x = array(x)
     conditions = _condition_list(condlist, x)
@@ -80,10 +82,46 @@ def piecewise(x, condlist, funclist, *args, **kw):
         if not callable(function):
             out[condition] = function
             continue
+        if type(condition) is Traced and concrete_value(condition) is None:
+            whole = cast_to(_of_all(function, x, args, kw), x.dtype)
+            out = fresh(select(condition, whole, traced(out)))
+            continue
         part = x[condition]
         if part.size:
             out[condition] = function(part, *args, **kw)
     return out
+
+
+def _of_all(function, x: Traced, args, kw) -> Traced:
+    """The function on all elements as a vector, in the shape of x: it must treat each by itself."""
+    builder = current()
+    part = fresh(reshape(x, (x.size,)))
+    assert builder is not None
+    start = len(builder.equations)
+    made = array(function(part, *args, **kw))
+    own = {part._var}
+    for equation in builder.equations[start:]:
+        if not _treats_each_by_itself(equation, own):
+            raise _mixing(f"np.{equation.op.name}")
+        own.update(equation.outputs)
+    if made.ndim and (made.shape != part.shape or made._var not in own):
+        raise _mixing(f"an array of shape {made.shape}")
+    return broadcast_to(made, x.shape) if not made.ndim else reshape(made, x.shape)
+
+
+def _treats_each_by_itself(equation, own: set) -> bool:
+    arrays = [v for v in equation.inputs if v.type.ndim]
+    return not arrays or (
+        (equation.op.elementwise or equation.op.name == "reshape") and own.issuperset(arrays)
+    )
+
+
+def _mixing(what: str) -> Exception:
+    return errors.ConcreteValueNeeded(
+        f"a function of np.piecewise gives each element what depends on others ({what}), at "
+        f"{line_text(user_line())}, and which are selected has no value at hand (compile, vmap, or "
+        "the body of a loop).\n  Use np.where(condition, a, b)."
+    )
 
 
 def _condition_list(condlist, x: Traced) -> list:
