@@ -9,6 +9,7 @@ import profile
 import random
 import sys
 import threading
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -89,6 +90,52 @@ def test_a_global_of_a_function_that_is_called_is_seen(monkeypatch):
     assert np.array_equal(f(1.0), [3.0, 3.0])
     monkeypatch.setitem(globals(), "helper", np.exp)
     assert f(1.0) == np.exp(1.0)
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package that is not loaded yet; its module reads a global when it is loaded."""
+    place = tmp_path / "guarded_package"
+    place.mkdir()
+    (place / "__init__.py").write_text("")
+    (place / "numbers.py").write_text("from guarded_package import source\nscale = source.base\n")
+    (place / "source.py").write_text("base = 2.0\n")
+    (place / "user.py").write_text(
+        "def absolute(x):\n    import guarded_package.numbers\n"
+        "    return x * guarded_package.numbers.scale\n"
+        "def chosen(x):\n    from guarded_package.numbers import scale\n    return x * scale\n"
+        "def relative(x):\n    from .numbers import scale\n    return x * scale\n"
+        "def beside(x):\n    from . import numbers\n    return x * numbers.scale\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield import_module("guarded_package.user")
+    for name in [n for n in sys.modules if n.startswith("guarded_package")]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("way", ["absolute", "chosen", "relative", "beside"])
+@pytest.mark.parametrize("loaded", [True, False])
+def test_what_a_module_imported_inside_holds_is_seen(package, way, loaded):
+    if loaded:
+        import_module("guarded_package.numbers")
+    f = cr.compile(getattr(package, way))
+    assert f(np.ones(1)) == 2.0
+    sys.modules["guarded_package.numbers"].scale = 3.0
+    assert f(np.ones(1)) == 3.0
+
+
+def test_what_a_module_reads_when_it_is_imported_is_not_read_at_a_call(package):
+    traces = Traces()
+
+    @cr.compile
+    def f(x):
+        traces.note()
+        return package.relative(x)
+
+    assert f(np.ones(1)) == 2.0
+    sys.modules["guarded_package.source"].base = 3.0
+    assert f(np.ones(1)) == 2.0
+    assert traces.count == 1
 
 
 def test_entries_of_dicts_and_lists_are_seen():

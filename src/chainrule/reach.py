@@ -1,23 +1,26 @@
 """What a function finds through names: its globals and closure, and what hangs on them.
 
-The search goes from the function to the functions that its code names, to globals, closures and
-defaults, and from there to the attributes of objects whose names occur anywhere in that code, and
-the entries of lists and dicts. Once it is known which code a trace has run, only that is followed:
-then the search finds more than one call reads, but not much more, and never less, except what is
-reached by names made up at run time (`getattr(x, name)`, `globals()[name]`). The insides of
-Python's own modules, NumPy, SciPy and chainrule are left alone.
+The search goes from the function to the functions that its code names, to globals, closures,
+defaults and the modules that it imports, and from there to the attributes of objects whose names
+occur anywhere in that code, and the entries of lists and dicts. Once it is known which code a trace
+has run, only that is followed: then the search finds more than one call reads, but not much more,
+and never less, except what is reached by names made up at run time (`getattr(x, name)`,
+`globals()[name]`). The insides of Python's own modules, NumPy, SciPy and chainrule are left alone.
 """
 
 from __future__ import annotations
 
-import collections
 import dis
 import functools
 import sys
 import types
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from importlib import import_module
+from importlib.util import resolve_name
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -121,7 +124,7 @@ class Search:
         self._names: set[str] = set()  # of attributes, in all code found so far
         self._owners: list[tuple[Any, set[str]]] = []  # objects, and names looked up on them
         self._seen: dict[int, Any] = {}
-        self._pending: collections.deque = collections.deque()
+        self._pending: deque = deque()
 
     def run(self, roots) -> None:
         """Follow these values, and look up every attribute name that occurs on every object."""
@@ -209,11 +212,14 @@ class Search:
             self._add(InCell(cell, f"the name {name} of an enclosing function"), id(cell), name)
 
     def _code(self, code: types.CodeType, names: dict) -> None:
-        global_names, attributes, stored = _names_in(code)
-        self._names |= attributes
-        self.stored |= stored
-        for name in sorted(global_names.intersection(names)):
+        found = _names_in(code)
+        self._names |= found.attributes
+        self.stored |= found.stored
+        for name in sorted(found.globals.intersection(names)):
             self._add(InDict(names, name, f"the global {name}"), id(names), name)
+        for level, name in sorted(found.imported):
+            for module in _modules(level, name, names.get("__package__")):
+                self._visit(module)
 
     def _class(self, cls: type) -> None:
         self._owners.append((cls, set()))
@@ -232,15 +238,28 @@ class Search:
             self._pending += [v for v in inside.values() if callable(v)]  # what it wraps
 
 
+_IMPORT = import_module("_frozen_importlib")._find_and_load.__code__
+
+
 class _Noting:
-    """A profile function that notes which code is called, and calls the one that was there."""
+    """A profile function that notes which code is called, and calls the one that was there.
+
+    The code of a module that is imported is not noted: it runs once, in no later call.
+    """
 
     def __init__(self, ran: dict[types.CodeType, dict], before: Callable | None):
         self.ran, self.before = ran, before
+        self._importing: types.FrameType | None = None
 
     def __call__(self, frame, event: str, argument) -> None:
         if event == "call":
-            self.ran[frame.f_code] = frame.f_globals
+            if self._importing is None:
+                if frame.f_code is _IMPORT:
+                    self._importing = frame
+                else:
+                    self.ran[frame.f_code] = frame.f_globals
+        elif frame is self._importing and event == "return":
+            self._importing = None
         if self.before is not None:
             self.before(frame, event, argument)
 
@@ -295,23 +314,48 @@ def _described(owner) -> str:
     return f"an object of class {type(owner).__name__}"
 
 
+class _Names(NamedTuple):
+    """The names that occur in a function's code: `stored` are those it assigns to, globals,
+    attributes and names of enclosing functions; `imported` the modules, with the level at which
+    a relative import begins."""
+
+    globals: set[str]
+    attributes: set[str]
+    stored: set[str]
+    imported: set[tuple[int, str]]
+
+
 @functools.lru_cache(maxsize=4096)
-def _names_in(code: types.CodeType) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    """The global names and the attribute names that occur in a function's code, and those of both,
-    and of enclosing functions, that it assigns to."""
-    global_names: set[str] = set()
-    attributes: set[str] = set()
-    stored: set[str] = set()
+def _names_in(code: types.CodeType) -> _Names:
+    """The names in a function's code, and in that of functions inside of it."""
+    found = _Names(set(), set(), set(), set())
     for part in _with_inner(code):
+        before: deque = deque((None, None), 2)  # the constants that an import takes
         for instruction in dis.get_instructions(part):
-            kind, _, what = instruction.opname.partition("_")
-            if what in ("GLOBAL", "NAME"):
-                global_names.add(instruction.argval)
-            elif "ATTR" in what or "METHOD" in what:
-                attributes.add(instruction.argval)
+            name, value = instruction.opname, instruction.argval
+            kind, _, what = name.partition("_")
+            if name == "IMPORT_NAME":
+                found.imported.add((before[0], value))
+            elif what in ("GLOBAL", "NAME"):
+                found.globals.add(value)
+            elif "ATTR" in what or "METHOD" in what or name == "IMPORT_FROM":
+                found.attributes.add(value)
             if kind in ("STORE", "DELETE") and what in ("GLOBAL", "ATTR", "DEREF"):
-                stored.add(instruction.argval)
-    return frozenset(global_names), frozenset(attributes), frozenset(stored)
+                found.stored.add(value)
+            before.append(value)
+    return found
+
+
+def _modules(level: int, name: str, package: str | None) -> list[types.ModuleType]:
+    """The module that an import gives, and those that it is a part of, where they are loaded."""
+    if level and not package:
+        return []
+    try:
+        full = resolve_name("." * level + name, package) if level else name
+    except ImportError:  # beyond the outermost package
+        return []
+    names = accumulate(full.split("."), "{}.{}".format)
+    return [found for n in names if (found := sys.modules.get(n)) is not None]
 
 
 def _with_inner(code: types.CodeType) -> Iterator[types.CodeType]:
