@@ -32,11 +32,21 @@ def cost(program) -> Cost:
     reference evaluator does. Views cost nothing. Sub-programs count once per run where the number
     of runs is known (`length` of a scan), else once.
     """
+    return Cost(*_work_of(program), peak_bytes(program))
+
+
+def _work_of(program) -> tuple[int, int, int]:
+    """Flops, bytes read and bytes written."""
     flops = read = written = 0
     for equation in program.equations:
         a, b, c = _equation_cost(equation)
         flops, read, written = flops + a, read + b, written + c
-    return Cost(flops, read, written, peak_bytes(program))
+    return flops, read, written
+
+
+def flops(program) -> int:
+    """The flops of one run, as `cost` counts them."""
+    return _work_of(program)[0]
 
 
 def takes_more(program, limit: int) -> bool:
@@ -86,7 +96,7 @@ def cost_of(equation) -> int:
 
 def _equation_cost(equation) -> tuple[int, int, int]:
     op = equation.op
-    inner = [cost(p) for _, p in subprograms(equation)]
+    inner = [_work_of(p) for _, p in subprograms(equation)]
     if inner:
         runs = equation.params.get("length", 1)
         return tuple(runs * sum(c[i] for c in inner) for i in range(3))  # type: ignore[return-value]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from chainrule.program.cost import flops
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Program
 from chainrule.transforms.rewrites_closed import CLOSED
@@ -61,4 +62,4 @@ def closed_sums(program: Program, own: int) -> Program:
 
 
 def _cheaper(made: Program, program: Program) -> Program:
-    return made if made.cost().flops < program.cost().flops else program
+    return made if flops(made) < flops(program) else program
