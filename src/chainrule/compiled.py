@@ -19,8 +19,8 @@ from chainrule.guards import Guards
 from chainrule.host_random import randomness_noticed
 from chainrule.options import options
 from chainrule.program.garbage import collector_paused
+from chainrule.program.noting import code_that_runs
 from chainrule.program.trace import current
-from chainrule.reach import code_that_runs
 from chainrule.signature import Arguments
 from chainrule.tracing import Call, trace_call
 

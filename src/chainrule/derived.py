@@ -17,9 +17,9 @@ from chainrule.program.evaluate import Plan
 from chainrule.program.garbage import collector_paused
 from chainrule.program.liveness import remove_dead
 from chainrule.program.names import names_wanted
+from chainrule.program.noting import code_of_ours
 from chainrule.program.program import Program
 from chainrule.program.trace import current
-from chainrule.reach import code_of_ours
 from chainrule.transforms.batch import batch
 from chainrule.transforms.checkpoint import within, within_halves
 from chainrule.transforms.closed_forms import closed_forms, closed_sums
@@ -54,7 +54,8 @@ def derived(kind: str, program: Program, *arguments, options: Options = DEFAULT)
         if kind in _DERIVATIVES:
             refuse_jumps(program, arguments[0])
         return _made(kind, program, replace(options, stabilize=False), arguments)
-    key = (kind, program.key, program.place, options, *arguments)  # the traced program may go
+    with code_of_ours():
+        key = (kind, program.key, program.place, options, *arguments)  # the traced program may go
     with _lock:
         found = _cache.get(key)
         if found is not None:

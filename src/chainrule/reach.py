@@ -15,9 +15,7 @@ import functools
 import sys
 import types
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib import import_module
+from collections.abc import Iterator
 from importlib.util import resolve_name
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -236,63 +234,6 @@ class Search:
             self.generators.append(value)
         else:
             self._pending += [v for v in inside.values() if callable(v)]  # what it wraps
-
-
-_IMPORT = import_module("_frozen_importlib")._find_and_load.__code__
-
-
-class _Noting:
-    """A profile function that notes which code is called, and calls the one that was there.
-
-    The code of a module that is imported is not noted: it runs once, in no later call.
-    """
-
-    def __init__(self, ran: dict[types.CodeType, dict], before: Callable | None):
-        self.ran, self.before = ran, before
-        self._importing: types.FrameType | None = None
-
-    def __call__(self, frame, event: str, argument) -> None:
-        if event == "call":
-            if self._importing is None:
-                if frame.f_code is _IMPORT:
-                    self._importing = frame
-                else:
-                    self.ran[frame.f_code] = frame.f_globals
-        elif frame is self._importing and event == "return":
-            self._importing = None
-        if self.before is not None:
-            self.before(frame, event, argument)
-
-
-@contextmanager
-def code_that_runs() -> Iterator[dict[types.CodeType, dict]]:
-    """The code that this thread runs inside, with its global names, in the order of first calls."""
-    ran: dict[types.CodeType, dict] = {}
-
-    before: Any = sys.getprofile()
-    plain = before is None or callable(before)  # not so cProfile's before Python 3.12
-    sys.setprofile(_Noting(ran, before if plain else None))
-    try:
-        yield ran
-    finally:
-        if plain:
-            sys.setprofile(before)
-        else:
-            before.enable()  # sys.setprofile takes functions only
-
-
-@contextmanager
-def code_of_ours() -> Iterator[None]:
-    """Code that calls none of the user's, and need not be noted: noting takes longer than it."""
-    noting = sys.getprofile()
-    if type(noting) is not _Noting:
-        yield
-        return
-    sys.setprofile(noting.before)
-    try:
-        yield
-    finally:
-        sys.setprofile(noting)
 
 
 def _attribute(owner, name: str) -> Place | None:

@@ -21,6 +21,7 @@ from chainrule.numpy.interception import dispatching_asarray
 from chainrule.program.at_hand import AtHand
 from chainrule.program.garbage import collector_paused
 from chainrule.program.names import give_names
+from chainrule.program.noting import PLAIN, unnoted
 from chainrule.program.program import Program
 from chainrule.program.trace import (
     Builder,
@@ -254,6 +255,8 @@ class Clones:
 
     def _clone(self, value, name: str | None):
         if is_leaf(value):
+            if type(value) in PLAIN:
+                return unnoted(self._leaf, value, name)
             return self._leaf(value, name)
         if id(value) in self._clone_of:
             return self._shared(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from chainrule.numpy.ufuncs import (
     write_whole,
 )
 from chainrule.program.mutation import local
+from chainrule.program.noting import PLAIN, unnoted
 from chainrule.program.op import REGISTRY
 from chainrule.program.text import line_text
 from chainrule.program.trace import (
@@ -41,18 +43,29 @@ _COMPARE = {
 }  # fmt: skip
 
 
+def _between(function):
+    """The method of a function of two operands; between plain ones, all code is chainrule's."""
+
+    def method(self, other):
+        if type(other) in PLAIN:
+            return unnoted(function, self, other)
+        return function(self, other)
+
+    return method
+
+
 def _forward(ufunc):
     op = REGISTRY[ufunc.__name__]
-    return lambda self, other: binary(op, ufunc, self, other)
+    return _between(partial(binary, op, ufunc))
 
 
 def _reflected(ufunc):
     op = REGISTRY[ufunc.__name__]
-    return lambda self, other: binary(op, ufunc, other, self)
+    return _between(lambda self, other: binary(op, ufunc, other, self))
 
 
 def _in_place(compute, name: str):
-    def method(self, other):
+    def updated(self, other):
         cell = self if self._view is not None else local(self)
         result = compute(self, other)
         if result is NotImplemented or (cell.type.ndim == 0 and not cell.boxed):
@@ -60,7 +73,7 @@ def _in_place(compute, name: str):
         write_whole(self, result, True, f"ufunc '{name}'")
         return self
 
-    return method
+    return _between(updated)
 
 
 def _install_arithmetic() -> None:
@@ -71,15 +84,15 @@ def _install_arithmetic() -> None:
         setattr(Traced, f"__i{name}__", _in_place(forward, ufunc.__name__))
     for name, ufunc in _COMPARE.items():
         setattr(Traced, f"__{name}__", _forward(ufunc))
-    setattr(Traced, "__pow__", raise_power)  # noqa: B010
-    setattr(Traced, "__rpow__", lambda self, other: raise_power(other, self))  # noqa: B010
+    setattr(Traced, "__pow__", _between(raise_power))  # noqa: B010
+    setattr(Traced, "__rpow__", _between(lambda self, other: raise_power(other, self)))  # noqa: B010
     setattr(Traced, "__ipow__", _in_place(raise_power, "power"))  # noqa: B010
     for name, function in (("neg", np.negative), ("abs", np.absolute), ("invert", np.invert)):
         setattr(Traced, f"__{name}__", _unary(REGISTRY[function.__name__], function))
 
 
 def _unary(op, ufunc):
-    return lambda self: unary(op, ufunc, self)
+    return lambda self: unnoted(unary, op, ufunc, self)
 
 
 def _divmod(self, other):
@@ -293,7 +306,7 @@ def install() -> None:
     _install_arithmetic()
     methods = {
         "__divmod__": _divmod, "__rdivmod__": _rdivmod, "__pos__": _positive,
-        "__matmul__": _matmul, "__rmatmul__": _rmatmul,
+        "__matmul__": _between(_matmul), "__rmatmul__": _between(_rmatmul),
         "__float__": _float, "__int__": _whole("int(x)", np.trunc),
         "__floor__": _whole("math.floor(x)", np.floor), "__ceil__": _whole("math.ceil(x)", np.ceil),
         "__trunc__": _whole("math.trunc(x)", np.trunc), "__complex__": _complex, "__bool__": _bool,

@@ -387,8 +387,9 @@ def user_line():
     internal = _internal
     while frame is not None:
         code = frame.f_code
-        found = internal.get(code.co_filename)
-        if found is None:
+        try:
+            found = internal[code.co_filename]
+        except KeyError:
             found = is_internal(code.co_filename)
         if not found:
             return (code, frame.f_lasti)
