@@ -33,8 +33,11 @@ def line_of(f) -> str:
 # --- a constant in place of a traced value -------------------------------------------------------
 
 
+OUTSIDE = np.zeros(2)
+
+
 def fill(x):
-    buffer = np.zeros(2)
+    buffer = OUTSIDE
     buffer[0] = x[0]
     return buffer.sum()
 
@@ -46,8 +49,8 @@ CONSTANTS = {
     "tolist": (lambda x: x.tolist()[0] * x[1], "x.tolist()", "list(x)"),
     "math": (lambda x: math.sin(x[0]), "float(x)", "cr.numpy.sin"),
     "ufunc of a list": (lambda x: np.exp([x[0], x[1]]).sum(), "x.__array__()", "np.array([x, y])"),
-    "method of a plain array": (lambda x: np.ones(2).dot(x), "x.__array__()", "np.dot"),
-    "fill": (lambda x: np.zeros(2).fill(x[0]), "float(x)", "cr.numpy.zeros"),
+    "method of a plain array": (lambda x: OUTSIDE.dot(x), "x.__array__()", "np.dot"),
+    "fill": (lambda x: OUTSIDE.fill(x[0]), "float(x)", "cr.numpy.zeros"),
     "numpy.random": (lambda x: np.random.default_rng(0).normal(x[0]), "x.__array__()",
                      "stop_gradient"),
 }  # fmt: skip
@@ -70,11 +73,11 @@ def test_jvp_and_vmap_refuse_constants_as_well(name):
     message_of(errors.ConcreteValueNeeded, f, X[None], derivative=cr.vmap)
 
 
-def test_a_buffer_of_plain_zeros_is_not_filled():
+def test_a_plain_array_from_outside_is_not_filled():
     message = message_of(errors.ConcreteValueNeeded, fill, X)
     line = fill.__code__.co_firstlineno + 2
     assert f"float(x) needs the value of a traced f64[], at test_errors.py:{line}" in message
-    assert "make the buffer with cr.numpy.zeros" in message
+    assert "make the buffer inside the function, or with cr.numpy.zeros" in message
 
 
 def test_the_way_out_of_a_buffer_works():
@@ -98,16 +101,16 @@ def test_a_refusal_that_the_function_hides_is_raised_at_the_end():
 
 
 def plain_plus(x):
-    buffer = np.zeros(2)
+    buffer = OUTSIDE
     buffer += x
     return buffer.sum()
 
 
 PLAIN_OUTPUTS = {
-    "out=": (lambda x: np.sin(x, out=np.zeros(2)).sum(), "np.sin", 0),
+    "out=": (lambda x: np.sin(x, out=OUTSIDE).sum(), "np.sin", 0),
     "+=": (plain_plus, "np.add", 2),
-    "copyto": (lambda x: np.copyto(np.zeros(2), x), "np.copyto", 0),
-    "put": (lambda x: np.put(np.zeros(2), [0], x[0]), "np.put", 0),
+    "copyto": (lambda x: np.copyto(OUTSIDE, x), "np.copyto", 0),
+    "put": (lambda x: np.put(OUTSIDE, [0], x[0]), "np.put", 0),
 }
 
 

@@ -113,21 +113,59 @@ def trace_call(
     inside that do not say it themselves. `at_hand` gives values in another way.
     """
     name = getattr(f, "__name__", None) or type(f).__name__
-    builder = Builder(name, at_hand=at_hand or _values_at_hand(concrete, compiled, knows))
-    builder.branching, builder.kinks = branching, kinks
-    with builder, dispatching_asarray(), collector_paused():
-        clones = Clones(builder, active, types, _parameter_names(f), weak, rows, compiled)
-        new_args, new_kwargs = clones.make((args, kwargs))
-        try:
-            out = f(*new_args, **new_kwargs)
-        except Exception as error:
-            explained = _explained(error, builder)
-            if explained is error:
-                raise
-            raise explained from error
-        if builder.refused is not None:
-            raise builder.refused
-        return _finish(builder, clones, out, name)
+    builders: list[Builder] = []
+
+    def once(fills: bool) -> Call:
+        builder = Builder(name, at_hand=at_hand or _values_at_hand(concrete, compiled, knows))
+        builder.branching, builder.kinks, builder.fills = branching, kinks, fills
+        builders.append(builder)
+        with builder, dispatching_asarray(), collector_paused():
+            clones = Clones(builder, active, types, _parameter_names(f), weak, rows, compiled)
+            new_args, new_kwargs = clones.make((args, kwargs))
+            out = _run(f, new_args, new_kwargs, builder)
+            return _finish(builder, clones, out, name)
+
+    return once(False) if at_hand is not None else _filling_where_refused(once, builders)
+
+
+def _run(f: Callable, args: tuple, kwargs: dict, builder: Builder):
+    """What the function returns for traced arguments; raises where it was refused something."""
+    try:
+        out = f(*args, **kwargs)
+    except Exception as error:
+        explained = _explained(error, builder)
+        if explained is error:
+            raise
+        raise explained from error
+    if builder.refused is not None:
+        raise builder.refused
+    return out
+
+
+def _filling_where_refused(once: Callable[[bool], Call], builders: list[Builder]) -> Call:
+    """The function traced; once more where that is refused and the function has made arrays, which
+    it may have filled with traced values: these are traced then (numpy/buffers.py)."""
+    outer = current()
+    before = None if outer is None else outer.refused
+    try:
+        return once(False)
+    except (errors.ConcreteValueNeeded, errors.MutationError) as error:
+        if not builders[0].made:
+            raise
+        first = error
+    found = None if outer is None else outer.refused
+    _set_refused(outer, before)
+    try:
+        return once(True)
+    except Exception:
+        _set_refused(outer, found)
+        raise first from None
+
+
+def _set_refused(builder: Builder | None, refused: Exception | None) -> None:
+    while builder is not None:
+        builder.refused = refused
+        builder = builder.parent
 
 
 def _explained(error: Exception, builder: Builder) -> Exception:

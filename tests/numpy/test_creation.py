@@ -183,8 +183,9 @@ def test_errors_name_the_line():
         cn.zeros(2, device="gpu")
 
 
+OUTSIDE = np.zeros(3)
 NOT_DISPATCHED = {
-    "np.zeros then fill": lambda x: np.zeros(3).__setitem__(0, x),
+    "an array from outside": lambda x: OUTSIDE.__setitem__(0, x),
     "np.fromiter": lambda x: np.fromiter((x for _ in range(2)), float),
     "float": lambda x: float(x),
 }

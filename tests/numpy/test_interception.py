@@ -164,11 +164,6 @@ def test_functions_of_lists_are_compiled_once():
     assert len(traces) == 1
 
 
-def test_an_unknown_option_beside_a_list_is_named():
-    with pytest.raises(NotSupported, match=r"np.linalg.norm\(weights=...\).*test_interc"):
-        cr.grad(lambda x: np.linalg.norm([x, 1.0], weights=None))(2.0)
-
-
 def test_numpy_is_itself_outside_and_after_errors():
     before = [getattr(np, name) for name in NAMES]
     with pytest.raises(ZeroDivisionError):

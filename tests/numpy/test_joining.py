@@ -143,8 +143,9 @@ def test_out_is_written():
         return out + 1, made
 
     np.testing.assert_array_equal(through_trace(function, V)[0], np.stack([V, V * 2]) + 1)
+    outside = np.zeros(10)
     with pytest.raises(MutationError, match="np.concatenate would write.*test_joining.py"):
-        through_trace(lambda x: np.concatenate([x, x], out=np.zeros(10)), V)
+        through_trace(lambda x: np.concatenate([x, x], out=outside), V)
 
 
 ERRORS = [

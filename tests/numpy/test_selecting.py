@@ -183,8 +183,9 @@ def test_vander_has_the_slopes_of_powers():
      lambda y, x: np.putmask(y, B, x)],
 )  # fmt: skip
 def test_writing_traced_values_into_a_plain_array_names_the_way_out(write):
+    outside = np.zeros((3, 4))
     with pytest.raises(MutationError, match=r"(?s)plain array, at .*test_selecting.py.*cr.*zeros"):
-        through_trace(lambda x: write(np.zeros((3, 4)), x), M)
+        through_trace(lambda x: write(outside, x), M)
 
 
 @pytest.mark.parametrize(

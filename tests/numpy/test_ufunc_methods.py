@@ -109,7 +109,8 @@ def test_misuse_raises_numpys_errors():
     check_same(lambda x: np.add.accumulate(x[0, 0]), X)
     with pytest.raises(ShapeError, match="maximum which has no identity, at test_ufunc_methods"):
         through_trace(lambda x: np.maximum.reduce(x[:0]), X)
+    outside = np.zeros(3)
     with pytest.raises(MutationError, match="traced values into a plain array"):
-        through_trace(lambda x: np.add.at(np.zeros(3), [0], x[0, 0]), X)
+        through_trace(lambda x: np.add.at(outside, [0], x[0, 0]), X)
     with pytest.raises(ConcreteValueNeeded, match="np.multiply.at needs the value of its ind"):
         through_trace(lambda x, i: np.multiply.at(x, i, 2.0), X, np.array([0, 0]), concrete=False)

@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.numpy import layout
+from chainrule.numpy.buffers import makes
 from chainrule.numpy.diagonals import write_diagonal
 from chainrule.numpy.interception import as_traced_array, copied
 from chainrule.numpy.promotion import (
@@ -39,21 +40,25 @@ from chainrule.program.types import is_supported, supported_names
 # --- arrays of one value ------------------------------------------------------------------------
 
 
+@makes
 def zeros(shape, dtype=float, order="C", *, device=None, like=None):
     """np.zeros; inside a trace, an array that can be filled with traced values."""
     return _of_value(0, shape, dtype, order, device)
 
 
+@makes
 def ones(shape, dtype=None, order="C", *, device=None, like=None):
     """np.ones; inside a trace, an array that can be filled with traced values."""
     return _of_value(1, shape, dtype, order, device)
 
 
+@makes
 def empty(shape, dtype=float, order="C", *, device=None, like=None):
     """np.empty; inside a trace, zeros to be filled."""
     return _of_value(0, shape, dtype, order, device)
 
 
+@makes
 @replaces("numpy")
 def full(shape, fill_value, dtype=None, order="C", *, device=None, like=None):
     """np.full, also for a traced fill value."""
@@ -105,21 +110,25 @@ def _check_device(device) -> None:
 # --- arrays like another ------------------------------------------------------------------------
 
 
+@makes
 def zeros_like(a, dtype=None, order="K", subok=True, shape=None, *, device=None):
     """np.zeros_like; inside a trace, an array that can be filled with traced values."""
     return full_like(a, 0, dtype, order, subok, shape, device=device)
 
 
+@makes
 def ones_like(a, dtype=None, order="K", subok=True, shape=None, *, device=None):
     """np.ones_like; inside a trace, an array that can be filled with traced values."""
     return full_like(a, 1, dtype, order, subok, shape, device=device)
 
 
+@makes
 def empty_like(prototype, dtype=None, order="K", subok=True, shape=None, *, device=None):
     """np.empty_like; inside a trace, zeros to be filled."""
     return full_like(prototype, 0, dtype, order, subok, shape, device=device)
 
 
+@makes
 def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, device=None):
     """np.full_like, also for a traced array and a traced fill value."""
     _check_device(device)
@@ -146,6 +155,7 @@ for _function, _implementation in (
     implements(_function)(_implementation)
 
 
+@makes
 @implements(np.copy)
 def copy(a, order="K", subok=False):
     """np.copy: an array of its own."""
@@ -166,6 +176,7 @@ def astype(x, dtype, /, *, copy=True, device=None):
 # --- arrays from Python values ------------------------------------------------------------------
 
 
+@makes
 def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, like=None):
     """np.array, also for nested lists that hold traced values, which are stacked."""
     if current() is None:

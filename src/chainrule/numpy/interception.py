@@ -8,8 +8,8 @@ a dtype is given, copied by `np.array`), a nested list that holds some is stacke
 goes to NumPy's own function unchanged. The functions of `undispatched.py` are replaced in the same
 way.
 
-`buffer[0] = x` and `math.sin(x)` still raise: no attribute stands between them and the value. Names
-imported earlier with `from numpy import asarray` are not reached.
+`math.sin(x)` still raises: nothing stands between it and the value. Names imported earlier with
+`from numpy import asarray` are not reached.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ import functools
 import operator
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
 import numpy as np
 
 from chainrule import errors
-from chainrule.numpy import layout
+from chainrule.numpy import layout, lists
+from chainrule.numpy.buffers import MAKERS, making
 from chainrule.numpy.promotion import cast_to, contains_traced, stacked
 from chainrule.numpy.scipy_fft import traced_backend
 from chainrule.numpy.undispatched import bindings, dispatching, module_classes
@@ -61,8 +62,8 @@ def dispatching_asarray() -> Iterator[None]:
 
 
 def _replace() -> None:
-    for names, originals, replacements in _replacements(len(sys.modules)):
-        if not all(map(operator.is_, map(names.get, originals), originals.values())):
+    for names, originals, replacements, entries in _replacements(len(sys.modules)):
+        if entries(names) != tuple(originals.values()):
             kept = [name for name, value in originals.items() if names.get(name) is value]
             originals = {name: originals[name] for name in kept}  # somebody put others there
             replacements = {name: replacements[name] for name in kept}
@@ -83,8 +84,9 @@ def _restore() -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _replacements(_loaded: int) -> list[tuple[dict, dict, dict]]:
-    """For each module: its names, the originals among them, and what to put in their place.
+def _replacements(_loaded: int) -> list[tuple[dict, dict, dict, Callable]]:
+    """For each module: its names, the originals among them, what to put in their place, and what
+    gives the entries at these names.
 
     `_loaded` is the number of loaded modules: when it changes, they are looked through again.
     """
@@ -95,12 +97,26 @@ def _replacements(_loaded: int) -> list[tuple[dict, dict, dict]]:
         _, originals, replacements = found.setdefault(id(names), (names, {}, {}))
         originals[name], replacements[name] = original, replacement
 
+    makers = {name: making(getattr(np, name), traced) for name, traced in MAKERS.items()}
+    for name, maker in makers.items():
+        enter(np, name, getattr(np, name), maker)
     for name, convert in _CONVERSIONS.items():
         original = getattr(np, name)
-        enter(np, name, original, _wrapper(original, convert))
+        enter(np, name, original, _wrapper(makers.get(name, original), convert))
     for module, name, original, implementation in bindings():
-        enter(module, name, original, dispatching(original, implementation))
-    return list(found.values())
+        plain = makers.get(name, original) if module is np else original
+        enter(module, name, original, dispatching(plain, implementation))
+    for home, names in lists.NAMES.items():
+        module = sys.modules[home]
+        for name in names.split():
+            enter(module, name, getattr(module, name), lists.stacking(getattr(module, name)))
+    return [(*tables, _entries(list(tables[1]))) for tables in found.values()]
+
+
+def _entries(names: list[str]) -> Callable[[dict], tuple]:
+    """What gives the entries of a mapping that has all of these names, as a tuple."""
+    first = operator.itemgetter(*names)
+    return first if len(names) > 1 else lambda mapping: (first(mapping),)
 
 
 @functools.lru_cache(maxsize=64)

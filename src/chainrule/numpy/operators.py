@@ -170,7 +170,8 @@ def remember_refusal(error: Exception) -> None:
 
 
 _FLOAT_ADVICE = (
-    "NumPy calls this for buffer[0] = x: make the buffer with cr.numpy.zeros. "
+    "NumPy calls this for buffer[0] = x: make the buffer inside the function, or with "
+    "cr.numpy.zeros. "
     "For math.sin(x), write np.sin(x) or cr.numpy.sin(x). "
     "To use the value as a constant: cr.stop_gradient(x)."
 )
@@ -214,9 +215,9 @@ def _tolist(self):
 
 def _array(self, dtype=None, copy=None):
     advice = (
-        "NumPy asks for this in buffer[:] = x, plain.dot(x), np.exp([x, y]): make the buffer with "
-        "cr.numpy.zeros; write np.dot(plain, x), np.exp(np.array([x, y])). "
-        "To use the value as a constant: cr.stop_gradient(x)."
+        "NumPy asks for this in buffer[:] = x, plain.dot(x), np.exp([x, y]): make the buffer "
+        "inside the function, or with cr.numpy.zeros; write np.dot(plain, x), "
+        "np.exp(np.array([x, y])). To use the value as a constant: cr.stop_gradient(x)."
     )
     if self.type.dtype.kind in "biu":
         advice = (

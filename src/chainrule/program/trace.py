@@ -122,6 +122,8 @@ class Builder:
         self.owned: dict[tuple[int, str], tuple[Traced, Any]] = {}  # and the way back
         self.arrays = CapturedArrays()
         self.refused: Exception | None = None  # a value was asked for that could not be given
+        self.made = False  # the function has made a plain array of floats (numpy/buffers.py)
+        self.fills = False  # arrays that the function makes are traced, to be filled
         self._adopted: dict[int, Traced] = {}
         self._views: list = []  # keeps outer views alive while their identities are keys
         self._memo: dict | None = {} if reuse else None  # value numbering, for derived programs
@@ -141,6 +143,7 @@ class Builder:
             self.branching = self.parent.branching
         if self.kinks is None and self.parent is not None:
             self.kinks = self.parent.kinks
+        self.fills |= self.parent is not None and self.parent.fills
         return self
 
     def __exit__(self, *_) -> None:

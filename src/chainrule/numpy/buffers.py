@@ -1,0 +1,50 @@
+"""Arrays that a function makes to fill them with traced values: y = np.zeros(3), y[0] = x.
+
+NumPy would ask x for a number there, so the trace refuses. Where the function has made an array of
+floats itself, it is then traced once more, and the makers below give it traced arrays, as those of
+`chainrule.numpy` do, in the code of the user; other libraries may hand theirs to compiled code.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import sysconfig
+from collections.abc import Callable
+
+import numpy as np
+
+from chainrule.program.trace import current, is_internal
+
+MAKERS: dict[str, Callable] = {}  # names in numpy, and the functions that give traced arrays
+_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
+
+
+def makes(function: Callable) -> Callable:
+    """Register the function as the one that gives traced arrays in place of NumPy's."""
+    MAKERS[function.__name__] = function
+    return function
+
+
+@functools.lru_cache(maxsize=64)
+def making(original: Callable, traced: Callable) -> Callable:
+    """NumPy's function, which notes that it has made an array, or gives a traced one."""
+
+    @functools.wraps(original)
+    def maker(*args, **kwargs):
+        made = original(*args, **kwargs)
+        builder = current()
+        if builder is None or type(made) is not np.ndarray or made.dtype.char not in "fdFD":
+            return made
+        frame = sys._getframe(1)
+        while frame.f_code.co_name == "dispatching" and frame.f_back is not None:
+            frame = frame.f_back  # what stands in the place of NumPy's function besides
+        filename = frame.f_code.co_filename
+        if is_internal(filename) or filename.startswith(_LIBRARIES):
+            return made
+        if builder.fills:
+            return traced(*args, **kwargs)
+        builder.made = True
+        return made
+
+    return maker
