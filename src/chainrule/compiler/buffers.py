@@ -12,6 +12,7 @@ from bisect import insort
 
 from chainrule.compiler.epilogues import with_epilogues
 from chainrule.compiler.layout import contiguous
+from chainrule.compiler.rows import Rows, rows_together
 from chainrule.compiler.schedule import Schedule
 from chainrule.compiler.steps import Control, Group, Keep, Ref, Root, Step
 from chainrule.program.program import Operand
@@ -38,6 +39,8 @@ class Buffers:
         )
         for step in self.steps:
             step.prepare()
+        self.rows = [] if watched else rows_together(self.steps)
+        self.rows_of: dict[Step, Rows] = {p: rows for rows in self.rows for p in rows.parts}
         self._find_uses()
         fallible = [s.number for s in self.steps if watched or s.fallible()]
         self.last_fallible = max(fallible, default=-1) + watched
@@ -46,6 +49,7 @@ class Buffers:
         self._place_claims()
         self._finish_outputs()
         self.arena = self._arrange()
+        self.steps = self._joined()
 
     # --- outputs ----------------------------------------------------------------------------------
 
@@ -150,7 +154,7 @@ class Buffers:
                 return False
         elif claim != source.place and not isinstance(step, Keep):
             return False
-        if self._read_after(source, step.number):
+        if self._read_after(source, step.number) or self._moves_in_rows(step, source):
             return False
         if source.place is None:
             return True
@@ -179,6 +183,11 @@ class Buffers:
         if source.place is None and claim is not None:
             self.claims[source] = claim
 
+    def _moves_in_rows(self, step: Step, root: Root) -> bool:
+        """Whether this memory is touched out of its rows by what is done row by row."""
+        rows = self.rows_of.get(step)
+        return rows is not None and not rows.keeps_to_rows(root)
+
     def _read_after(self, root: Root, number: int) -> bool:
         return self.last_use.get(root, -1) > number
 
@@ -189,6 +198,8 @@ class Buffers:
             return
         reads_it = any(ref.root.final is target for ref in step.reads())
         if reads_it or self._read_after(target, step.number) or not self._may_overwrite(root):
+            return
+        if self._moves_in_rows(step, target) or self._moves_in_rows(step, root):
             return
         root.into = target
         self.last_use[target] = max(self.last_use.get(target, -1), self.last_use[root])
@@ -203,23 +214,44 @@ class Buffers:
             if root.into is None and root.place is None and claim[0] == "output":
                 root.place = claim
 
+    def _joined(self) -> list[Step]:
+        """The steps, with one for those that are done together."""
+        for rows in self.rows:
+            rows.prepare()
+        return [
+            self.rows_of.get(step, step) for step in self.steps
+            if step not in self.rows_of or step is self.rows_of[step].parts[-1]
+        ]  # fmt: skip
+
     # --- the arena --------------------------------------------------------------------------------
 
     def _arrange(self) -> int:
         """Offsets for the roots that have no memory yet; the size of the arena."""
+        first, last = self._lifetimes()
         roots = [r for r in self.first_use if r.into is None and r.place is None]
-        roots.sort(key=lambda r: (self.first_use[r], -r.nbytes))
+        roots.sort(key=lambda r: (first[r], -r.nbytes))
         living: list[tuple[int, int, int]] = []  # offset, end, last use
         size = 0
         for root in roots:
-            now = self.first_use[root]
+            now = first[root]
             living = [entry for entry in living if entry[2] >= now]
             offset = _first_fit(living, root.nbytes)
             root.place = ("arena", offset)
             end = offset + -(-max(root.nbytes, 1) // _ALIGN) * _ALIGN
-            insort(living, (offset, end, self.last_use[root]))
+            insort(living, (offset, end, last[root]))
             size = max(size, end)
         return size
+
+    def _lifetimes(self) -> tuple[dict[Root, int], dict[Root, int]]:
+        """The steps by which memory must be there, and until which: what is done together needs
+        all of it at once."""
+        begin, end = {}, {}
+        for rows in self.rows:
+            numbers = [part.number for part in rows.parts]
+            begin.update(dict.fromkeys(numbers, numbers[0]))
+            end.update(dict.fromkeys(numbers, numbers[-1]))
+        first = {root: begin.get(n, n) for root, n in self.first_use.items()}
+        return first, {root: end.get(n, n) for root, n in self.last_use.items()}
 
 
 def _sources(step: Step) -> dict[Root, set[Root]]:

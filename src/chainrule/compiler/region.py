@@ -21,6 +21,7 @@ from chainrule.compiler.llvm.along import in_parts
 from chainrule.compiler.llvm.calls import DECLARED, EXTERNALS_START, HOST, Calls, runner_text
 from chainrule.compiler.llvm.code import Code, Index, Value, constant
 from chainrule.compiler.llvm.reductions import emit_finite_check
+from chainrule.compiler.rows import Rows
 from chainrule.compiler.schedule import Schedule
 from chainrule.compiler.steps import (
     Control,
@@ -232,9 +233,9 @@ class _Placed:
         self.writer.fail_if(code.compare("ne", status, constant("i32", 0)))
         self.first_call, self.count, self.most = None, 0, 1
 
-    def _group(self, step: Group) -> None:
+    def _group(self, step: Group | Rows) -> None:
         assert step.kernel is not None
-        if 0 in step.domain and not step.reductions:
+        if isinstance(step, Group) and 0 in step.domain and not step.reductions:
             return
         self._call(step, step.kernel, [self._of(r) for r in step.arguments], step.scratch)
         self._watch(step, step.results())
@@ -398,6 +399,7 @@ def _copying(nbytes: int) -> Kernel:
 
 _WRITERS: dict[type[Step], Callable] = {
     Group: _Placed._group,
+    Rows: _Placed._group,
     Native: _Placed._native,
     Write: _Placed._write,
     Host: _Placed._host,

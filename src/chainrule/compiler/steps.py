@@ -156,6 +156,7 @@ class Group(Step):
     reductions: list[tuple[str, Var, Ref]] = field(default_factory=list)
     kernel: Kernel | None = None
     arguments: list[Ref] = field(default_factory=list)
+    loop: LoopSpec | None = None  # once prepared; None where it is a product's epilogue
     scratch: Root | None = None
     product: Native | None = None
     stored_in: dict[Root, list[Ref]] = field(default_factory=dict)  # by root, once prepared
@@ -170,7 +171,7 @@ class Group(Step):
         self.read_from = _by_root(self.reads())
         finished = self.finished(self.product) if self.product is not None else None
         if finished is None:
-            self.kernel = emit_loop(spec)
+            self.loop, self.kernel = spec, emit_loop(spec)
         else:
             assert self.product is not None
             self.kernel = emit_finished(finished)

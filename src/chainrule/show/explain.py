@@ -16,6 +16,7 @@ import numpy as np
 from chainrule.compiled import Compiled
 from chainrule.compiler.native import Evaluated, Native
 from chainrule.compiler.region import Region
+from chainrule.compiler.rows import Rows
 from chainrule.compiler.steps import Control, Group, Host, Step, Write
 from chainrule.compiler.steps import Native as Kernel
 from chainrule.program.footprint import footprint
@@ -202,9 +203,16 @@ def report(
 
 def _in_registers(region: Region) -> Iterator[Var]:
     """The values that no kernel stores."""
+    for step in _loops(region):
+        yield from (v for v in step.made if v not in step.stores)
+
+
+def _loops(region: Region) -> Iterator[Group]:
     for step in region.steps:
-        if isinstance(step, Group):
-            yield from (v for v in step.made if v not in step.stores)
+        if isinstance(step, Rows):
+            yield from step.parts
+        elif isinstance(step, Group):
+            yield step
 
 
 def _named(equation: Equation) -> str:
@@ -231,6 +239,8 @@ def _rows(region: Region, depth: int, measured) -> Iterator[Row]:
             calls, seconds = measured[id(step)]
             row = Row(**{**row.__dict__, "calls": calls, "seconds": seconds})
         yield row
+        if isinstance(step, Rows):
+            yield from (_loop_row(part, depth + 1) for part in step.parts)
         if isinstance(step, Control):
             for inner in step.regions:
                 yield from _rows(inner, depth + 1, measured)
@@ -239,6 +249,11 @@ def _rows(region: Region, depth: int, measured) -> Iterator[Row]:
 def _row(step: Step, depth: int) -> Row | None:
     if isinstance(step, Group):
         return _loop_row(step, depth)
+    if isinstance(step, Rows):
+        assert step.kernel is not None
+        does = f"{step.together} at a time through {len(step.parts)} loops"
+        tasks = max(p.tasks for p in step.kernel.phases)
+        return Row(depth, "rows", does, str(step.count), line_text(step.line), tasks=tasks)
     if isinstance(step, Kernel):
         assert step.site is not None and step.kernel is not None
         places = [*step.site.inputs, *step.site.outputs]
