@@ -261,3 +261,14 @@ def test_short_rows_of_a_long_body_are_not_finished_one_by_one(shape):
     np.testing.assert_allclose(found, (n + 1) * x, rtol=1e-13)
     text = "".join(phase.text for phase in emit_loop(spec).phases)
     assert "fadd double" not in text
+
+
+@pytest.mark.parametrize(("columns", "ahead"), [(1 << 12, False), (1 << 18, True)])
+def test_what_comes_from_memory_is_asked_for_ahead(columns, ahead):
+    x = drawn((5, columns), "d")
+    out = Reduction("sum", 0, x.dtype, Stream(x.dtype, (1, 0)))
+    spec = LoopSpec(x.shape, (stream(x),), (), (), (1,), (out,))
+    text = emit_loop(spec).phases[0].text
+    assert ("@llvm.prefetch" in text) is ahead
+    (found,) = run(spec, [x], [array_type((5,), x.dtype)])
+    np.testing.assert_allclose(found, x.sum(axis=1), rtol=1e-12)

@@ -293,6 +293,10 @@ class Code:
         align = align or max(bits_of(type_) // 8, 1) if type_ != POINTER else 8
         return self.emit(type_, f"load {type_}, {pointer}, align {align}")
 
+    def prefetch(self, pointer: Value) -> None:
+        """Ask for the cache line of an address, which need not exist."""
+        self.line(f"call void @llvm.prefetch.p0({pointer}, i32 0, i32 3, i32 1)")
+
     def store(self, x: Value, pointer: Value, align: int | None = None) -> None:
         """Write a value to an address."""
         align = align or max(bits_of(x.type) // 8, 1) if x.type != POINTER else 8

@@ -196,6 +196,10 @@ def fitting(spec: LoopSpec, lanes: int) -> int:
 
 # --- the body -------------------------------------------------------------------------------------
 
+_OUT_OF_CACHE = 1 << 23  # bytes
+_CACHE_LINE = 64
+_AHEAD = 1024  # bytes: 4 to 12 % faster than without (sums, maxima), as 512 is; 4096 is not
+
 
 class Body:
     """The body of a loop kernel at one place: pointers to every array there."""
@@ -321,12 +325,23 @@ class Body:
         step = stream.strides[self.last] if self.last >= 0 else 0
         if step == 1 or lanes == 1:
             place = self._place(pointer, index, step, size)
+            if step == 1 and self._comes_from_memory(stream):
+                for line in range(0, lanes * size, _CACHE_LINE):
+                    code.prefetch(code.offset(place, _AHEAD + line))
             return from_memory(code, code.load(place, vector(element, lanes), align), stream.dtype)
         out = Value("poison", vector(element, lanes))
         for lane in range(lanes):
             place = self._place(pointer, code.index_add(index, lane), step, size)
             out = code.insert(out, code.load(place, element, align), lane)
         return from_memory(code, out, stream.dtype)
+
+    def _comes_from_memory(self, stream: Stream) -> bool:
+        """Whether an array is too long for the caches, and reduced in the order in which it lies:
+        asking ahead reaches into the next page, where the processor's own guess stops."""
+        spec, along = self.spec, self.last in self.spec.axes
+        sizes = [n for n, s in zip(spec.domain, stream.strides, strict=True) if s]
+        nbytes = math.prod(sizes) * stream.dtype.itemsize
+        return along and not spec.stores and nbytes >= _OUT_OF_CACHE
 
     def _place(self, pointer: Value, index: Index, step: int, size: int) -> Value:
         if isinstance(index, int):
