@@ -251,6 +251,10 @@ def test_reductions_of_what_repeats_or_is_transposed():
     moves("extreme of repeated entries", "r = broadcast x shape=(2,3,4) axes=(1,2) : f64[2,3,4]; "
           "a = max r axes=(0,2) : f64[3]",
           "a = broadcast x shape=(3,4) axes=(0,1); b = max a axes=(1,); return b", out="f64[3]")
+    moves("extreme of repeated entries", "r = broadcast x shape=(2,3,4) axes=(1,2) : f64[2,3,4]; "
+          "a = any r axes=(0,) : bool[3,4]",
+          "a = broadcast x shape=(3,4) axes=(0,1); b = cast a dtype=bool; return b",
+          out="bool[3,4]")
     shifted = ("m = max x axes=(1,) : f64[3]; b = broadcast m shape=(3,4) axes=(0,) : f64[3,4]; "
                "d = subtract x b : f64[3,4]; a = {} d axes=({},) : f64[{}]")  # fmt: skip
     moves("extreme of distances from the extreme", shifted.format("max", 1, 3),

@@ -336,8 +336,8 @@ def _reduction_of_one(equation, graph):
 
 
 def _extreme_of_repeated(equation, graph):
-    """max and min over axes along which the array repeats itself."""
-    (x,), axes = equation.inputs, equation.params["axes"]
+    """max, min, all and any over axes along which the array repeats itself."""
+    name, (x,), axes = equation.op.name, equation.inputs, equation.params["axes"]
     inner = graph.made_by(x, "broadcast")
     if inner is None:
         return None
@@ -349,7 +349,9 @@ def _extreme_of_repeated(equation, graph):
     shape = tuple([x.type.shape[a] for a in kept])
     thin = graph.emit("broadcast", small, shape=shape, axes=tuple([kept.index(a) for a in places]))
     rest = tuple([kept.index(a) for a in axes if a not in repeated])
-    return graph.emit(equation.op.name, thin, axes=rest) if rest else thin
+    if rest:
+        return graph.emit(name, thin, axes=rest)
+    return graph.emit("cast", thin, dtype=np.dtype(bool)) if name in ("all", "any") else thin
 
 
 def _extreme_of_distances(equation, graph):
@@ -417,8 +419,9 @@ SHAPE = (
     Rewrite("reduction of one entry",
             "max, min, prod, all, any over axes of length 1 -> a reshape (a sum makes +0 of -0)",
             ("max", "min", "prod", "all", "any"), _reduction_of_one),
-    Rewrite("extreme of repeated entries", "max(broadcast(x)) over repeated axes -> without them",
-            _EXTREMES, _extreme_of_repeated, reads=("broadcast",)),
+    Rewrite("extreme of repeated entries", "max(broadcast(x)) over repeated axes -> without them; "
+            "likewise min, all, any", (*_EXTREMES, "all", "any"), _extreme_of_repeated,
+            reads=("broadcast",)),
     Rewrite("extreme of distances from the extreme",
             "max(x - max(x)) -> max(x) - max(x), which is 0 or nan; likewise min",
             _EXTREMES, _extreme_of_distances, reads=("subtract",)),
