@@ -384,3 +384,52 @@ def test_a_generator_that_is_taken_by_name_only_gets_there():
     mean = cr.expectation(f, samples=50)
     _, by_shift = cr.grad(lambda a, b: mean(a, b, rng=rng), (0, 1))(1.0, 2.0)
     np.testing.assert_allclose(by_shift, 1.0, rtol=1e-12)
+
+
+# --- arrays that the function makes ---------------------------------------------------------------
+
+
+def highest_of_array(m, rng):
+    path = np.zeros(4)
+    for i in range(1, 4):
+        path[i] = path[i - 1] + rng.normal(m, 1.0)
+    return np.where(path.max() > 1.0, 1.0, 0.0)
+
+
+def highest_of_list(m, rng):
+    path = [0.0]
+    for _ in range(3):
+        path.append(path[-1] + rng.normal(m, 1.0))
+    return np.where(np.max(path) > 1.0, 1.0, 0.0)
+
+
+def test_a_path_may_be_written_into_an_array():
+    ways = [cr.expectation(f, samples=200) for f in (highest_of_array, highest_of_list)]
+    one, other = [way.estimate(0.1, rng=rng()) for way in ways]
+    assert one.value == other.value
+    assert one.gradient == pytest.approx(other.gradient, rel=1e-12)
+    slopes = [cr.compile(lambda m, g, w=w: cr.grad(w)(m, rng=g))(0.1, rng()) for w in ways]
+    np.testing.assert_allclose(slopes, one.gradient, rtol=1e-12)
+
+
+def test_branches_may_write_into_an_array():
+    def f(p, rng):
+        counts = np.zeros(2)
+        if rng.bernoulli(p):
+            counts[0] = 3.0 * p
+        else:
+            counts[1] = 1.0
+        return counts.sum()
+
+    found = cr.expectation(f, samples=50).estimate(0.3, rng=rng())
+    assert found.gradient == pytest.approx(6.0 * 0.3 - 1.0, rel=1e-12)
+
+
+def test_what_else_is_refused_in_an_expectation_is_named():
+    def f(p, rng):
+        counts = np.zeros(2)
+        counts[0] = math.sin(p)
+        return counts.sum() * rng.bernoulli(p)
+
+    with pytest.raises(cr.errors.ConcreteValueNeeded, match="np.sin"):
+        cr.grad(cr.expectation(f))(0.3, rng=rng())

@@ -24,7 +24,7 @@ from chainrule.program.types import type_of
 from chainrule.random import Generator, lane_states
 from chainrule.random.scores import noting
 from chainrule.running import run
-from chainrule.tracing import Call, trace_call
+from chainrule.tracing import Call, filling_where_refused, trace_call
 from chainrule.transforms.chance import Chance, bends_smoothly, refuse_random_control
 from chainrule.transforms.continuity import settled
 from chainrule.transforms.expectation import mean_slopes, mean_value
@@ -94,7 +94,7 @@ class Expectation:
     def __call__(self, *args, rng=None, samples=None, method=None, with_error=None, **kwargs):
         samples, method, with_error = self._chosen(samples, method, with_error)
         question = _Question(self._f, args, kwargs, rng, method)
-        means, deviations = question.mean(samples)
+        means, deviations = question.filling(lambda: question.mean(samples))
         return (means, deviations) if with_error else means
 
     def estimate(
@@ -106,7 +106,8 @@ class Expectation:
         of traces.
         """
         samples, method, _ = self._chosen(samples, method, None)
-        return _Question(self._f, args, kwargs, rng, method).estimate(argnums, samples)
+        question = _Question(self._f, args, kwargs, rng, method)
+        return question.filling(lambda: question.estimate(argnums, samples))
 
     def _chosen(self, samples, method, with_error):
         given = (samples, method, with_error)
@@ -131,6 +132,7 @@ class _Question:
         if method == "score":
             self.f = _with_log_density(self.f)
         self.call: Call | None = None
+        self.fills = False  # arrays that the function makes are traced
         self.active: frozenset[int] = frozenset()  # leaves that a derivative is taken by
         builder = current()
         self.at_hand = builder is None or (builder.at_hand is not None and not builder.by_reference)
@@ -138,6 +140,15 @@ class _Question:
         if self.at_hand:
             self.values = [_value(x) for x in self.leaves]
             self.at_hand = all(v is not None for v in self.values)
+
+    def filling(self, compute: Callable[[], Any]) -> Any:
+        """What `compute` gives; arrays that the function makes are traced where it is refused."""
+
+        def once(fills: bool):
+            self.fills, self.call = fills, None
+            return compute()
+
+        return filling_where_refused(once, lambda: True)
 
     # --- tracing --------------------------------------------------------------------------------
 
@@ -148,8 +159,9 @@ class _Question:
         others = _other_generators(self.f) if self.call is None else []
         before = states(others)
         call = trace_call(
-            self.f, self.args, self.kwargs, self.active, at_hand=recording, branching=_as_it_is
-        )
+            self.f, self.args, self.kwargs, self.active, at_hand=recording, branching=_as_it_is,
+            fills=self.fills,
+        )  # fmt: skip
         if states(others) != before:
             raise errors.NotSupported(
                 f"{self.name} draws from NumPy's or Python's own generator inside an expectation: "
@@ -215,8 +227,9 @@ class _Question:
         if not self.at_hand:
             types = [_type(x) for x in self.leaves]
             call = trace_call(
-                self.f, self.args, self.kwargs, types=types, concrete=False, at_hand=Unrolled()
-            )
+                self.f, self.args, self.kwargs, types=types, concrete=False, at_hand=Unrolled(),
+                fills=self.fills,
+            )  # fmt: skip
             self._accept(call)
             self._refuse_effects(call)
             found = self._recorded(samples)

@@ -99,6 +99,7 @@ def trace_call(
     branching: Callable | None = None,
     kinks: str | None = None,
     at_hand: AtHand | None = None,
+    fills: bool | None = None,
 ) -> Call:
     """Trace `f(*args, **kwargs)`.
 
@@ -110,14 +111,16 @@ def trace_call(
     depends on; and the caller's containers that it returns are the caller's own. `knows` is the
     kind of values at hand of an outermost trace, and of those inside it; `branching` is asked for
     the values that Python decides by (see chainrule.sides); `kinks` is the option of derivatives
-    inside that do not say it themselves. `at_hand` gives values in another way.
+    inside that do not say it themselves. `at_hand` gives values in another way. `fills`
+    says whether arrays that the function makes are traced; None, that they are where it is refused
+    otherwise.
     """
     name = getattr(f, "__name__", None) or type(f).__name__
     builders: list[Builder] = []
 
-    def once(fills: bool) -> Call:
+    def once(filled: bool) -> Call:
         builder = Builder(name, at_hand=at_hand or _values_at_hand(concrete, compiled, knows))
-        builder.branching, builder.kinks, builder.fills = branching, kinks, fills
+        builder.branching, builder.kinks, builder.fills = branching, kinks, filled
         builders.append(builder)
         with builder, dispatching_asarray(), collector_paused():
             clones = Clones(builder, active, types, _parameter_names(f), weak, rows, compiled)
@@ -125,7 +128,9 @@ def trace_call(
             out = _run(f, new_args, new_kwargs, builder)
             return _finish(builder, clones, out, name)
 
-    return once(False) if at_hand is not None else _filling_where_refused(once, builders)
+    if fills is not None:
+        return once(fills)
+    return filling_where_refused(once, lambda: builders[0].made)
 
 
 def _run(f: Callable, args: tuple, kwargs: dict, builder: Builder):
@@ -142,15 +147,16 @@ def _run(f: Callable, args: tuple, kwargs: dict, builder: Builder):
     return out
 
 
-def _filling_where_refused(once: Callable[[bool], Call], builders: list[Builder]) -> Call:
-    """The function traced; once more where that is refused and the function has made arrays, which
-    it may have filled with traced values: these are traced then (numpy/buffers.py)."""
+def filling_where_refused(once: Callable[[bool], Any], made: Callable[[], bool]) -> Any:
+    """What `once` gives, which traces a function; once more where that is refused and the function
+    has `made` arrays, which it may have filled with traced values: with these traced
+    (numpy/buffers.py)."""
     outer = current()
     before = None if outer is None else outer.refused
     try:
         return once(False)
     except (errors.ConcreteValueNeeded, errors.MutationError) as error:
-        if not builders[0].made:
+        if not made():
             raise
         first = error
     found = None if outer is None else outer.refused
