@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from chainrule import errors
+from chainrule import errors, kept_derivatives
 from chainrule.kinked import Kinked, KinkedHalf, joined, settling, settling_halves
 from chainrule.options import DEFAULT, Options, in_trace
 from chainrule.program.cost import subprograms
@@ -64,7 +64,7 @@ def derived(kind: str, program: Program, *arguments, options: Options = DEFAULT)
     with collector_paused(), code_of_ours():
         if kind in _DERIVATIVES:
             refuse_jumps(program, arguments[0])
-        made = _made(kind, program, options, arguments)
+        made = _kept_or_made(kind, program, options, arguments)
         if options.stabilize and kind != "run":
             _watch(made, lambda: _made(kind, program, replace(options, stabilize=False), arguments))
     if checking:
@@ -73,6 +73,20 @@ def derived(kind: str, program: Program, *arguments, options: Options = DEFAULT)
         _cache[key] = made
         if len(_cache) > _KEPT:
             _cache.popitem(last=False)
+    return made
+
+
+def _kept_or_made(kind: str, program: Program, options: Options, arguments):
+    """A derivative looked up on disk, where its kind is kept there; else worked out, and kept."""
+    if kind not in _KEPT_ON_DISK or options.memory is not None:
+        return _made(kind, program, options, arguments)
+    key = kept_derivatives.key_of(program, kind, options, *arguments)
+    found = None if key is None else kept_derivatives.found(key, program, storing_less)
+    if found is not None:
+        return found
+    made = _made(kind, program, options, arguments)
+    if key is not None:
+        kept_derivatives.keep(key, program, made)
     return made
 
 
@@ -227,6 +241,7 @@ def _batch(program: Program, options: Options, size: int, batched, wanted) -> Pl
 
 _AS_IT_IS = ("batch", "run")
 _DERIVATIVES = frozenset({"gradient", "forward", "linearize", "pullback", "jacobian"})
+_KEPT_ON_DISK = ("gradient", "jacobian")  # one program, run in the order of `storing_less`
 _MAKERS: dict[str, Callable] = {
     "gradient": _gradient,
     "forward": _forward,

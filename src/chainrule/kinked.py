@@ -17,6 +17,7 @@ Source    lexicographic derivatives: Nesterov, "Lexicographic differentiation of
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -51,28 +52,34 @@ class Kinked:
 
     `moving` marks the inputs that the derivative is taken by, `settled` the outputs that change at
     a tie; `first` says that no derivative is inside. The inputs from `start` on, as many as
-    `zeros`, are zeros that the caller does not give (see transforms/kinks.py).
+    `zeros`, are zeros that the caller does not give (see transforms/kinks.py). `watches` says that
+    a tie may be met at all; given where it is known already.
     """
 
     def __init__(
         self, program: Program, moving: tuple[bool, ...], settled: tuple[bool, ...],
         kinks: str, first: bool, start: int = 0, zeros: int = 0,
         order: Callable[[Program], Program] = _same, memory: int | None = None,
+        watches: bool | None = None,
     ):  # fmt: skip
         self.program, self.moving, self.settled, self.kinks = program, moving, settled, kinks
         self.first, self.start = first, start
         self.zeros = [
             np.zeros(v.type.shape, v.type.dtype)[()] for v in program.inputs[start : start + zeros]
         ]
-        seen = None if kinks == "convention" else watched(program, moving)
-        self.watches = seen is not None
-        self.plan = _planned(program if seen is None else seen, order, memory)
+        self.watches = self._seen is not None if watches is None else watches
+        self.plan = _planned(program, lambda made: order(self._seen or made), memory)
         self.memory = memory  # the budget that the plan is within
-        self.recorded = self.plan.program if seen is None and memory is not None else program
+        self.recorded = self.plan.program if not self.watches and memory is not None else program
         self.with_quotient = affected_outputs(program)
         self._side: Plan | None = None
         self._ways: dict[int, list] = {}  # directions, by their seeds
         self._has_side = self.watches
+
+    @cached_property
+    def _seen(self) -> Program | None:
+        """The program that looks for ties as well; None where there can be none."""
+        return None if self.kinks == "convention" else watched(self.program, self.moving)
 
     def on_side(self, operands: list, sign: int, seed: int = 0) -> list | None:
         """The outputs on one side of the ties, where tangents tell the sides apart; else None."""
