@@ -107,6 +107,11 @@ def _discrete():
     yield ("geometric", lambda p, r: 1.0 * r.geometric(p) ** 2, lambda p: (2 - p) / p**2, 0.3)
     yield ("negative_binomial", lambda p, r: 1.0 * r.negative_binomial(3.0, p) ** 2,
            lambda p: 3 * (1 - p) / p**2 + (3 * (1 - p) / p) ** 2, 0.4)  # fmt: skip
+    yield ("multinomial", lambda p, r: 1.0 * np.max(r.multinomial(3, np.stack([p, 1.0 - p]))),
+           lambda p: 2 + p**3 + (1 - p) ** 3, 0.3)  # fmt: skip
+    yield ("product of counts", lambda p, r: 1.0 * np.prod(
+        r.multinomial(9, np.stack([p, 2.0 * p, 1.0 - 3.0 * p]))),
+           lambda p: 9 * 8 * 7 * p * 2 * p * (1 - 3 * p), 0.2)  # fmt: skip
     yield ("categorical", lambda t, r: np.array([1.0, 5.0, 2.0])[
         r.categorical(np.stack([t, 1.0 - t, 1.0]))], lambda t: (t + 5 * (1 - t) + 2) / 2, 0.3)
     yield ("logits", lambda t, r: np.array([1.0, 5.0, 2.0])[

@@ -164,3 +164,20 @@ def test_integers_reach_both_ends_of_every_dtype():
     assert stats.kstest(wide / 2.0**64, "uniform").pvalue > LEAST
     wide = Generator(12).integers(-(2**63), 2**63, size=1000)
     assert stats.kstest(wide / 2.0**64 + 0.5, "uniform").pvalue > LEAST
+
+
+def test_counts_of_outcomes_have_the_law_of_numpys():
+    chances = [0.2, 0.0, 0.5, 0.3]
+    drawn = Generator(11).multinomial(20, chances, size=(100, 400))
+    assert drawn.shape == (100, 400, 4) and drawn.dtype == np.int64
+    assert (drawn.sum(-1) == 20).all() and (drawn >= 0).all() and not drawn[..., 1].any()
+    counts = drawn.reshape(-1, 4)
+    law = stats.multinomial(20, chances)
+    error = np.sqrt(2.0 * 20.0**2 / len(counts))  # of an entry of the covariance, at most
+    np.testing.assert_allclose(counts.mean(0), law.mean(), atol=5 * np.sqrt(5.0 / len(counts)))
+    np.testing.assert_allclose(np.cov(counts.T), law.cov(), atol=5 * error)
+    assert np.array_equal(Generator(1).multinomial(4, [1.0]), [4])
+    assert Generator(1).multinomial([2, 5], [[0.5, 0.5], [0.1, 0.9]]).sum(-1).tolist() == [2, 5]
+    for chances in ([0.7, 0.7, 0.0], [-0.1, 0.5], [np.nan, 0.5]):
+        with pytest.raises(ValueError, match="pvals"):
+            Generator(1).multinomial(4, chances)

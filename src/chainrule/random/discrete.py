@@ -54,6 +54,26 @@ class Discrete(Stream):
         mean = standard_gamma(draw, n, stream=0) * ((1.0 - p) / p)
         return samplers.random_poisson(draw, mean, stream=1)
 
+    def multinomial(self, n, pvals, size=None):
+        """How many of `n` trials have each outcome, of the probabilities along the last axis.
+
+        The last probability is what the others leave of 1. One binomial draw for each outcome, of
+        the trials that those before have left.
+        """
+        check(lambda p: (p >= 0) & (p <= 1), "pvals < 0, pvals > 1 or pvals contains NaNs", pvals)
+        check(lambda p: p[..., :-1].sum(-1) <= 1 + 1e-12, "sum(pvals[:-1]) > 1.0", pvals)
+        chances = full(pvals)
+        shape = draw_shape(size, n, chances[..., 0])
+        left, rest = parameter(n, shape), repeated(full(1.0), shape)
+        draw, counts = self._next_draw(), []
+        for k in range(shape_of(chances)[-1] - 1):
+            chance = repeated(chances[..., k], shape)
+            share = np.minimum(np.where(rest > 0.0, chance / rest, 0.0), 1.0)
+            counts.append(samplers.random_binomial(draw, left, share, stream=k))
+            left, rest = left - counts[-1], rest - chance
+        counts.append(left.astype(np.int64))
+        return np.stack(counts, axis=-1)
+
     def geometric(self, p, size=None):
         """The number of trials up to and including the first success."""
         return self._counted(samplers.random_geometric, size, p)

@@ -114,6 +114,12 @@ def _negative_binomial(x, n, p):
     return special.gammaln(k + n) - special.gammaln(n) + n * np.log(p) + k * np.log1p(-p)
 
 
+def _multinomial(x, n, pvals):
+    counts, first = _whole(x), pvals[..., :-1]
+    last = _times_log(counts[..., -1], 1.0 - np.sum(first, axis=-1))
+    return np.sum(_times_log(counts[..., :-1], first), axis=-1) + last
+
+
 def _categorical(x, p, logits, axis):
     weights = np.moveaxis(as_array(p if logits is None else logits), axis, -1)
     logs = np.log(weights) if logits is None else weights
@@ -149,6 +155,7 @@ LAWS: dict[str, Callable] = {
     "poisson": lambda x, lam: _whole(x) * np.log(lam) - lam,
     "binomial": lambda x, n, p: _times_log(_whole(x), p) + _times_log(n - _whole(x), 1.0 - p),
     "negative_binomial": _negative_binomial,
+    "multinomial": _multinomial,
     "geometric": lambda x, p: _times_log(_whole(x) - 1.0, 1.0 - p) + np.log(p),
     "bernoulli": lambda x, p: np.where(x, np.log(p), np.log1p(-p)),
     "categorical": _categorical,
