@@ -63,29 +63,29 @@ def columns_of(matrix) -> np.ndarray:
     by_column = matrix.tocsc()
     counts = np.diff(by_column.indptr)
     least = int(np.diff(matrix.indptr).max(initial=0))
-    best = _greedy(by_column, np.arange(len(counts)), least)
+    best = _greedy(by_column, np.arange(len(counts)))
     if best.max(initial=-1) + 1 > least:
-        other = _greedy(by_column, np.argsort(-counts, kind="stable"), least)
+        other = _greedy(by_column, np.argsort(-counts, kind="stable"))
         best = min(best, other, key=lambda c: c.max(initial=-1))
     return best
 
 
-def _greedy(by_column, order, least: int) -> np.ndarray:
-    pointer, entries = by_column.indptr, by_column.indices
-    used = np.zeros((by_column.shape[0], max(least, 1)), bool)  # by row: the colours that it has
-    colours = np.full(len(order), -1)
-    for j in order:
+def _greedy(by_column, order) -> np.ndarray:
+    """The first colour for each column, in this order, that its rows do not have yet."""
+    pointer, entries = by_column.indptr.tolist(), by_column.indices.tolist()
+    used = [0] * by_column.shape[0]  # by row: its colours, as the bits of a number
+    colours = [-1] * len(order)
+    for j in order.tolist():
         rows = entries[pointer[j] : pointer[j + 1]]
-        if not len(rows):
-            continue
-        taken = used[rows].any(axis=0) if len(rows) > 1 else used[rows[0]]
-        first = int(taken.argmin())
-        if taken[first]:
-            first = used.shape[1]
-            used = np.concatenate([used, np.zeros((len(used), first), bool)], axis=1)
-        used[rows, first] = True
-        colours[j] = first
-    return colours
+        taken = 0
+        for i in rows:
+            taken |= used[i]
+        lowest = ~taken & (taken + 1)  # the lowest bit that is free
+        for i in rows:
+            used[i] |= lowest
+        if rows:
+            colours[j] = lowest.bit_length() - 1
+    return np.array(colours, int)
 
 
 def _direct(matrix, tangent, cotangent, by_rows=None) -> Colouring:
