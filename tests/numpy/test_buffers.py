@@ -87,8 +87,22 @@ def inside_another_derivative(x):
     return y.sum()
 
 
-FILLED = [by_elements, by_rows_and_columns, by_out, by_where, by_add_at, of_a_list, like_another,
-          heat, caught]  # fmt: skip
+def turned(x):
+    turn, mirror = np.eye(3), np.identity(3)
+    turn[0, 1] = -x[0]
+    mirror[1, 1] = x[1]
+    return np.sum(turn @ mirror @ x)
+
+
+def between(x):
+    grid, steps = np.linspace(0.0, 1.0, 3), np.arange(3.0)
+    grid[1] = x[0]
+    steps[2] *= x[1]
+    return grid @ x + steps @ x
+
+
+FILLED = [turned, between, by_elements, by_rows_and_columns, by_out, by_where, by_add_at,
+          of_a_list, like_another, heat, caught]  # fmt: skip
 
 
 @pytest.mark.parametrize("f", FILLED)

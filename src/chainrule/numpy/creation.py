@@ -231,6 +231,7 @@ def from_dlpack(x, /, *, device=None, copy=None):
 _plain_range: Any = np.arange
 
 
+@makes
 def arange(start, stop=None, step=1, dtype=None, *, device=None, like=None):
     """np.arange, also for traced bounds (whose values decide the length, so must be at hand)."""
     _check_device(device)
@@ -267,6 +268,7 @@ def _length_value(value):
     return found
 
 
+@makes
 @implements(np.linspace)
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None):
     """np.linspace, also for traced ends."""
@@ -358,6 +360,7 @@ def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
 # --- matrices -----------------------------------------------------------------------------------
 
 
+@makes
 def eye(N, M=None, k=0, dtype=float, order="C", *, device=None, like=None):
     """np.eye; inside a trace, an array that can be filled with traced values."""
     _check_device(device)
@@ -368,6 +371,7 @@ def eye(N, M=None, k=0, dtype=float, order="C", *, device=None, like=None):
     return layout.in_order(fresh(write_diagonal(out, dtype.type(1), operator.index(k))), order)
 
 
+@makes
 def identity(n, dtype=None, *, like=None):
     """np.identity; inside a trace, an array that can be filled with traced values."""
     return eye(n, dtype=float if dtype is None else dtype)
