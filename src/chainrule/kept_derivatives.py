@@ -53,7 +53,10 @@ def found(key: bytes, program: Program, order) -> Kinked | None:
     if content is None:
         return None
     packed, facts = marshal.loads(content)
-    return Kinked(unpack(packed, Lines(program)), **facts, order=order)
+    try:
+        return Kinked(unpack(packed, Lines(program)), **facts, order=order)
+    except Unfit:
+        return None
 
 
 def keep(key: bytes, program: Program, made: Any) -> None:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 
 import chainrule as cr
 from chainrule.program.digest import digest
+from chainrule.program.op import REGISTRY
 from chainrule.program.packed import Lines, Unfit, equations_of, pack, unpack
 from chainrule.tracing import trace_call
 from tests.program.random_programs import programs
@@ -59,6 +60,14 @@ def test_functions_are_not_packed():
     program.equations[0].params = {"function": len}
     with pytest.raises(Unfit):
         again(program)
+
+
+def test_an_operation_that_is_not_there_is_not_unpacked(monkeypatch):
+    program = trace_call(lambda x: np.sin(x) + 1.0, (2.0,), {}).program
+    packed = pack(program, Lines(program))
+    monkeypatch.delitem(REGISTRY, "sin")
+    with pytest.raises(Unfit):
+        unpack(packed, Lines(program))
 
 
 def test_lines_of_another_program_are_not_packed():

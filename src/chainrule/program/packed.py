@@ -74,7 +74,8 @@ def pack(program: Program, lines: Lines) -> bytes:
 
 
 def unpack(content: bytes, lines: Lines) -> Program:
-    """The program that was packed, with these lines."""
+    """The program that was packed, with these lines. **Errors** `Unfit` where it holds an
+    operation that this process has not."""
     types, packed = marshal.loads(content)
     made = [array_type(shape, np.dtype(dtype)) for shape, dtype in types]
     return _Unpacker(made, lines.all).program(packed)
@@ -176,7 +177,7 @@ class _Unpacker:
         given = tuple([self._operand(x, variables) for x in inputs])
         values = {key: self._value(*value) for key, value in params}
         made = tuple([self._var(v, variables) for v in outputs])
-        return Equation(REGISTRY[name], given, values, made, self.lines[line])
+        return Equation(_operation(name), given, values, made, self.lines[line])
 
     def _value(self, kind: str, value) -> Any:
         if kind == "plain":
@@ -195,7 +196,13 @@ class _Unpacker:
             return np.frombuffer(content, dtype).reshape(shape).copy()
         if kind == "type":
             return self.types[value]
-        return REGISTRY[value] if kind == "operation" else np.dtype(value)
+        return _operation(value) if kind == "operation" else np.dtype(value)
+
+
+def _operation(name: str) -> Op:
+    if name not in REGISTRY:
+        raise Unfit
+    return REGISTRY[name]
 
 
 def _name(text: str, of: str | None, also: list[str], temporary: bool) -> Name:
