@@ -14,7 +14,8 @@ from chainrule.compiler import threads
 from chainrule.compiler.machine_code import Loaded, object_code
 
 # count[task] += 1 for each task done, so that twice or never shows; `slow` works a while at each.
-# `meet` waits in each of its two tasks for the other. `nested` gives each task to the pool again.
+# `meet` waits in each of its two tasks for the other; `begin` waits until two threads are at work,
+# and notes the first task of each. `nested` gives each task to the pool again.
 IR = """
 declare i32 @sched_yield()
 
@@ -65,6 +66,26 @@ done:
   ret void
 }
 
+; args: how many calls there were, then the first tasks of the first two
+define void @begin(ptr %args, i64 %lo, i64 %hi) {
+entry:
+  %old = atomicrmw add ptr %args, i64 1 seq_cst
+  %early = icmp slt i64 %old, 2
+  br i1 %early, label %note, label %done
+note:
+  %place = add i64 %old, 1
+  %at = getelementptr i64, ptr %args, i64 %place
+  store i64 %lo, ptr %at
+  br label %loop
+loop:
+  %yielded = call i32 @sched_yield()
+  %now = load atomic i64, ptr %args acquire, align 8
+  %both = icmp sge i64 %now, 2
+  br i1 %both, label %done, label %loop
+done:
+  ret void
+}
+
 ; args: parallel, pool, count's array with 64 counts for each outer task
 define void @nested(ptr %args, i64 %lo, i64 %hi) {
 entry:
@@ -87,11 +108,13 @@ done:
 }
 """
 
+NAMES = ("count", "slow", "meet", "begin", "nested")
+
 
 @pytest.fixture(scope="module")
 def kernels():
     loaded = Loaded(object_code(IR, 1))
-    return {name: loaded.address(name) for name in ("count", "slow", "meet", "nested")} | {
+    return {name: loaded.address(name) for name in NAMES} | {
         "loaded": loaded
     }
 
@@ -118,6 +141,15 @@ def test_every_task_is_done_once(kernels, number):
         for _ in range(5):
             run(kernels["count"], counts.ctypes.data, tasks)
         assert (counts[:tasks] == 5).all()
+
+
+def test_each_thread_begins_with_its_own_share_of_the_tasks(kernels):
+    """So that what it made in one job is in its own cache in the next."""
+    threads.set_threads(2)
+    for tasks in (2, 9, 64, 1001):
+        calls = np.zeros(3, np.int64)
+        run(kernels["begin"], calls.ctypes.data, tasks)
+        assert set(calls[1:]) == {0, tasks // 2}
 
 
 def test_many_short_jobs_one_after_the_other(kernels):

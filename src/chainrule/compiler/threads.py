@@ -25,6 +25,10 @@ from chainrule.compiler.pool_code import CONDITION, HELPERS, MUTEX, POOL_BYTES, 
 SPIN = 100e-6  # seconds; waking a helper takes 50 to 80 microseconds (measured: 2 core Zen 3, VM)
 VARIABLE = "CHAINRULE_THREADS"
 _HAS_PTHREADS = os.name == "posix"
+_FORMS = {
+    "spin": ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64),  # pool, rounds
+    "helper": ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64),  # and share
+}
 _STOPPING = 2.0  # seconds that the end of the process waits for helpers that are at work
 
 
@@ -124,8 +128,7 @@ class _Pool:
             library.pthread_cond_init(ctypes.c_void_p(self._address + CONDITION), None)
 
     def _function(self, name: str):
-        form = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
-        return form(self._code.address(name))
+        return _FORMS[name](self._code.address(name))
 
     def _rounds_of_spin(self) -> int:
         """How often a helper looks for a job in SPIN seconds: a pause takes 5 to 50 nanoseconds."""
@@ -143,8 +146,9 @@ class _Pool:
     def _start_helpers(self) -> None:
         if self._ended or not _HAS_PTHREADS:
             return
-        helper, args = self._function("helper"), (self._address, self._rounds)
+        helper = self._function("helper")
         for i in range(1, self._count()):
+            args = self._address, self._rounds, i
             thread = threading.Thread(target=helper, args=args, name=f"chainrule-{i}", daemon=True)
             thread.start()
             self._helpers.append(thread)
