@@ -65,6 +65,24 @@ def test_what_is_asked_for_tells_derivatives_apart(other, made):
     assert len(made) == 2
 
 
+def test_a_gradient_in_a_loop_is_worked_out_once(made):
+    def f(x):
+        return cr.scan(lambda c, row: (c + cr.grad(curve)(row), c), 0.0 * x[0], x)[0]
+
+    x = np.array([[0.5, -2.0], [1.0, 0.25]])
+    for _ in range(2):
+        found = compiled_anew(f, x)
+        np.testing.assert_allclose(found, np.sum(np.exp(x) * (1 + x) / 3.0, axis=0), rtol=1e-15)
+    assert made == ["gradient"]
+
+
+def test_the_source_is_read_once_for_derivatives_and_code():
+    compiled_anew(cr.grad(curve), np.ones(2))
+    source.source_digest.cache_clear()
+    compiled_anew(cr.grad(lambda x: np.sum(np.sin(x))), np.ones(2))
+    assert source.source_digest.cache_info().misses == 1
+
+
 def test_a_tie_is_settled_by_what_was_kept(made):
     def f(x):
         return np.sum(np.maximum(x, 0.0) - np.maximum(-x, 0.0) + np.abs(x))

@@ -9,7 +9,6 @@ returns the outputs, None for those in `written`.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ import numpy as np
 
 from chainrule.checking import run_checked
 from chainrule.derived import derived
+from chainrule.kept_derivatives import LOADED
 from chainrule.program.program import Program
 from chainrule.running import run
 from chainrule.transforms.checkpoint import within
@@ -57,7 +57,7 @@ class Evaluated:
         return outputs
 
 
-_LOADED = time.time()
+_LOADED = LOADED
 
 
 def _native(program: Program, *options) -> Any:

@@ -20,23 +20,30 @@ from chainrule.program.packed import Lines, Unfit, equations_of, pack, unpack
 from chainrule.program.program import Program
 from chainrule.program.trace import current
 
-_LOADED = time.time()
+LOADED = time.time()  # the source is digested once for each such time: there is no other
 
 
 def key_of(program: Program, *asked) -> bytes | None:
     """The key of what is asked of a program; None where it can have none, or is not to be kept:
     outside of a compiled function, LLVM is not loaded, which the cache is made for."""
-    builder = current()
-    if builder is None or not builder.by_reference or find_spec("llvmlite") is None:
+    if not _in_compiled() or find_spec("llvmlite") is None:
         return None
     cache = import_module("chainrule.compiler.cache")
     if cache.private_folder() is None:
         return None
-    source = import_module("chainrule.compiler.source").source_digest(_LOADED)
+    source = import_module("chainrule.compiler.source").source_digest(LOADED)
     name = digest(program)
     if source is None or name is None:
         return None
     return cache.key_of("derivative", source, name, _marks(program), repr(asked))
+
+
+def _in_compiled() -> bool:
+    """Whether a compiled function is being traced, perhaps a loop or a derivative inside of it."""
+    builder = current()
+    while builder is not None and not builder.by_reference:
+        builder = builder.parent
+    return builder is not None
 
 
 def _marks(program: Program) -> str:
@@ -63,7 +70,7 @@ def keep(key: bytes, program: Program, made: Any) -> None:
     """Keep what was made of a program, where it can be; unless the source has changed meanwhile."""
     if not isinstance(made, Kinked) or made.memory is not None:
         return
-    if import_module("chainrule.compiler.source").changed_since(_LOADED):
+    if import_module("chainrule.compiler.source").changed_since(LOADED):
         return
     try:
         packed = pack(made.program, Lines(program))
