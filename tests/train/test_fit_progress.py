@@ -36,6 +36,14 @@ def test_plain_lines_hold_the_record_the_rate_and_the_time_left(capsys, monkeypa
     assert lines[-1] == "stopped: 4 epochs made"
 
 
+def test_no_rate_is_shown_after_the_first_call_which_compiled(capsys, monkeypatch):
+    monkeypatch.setattr(displays.Plain, "PAUSE", 0.0)
+    fitted("plain", batch_size=36)  # one step an epoch: the first epoch is the first call
+    lines = capsys.readouterr().err.splitlines()
+    assert "loss " in lines[0] and "steps/s" not in lines[0] and "left" not in lines[0]
+    assert all("steps/s" in line and line.endswith(" left") for line in lines[1:4])
+
+
 def test_plain_lines_are_rare_and_the_last_one_comes(capsys):
     fitted("plain", epochs=30)
     lines = capsys.readouterr().err.splitlines()

@@ -80,6 +80,12 @@ class Progress:
         speed = self.speed()
         return max(0, self.total - self.step) / speed if speed > 0 else float("inf")
 
+    def pace(self, form: str) -> str:
+        """Speed and time left, the speed in this format; nothing while no speed is measured."""
+        speed = self.speed()
+        left = duration(self.seconds_left())
+        return f"  {speed:{form}} steps/s  {left} left" if speed > 0 else ""
+
 
 class Plain(Progress):
     """A line for an epoch to standard error, but no more than one a second, besides the last."""
@@ -93,9 +99,7 @@ class Plain(Progress):
 
     def epoch(self, session: Any, record: dict[str, Any]) -> None:
         super().epoch(session, record)
-        self._line = (
-            f"{line_of(record)}  {self.speed():.4g} steps/s  {duration(self.seconds_left())} left"
-        )
+        self._line = line_of(record) + self.pace(".4g")
         if time.monotonic() - self._last >= self.PAUSE:
             self.said(self._line)
             self._last, self._line = time.monotonic(), ""
@@ -132,10 +136,7 @@ class Rich(Progress):
 
     def show(self, session: Any) -> None:
         curve = sparkline(session.history["loss"])
-        facts = (
-            f"loss {self.loss:.4g}{self._validation}  {self.speed():,.0f} steps/s  "
-            f"{duration(self.seconds_left())} left  {curve}"
-        )
+        facts = f"loss {self.loss:.4g}{self._validation}{self.pace(',.0f')}  {curve}"
         if not self.warm:
             facts = "compiling"
         number = min(session.place.epoch + 1, self.epochs or session.place.epoch + 1)
@@ -188,9 +189,7 @@ class Notebook(Progress):
         history = session.history
         curves = {n: history[n] for n in ("loss", "validation_loss") if len(history[n])}
         record = (history.records or [{}])[-1]
-        text = (
-            f"{line_of(record)}  {self.speed():,.0f} steps/s  {duration(self.seconds_left())} left"
-        )
+        text = line_of(record) + self.pace(",.0f")
         lines = "<br>".join(_escaped(line) for line in [text, *self._messages[-5:]])
         html = self._display.HTML(f"<div>{lines}<br>{svg(curves)}</div>")
         if self._handle is None:
