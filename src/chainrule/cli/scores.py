@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -40,13 +41,15 @@ def headline(figures: dict) -> str:
 
     >>> headline({"rows": 450, "accuracy": 0.98, "majority_accuracy": 0.1, "log_loss": 0.07})
     'accuracy 98.00 % on 450 rows (always the most frequent class: 10.00 %)'
+    >>> headline({"rows": 2, "rmse": 0.5, "mean_rmse": 0.0, "r2": float("nan")}).split(", ")[1]
+    'no r2: a target is the same in all of them'
     """
     rows = figures["rows"]
     if "accuracy" in figures:
         usual = f"always the most frequent class: {100 * figures['majority_accuracy']:.2f} %"
         return f"accuracy {100 * figures['accuracy']:.2f} % on {rows} rows ({usual})"
     usual = f"always their mean: {figures['mean_rmse']:.6g}"
-    return (
-        f"root mean squared error {figures['rmse']:.6g} on {rows} rows ({usual}), "
-        f"r2 {figures['r2']:.4f}"
-    )
+    r2 = f"r2 {figures['r2']:.4f}"
+    if math.isnan(figures["r2"]) and not math.isnan(figures["rmse"]):
+        r2 = "no r2: a target is the same in all of them"
+    return f"root mean squared error {figures['rmse']:.6g} on {rows} rows ({usual}), {r2}"
