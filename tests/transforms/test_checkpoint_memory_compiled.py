@@ -21,8 +21,13 @@ def close(found, wanted):
         assert np.max(np.abs(a - b)) <= 1e-13 * np.max(np.abs(b))
 
 
-def test_a_compiled_gradient_takes_no_more_than_its_budget():
-    loss, weights, biases, unit = network(12, 32, 1000)
+def relu(z):
+    return np.maximum(z, 0.0)
+
+
+@pytest.mark.parametrize("activation", [np.tanh, relu], ids=["tanh", "relu"])
+def test_a_compiled_gradient_takes_no_more_than_its_budget(activation):
+    loss, weights, biases, unit = network(12, 32, 1000, activation)
     wanted = cr.grad(loss, (0, 1))(weights, biases)
     plain = cr.compile(cr.grad(loss, (0, 1)))
     plain(weights, biases)

@@ -27,6 +27,7 @@ from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program
 from chainrule.transforms.columns import in_columns
 from chainrule.transforms.kinks import guarded, holds_germs, says_unmet, settled
+from chainrule.transforms.refused import without_refused
 from chainrule.transforms.simplify import DEFAULT, named, remove_barriers, simplify
 from chainrule.wide.repair import watch
 
@@ -59,6 +60,9 @@ def prepare(program: Program, opened: Callable[[Program], Program] = guarded) ->
     """
     written_out = lower(simplify(remove_dead(opened(program)), _FIRST), keep=MATH)
     simplified = simplify(written_out)
+    unrefused = without_refused(simplified)
+    if unrefused is not simplified:
+        simplified = simplify(unrefused)
     columns = in_columns(simplified)
     if columns is not simplified:
         simplified = simplify(columns)

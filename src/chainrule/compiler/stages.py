@@ -19,6 +19,7 @@ from chainrule.compiler.lower import LOWERINGS, lower
 from chainrule.program.cost import subprograms
 from chainrule.program.program import Program
 from chainrule.program.walk import walk
+from chainrule.transforms.refused import without_refused
 from chainrule.transforms.rewriting import Rewrite
 from chainrule.transforms.simplify import DEFAULT, remove_barriers, simplify
 
@@ -49,8 +50,8 @@ def compare_stages(
     """The first stage whose result differs from the one before it; None where none does.
 
     Stages are "lower: softmax" for an operation that is written out, "simplify: name" for a
-    rewrite, and "remove barriers". Rewrites that change nothing are held to every bit (but those of
-    a nan); the others, and operations written out, to rounding.
+    rewrite, "what is refused is false" and "remove barriers". Rewrites that change nothing are held
+    to every bit (but those of a nan); the others, and operations written out, to rounding.
     """
     wanted = run_in_c_order(program, values)
     for name, made, exact in _stages(program, rewrites):
@@ -71,6 +72,8 @@ def _stages(program: Program, rewrites: Sequence[Rewrite]):
     for i, rewrite in enumerate(rewrites):
         program = simplify(program, rewrites[: i + 1])
         yield f"simplify: {rewrite.name}", program, rewrite.changes == "nothing"
+    program = without_refused(program)
+    yield "what is refused is false", program, True
     yield "remove barriers", remove_barriers(program), True
 
 
