@@ -115,14 +115,48 @@ def test_argument_that_is_read_across_its_rows_is_not_written_over_too_early():
     np.testing.assert_allclose(x, wanted, rtol=1e-12, atol=1e-14)
 
 
-def test_temporary_arrays_of_one_step_do_not_share_memory_too_early():
-    def f(x):
-        y = np.exp(x - np.max(x, axis=1, keepdims=True))
-        z = np.cumsum(y, axis=1)  # a step of its own, which wants y whole
-        return z / np.sum(y * z, axis=1, keepdims=True)
+@pytest.fixture
+def few_rows(monkeypatch):
+    monkeypatch.setattr(rows, "_SHARED_BYTES", 1)
+    monkeypatch.setattr(rows, "_CHUNK_BYTES", 200)
 
-    native, values = native_of(f, LONG)
-    np.testing.assert_allclose(native.run(values)[0], f(values[0]), rtol=1e-11)
+
+def test_what_is_read_in_a_row_is_not_made_over_by_a_wider_array_of_rows_before(few_rows):
+    def f(x, y):  # z is as long as the two arrays together that are done with when it is made
+        p, q = np.cumsum(y, axis=1), np.cumsum(-y, axis=1)
+        z = x - np.max(p + 0.5 * q, axis=1, keepdims=True)
+        return np.cumsum(z, axis=1)
+
+    native, values = native_of(f, LONG[:64, :16], LONG[:64, :16].astype(np.float32))
+    assert max(loops(native)) > 1
+    np.testing.assert_allclose(native.run(values)[0], f(*values), rtol=1e-5, atol=1e-5)
+
+
+def test_what_is_read_across_its_rows_is_not_written_over_row_by_row(few_rows):
+    def f(x):
+        s = np.cumsum(x, axis=1)
+        y = s - np.sum(s.T * x, axis=1, keepdims=True)
+        return np.cumsum(y, axis=1)
+
+    native, values = native_of(f, LONG[:32, :32])
+    assert max(loops(native)) > 1
+    np.testing.assert_allclose(native.run(values)[0], f(values[0]), rtol=1e-11, atol=1e-11)
+
+
+def test_parts_of_rows_are_done_row_by_row(few_rows):
+    def f(x):
+        y = x / np.sum(x * x, axis=1, keepdims=True)
+        z = np.cumsum(y, axis=1)
+        return z[:, 1:] / np.max(z[:, :-1], axis=1, keepdims=True)
+
+    native, values = native_of(f, LONG[:32, :33])
+    assert max(loops(native)[-2:]) > 1
+    np.testing.assert_allclose(native.run(values)[0], f(values[0]), rtol=1e-11, atol=1e-13)
+
+
+def test_rows_that_are_too_long_to_stay_are_not_waited_for():
+    native, _ = native_of(softmax, LONG.reshape(-1)[:400_000].reshape(4, 100_000))
+    assert set(loops(native)) == {1}
 
 
 @pytest.mark.parametrize("size", [1, 24])

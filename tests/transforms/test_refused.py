@@ -63,6 +63,14 @@ def test_what_is_not_known_to_be_false_stays(decided):
     assert without_refused(made) is made
 
 
+def test_a_number_that_decides_is_no_condition():
+    made = program(
+        "y = negative x : f64[3]", "a = any y axes=(0,) : bool[]", "r = refuse a : bool[]",
+        "out = multiply y y : f64[3]",
+    )  # fmt: skip
+    assert without_refused(made) is made
+
+
 def test_programs_inside_are_looked_at_as_well():
     made = parse("""program f(x: f64[4]) -> f64[]
       a = scan 0.0 x body={1} constants=0 carries=1 length=4 reverse=False : f64[]

@@ -227,13 +227,13 @@ class Buffers:
 
     def _arrange(self) -> int:
         """Offsets for the roots that have no memory yet; the size of the arena."""
-        first, last = self._lifetimes()
+        last = self._last_needed()
         roots = [r for r in self.first_use if r.into is None and r.place is None]
-        roots.sort(key=lambda r: (first[r], -r.nbytes))
+        roots.sort(key=lambda r: (self.first_use[r], -r.nbytes))
         living: list[tuple[int, int, int]] = []  # offset, end, last use
         size = 0
         for root in roots:
-            now = first[root]
+            now = self.first_use[root]
             living = [entry for entry in living if entry[2] >= now]
             offset = _first_fit(living, root.nbytes)
             root.place = ("arena", offset)
@@ -242,16 +242,11 @@ class Buffers:
             size = max(size, end)
         return size
 
-    def _lifetimes(self) -> tuple[dict[Root, int], dict[Root, int]]:
-        """The steps by which memory must be there, and until which: what is done together needs
-        all of it at once."""
-        begin, end = {}, {}
-        for rows in self.rows:
-            numbers = [part.number for part in rows.parts]
-            begin.update(dict.fromkeys(numbers, numbers[0]))
-            end.update(dict.fromkeys(numbers, numbers[-1]))
-        first = {root: begin.get(n, n) for root, n in self.first_use.items()}
-        return first, {root: end.get(n, n) for root, n in self.last_use.items()}
+    def _last_needed(self) -> dict[Root, int]:
+        """The step until which memory must be there: what is done together needs all of it until
+        the last of its kernels is done."""
+        end = {p.number: rows.parts[-1].number for rows in self.rows for p in rows.parts}
+        return {root: end.get(n, n) for root, n in self.last_use.items()}
 
 
 def _sources(step: Step) -> dict[Root, set[Root]]:

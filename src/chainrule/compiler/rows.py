@@ -5,8 +5,8 @@ row: the mean of each row, its variance, the normalised row. Where what they sha
 the cache from one to the next, they become one step (llvm/row_chunks.py). A row is a place of the
 leading axes that all of them keep and in which every array lies evenly.
 
-All arrays of such a step live from its beginning to its end. Only its last kernel writes over what
-it reads, and then only over memory in which every kernel keeps to its own row.
+All arrays of such a step live until its end. A kernel writes over what it reads only where that
+is memory in which every kernel keeps to its own row.
 """
 
 from __future__ import annotations
@@ -93,14 +93,13 @@ class _Touch(NamedTuple):
         return abs(self.strides[axes - 1]) * self.ref.type.dtype.itemsize
 
     def in_own_row(self, axes: int) -> bool:
-        """Whether it lies so that row i of the loop is within part i of its memory."""
-        domain, rest = self.part.domain, self.strides[axes:]
-        if not isinstance(self.ref.base, Root) or self.ref.lie.offset or min(rest, default=0) < 0:
+        """Whether it lies so that row i of the loop is within part i of its memory: then it goes on
+        in steps of a part (and from 0, or the last row would lie outside)."""
+        row, rest = self.strides[axes - 1], self.strides[axes:]
+        if not isinstance(self.ref.base, Root) or min(rest, default=0) < 0:
             return False
-        row, rows = self.strides[axes - 1], math.prod(domain[:axes])
-        size = self.ref.type.dtype.itemsize
-        reach = sum((n - 1) * s for n, s in zip(domain[axes:], rest, strict=True))
-        return row * size * rows == self.ref.root.nbytes and reach < row
+        rows = math.prod(self.part.domain[:axes])
+        return row * rows * self.ref.type.dtype.itemsize == self.ref.root.nbytes
 
 
 class _Run:
@@ -161,8 +160,6 @@ class _Run:
         row = _row_bytes(
             [f for f in self.touched.values() if any(t.part in parts for t in f)], self.axes
         )
-        if row > _ROW_BYTES:
-            return None
         for part in parts:
             part.scratch = None  # of its own kernel, which is not used
         count = math.prod(parts[0].domain[: self.axes])
