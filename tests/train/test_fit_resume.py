@@ -172,7 +172,15 @@ def test_a_model_of_yours_is_passed_to_resume(tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(arrays(model), arrays(want), strict=True))
 
 
-def test_control_c_leaves_a_checkpoint_and_resumes_to_the_same_bits(whole, tmp_path):
+@pytest.fixture
+def control_c():
+    """Python's own way with SIGINT: a shell starts what runs in the background to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_control_c_leaves_a_checkpoint_and_resumes_to_the_same_bits(whole, tmp_path, control_c):
     def interrupt(event):
         if event.kind == "epoch" and event.epoch == 2:
             signal.raise_signal(signal.SIGINT)
