@@ -70,13 +70,15 @@ def rows_together(steps: list[Step]) -> list[Rows]:
     """The kernels that are worth doing together, in order; they follow each other in `steps`."""
     runs = [_Run()]
     for step in steps:
-        loop = isinstance(step, Group) and step.loop is not None and not step.is_empty
         if isinstance(step, Group) and step.is_empty:
             continue
-        if not loop or not runs[-1].takes(step):  # type: ignore[arg-type]
+        if isinstance(step, Group) and step.loop is not None:
+            if runs[-1].takes(step, step.loop):
+                continue
             runs.append(_Run())
-            if loop:
-                runs[-1].takes(step)  # type: ignore[arg-type]
+            runs[-1].takes(step, step.loop)
+        else:
+            runs.append(_Run())
     found = [run.worth() for run in runs if len(run.parts) > 1]
     return [rows for rows in found if rows is not None]
 
@@ -110,9 +112,9 @@ class _Run:
         self.axes = 0  # leading ones that make the rows
         self.touched: dict[Root, list[_Touch]] = {}
 
-    def takes(self, part: Group) -> bool:
+    def takes(self, part: Group, loop: LoopSpec) -> bool:
         """Add a kernel at the end, if its rows are those of the others."""
-        axes = self._common(part)
+        axes = self._common(part, loop)
         touches = _touches(part)
         if not axes or math.prod(part.domain[:axes]) < 2:
             return False
@@ -124,10 +126,9 @@ class _Run:
         self.axes = axes
         return True
 
-    def _common(self, part: Group) -> int:
+    def _common(self, part: Group, loop: LoopSpec) -> int:
         """How many leading axes make rows of this kernel and the others."""
-        assert part.loop is not None
-        axes = 0 if 0 in part.domain else _even_axes(part.loop)
+        axes = 0 if 0 in part.domain else _even_axes(loop)
         if self.parts:
             axes = min(axes, self.axes)
             while axes and part.domain[:axes] != self.parts[0].domain[:axes]:
