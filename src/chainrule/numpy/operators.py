@@ -84,9 +84,6 @@ def _install_arithmetic() -> None:
         setattr(Traced, f"__i{name}__", _in_place(forward, ufunc.__name__))
     for name, ufunc in _COMPARE.items():
         setattr(Traced, f"__{name}__", _forward(ufunc))
-    setattr(Traced, "__pow__", _between(raise_power))  # noqa: B010
-    setattr(Traced, "__rpow__", _between(lambda self, other: raise_power(other, self)))  # noqa: B010
-    setattr(Traced, "__ipow__", _in_place(raise_power, "power"))  # noqa: B010
     for name, function in (("neg", np.negative), ("abs", np.absolute), ("invert", np.invert)):
         setattr(Traced, f"__{name}__", _unary(REGISTRY[function.__name__], function))
 
@@ -307,6 +304,8 @@ def install() -> None:
     _install_arithmetic()
     methods = {
         "__divmod__": _divmod, "__rdivmod__": _rdivmod, "__pos__": _positive,
+        "__pow__": _between(raise_power), "__ipow__": _in_place(raise_power, "power"),
+        "__rpow__": _between(lambda self, other: raise_power(other, self)),
         "__matmul__": _between(_matmul), "__rmatmul__": _between(_rmatmul),
         "__float__": _float, "__int__": _whole("int(x)", np.trunc),
         "__floor__": _whole("math.floor(x)", np.floor), "__ceil__": _whole("math.ceil(x)", np.ceil),
