@@ -52,17 +52,23 @@ done:
   ret void
 }
 
+define internal void @wait_for_two(ptr %count) {
+entry:
+  br label %loop
+loop:
+  %yielded = call i32 @sched_yield()
+  %now = load atomic i64, ptr %count acquire, align 8
+  %all = icmp sge i64 %now, 2
+  br i1 %all, label %done, label %loop
+done:
+  ret void
+}
+
 define void @meet(ptr %args, i64 %lo, i64 %hi) {
 entry:
   %n = sub i64 %hi, %lo
   %old = atomicrmw add ptr %args, i64 %n seq_cst
-  br label %loop
-loop:
-  %yielded = call i32 @sched_yield()
-  %now = load atomic i64, ptr %args acquire, align 8
-  %all = icmp sge i64 %now, 2
-  br i1 %all, label %done, label %loop
-done:
+  call void @wait_for_two(ptr %args)
   ret void
 }
 
@@ -76,12 +82,8 @@ note:
   %place = add i64 %old, 1
   %at = getelementptr i64, ptr %args, i64 %place
   store i64 %lo, ptr %at
-  br label %loop
-loop:
-  %yielded = call i32 @sched_yield()
-  %now = load atomic i64, ptr %args acquire, align 8
-  %both = icmp sge i64 %now, 2
-  br i1 %both, label %done, label %loop
+  call void @wait_for_two(ptr %args)
+  br label %done
 done:
   ret void
 }
