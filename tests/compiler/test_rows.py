@@ -191,5 +191,7 @@ def test_random_programs_by_rows_agree_with_numpy(size, monkeypatch):
 def test_explain_shows_the_loops_of_a_step():
     compiled = cr.compile(softmax)
     text = str(cr.explain(compiled, LONG))
-    assert re.search(r"^rows +\d+ at a time through \d loops +700 ", text, re.MULTILINE)
+    assert re.search(  # the argument and the result: each goes through memory once
+        r"^rows +\d+ at a time through \d loops +700 +[\d.]+ M +6\.\d+ MiB", text, re.MULTILINE
+    )
     assert re.search(r"^  loop +max over \(1,\)", text, re.MULTILINE)

@@ -253,7 +253,10 @@ def _row(step: Step, depth: int) -> Row | None:
         assert step.kernel is not None
         does = f"{step.together} at a time through {len(step.parts)} loops"
         tasks = max(p.tasks for p in step.kernel.phases)
-        return Row(depth, "rows", does, str(step.count), line_text(step.line), tasks=tasks)
+        flops = sum(_loop_row(part, depth).flops for part in step.parts)
+        nbytes = sum(root.nbytes for root in {r.root.final for r in step.arguments})  # each once
+        where = line_text(step.line)
+        return Row(depth, "rows", does, str(step.count), where, flops, nbytes, tasks)
     if isinstance(step, Kernel):
         assert step.site is not None and step.kernel is not None
         places = [*step.site.inputs, *step.site.outputs]
