@@ -76,7 +76,11 @@ def code_of_ours() -> Iterator[None]:
 
 
 def unnoted(function: Callable, *arguments) -> Any:
-    """`function(*arguments)`, which calls none of the user's code; what it calls is not noted."""
+    """`function(*arguments)`, which calls none of the user's code; what it calls is not noted.
+
+    As `code_of_ours` does it, without the microsecond of a context manager: every operator of a
+    traced value is called so.
+    """
     noting = sys.getprofile()
     if type(noting) is not Noting:
         return function(*arguments)
