@@ -21,7 +21,7 @@ signature. Names stand for them here:
                                          from before (chainrule.compiler.llvm.lapack_frame)
 
 A name that this SciPy does not have, or has with another signature, has no address. SciPy is
-imported at the first question.
+imported at the first question, and of scipy.linalg the two modules that are asked only.
 """
 
 from __future__ import annotations
@@ -30,8 +30,12 @@ import ctypes
 import glob
 import os
 import re
+import sys
 from functools import cache
 from importlib import import_module
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+from types import ModuleType
 
 _MODULES = {
     "lapack": "scipy.linalg.cython_lapack",
@@ -82,10 +86,45 @@ def _capsules(module: str) -> dict[str, tuple[str, int]]:
         ("PyCapsule_GetPointer", python)
     )
     found = {}
-    for name, capsule in import_module(_MODULES[module]).__pyx_capi__.items():
+    for name, capsule in _module(module).__pyx_capi__.items():
         signature = name_of(capsule)
         found[name] = (signature.decode(), pointer_of(capsule, signature))
     return found
+
+
+@cache
+def _module(family: str) -> ModuleType:
+    """The Cython module of a family of functions.
+
+    Those of LAPACK and BLAS need nothing of scipy.linalg, whose own import takes ten times as long
+    as a whole program from the cache: they are loaded alone.
+    """
+    name = _MODULES[family]
+    loaded = name.rpartition(".")[0] in sys.modules
+    alone = None if family == "special" or loaded else _alone(name)
+    return alone or import_module(name)
+
+
+def _alone(name: str) -> ModuleType | None:
+    """A module of one of SciPy's packages, without the package; None where it does not load so.
+
+    It leaves no name behind: who imports it later, and its package, gets the same module, which
+    Cython keeps one of in a process.
+    """
+    package = name.rpartition(".")[0]
+    folder = package.partition(".")[2]
+    places = [os.path.join(p, folder) for p in import_module("scipy").__path__]
+    spec = PathFinder.find_spec(name, places)
+    if spec is None or spec.loader is None:
+        return None
+    try:
+        made = module_from_spec(spec)
+        spec.loader.exec_module(made)
+    except ImportError:
+        return None
+    if package not in sys.modules and sys.modules.get(name) is made:
+        del sys.modules[name]  # or the package would never hold it under its name
+    return made if hasattr(made, "__pyx_capi__") else None
 
 
 # --- LAPACK and BLAS ------------------------------------------------------------------------------
@@ -214,7 +253,7 @@ def _thread_functions() -> dict[str, int] | None:
 def _libraries():
     """The library that SciPy's LAPACK module is linked to: through the module itself, whose handle
     finds the names of what it depends on; on Windows, which has no such search, by its file."""
-    module = str(import_module(_MODULES["lapack"]).__file__)
+    module = str(_module("lapack").__file__)
     folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(module))))
     bundled = glob.glob(os.path.join(folder, "scipy.libs", "*openblas*"))
     for path in (module, *bundled):
