@@ -12,10 +12,10 @@ import numpy as np
 
 from chainrule.ops.compare import equal, isfinite, less, less_equal, logical_not, not_equal
 from chainrule.ops.elementwise import absolute, log, maximum, minimum, sqrt, square
-from chainrule.ops.reduce import all_, any_, max_
+from chainrule.ops.reduce import all_, any_, cumprod, cumsum, max_, prod
 from chainrule.ops.refuse import refuse
-from chainrule.ops.select import select
-from chainrule.ops.shape import broadcast, sum_
+from chainrule.ops.select import cast, select
+from chainrule.ops.shape import broadcast, iota, sum_
 from chainrule.program.program import Equation, Program
 from chainrule.program.trace import Builder, Traced, operand
 from chainrule.transforms.forward import copy_equation, traced_of
@@ -299,6 +299,56 @@ def _largest(out, inputs, errors, equation):
     return None if e is None else max_(e, axes=equation.params["axes"])
 
 
+def _prod(out, inputs, errors, equation):
+    axes = equation.params["axes"]
+    x, e = inputs[0], errors[0]
+    count = x.size // max(out.size, 1)
+    zero = np.float64(0.0)
+    vanished = less(absolute(out), NORMAL) & all_(not_equal(x, 0.0), axes=axes)
+    own = absolute(out) * (UNIT * count**0.5) + select(vanished, np.float64(SMALLEST), zero)
+    if e is None:
+        return own
+    doubtful = prod(select(equal(x, 0.0), e, absolute(x)), axes=axes)
+    known = absolute(out) * _relative_length(e, x, axes)
+    return _joined(own, select(equal(out, 0.0), doubtful, known))
+
+
+def _relative_length(e, x, axes):
+    ratio = e / maximum(absolute(x), SMALLEST)
+    return _length(select(equal(e, 0.0), np.float64(0.0), ratio), axes)
+
+
+def _log_prod(out, inputs, errors, equation):
+    axes = equation.params["axes"]
+    x, e = inputs[0], errors[0]
+    own = (_length(absolute(log(absolute(x))), axes) + absolute(out)) * UNIT
+    return own if e is None else _joined(own, _relative_length(e, x, axes))
+
+
+def _cumprod(out, inputs, errors, equation):
+    axis = equation.params["axis"]
+    x, e = inputs[0], errors[0]
+    zero = np.float64(0.0)
+    counted = cast(iota(size=x.shape[axis], dtype=np.dtype(np.int64)), dtype=x.dtype) + 1.0
+    count = broadcast(counted, shape=x.shape, axes=(axis,))
+    sizes = absolute(x)
+    missing = cumsum(cast(equal(x, 0.0), dtype=x.dtype), axis=axis)
+    vanished = less(absolute(out), NORMAL) & equal(missing, 0.0)
+    own = absolute(out) * sqrt(count) * UNIT + select(vanished, np.float64(SMALLEST), zero)
+    if e is None:
+        return own
+    relative = select(equal(e, 0.0), zero, e / maximum(sizes, SMALLEST))
+    doubtful = cumprod(select(equal(x, 0.0), e, sizes), axis=axis)
+    joined = absolute(out) * sqrt(cumsum(square(relative), axis=axis))
+    return _joined(own, select(equal(out, 0.0), doubtful, joined))
+
+
+def _of_entries(out, inputs, errors, equation):
+    own = _own(out) * 4.0
+    e = errors[0]
+    return own if e is None else _joined(own, _length(e, equation.params["axes"]))
+
+
 def _of_any(out, inputs, errors, equation):
     if equation.outputs[0].type.dtype.kind != "f":
         return _logic(out, inputs, errors, equation) if out.type.dtype.kind == "b" else None
@@ -337,4 +387,6 @@ _RULES: dict[str, Callable] = {
                      "concatenate", "pad"), _moved),
     "index_add": _added, "cumsum": _running,
     "sum": _total, "contract": _product, "max": _largest, "min": _largest,
+    "prod": _prod, "cumprod": _cumprod, "log_prod": _log_prod,
+    **dict.fromkeys(("logsumexp", "norm", "safe_norm"), _of_entries),
 }  # fmt: skip

@@ -347,6 +347,67 @@ def _largest(out, inputs, errors, equation):
     return None if e is None else np.maximum.reduce(_filled(e, inputs[0]), equation.params["axes"])
 
 
+def _prod(out, inputs, errors, equation):
+    """|out| times the length of the relative errors; beside a factor 0 that is not certain, the
+    product of its error and of the other factors."""
+    axes = equation.params["axes"]
+    x, e = inputs[0], errors[0]
+    own = UNIT * _roots(x, axes) * abs(out) + SMALLEST * _vanished(out, x, axes)
+    if e is None:
+        return own
+    e = _filled(e, x)
+    doubtful = np.multiply.reduce(np.where(x == 0, e, abs(x)), axes)
+    return _joined(own, np.where(out == 0, doubtful, abs(out) * _relative_length(e, x, axes))[()])
+
+
+def _roots(x, axes):
+    """The root of the number of entries over axes."""
+    return np.sqrt(np.prod([np.shape(x)[a] for a in axes], dtype=float))
+
+
+def _vanished(out, x, axes):
+    """Where a product is below the normal numbers though no factor is 0."""
+    return (abs(out) < NORMAL) & np.logical_and.reduce(x != 0, axes)
+
+
+def _relative_length(e, x, axes):
+    sizes = abs(x)
+    return _length(np.where(e == 0, 0.0, e / np.where(sizes > 0, sizes, SMALLEST)), axes)
+
+
+def _log_prod(out, inputs, errors, equation):
+    """Its own sum of logarithms or logarithm of a product, whichever is worse; relative errors."""
+    axes = equation.params["axes"]
+    x, e = inputs[0], errors[0]
+    own = UNIT * (_length(np.log(abs(x)), axes) + abs(out))
+    return own if e is None else _joined(own, _relative_length(_filled(e, x), x, axes))
+
+
+def _cumprod(out, inputs, errors, equation):
+    axis = equation.params["axis"]
+    x, e = inputs[0], errors[0]
+    count = np.arange(1, x.shape[axis] + 1).reshape([-1] + [1] * (x.ndim - 1 - axis))
+    vanished = (abs(out) < NORMAL) & np.logical_and.accumulate(x != 0, axis)
+    own = UNIT * np.sqrt(count) * abs(out) + SMALLEST * vanished
+    if e is None:
+        return own
+    e = _filled(e, x)
+    sizes = abs(x)
+    relative = np.where(e == 0, 0.0, e / np.where(sizes > 0, sizes, SMALLEST))
+    doubtful = np.multiply.accumulate(np.where(x == 0, e, sizes), axis)
+    joined = abs(out) * np.sqrt(np.add.accumulate(np.square(relative), axis))
+    return _joined(own, np.where(out == 0, doubtful, joined))
+
+
+def _of_entries(out, inputs, errors, equation):
+    """A norm, or a sum in logarithms: it moves no more than its entries do, all together."""
+    e = errors[0]
+    own = 4.0 * _own(out)
+    if e is None:
+        return own
+    return _joined(own, _length(_filled(e, inputs[0]), equation.params["axes"]))
+
+
 def _of_any(out, inputs, errors, equation):
     """Any other operation: how far the result moves with each operand, along a secant that is long
     enough to be seen."""
@@ -396,6 +457,8 @@ _RULES: dict[str, Callable] = {
                      "pad"), _moved),
     "index_set": _written, "index_add": _written,
     "sum": _total, "cumsum": _running, "contract": _product, "max": _largest, "min": _largest,
+    "prod": _prod, "cumprod": _cumprod, "log_prod": _log_prod,
+    **dict.fromkeys(("logsumexp", "norm", "safe_norm"), _of_entries),
 }  # fmt: skip
 
 
