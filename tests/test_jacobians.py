@@ -1,5 +1,6 @@
 """jacobian and hessian: mixed mode, sparse results, how many passes they take."""
 
+import sys
 import warnings
 
 import numpy as np
@@ -9,6 +10,8 @@ from scipy.sparse.linalg import spsolve
 
 import chainrule as cr
 from chainrule import errors
+from chainrule.transforms import sparse_jacobian
+from chainrule.transforms.colouring import colour
 
 RNG = np.random.default_rng(7)
 NARROW, WIDE = RNG.normal(size=(2, 100)), RNG.normal(size=(100, 2))
@@ -251,6 +254,19 @@ def test_a_compiled_sparse_jacobian_gives_a_csr_array():
         found, x = made(scale * X[:20]), scale * X[:20]
         assert isinstance(found, sparse.csr_array)
         assert_close(found.toarray(), cr.jacobian(lambda x: x[ROWS] * x[(ROWS + 1) % 20])(x))
+
+
+def test_code_that_finds_a_pattern_is_not_noted(monkeypatch):
+    """It is none of the user's, and every call in it would take thrice as long."""
+    profiles = []
+
+    def coloured(*given):
+        profiles.append(sys.getprofile())
+        return colour(*given)
+
+    monkeypatch.setattr(sparse_jacobian, "colour", coloured)
+    cr.compile(cr.jacobian(lambda x: x[ROWS] * np.cos(x[ROWS]), sparse=True))(np.ones(20))
+    assert profiles == [sys.getprofile()]
 
 
 def test_a_compiled_sparse_hessian_gives_a_csr_array():

@@ -17,6 +17,7 @@ from chainrule.ops.reduce import all_
 from chainrule.ops.require import require
 from chainrule.ops.shape import zeros_of
 from chainrule.program.captured import SMALL
+from chainrule.program.noting import code_of_ours
 from chainrule.program.trace import Traced, concrete_value, current, inline
 from chainrule.running import run
 from chainrule.transforms.sparse_jacobian import Block, Coloured, SparseJacobian, known_outputs
@@ -113,7 +114,8 @@ def sparse_blocks(parts: SparseJacobian, operands: list) -> tuple[list, list, Co
     zeros = parts.known.inputs[len(operands) :]  # of inner derivatives, see transforms/kinks.py
     inputs = [*operands, *(np.zeros(v.type.shape, v.type.dtype)[()] for v in zeros)]
     constants = known_outputs(parts.constants, inputs, _at_hand)
-    coloured = parts.coloured(constants)
+    with code_of_ours():
+        coloured = parts.coloured(constants)
     found = run(coloured.plan, [*operands, *coloured.given])
     outputs, data = found[: parts.outputs], found[parts.outputs :]
     if any(type(v) is Traced for v in data):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from chainrule.transforms import colouring
 from chainrule.transforms.colouring import colour, columns_of, star_colours
 
 
@@ -14,12 +15,12 @@ def random_pattern(rng, height, width, density):
     return made.astype(bool)
 
 
-def entries_read(colouring, values):
+def entries_read(found, values):
     """The entries as a pass over the dense matrix `values` for each colour gives them."""
-    tangents = colouring.tangent == np.arange(colouring.forward)[:, None]
-    cotangents = colouring.cotangent == np.arange(colouring.reverse)[:, None]
+    tangents = found.tangent == np.arange(found.forward)[:, None]
+    cotangents = found.cotangent == np.arange(found.reverse)[:, None]
     results = [(tangents @ values.T).ravel(), (cotangents @ values).ravel()]
-    return np.concatenate(results)[colouring.place]
+    return np.concatenate(results)[found.place]
 
 
 @pytest.mark.parametrize("mode", ["auto", "forward", "reverse", "mixed"])
@@ -80,6 +81,43 @@ def test_a_matrix_with_full_columns_takes_these_by_tangents_and_the_rest_by_cota
     pattern[3:6, :] = True
     found = colour(pattern.tocsr(), 1.0, 1.0)
     assert found.forward + found.reverse <= 6
+
+
+def test_what_has_too_full_a_line_is_not_tried(monkeypatch):
+    """An arrow: 2 tangents where its full column is a pass of its own, 40 cotangents at least."""
+    pattern = banded(40, 0, 0).tolil()
+    pattern[:, 0] = True
+    tried = []
+
+    def columns(matrix):
+        tried.append(matrix.shape)
+        return columns_of(matrix)
+
+    monkeypatch.setattr(colouring, "columns_of", columns)
+    found = colour(pattern.tocsr(), 1.0, 1.0)
+    assert (found.forward, found.reverse) == (2, 0)
+    assert len(tried) == 1
+
+
+def cost(found, forward, reverse):
+    return found.forward * forward + found.reverse * reverse
+
+
+@pytest.mark.parametrize("prices", [(1.0, 1.0), (1.0, 7.0), (5.0, 1.0)])
+def test_what_is_not_tried_is_not_cheaper(prices):
+    """Against all that might be tried, made one by one."""
+    rng = np.random.default_rng(6)
+    for density in (0.02, 0.08, 0.3):
+        pattern = random_pattern(rng, 35, 45, density).tolil()
+        pattern[rng.integers(35, size=2), :] = True
+        pattern[:, rng.integers(45, size=1)] = True
+        pattern = pattern.tocsr()
+        everything = [colour(pattern, *prices, mode=m) for m in ("forward", "reverse")]
+        everything += [make() for _, make in colouring._divided(pattern, *prices)]
+        least = min(cost(c, *prices) for c in everything)
+        assert cost(colour(pattern, *prices), *prices) == least
+        for bound, make in colouring._divided(pattern, *prices):
+            assert bound <= cost(make(), *prices)
 
 
 def test_a_star_needs_two_colours_where_columns_need_all():

@@ -12,7 +12,10 @@ Source    Gebremedhin, Manne and Pothen, "What Color Is Your Jacobian?", SIAM Re
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from math import inf
 
 import numpy as np
 
@@ -40,18 +43,41 @@ class Colouring:
 def colour(matrix, forward_price: float, reverse_price: float, symmetric=False, mode="auto"):
     """The cheapest colouring found of a CSR pattern; a pass costs one of the prices.
 
-    `mode` is "forward" (columns only), "reverse" (rows only), "mixed" or "auto" (any).
+    `mode` is "forward" (columns only), "reverse" (rows only), "mixed" or "auto" (any). No colouring
+    has fewer passes than the fullest row, or column, has entries; what cannot be cheaper for that
+    is not tried.
     """
-    found = []
+    across, down = _fullest(matrix), _most(matrix.indices)
+    tries: list[tuple[float, Callable[[], Colouring]]] = []
     if mode != "reverse":
-        found.append(_direct(matrix, columns_of(matrix), None))
+        whole = across * forward_price
+        tries.append((whole, lambda: _direct(matrix, columns_of(matrix), None)))
     if symmetric and mode == "auto":
-        found.append(_star(matrix))
+        tries.append((0.0, lambda: _star(matrix)))
     if mode != "forward" and not symmetric:
-        found.append(_direct(matrix, None, columns_of(matrix.T.tocsr())))
+        whole = down * reverse_price
+        tries.append((whole, lambda: _direct(matrix, None, columns_of(matrix.T.tocsr()))))
         if mode != "reverse":
-            found += _divided(matrix, forward_price, reverse_price, found)
-    return min(found, key=lambda c: c.forward * forward_price + c.reverse * reverse_price)
+            tries += _divided(matrix, forward_price, reverse_price)
+    best, least = None, (inf, 0)  # what it costs, and its number: of equals the first is taken
+    order = sorted((bound, number) for number, (bound, _) in enumerate(tries))
+    for bound, number in order:
+        if best is None or (bound, number) < least:
+            made = tries[number][1]()
+            cost = made.forward * forward_price + made.reverse * reverse_price, number
+            if best is None or cost < least:
+                best, least = made, cost
+    return best
+
+
+def _fullest(matrix) -> int:
+    """The entries of the row that has most."""
+    return int(np.diff(matrix.indptr).max(initial=0))
+
+
+def _most(numbers) -> int:
+    """How often the number stands there that stands there most often."""
+    return int(np.bincount(numbers).max(initial=0))
 
 
 # --- columns, or rows -----------------------------------------------------------------------------
@@ -62,9 +88,8 @@ def columns_of(matrix) -> np.ndarray:
     the better of two orders: as they come, and those with most entries first."""
     by_column = matrix.tocsc()
     counts = np.diff(by_column.indptr)
-    least = int(np.diff(matrix.indptr).max(initial=0))
     best = _greedy(by_column, np.arange(len(counts)))
-    if best.max(initial=-1) + 1 > least:
+    if best.max(initial=-1) + 1 > _fullest(matrix):
         other = _greedy(by_column, np.argsort(-counts, kind="stable"))
         best = min(best, other, key=lambda c: c.max(initial=-1))
     return best
@@ -109,9 +134,9 @@ def _direct(matrix, tangent, cotangent, by_rows=None) -> Colouring:
 # --- a few full rows, or columns ------------------------------------------------------------------
 
 
-def _divided(matrix, forward_price, reverse_price, whole) -> list[Colouring]:
-    """The fullest rows by cotangents and the others by tangents, and the same for columns."""
-    best = min(c.forward * forward_price + c.reverse * reverse_price for c in whole)
+def _divided(matrix, forward_price, reverse_price) -> list:
+    """The fullest rows by cotangents and the others by tangents, and the same for columns: what
+    each costs at least, and how it is made."""
     found = []
     for turned in (False, True):
         by_line = matrix.T.tocsr() if turned else matrix
@@ -119,9 +144,10 @@ def _divided(matrix, forward_price, reverse_price, whole) -> list[Colouring]:
         counts = np.diff(by_line.indptr)
         for limit in _limits(counts):
             full = counts > limit
-            if limit * prices[0] + prices[1] >= best or full.all():
-                continue
-            found.append(_apart(matrix, by_line, full, turned))
+            if not full.all():
+                across = _most(by_line.indices[np.repeat(full, counts)])
+                bound = limit * prices[0] + across * prices[1]
+                found.append((bound, partial(_apart, matrix, by_line, full, turned)))
     return found
 
 
