@@ -17,6 +17,7 @@ import numpy as np
 from chainrule import errors
 from chainrule.derived import derived
 from chainrule.effects import Effect, Hosts
+from chainrule.host_random import HostStates
 from chainrule.ops.checkpoint import checkpoint_op
 from chainrule.ops.cond import cond_op
 from chainrule.ops.control import as_tuple, fresh, with_casts, with_inputs, with_outputs
@@ -246,12 +247,14 @@ class _Loop:
         self.weak = [is_weak(x) for x in self.carry_leaves]
         args = (carry, xs) if with_x else (carry,)
         rows = [None] * self.count + [0] * len(x_types)
+        hosts = HostStates(body, args)
         while True:
             weak = [*self.weak, *(False for _ in x_types)]
             self.call = _sub_call(body, args, [*self.types, *x_types], weak, rows)
             new = self._carry_types(with_x)
             if not self._commit(new):
                 break
+            hosts.restore()
         self._check(new)
         self._sort_captured()
 

@@ -12,7 +12,9 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.derived import derived
-from chainrule.host_random import states
+from chainrule.filling import filling_where_refused
+from chainrule.host_random import HostStates, states
+from chainrule.host_reach import generators_in
 from chainrule.numpy.reductions import mean
 from chainrule.ops.control import as_tuple
 from chainrule.program.at_hand import Unrolled
@@ -24,7 +26,7 @@ from chainrule.program.types import type_of
 from chainrule.random import Generator, lane_states
 from chainrule.random.scores import noting
 from chainrule.running import run
-from chainrule.tracing import Call, filling_where_refused, trace_call
+from chainrule.tracing import Call, trace_call
 from chainrule.transforms.chance import Chance, bends_smoothly, refuse_random_control
 from chainrule.transforms.continuity import settled
 from chainrule.transforms.expectation import mean_slopes, mean_value
@@ -148,7 +150,8 @@ class _Question:
             self.fills, self.call = fills, None
             return compute()
 
-        return filling_where_refused(once, lambda: True)
+        hosts = HostStates(self.f, self.args, self.kwargs)
+        return filling_where_refused(once, lambda: True, self.f, hosts)
 
     # --- tracing --------------------------------------------------------------------------------
 
@@ -156,7 +159,7 @@ class _Question:
         return Paths(self._trace, sample_states, self.leaves, self.values)
 
     def _trace(self, recording):
-        others = _other_generators(self.f) if self.call is None else []
+        others = generators_in(self.f) if self.call is None else []
         before = states(others)
         call = trace_call(
             self.f, self.args, self.kwargs, self.active, at_hand=recording, branching=_as_it_is,
@@ -392,20 +395,6 @@ def _with_generator(f: Callable, args: tuple, kwargs: dict, rng):
         f"{getattr(f, '__name__', f)} has no parameter rng to take the generator: give it one, or "
         "close over a generator and leave rng= out."
     )
-
-
-def _other_generators(f: Callable) -> list:
-    """NumPy's generators among the names that a function uses."""
-    code = getattr(f, "__code__", None)
-    if code is None:
-        return []
-    found = [f.__globals__.get(n) for n in code.co_names]  # type: ignore[attr-defined]
-    for cell in f.__closure__ or ():  # type: ignore[attr-defined]
-        try:
-            found.append(cell.cell_contents)
-        except ValueError:  # not assigned yet
-            continue
-    return [g for g in found if isinstance(g, np.random.Generator | np.random.RandomState)]
 
 
 def _as_it_is(builder, var, value):

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.host_reach import generators_in
+
 
 @contextmanager
 def randomness_noticed(name: str, generators: list) -> Iterator[None]:
@@ -33,10 +35,52 @@ def states(generators: list) -> list[bytes | str]:
     """The states of NumPy's and Python's global generators, and of these."""
     state: Any = np.random.get_state()  # a tuple, unless another form is asked for
     found: list[bytes | str] = [state[1].tobytes(), repr(state[2:]), repr(random.getstate())]
-    return found + [repr(_state(g)) for g in generators]
+    return found + [repr(state_of(g)) for g in generators]
 
 
-def _state(generator):
+class HostStates:
+    """The generators that a call may draw from, and their states when this was made.
+
+    A function that is traced more than once has to see the same numbers each time, and to leave the
+    generators as one run would. Found are generators as far as chainrule.host_reach looks; where
+    the code names none at all, making this costs some 20 microseconds, else 0.1 ms.
+    """
+
+    def __init__(self, f, args: tuple = (), kwargs: dict | None = None):
+        self._generators = generators_in(f, *args, *(kwargs or {}).values())
+        self._states = [state_of(g) for g in self._generators]
+
+    def restore(self) -> None:
+        """Put the generators back to where they were."""
+        for generator, state in zip(self._generators, self._states, strict=True):
+            set_state(generator, state)
+
+    def now(self) -> HostStates:
+        """The same generators as they are now."""
+        made = object.__new__(HostStates)
+        made._generators = self._generators
+        made._states = [state_of(g) for g in self._generators]
+        return made
+
+
+def state_of(generator) -> Any:
+    """The state of a generator of NumPy or Python."""
+    if isinstance(generator, random.Random):
+        return generator.getstate()
     if isinstance(generator, np.random.RandomState):
         return generator.get_state(legacy=False)  # with the normal number that it keeps back
-    return generator.bit_generator.state
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    return generator.state
+
+
+def set_state(generator, state) -> None:
+    """Put a generator of NumPy or Python into a state."""
+    if isinstance(generator, random.Random):
+        generator.setstate(state)
+    elif isinstance(generator, np.random.RandomState):
+        generator.set_state(state)
+    elif isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    else:
+        generator.state = state

@@ -127,7 +127,7 @@ class Search:
     def run(self, roots) -> None:
         """Follow these values, and look up every attribute name that occurs on every object."""
         for code, names in (self._ran or {}).items():
-            if not _is_library(names.get("__name__")):
+            if not is_library(names.get("__name__")):
                 self._code(code, names)
         for value in roots:
             self._visit(value)
@@ -186,10 +186,10 @@ class Search:
             self.dicts.append(value)
             self._pending += value.values()
         elif kind is types.ModuleType:
-            if not _is_library(value.__name__):
+            if not is_library(value.__name__):
                 self._owners.append((value, set()))
         elif isinstance(value, type):
-            if not _is_library(value.__module__):
+            if not is_library(value.__module__):
                 self._class(value)
         else:
             self._instance(value)
@@ -199,7 +199,7 @@ class Search:
         cells = list(zip(code.co_freevars, function.__closure__ or (), strict=True))
         self._pending += function.__defaults__ or ()
         self._pending += (function.__kwdefaults__ or {}).values()
-        if _is_library(function.__globals__.get("__name__")):  # perhaps the user's, wrapped
+        if is_library(function.__globals__.get("__name__")):  # perhaps the user's, wrapped
             self._pending += [place.value for _, c in cells if (place := InCell(c, ""))]
             return
         if self._ran is None:
@@ -210,7 +210,7 @@ class Search:
             self._add(InCell(cell, f"the name {name} of an enclosing function"), id(cell), name)
 
     def _code(self, code: types.CodeType, names: dict) -> None:
-        found = _names_in(code)
+        found = names_in(code)
         self._names |= found.attributes
         self.stored |= found.stored
         for name in sorted(found.globals.intersection(names)):
@@ -227,7 +227,7 @@ class Search:
     def _instance(self, value) -> None:
         kind = type(value)
         inside = getattr(value, "__dict__", {})
-        if not _is_library(kind.__module__):
+        if not is_library(kind.__module__):
             self._owners.append((value, set()))
             self._pending.append(kind)
         elif isinstance(value, np.random.Generator | np.random.RandomState):
@@ -267,7 +267,7 @@ class _Names(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4096)
-def _names_in(code: types.CodeType) -> _Names:
+def names_in(code: types.CodeType) -> _Names:
     """The names in a function's code, and in that of functions inside of it."""
     found = _Names(set(), set(), set(), set())
     for part in _with_inner(code):
@@ -306,7 +306,7 @@ def _with_inner(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from _with_inner(constant)
 
 
-def _is_library(module: str | None) -> bool:
+def is_library(module: str | None) -> bool:
     """Whether a module's code is left alone."""
     name = module or ""
     return name.partition(".")[0] in _LIBRARIES and not name.startswith(_OF_USERS)
@@ -315,9 +315,9 @@ def _is_library(module: str | None) -> bool:
 def _is_of_library(value) -> bool:
     """Whether a value is a function, class or module that nobody puts another in the place of."""
     if isinstance(value, types.ModuleType):
-        return _is_library(value.__name__)
+        return is_library(value.__name__)
     if isinstance(value, type | types.BuiltinFunctionType | np.ufunc):
-        return _is_library(getattr(value, "__module__", None) or "builtins")
+        return is_library(getattr(value, "__module__", None) or "builtins")
     if isinstance(value, types.FunctionType):
-        return _is_library(value.__globals__.get("__name__")) and not value.__closure__
+        return is_library(value.__globals__.get("__name__")) and not value.__closure__
     return False

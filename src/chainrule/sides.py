@@ -10,7 +10,8 @@ Where one does, the derivative function traces twice more, and there the germ of
 operands answers. Each trace is derived, each derivative taken to its limit along the germ that it
 was traced for, and the mean is the result (as in chainrule.kinked). What the function writes comes
 from the ordinary trace alone; a side on which the function raises is a side on which it does not
-exist.
+exist. NumPy's and Python's generators give every side the numbers that they gave the ordinary
+trace, and are left where that left them (chainrule.host_reach says which are found).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from chainrule import errors
+from chainrule.host_random import HostStates
 from chainrule.kinked import Kinked, agree, limits, merged
 from chainrule.ops.control import as_tuple
 from chainrule.ops.shape import add_batch_axis
@@ -267,19 +269,23 @@ def trace_sides(f: Callable, args, kwargs, wanted, options: Options) -> tuple[Ca
     if options.kinks == "convention" or (outer is not None and _is_told(outer)):
         call = trace_call(f, args, kwargs, wanted)
         return call, Sides(call.name, options.kinks)
-    branching = Branching()
-    call = trace_call(f, args, kwargs, wanted, branching=branching)
+    branching, hosts = Branching(), HostStates(f, args, kwargs)
+    call = trace_call(f, args, kwargs, wanted, branching=branching, hosts=hosts)
     branching.forget()
     sides = Sides(call.name, options.kinks, branching.line)
     if not branching.met or names_wanted():
         return call, sides
+    after = hosts.now()
     for sign in (1, -1):
+        hosts.restore()
         try:
-            traced = trace_call(f, args, kwargs, wanted, branching=Branching(sign))
+            traced = trace_call(f, args, kwargs, wanted, branching=Branching(sign), hosts=hosts)
         except errors.ChainruleError:
             raise
         except Exception:  # the user's own: the function does not exist on that side
             continue
+        finally:
+            after.restore()
         if traced.structure != call.structure or _types(traced) != _types(call):
             raise errors.NotDifferentiable(
                 f"{call.name} has no derivative at this point: a Python condition, at "

@@ -16,6 +16,8 @@ import numpy as np
 from chainrule import errors
 from chainrule.compiled_code import refusal
 from chainrule.effects import Change, Effect, Hosts
+from chainrule.filling import filling_where_refused
+from chainrule.host_random import HostStates
 from chainrule.numpy import layout
 from chainrule.numpy.interception import dispatching_asarray
 from chainrule.program.at_hand import AtHand
@@ -100,6 +102,7 @@ def trace_call(
     kinks: str | None = None,
     at_hand: AtHand | None = None,
     fills: bool | None = None,
+    hosts: HostStates | None = None,
 ) -> Call:
     """Trace `f(*args, **kwargs)`.
 
@@ -113,7 +116,8 @@ def trace_call(
     the values that Python decides by (see chainrule.sides); `kinks` is the option of derivatives
     inside that do not say it themselves. `at_hand` gives values in another way. `fills`
     says whether arrays that the function makes are traced; None, that they are where it is refused
-    otherwise.
+    otherwise. `hosts` are the states that generators of NumPy and Python have now, where they are
+    known.
     """
     name = getattr(f, "__name__", None) or type(f).__name__
     builders: list[Builder] = []
@@ -130,7 +134,8 @@ def trace_call(
 
     if fills is not None:
         return once(fills)
-    return filling_where_refused(once, lambda: builders[0].made)
+    hosts = HostStates(f, args, kwargs) if hosts is None else hosts
+    return filling_where_refused(once, lambda: builders[0].made, f, hosts)
 
 
 def _run(f: Callable, args: tuple, kwargs: dict, builder: Builder):
@@ -145,33 +150,6 @@ def _run(f: Callable, args: tuple, kwargs: dict, builder: Builder):
     if builder.refused is not None:
         raise builder.refused
     return out
-
-
-def filling_where_refused(once: Callable[[bool], Any], made: Callable[[], bool]) -> Any:
-    """What `once` gives, which traces a function; once more where that is refused and the function
-    has `made` arrays, which it may have filled with traced values: with these traced
-    (numpy/buffers.py)."""
-    outer = current()
-    before = None if outer is None else outer.refused
-    try:
-        return once(False)
-    except (errors.ConcreteValueNeeded, errors.MutationError) as error:
-        if not made():
-            raise
-        first = error
-    found = None if outer is None else outer.refused
-    _set_refused(outer, before)
-    try:
-        return once(True)
-    except Exception:
-        _set_refused(outer, found)
-        raise first from None
-
-
-def _set_refused(builder: Builder | None, refused: Exception | None) -> None:
-    while builder is not None:
-        builder.refused = refused
-        builder = builder.parent
 
 
 def _explained(error: Exception, builder: Builder) -> Exception:
