@@ -478,8 +478,9 @@ def _jacobian(f, argnums, mode: str, sparse: bool, symmetric: bool, chosen_optio
         arguments = arguments_of(call, chosen)
         if not sparse:
             return Passes(*derived("passes", *arguments, options=chosen_options))
-        colouring = sparse_blocks(sparse_parts(arguments), call.operands)[2].colouring
-        return Passes(colouring.forward, colouring.reverse, len(colouring.rows))
+        coloured = sparse_blocks(sparse_parts(arguments), call.operands)[2]
+        nonzeros = sum(len(b.indices) for b in coloured.blocks)
+        return Passes(coloured.forward, coloured.reverse, nonzeros)
 
     jacobian_of_f.passes = passes  # type: ignore[attr-defined]
     return jacobian_of_f

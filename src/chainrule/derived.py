@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from chainrule import errors, kept_derivatives
+from chainrule.kept_colourings import KeptColourings
 from chainrule.kinked import Kinked, KinkedHalf, joined, settling, settling_halves
 from chainrule.options import DEFAULT, Options, in_trace
 from chainrule.program.cost import subprograms
@@ -227,8 +228,10 @@ def _sparse_jacobian(
     def planned(made: Program):
         return _planned(made, opened, active, opened.settled, options)
 
+    asked = options, active, value_count, mode, symmetric
+    disk = KeptColourings(program, storing_less, *asked)
     mask = opened.active(active)
-    return SparseJacobian(opened.program, mask, value_count, mode, symmetric, planned)
+    return SparseJacobian(opened.program, mask, value_count, mode, symmetric, planned, disk)
 
 
 def _passes(program: Program, options: Options, active, value_count: int, mode: str):

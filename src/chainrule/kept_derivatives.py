@@ -57,27 +57,42 @@ def _marks(program: Program) -> str:
 def found(key: bytes, program: Program, order) -> Kinked | None:
     """What is kept under a key, as made of this program; None where there is nothing."""
     content = import_module("chainrule.compiler.cache").read(key)
-    if content is None:
+    return None if content is None else from_bytes(content, program, order)
+
+
+def keep(key: bytes, program: Program, made: Any) -> None:
+    """Keep what was made of a program, where it can be."""
+    content = as_bytes(program, made)
+    if content is not None:
+        write(key, content)
+
+
+def write(key: bytes, content: bytes) -> None:
+    """Put an entry in the cache; unless the source has changed meanwhile."""
+    if not import_module("chainrule.compiler.source").changed_since(LOADED):
+        import_module("chainrule.compiler.cache").keep(key, content)
+
+
+def as_bytes(program: Program, made: Any) -> bytes | None:
+    """What was made of a program, as bytes; None where it cannot be kept."""
+    if not isinstance(made, Kinked) or made.memory is not None:
         return None
+    try:
+        packed = pack(made.program, Lines(program))
+    except Unfit:
+        return None
+    facts = {
+        "moving": made.moving, "settled": made.settled, "kinks": made.kinks, "first": made.first,
+        "start": made.start, "zeros": len(made.zeros), "watches": made.watches,
+    }  # fmt: skip
+    return marshal.dumps((packed, facts))
+
+
+def from_bytes(content: bytes, program: Program, order) -> Kinked | None:
+    """What `as_bytes` was given, as made of this program; None where it holds something that this
+    process has not."""
     packed, facts = marshal.loads(content)
     try:
         return Kinked(unpack(packed, Lines(program)), **facts, order=order)
     except Unfit:
         return None
-
-
-def keep(key: bytes, program: Program, made: Any) -> None:
-    """Keep what was made of a program, where it can be; unless the source has changed meanwhile."""
-    if not isinstance(made, Kinked) or made.memory is not None:
-        return
-    if import_module("chainrule.compiler.source").changed_since(LOADED):
-        return
-    try:
-        packed = pack(made.program, Lines(program))
-    except Unfit:
-        return
-    facts = {
-        "moving": made.moving, "settled": made.settled, "kinks": made.kinks, "first": made.first,
-        "start": made.start, "zeros": len(made.zeros), "watches": made.watches,
-    }  # fmt: skip
-    import_module("chainrule.compiler.cache").keep(key, marshal.dumps((packed, facts)))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,6 +47,25 @@ class Block:
     dtype: np.dtype
 
 
+class Passes(NamedTuple):
+    """The pass of each column and row (-1: none), and how many of each kind there are."""
+
+    tangent: np.ndarray
+    cotangent: np.ndarray
+    forward: int
+    reverse: int
+
+
+class Kept(NamedTuple):
+    """What is kept of a colouring: the constants that were `asked`, the program that runs, and
+    where it is read."""
+
+    asked: list[int]
+    plan: Any
+    passes: Passes
+    blocks: list[Block]
+
+
 @dataclass(frozen=True, eq=False)
 class Coloured:
     """A colouring, ready to run: `plan` on [operands, `given`] gives the function's outputs, then
@@ -60,22 +79,25 @@ class Coloured:
     plan: Any
     given: list[np.ndarray]
     blocks: list[Block]
-    colouring: Colouring
+    forward: int
+    reverse: int
 
 
 class SparseJacobian:
     """The Jacobian of a program's first `count` outputs, to be coloured for given constants.
 
-    `planned` makes a program on [operands, seeds, places] ready to run.
+    `planned` makes a program on [operands, seeds, places] ready to run; `disk` is where colourings
+    are looked for and put (kept_colourings.py).
     **Errors** `NotSupported` for complex inputs or outputs.
     """
 
     def __init__(
-        self, program: Program, active, count: int, mode: str, symmetric: bool, planned: Callable
-    ):
+        self, program: Program, active, count: int, mode: str, symmetric: bool,
+        planned: Callable[[Program], Any], disk: Any,
+    ):  # fmt: skip
         known, self.linear, self.moves, self.residuals = linearised(program, active, count)
         self.moves = self.moves[:count]
-        self.known, self.planned = known, planned
+        self.known, self.planned, self.disk = known, planned, disk
         self.outputs = len(program.outputs)
         self.in_types = [v.type for v in self.linear.inputs[self.residuals :]]
         self.out_types = list(self.linear.out_types)
@@ -102,7 +124,7 @@ class SparseJacobian:
             if all(values[i] is not None for i in found.asked):
                 if _key(values, found.asked) == found.key:
                     return found
-        made = self._colour(values)
+        made = self._ready(self._kept_or_made(values), values)
         with self._lock:
             self._kept = [*self._kept[-_KEPT + 1 :], made]
         return made
@@ -117,7 +139,25 @@ class SparseJacobian:
             Program(self.known.inputs, self.known.equations, wanted, name=self.known.name)
         )
 
-    def _colour(self, values) -> Coloured:
+    def _kept_or_made(self, values) -> Kept:
+        key = self.disk.key_of(values)
+        found = None if key is None else self.disk.found(key)
+        if found is None:
+            found = self._colour(values)
+            if key is not None:
+                self.disk.keep(key, found)
+        return found
+
+    def _ready(self, kept: Kept, values) -> Coloured:
+        tangent, cotangent, forward, reverse = kept.passes
+        given = [
+            *_seeds(self.in_types, tangent, forward), *_seeds(self.out_types, cotangent, reverse),
+            *(b.place for b in kept.blocks),
+        ]  # fmt: skip
+        key = _key(values, kept.asked)
+        return Coloured(kept.asked, key, kept.plan, given, kept.blocks, forward, reverse)
+
+    def _colour(self, values) -> Kept:
         width = sum(t.size for t in self.in_types)
         given, start = [None] * self.residuals, 0
         for t in self.in_types:
@@ -136,7 +176,10 @@ class SparseJacobian:
         colouring = colour(matrix, price(self.linear), price(pull), symmetric, self.mode)
         number = {v: i for i, v in enumerate(self.linear.inputs)}
         asked = sorted(number[v] for v in reader.asked if v in number)  # type: ignore[index]
-        return self._ready(colouring, pull, asked, _key(values, asked))
+        blocks = self._blocks(colouring)
+        plan = self.planned(self._whole(self._values_program(colouring, pull, blocks)))
+        passes = colouring.tangent, colouring.cotangent, colouring.forward, colouring.reverse
+        return Kept(asked, plan, Passes(*passes), blocks)
 
     def _refuse_unknown(self, equations) -> None:
         """Raise where an index that could have been known is not; one that follows from the active
@@ -151,16 +194,6 @@ class SparseJacobian:
                     "  Let the function close over the index arrays instead of taking them as "
                     "arguments (functools.partial, or a lambda), or do not compile it."
                 )
-
-    def _ready(self, colouring: Colouring, pull: Program, asked, key) -> Coloured:
-        blocks = self._blocks(colouring)
-        seeds = [
-            *_seeds(self.in_types, colouring.tangent, colouring.forward),
-            *_seeds(self.out_types, colouring.cotangent, colouring.reverse),
-        ]
-        made = self._values_program(colouring, pull, blocks)
-        given = [*seeds, *(b.place for b in blocks)]
-        return Coloured(asked, key, self.planned(self._whole(made)), given, blocks, colouring)
 
     def _whole(self, values: Program) -> Program:
         """[operands, seeds, places] to the function's outputs and the entries of each block."""
@@ -219,15 +252,13 @@ def _moving(known: Program, start: int, active) -> list[bool]:
 
 
 def _key(values, asked) -> list[bytes]:
-    """What a pattern depends on in these values: indices, and where others are zero."""
-    found = []
-    for i in asked:
-        value = np.asarray(values[i])
-        if value.dtype.kind in "iu":
-            found.append(value.tobytes())
-        else:
-            found.append(np.packbits(value != 0).tobytes())
-    return found
+    """What a pattern depends on in these values."""
+    return [content_of(np.asarray(values[i])) for i in asked]
+
+
+def content_of(value: np.ndarray) -> bytes:
+    """What a pattern may be read from in a value: indices, and where others are zero."""
+    return value.tobytes() if value.dtype.kind in "iu" else np.packbits(value != 0).tobytes()
 
 
 def _stacked(rows, width: int):
