@@ -41,6 +41,9 @@ from chainrule.program.program import Program
 
 NOWHERE = Value("null", "ptr")
 
+# Where memory begins: at a pointer, or so many bytes behind the one in a slot of the table.
+Memory = Value | tuple[int, int]
+
 
 class Region:
     """A program's steps, and how much arena they take. `owned` as in `Buffers`.
@@ -94,6 +97,8 @@ class Writer:
     def __init__(self, module: Module, watched: bool = False):
         self.module, self.code, self.watched = module, Code(), watched
         self.runtime = Value("%runtime", "ptr")
+        self.table, self.slots = Value("%table", "ptr"), 0
+        self._externals: dict[int, int] = {}  # their slots, by their places in the runtime table
 
     def main(self, region: Region) -> list[str]:
         """The text of the program, in modules that can be compiled side by side.
@@ -102,12 +107,21 @@ class Writer:
         module of its own, named by its content, so that other programs find it in the cache.
         """
         code, program = self.code, region.program
-        inputs = [self._argument("%inputs", i) for i in range(len(program.inputs))]
-        outputs = [self._argument("%outputs", k) for k in range(len(program.outputs))]
-        _Placed(self, region, inputs, outputs, Value("%arena", "ptr")).write()
+        arena = self.slot()
+        code.store(Value("%arena", "ptr"), code.offset(self.table, 8 * arena))
+        inputs = self._arguments("%inputs", len(program.inputs))
+        outputs = self._arguments("%outputs", len(program.outputs))
+        start = len(code.lines)
+        _Placed(self, region, inputs, outputs, (arena, 0)).write()
         code.line("ret i32 0")
         code.start_block("fail")
         code.line("ret i32 1")
+        written, code.lines = code.lines, code.lines[:start]
+        for place, slot in self._externals.items():
+            pointer = code.load(code.offset(self.runtime, 8 * place), "ptr")
+            code.store(pointer, code.offset(self.table, 8 * slot))
+        code.lines += written[start:]
+        code.alloca(8 * self.slots, 8, "table")
         head = "define i32 @main(ptr %inputs, ptr %outputs, ptr %arena, ptr %runtime)"
         module = self.module
         rest = [module.calls.text(), DECLARED, code.function(head)]
@@ -116,8 +130,30 @@ class Writer:
         texts[-1] = "\n".join([texts[-1], *rest])
         return [runner_text(), *(f for f in functions if len(f) >= _ALONE), *texts]
 
-    def _argument(self, table: str, i: int) -> Value:
-        return self.code.load(self.code.offset(Value(table, "ptr"), i, 8), "ptr")
+    def _arguments(self, table: str, count: int) -> list[Memory]:
+        """What a table of pointers points to, with the table copied into slots at once: a load and
+        a store for each took longer to compile than the kernels of a deep network."""
+        first = self.slots
+        self.slots += count
+        if count:
+            target = self.code.offset(self.table, 8 * first)
+            self.code.line(
+                f"call void @llvm.memcpy.p0.p0.i64(ptr align 8 {target.text}, ptr align 8 {table}, "
+                f"i64 {8 * count}, i1 false)"
+            )
+        return [(first + i, 0) for i in range(count)]
+
+    def slot(self) -> int:
+        """One more slot of the table, for a place that calls count from."""
+        self.slots += 1
+        return self.slots - 1
+
+    def external(self, name: str) -> int:
+        """The slot of an external function, which is stored at the beginning."""
+        place = self.module.external(name)
+        if place not in self._externals:
+            self._externals[place] = self.slot()
+        return self._externals[place]
 
     def fail_if(self, condition: Value) -> None:
         """Leave the function with status 1 where a condition holds."""
@@ -127,25 +163,25 @@ class Writer:
 
 
 class _Placed:
-    """A region being written, at pointers to its inputs, its outputs and its arena.
+    """A region being written, at the memory of its inputs, its outputs and its arena.
 
-    `slots` numbers the places that its calls count from: the arena, inputs, outputs, pointers found
-    at run time, external functions. A table on the stack holds them.
+    Calls count from slots of the function's table: it holds the arena, the program's inputs and
+    outputs and external functions from the beginning. A place found at run time gets a slot when
+    it is first needed; it is stored anew in each region, since a region may not be run.
     """
 
-    def __init__(self, writer: Writer, region: Region, inputs, outputs, arena: Value):
+    def __init__(
+        self, writer: Writer, region: Region, inputs: Sequence[Memory],
+        outputs: Sequence[Memory], arena: Memory,
+    ):  # fmt: skip
         self.writer, self.code, self.region = writer, writer.code, region
         self.module = writer.module
         self.memory = {"input": inputs, "output": outputs, "arena": [arena]}
         self.pointers: dict[Pointer, Value] = {}
-        self.slots: dict[object, int] = {}
+        self.slots: dict[object, int] = {}  # of what is found at run time
         self.first_call: int | None = None  # of the run of calls that is being collected
         self.count = 0
         self.most = 1  # arguments of one of these calls
-        points = sum(isinstance(s, Point) for s in region.steps)
-        names = {n for s in region.steps if isinstance(s, Native) for n in s.kernel.externals}  # type: ignore[union-attr]
-        room = 1 + len(inputs) + len(outputs) + points + len(names)
-        self.table = self.code.alloca(8 * room, 8)
 
     def write(self) -> None:
         for step in self.region.steps:
@@ -154,12 +190,22 @@ class _Placed:
 
     # --- addresses --------------------------------------------------------------------------------
 
-    def _slot(self, key: object, pointer: Value) -> int:
-        """The number of a place in the table; stored there when it is first needed."""
+    def _slot(self, key: object, memory: Memory) -> tuple[int, int]:
+        """Where memory begins, as the calls name it: slot and offset."""
+        if not isinstance(memory, Value):
+            return memory
         if key not in self.slots:
-            self.slots[key] = len(self.slots)
-            self.code.store(pointer, self.code.offset(self.table, 8 * self.slots[key]))
-        return self.slots[key]
+            self.slots[key] = self.writer.slot()
+            self.code.store(memory, self.code.offset(self.writer.table, 8 * self.slots[key]))
+        return self.slots[key], 0
+
+    def _pointer(self, memory: Memory, further: int) -> Value:
+        """The address so many bytes behind the beginning of memory."""
+        if isinstance(memory, Value):
+            return self.code.offset(memory, further)
+        slot, offset = memory
+        base = self.code.load(self.code.offset(self.writer.table, 8 * slot), "ptr")
+        return self.code.offset(base, offset + further)
 
     def _place(self, root: Root) -> tuple[str, int, int]:
         """Which memory a root is in: its kind, its number, and the byte where it begins."""
@@ -170,24 +216,36 @@ class _Placed:
     def _of_root(self, root: Root) -> tuple[int, int]:
         """A root as the calls name it: slot and offset."""
         kind, number, offset = self._place(root)
-        return self._slot((kind, number), self.memory[kind][number]), offset
+        slot, start = self._slot((kind, number), self.memory[kind][number])
+        return slot, start + offset
 
     def _of(self, ref: Ref) -> tuple[int, int]:
         """An array's first element as the calls name it: slot and offset."""
-        inside = ref.lie.offset * ref.type.dtype.itemsize
         if isinstance(ref.base, Pointer):
-            return self._slot(ref.base, self.pointers[ref.base]), inside
-        slot, offset = self._of_root(ref.base)
-        return slot, offset + inside
+            slot, offset = self._slot(ref.base, self.pointers[ref.base])
+        else:
+            slot, offset = self._of_root(ref.base)
+        return slot, offset + ref.lie.offset * ref.type.dtype.itemsize
+
+    def _start(self, ref: Ref) -> tuple[Memory, int]:
+        """The memory of what an array is part of, and the byte in it where that begins."""
+        if isinstance(ref.base, Pointer):
+            return self.pointers[ref.base], 0
+        kind, number, start = self._place(ref.base)
+        return self.memory[kind][number], start
 
     def at(self, ref: Ref) -> Value:
         """The address of an array's first element."""
-        if isinstance(ref.base, Pointer):
-            start = self.pointers[ref.base]
-        else:
-            kind, number, offset = self._place(ref.base)
-            start = self.code.offset(self.memory[kind][number], offset)
-        return self.code.offset(start, ref.lie.offset * ref.type.dtype.itemsize)
+        memory, start = self._start(ref)
+        return self._pointer(memory, start + ref.lie.offset * ref.type.dtype.itemsize)
+
+    def _memory(self, ref: Ref) -> Memory:
+        """An array's first element, for a region inside this one."""
+        memory, start = self._start(ref)
+        if isinstance(memory, Value):
+            return self.at(ref)
+        slot, offset = memory
+        return slot, offset + start + ref.lie.offset * ref.type.dtype.itemsize
 
     # --- runs of calls ----------------------------------------------------------------------------
 
@@ -199,12 +257,7 @@ class _Placed:
         status = len(arguments) if kernel.can_fail else -1
         if kernel.can_fail:
             arguments.append((0, 0))  # the runner puts the status here
-        for name in kernel.externals:
-            slot = self.module.external(name)
-            if ("external", slot) not in self.slots:
-                pointer = self.code.load(self.code.offset(self.writer.runtime, 8 * slot), "ptr")
-                self._slot(("external", slot), pointer)
-            arguments.append((self.slots["external", slot], 0))
+        arguments += [(self.writer.external(name), 0) for name in kernel.externals]
         for phase in kernel.phases:
             number = self.module.kernel(phase.text)
             tasks = -phase.tasks if step.is_small else phase.tasks
@@ -227,7 +280,7 @@ class _Placed:
         code = self.code
         status = code.emit(
             "i32",
-            f"call i32 @do_calls({self.table}, ptr getelementptr (i64, ptr @calls, "
+            f"call i32 @do_calls({self.writer.table}, ptr getelementptr (i64, ptr @calls, "
             f"i64 {self.first_call}), i64 {self.count}, i64 {self.most}, {self.writer.runtime})",
         )
         self.writer.fail_if(code.compare("ne", status, constant("i32", 0)))
@@ -283,11 +336,7 @@ class _Placed:
         assert step.source is not None and step.pointer is not None
         self._flush()
         code, source = self.code, step.source
-        if isinstance(source.base, Pointer):
-            pointer = self.pointers[source.base]
-        else:
-            kind, number, start = self._place(source.base)
-            pointer = code.offset(self.memory[kind][number], start)
+        pointer = self._pointer(*self._start(source))
         offset: Index = 0
         for axis, given in enumerate(step.indices):
             n = source.type.shape[axis]
@@ -314,26 +363,26 @@ class _Placed:
 
     def _control(self, step: Control) -> None:
         self._flush()
-        arena = self.at(step.scratch) if step.scratch is not None else NOWHERE
+        arena = NOWHERE if step.scratch is None else self._memory(step.scratch)
         {"scan": self._scan, "while": self._while, "cond": self._cond}[step.kind](step, arena)
 
-    def _inner(self, region: Region, inputs, outputs, arena: Value) -> None:
+    def _inner(self, region: Region, inputs, outputs, arena: Memory) -> None:
         _Placed(self.writer, region, inputs, outputs, arena).write()
 
-    def _pointers(self, operands: Sequence[Operandlike]) -> list[Value]:
-        """Addresses of arrays; nothing for a number, which the region knows."""
-        return [self.at(x) if isinstance(x, Ref) else NOWHERE for x in operands]
+    def _memories(self, operands: Sequence[Operandlike]) -> list[Memory]:
+        """Where arrays begin; nothing for a number, which the region knows."""
+        return [self._memory(x) if isinstance(x, Ref) else NOWHERE for x in operands]
 
-    def _scan(self, step: Control, arena: Value) -> None:
+    def _scan(self, step: Control, arena: Memory) -> None:
         assert step.equation is not None
         params, code = step.equation.params, self.code
         n, count, length = params["constants"], params["carries"], params["length"]
         fixed, rows = step.operands[:n], step.operands[n:]
         bounds = (length - 1, -1, -1) if params["reverse"] else (0, length, 1)
         with code.loop(*bounds) as loop:
-            inputs = self._pointers(fixed) + [self.at(r) for r in step.outputs[:count]]
+            inputs = self._memories(fixed) + self._memories(step.outputs[:count])
             inputs += [self._row(r, loop.index) for r in rows if isinstance(r, Ref)]
-            outputs = [NOWHERE] * count
+            outputs: list[Memory] = [NOWHERE] * count
             outputs += [self._row(r, loop.index) for r in step.outputs[count:]]
             self._inner(step.regions[0], inputs, outputs, arena)
 
@@ -341,10 +390,10 @@ class _Placed:
         size = ref.lie.strides[0] * ref.type.dtype.itemsize
         return self.code.offset(self.at(ref), index, size) if size else self.at(ref)
 
-    def _while(self, step: Control, arena: Value) -> None:
+    def _while(self, step: Control, arena: Memory) -> None:
         assert step.flag is not None
         code, number = self.code, self.code.fresh("while")
-        inputs = self._pointers([*step.operands, *step.outputs])
+        inputs = self._memories([*step.operands, *step.outputs])
         flag = self.at(step.flag)
         code.branch(f"{number}.test")
         code.start_block(f"{number}.test")
@@ -356,10 +405,10 @@ class _Placed:
         code.branch(f"{number}.test")
         code.start_block(f"{number}.after")
 
-    def _cond(self, step: Control, arena: Value) -> None:
+    def _cond(self, step: Control, arena: Memory) -> None:
         code, number = self.code, self.code.fresh("cond")
         predicate, *operands = step.operands
-        inputs, outputs = self._pointers(operands), self._pointers(step.outputs)
+        inputs, outputs = self._memories(operands), self._memories(step.outputs)
         if isinstance(predicate, Ref):
             flag = code.load(self.at(predicate), "i8")
             holds = code.compare("ne", flag, constant("i8", 0))

@@ -181,9 +181,9 @@ class Code:
         """Jump to one of two blocks by an i1."""
         self.line(f"br i1 {condition.text}, label %{yes}, label %{no}")
 
-    def alloca(self, size: int, align: int = 64) -> Value:
+    def alloca(self, size: int, align: int = 64, name: str = "") -> Value:
         """Stack memory of `size` bytes, made once at the entry of the function."""
-        name = f"%{self.fresh('stack')}"
+        name = f"%{name or self.fresh('stack')}"
         self._entry.append(f"  {name} = alloca [{size} x i8], align {align}")
         return Value(name, POINTER)
 
