@@ -272,3 +272,13 @@ def test_what_comes_from_memory_is_asked_for_ahead(columns, ahead):
     assert ("@llvm.prefetch" in text) is ahead
     (found,) = run(spec, [x], [array_type((5,), x.dtype)])
     np.testing.assert_allclose(found, x.sum(axis=1), rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape, axes, loops", [
+    ((256, 256), (0,), 3), ((1000003,), (0,), 6), ((3, 7, 100003), (0, 2), 10),
+])  # fmt: skip
+def test_loops_of_a_sum_are_written_once(shape, axes, loops):
+    """Panels that are not there, rows left over by none, and each round of joining segments have no
+    code of their own."""
+    spec, _ = reduction("sum", drawn(shape, "f4"), axes)
+    assert sum(phase.text.count(".head:") for phase in emit_loop(spec).phases) <= loops

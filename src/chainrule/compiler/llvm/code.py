@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -121,6 +121,10 @@ def constant(type_: str, number) -> Value:
 def as_index(index: Index) -> Value:
     """An index as an i64 operand."""
     return Value(str(index), I64) if isinstance(index, int) else index
+
+
+def _known(index: Index) -> TypeGuard[int]:
+    return isinstance(index, int)
 
 
 class Loop:
@@ -344,9 +348,14 @@ class Code:
             with code.loop(0, n, carried=[total]) as loop:
                 loop.next(code.fadd(loop.carried[0], ...))
             total = loop.results[0]
+
+        Of a loop known to have no round, nothing is written; of one known to have one, its body.
         """
-        known = isinstance(start, int) and isinstance(stop, int)
-        runs = known and len(range(start, stop, step)) > 0  # type: ignore[arg-type]
+        rounds = len(range(start, stop, step)) if _known(start) and _known(stop) else None
+        if rounds is not None and rounds < 2:
+            yield from self._hardly_a_loop(as_index(start), carried, rounds)
+            return
+        runs = rounds is not None
         number = self.fresh("loop")
         before, head, after = self.block_name, f"{number}.head", f"{number}.after"
         if runs:
@@ -384,6 +393,17 @@ class Code:
             )
             for f, t in zip(carried, loop._next, strict=True)
         )
+
+    def _hardly_a_loop(self, start: Value, carried: Sequence[Value], rounds: int) -> Iterator[Loop]:
+        """A loop of at most one round. LLVM finds out too, but late: after it has worked on it."""
+        lines, entry, block = len(self.lines), len(self._entry), self.block_name
+        loop = Loop(start, tuple(carried))
+        yield loop
+        if rounds:
+            loop.results = loop._next
+        else:
+            del self.lines[lines:], self._entry[entry:]
+            self.block_name = block
 
     @contextmanager
     def if_(self, condition: Value) -> Iterator[None]:

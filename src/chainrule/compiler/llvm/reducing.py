@@ -243,6 +243,8 @@ class Reducing:
         together = _ROWS if cost_per_element(self.spec) <= 6 else 1
         whole = _last_whole(code, start, stop, together)
         for first, last, count in ((start, whole, together), (whole, stop, 1)):
+            if first == last:
+                continue
             with code.loop(first, last, count) as loop:
                 indices = [code.index_add(loop.index, k) for k in range(count)]
                 add([body.at(axes[0], index) for index in indices])
@@ -401,6 +403,8 @@ class Reducing:
 
 def _last_whole(code: Code, start: Index, stop: Index, step: int) -> Index:
     """Where the last whole step from start ends, at or before stop."""
+    if step == 1:
+        return stop
     if isinstance(start, int) and isinstance(stop, int):
         return stop - (stop - start) % step
     length = as_index(code.index_add(stop, code.index_mul(start, -1)))

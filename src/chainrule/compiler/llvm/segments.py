@@ -154,22 +154,29 @@ class Segmented(Reducing):
         kept = [a for a in range(len(self.domain)) if a not in self.spec.axes]
         for k, r in enumerate(self.spec.reductions):
             place = code.offset(base, scratch.offsets[k].start)
-            dtype = self._total(r)
-            size, row = dtype.itemsize, scratch.offsets[k].size
-            gap = 1
-            while gap < parts:
-                with code.loop(0, parts - gap, 2 * gap) as outer:
-                    near = code.offset(place, outer.index, row)
-                    far = code.offset(near, gap * row)
-                    with code.loop(0, scratch.count) as inner:
-                        x = code.offset(near, inner.index, size)
-                        y = code.offset(far, inner.index, size)
-                        left, right = self._loaded(code, x, dtype), self._loaded(code, y, dtype)
-                        code.store(to_memory(code, combine(code, r, left, right), dtype), x, size)
-                gap *= 2
+            self._join_pairs(code, r, place, parts, scratch)
             out = pointers[len(self.spec.streams) - self.count + k]
             self._copy_out(code, r, place, out, kept, 0)
         code.line("ret void")
+
+    def _join_pairs(self, code: Code, r: Reduction, place: Value, parts: int, scratch) -> None:
+        """Results 1, then 2, then 4, ... parts apart are joined into the first of each two."""
+        dtype = self._total(r)
+        size, row = dtype.itemsize, scratch.count * dtype.itemsize
+        one = constant("i64", 1)
+        with code.loop(0, (parts - 1).bit_length()) as level:
+            gap = code.binary("shl", one, level.index)
+            reach = code.binary("add", gap, constant("i64", parts - 1))
+            pairs = code.binary("lshr", reach, code.binary("add", level.index, one))
+            with code.loop(0, pairs) as pair:
+                first = code.binary("shl", code.binary("mul", pair.index, gap), one)
+                near = code.offset(place, first, row)
+                far = code.offset(near, gap, row)
+                with code.loop(0, scratch.count) as inner:
+                    x = code.offset(near, inner.index, size)
+                    y = code.offset(far, inner.index, size)
+                    left, right = self._loaded(code, x, dtype), self._loaded(code, y, dtype)
+                    code.store(to_memory(code, combine(code, r, left, right), dtype), x, size)
 
     def _loaded(self, code: Code, place: Value, dtype: np.dtype) -> Value:
         return from_memory(code, code.load(place, memory_element(dtype)), dtype)
