@@ -31,10 +31,10 @@ def randomness_noticed(name: str, generators: list) -> Iterator[None]:
         )
 
 
-def states(generators: list) -> list[bytes | str]:
+def states(generators: list) -> list:
     """The states of NumPy's and Python's global generators, and of these."""
     state: Any = np.random.get_state()  # a tuple, unless another form is asked for
-    found: list[bytes | str] = [state[1].tobytes(), repr(state[2:]), repr(random.getstate())]
+    found: list = [state[1].tobytes(), state[2:], random.getstate()]
     return found + [repr(state_of(g)) for g in generators]
 
 

@@ -52,6 +52,12 @@ def test_functions_of_the_process_are_called():
     np.testing.assert_array_equal(target[4:], source[4:])
 
 
+def test_an_engine_holds_no_module_that_it_would_compile():
+    loaded = Loaded(object_code(TABLE))
+    assert not loaded._engine._modules
+    assert ctypes.CFUNCTYPE(ctypes.c_int64)(loaded.address("main"))() == 30
+
+
 def test_engines_are_freed_one_after_the_other():
     code = object_code(TABLE)
     for _ in range(50):

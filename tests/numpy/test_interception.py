@@ -1,12 +1,16 @@
 """np.asarray and its kin while a trace is open: traced values pass, nothing else changes."""
 
+import subprocess
+import sys
 import threading
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule.errors import NotSupported
+from chainrule.numpy import interception
 from chainrule.numpy.interception import dispatching_asarray
 from tests.numpy.against_numpy import check_same, through_trace
 
@@ -180,6 +184,29 @@ def test_numpy_is_itself_outside_and_after_errors():
         assert np.asarray(M) is M
         assert np.asarray.__name__ == "asarray"
     assert [getattr(np, name) for name in NAMES] == before
+
+
+def test_a_module_with_nothing_to_exchange_changes_nothing(monkeypatch):
+    cr.grad(lambda x: np.sum(x * x))(np.ones(2))
+    before = interception._replacements.cache_info().misses
+    monkeypatch.setitem(sys.modules, "a_module_of_the_users", ModuleType("a_module_of_the_users"))
+    cr.grad(lambda x: np.sum(x * x))(np.ones(2))
+    assert interception._replacements.cache_info().misses == before
+
+
+def test_scipy_is_reached_when_it_is_imported_between_traces():
+    code = """
+import sys
+import numpy as np
+import chainrule as cr
+cr.grad(lambda x: np.sum(x * x))(np.ones(2))
+assert "scipy.linalg" not in sys.modules
+import scipy.linalg
+found = cr.grad(lambda x: np.sum(scipy.linalg.inv(x)))(np.diag([2.0, 4.0]))
+inverse = np.diag([0.5, 0.25])
+assert np.allclose(found, -inverse.T @ np.ones((2, 2)) @ inverse.T), found
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_traces_in_several_threads_share_the_wrappers():

@@ -92,8 +92,7 @@ def private_folder() -> Path | None:
     if place is None:
         return None
     try:
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = place.stat()
+        status = _status(place)
     except (OSError, RuntimeError):  # no home, no space, read-only: compile without a cache
         return None
     if not hasattr(os, "getuid"):
@@ -101,6 +100,14 @@ def private_folder() -> Path | None:
     others = stat.S_IRWXG | stat.S_IRWXO
     own = status.st_uid == os.getuid() and stat.S_ISDIR(status.st_mode)
     return place if own and not status.st_mode & others else None
+
+
+def _status(place: Path) -> os.stat_result:
+    try:
+        return os.stat(place)
+    except FileNotFoundError:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.stat(place)
 
 
 def read(key: bytes) -> bytes | None:

@@ -101,6 +101,7 @@ class Loaded:
             self._engine = llvm.create_mcjit_compiler(empty, _target_machine(2))
             for code in codes:
                 self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+            self._engine.remove_module(empty)  # or it would be compiled, empty as it is
             self._engine.finalize_object()
         # Held from outside: among cyclic garbage, the collector may end LLVM's context before the
         # engine that needs it.

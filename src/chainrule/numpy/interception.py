@@ -29,7 +29,7 @@ from chainrule.numpy import layout, lists
 from chainrule.numpy.buffers import MAKERS, making
 from chainrule.numpy.promotion import cast_to, contains_traced, stacked
 from chainrule.numpy.scipy_fft import traced_backend
-from chainrule.numpy.undispatched import bindings, dispatching, module_classes
+from chainrule.numpy.undispatched import bindings, dispatching, loaded_homes, module_classes
 from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, concrete_value, user_line
 from chainrule.program.types import is_supported
@@ -62,14 +62,15 @@ def dispatching_asarray() -> Iterator[None]:
 
 
 def _replace() -> None:
-    for names, originals, replacements, entries in _replacements(len(sys.modules)):
+    homes = loaded_homes(len(sys.modules))
+    for names, originals, replacements, entries in _replacements(homes):
         if entries(names) != tuple(originals.values()):
             kept = [name for name, value in originals.items() if names.get(name) is value]
             originals = {name: originals[name] for name in kept}  # somebody put others there
             replacements = {name: replacements[name] for name in kept}
         names.update(replacements)
         _replaced.append((names, originals))
-    for module, kind in module_classes(len(sys.modules)):
+    for module, kind in module_classes(homes):
         module.__class__ = kind
         _changed.append(module)
 
@@ -84,11 +85,11 @@ def _restore() -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _replacements(_loaded: int) -> list[tuple[dict, dict, dict, Callable]]:
+def _replacements(_homes: tuple) -> list[tuple[dict, dict, dict, Callable]]:
     """For each module: its names, the originals among them, what to put in their place, and what
     gives the entries at these names.
 
-    `_loaded` is the number of loaded modules: when it changes, they are looked through again.
+    `_homes` are those of `loaded_homes`: when they change, they are looked through again.
     """
     found: dict[int, tuple[dict, dict, dict]] = {}
 

@@ -33,6 +33,24 @@ def replaces(module: str, *names: str):
     return register
 
 
+@functools.lru_cache(maxsize=1)
+def loaded_homes(_loaded: int) -> tuple:
+    """How many meanings there are, and the loaded modules that hold a name to exchange; SciPy's
+    with how many names each has, which may be half loaded. While that is the same, so are they.
+
+    `_loaded` is the number of loaded modules: when it changes, they are looked through again.
+    """
+    homes = [name for name in _homes(len(REPLACED)) if name in sys.modules]
+    scipy = list(sys.modules.items()) if "scipy" in sys.modules else []
+    sizes = [(name, len(vars(m))) for name, m in scipy if name.startswith("scipy.") and m]
+    return len(REPLACED), len(PACKAGES), *homes, *sizes
+
+
+@functools.lru_cache(maxsize=1)
+def _homes(_meanings: int) -> set[str]:
+    return {home for home, _ in REPLACED}
+
+
 def bindings() -> list[tuple[ModuleType, str, Callable, Callable]]:
     """Names to exchange in loaded modules: module, name, original, traced meaning.
 
@@ -76,10 +94,10 @@ def _reads(code: CodeType, name: str) -> bool:
 
 
 @functools.lru_cache(maxsize=1)
-def module_classes(_loaded: int) -> list[tuple[ModuleType, type]]:
+def module_classes(_homes: tuple) -> list[tuple[ModuleType, type]]:
     """Loaded modules of many functions, and the class to give them: it exchanges attributes.
 
-    `_loaded` is the number of loaded modules: when it changes, they are looked through again.
+    `_homes` are those of `loaded_homes`: when they change, they are looked through again.
     """
     found: dict[ModuleType, dict] = {}
     for package in PACKAGES:
