@@ -14,8 +14,6 @@ from chainrule.lab.right_derivatives.judge import verdict
 from chainrule.lab.right_derivatives.report import as_json, markdown, text
 from chainrule.lab.right_derivatives.run import Result, Row, run
 
-KNOWN = {"polynomial_of_alternating_signs"}
-
 
 def square(np, x):
     return np.sum(x * x)
@@ -113,11 +111,11 @@ def test_every_case_can_be_asked():
 @pytest.mark.slow
 @pytest.mark.parametrize("group", list(CLASSES))
 def test_chainrule_answers_every_case(group):
-    """Every answer is right but those known to be wrong, which the page names."""
+    """Every answer is right."""
     result = run([group], names=["chainrule"])
     assert len(result.rows) == len(cases([group]))
     found = {row.case.name for row in result.rows if row.verdicts["chainrule"] != "right"}
-    assert found == (KNOWN if group == "naive" else set())
+    assert not found
 
 
 def test_command(tmp_path, capsys):

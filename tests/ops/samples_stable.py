@@ -51,3 +51,8 @@ for _n in (2, 3, 4):
 samples("root_of_difference", uniform(3, 9), uniform(-2.9, 2.9), dtypes="fd", value_ulps=8,
         truth=lambda x, y: mp.sqrt(x * x - y * y),
         extra=[(1.0, 1.0 - 1e-12), (9.0, 1e-20)])  # fmt: skip
+_WHOLE = {"numerators": (6, -12, 0, 10, -3, 0, 0, 1), "denominator": 6}
+samples("polynomial", uniform(-3, 3), **_WHOLE, dtypes="fd", value_ulps=2,
+        truth=lambda x, numerators, denominator: sum(
+            n * x**k for k, n in enumerate(numerators)) / denominator,
+        extra=[0.0, -0.0, 1e-300, 30.0])  # fmt: skip

@@ -6,14 +6,18 @@ arithmetic, germs, balls) needs rules for the plain operations only.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from chainrule.ops.special.stable_forms import MEANINGS
 from chainrule.program.program import Equation, Operand, Program, map_subprograms
 from chainrule.program.trace import Builder, Traced, as_operand
 
 
-def plain(program: Program) -> Program:
-    """The program with `log1mexp(x)` written as `log(1 - exp(x))`, and so on; sub-programs too."""
-    if not any(e.op.name in MEANINGS or _holds_programs(e) for e in program.equations):
+def plain(program: Program, keep: Collection[str] = ()) -> Program:
+    """The program with `log1mexp(x)` written as `log(1 - exp(x))`, and so on, but for the
+    operations in `keep`; sub-programs too."""
+    meanings = {name: meaning for name, meaning in MEANINGS.items() if name not in keep}
+    if not any(e.op.name in meanings or _holds_programs(e) for e in program.equations):
         return program
     env: dict[Operand, Operand] = {}
     with Builder(program.name) as builder:
@@ -21,9 +25,9 @@ def plain(program: Program) -> Program:
         for equation in program.equations:
             inputs = tuple([env.get(x, x) for x in equation.inputs])
             builder.line = equation.line
-            meaning = MEANINGS.get(equation.op.name)
+            meaning = meanings.get(equation.op.name)
             if meaning is None:
-                params = map_subprograms(equation, plain)
+                params = map_subprograms(equation, lambda inner: plain(inner, keep))
                 builder.equations.append(
                     Equation(equation.op, inputs, params, equation.outputs, equation.line)
                 )

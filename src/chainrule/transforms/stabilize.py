@@ -36,6 +36,7 @@ from chainrule.transforms.stabilize_patterns import (
     pattern,
     wanted,
 )
+from chainrule.transforms.stabilize_polynomials import polynomials
 from chainrule.transforms.stabilize_reductions import REDUCTIONS, ReductionRule
 from chainrule.transforms.stabilize_roots import ROOTS
 from chainrule.transforms.stabilize_rules import Rule, place
@@ -78,6 +79,9 @@ class _Stabilizer:
         return found[1]
 
     def _stabilized(self, program: Program) -> Program:
+        program, sums = polynomials(program)
+        if sums:
+            self.fired["polynomial"] = self.fired.get("polynomial", 0) + sums
         if not any(_worth_reading(e) for e in program.equations):
             return program
         reading = _Reading(program, self.program)

@@ -51,6 +51,8 @@ class _Look:
             return True
         if not any(v.type.dtype.kind == "f" for v in equation.outputs):
             return any(x in self.rounded for x in inputs)  # a comparison of rounded numbers
+        if name == "polynomial":
+            return True
         if name in _SUMS:
             return self._cancels(equation)
         if name in MOVING:

@@ -349,6 +349,16 @@ def _of_entries(out, inputs, errors, equation):
     return own if e is None else _joined(own, _length(e, equation.params["axes"]))
 
 
+def _polynomial(out, inputs, errors, equation):
+    """Beside what an operand's error makes of it, that of arithmetic in twice the digits."""
+    (x,) = inputs
+    numerators, denominator = equation.params["numerators"], equation.params["denominator"]
+    sizes = tuple([abs(n) for n in numerators])
+    most = equation.op(absolute(x), numerators=sizes, denominator=denominator)
+    own = _own(out) + most * (4.0 * UNIT * UNIT * len(sizes))
+    return own if errors[0] is None else _joined(own, _of_any(out, inputs, errors, equation))
+
+
 def _of_any(out, inputs, errors, equation):
     if equation.outputs[0].type.dtype.kind != "f":
         return _logic(out, inputs, errors, equation) if out.type.dtype.kind == "b" else None
@@ -387,6 +397,6 @@ _RULES: dict[str, Callable] = {
                      "concatenate", "pad"), _moved),
     "index_add": _added, "cumsum": _running,
     "sum": _total, "contract": _product, "max": _largest, "min": _largest,
-    "prod": _prod, "cumprod": _cumprod, "log_prod": _log_prod,
+    "polynomial": _polynomial, "prod": _prod, "cumprod": _cumprod, "log_prod": _log_prod,
     **dict.fromkeys(("logsumexp", "norm", "safe_norm"), _of_entries),
 }  # fmt: skip

@@ -13,6 +13,7 @@ from math import inf, nan
 
 import numpy as np
 
+from chainrule.ops.special.polynomials import at_infinity
 from chainrule.wide import elementary as e
 from chainrule.wide import special as s
 from chainrule.wide.number import (
@@ -224,6 +225,15 @@ def _cosm1(x):
     return -(TWO * half * half)
 
 
+def _polynomial(x, *, numerators, denominator):
+    if isinstance(x, float):
+        return nan if x != x else at_infinity(numerators, 1 if x > 0 else -1)
+    total = Wide(numerators[-1])
+    for n in numerators[-2::-1]:
+        total = total * x + Wide(n)
+    return total / Wide(denominator)
+
+
 FUNCTIONS: dict[str, Callable] = {
     "add": add, "subtract": lambda x, y: x - y, "multiply": multiply, "divide": divide,
     "scale": _scale, "negative": lambda x: -x, "absolute": _absolute, "square": _square,
@@ -246,7 +256,7 @@ FUNCTIONS: dict[str, Callable] = {
     "expit": _expit, "logit": _logit, "log_expit": _log_expit, "xlogy": _xlogy,
     "xlog1py": _xlog1py, "entr": _entr, "rel_entr": _rel_entr, "kl_div": _kl_div,
     "exprel": s.exprel, "exp_square": _exp_square, "boxcox": _boxcox,
-    "powm1": lambda x, y: e.power(x, y) - ONE,
+    "polynomial": _polynomial, "powm1": lambda x, y: e.power(x, y) - ONE,
     "erf": s.erf, "erfc": s.erfc, "erfcx": s.erfcx, "ndtr": s.ndtr, "log_ndtr": s.log_ndtr,
     "gammaln": s.gammaln, "gamma": s.gamma, "psi": s.psi,
     "rgamma": lambda x: divide(ONE, s.gamma(x)),

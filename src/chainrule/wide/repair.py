@@ -41,6 +41,8 @@ MANY = 32  # entries that are worth double-double arithmetic first
 WORK = 1 << 15  # wide operations that one call may take, for what is computed together
 WORK_BY_ENTRY = 1 << 17  # and entry by entry
 
+WIDE_FORMS = ("polynomial",)  # what stands for a formula, and has a wide form of its own
+
 ABSOLUTE = 64 * 5e-324  # the error that numbers below the normal ones may have
 
 
@@ -52,7 +54,7 @@ def watch(whole: Program, written: Callable[[], Program] | None = None) -> Watch
     """
     if len(whole.equations) > EQUATIONS:
         return None
-    program = plain(inlined(whole))
+    program = plain(inlined(whole), WIDE_FORMS)
     entries = ENTRIES_APART if _mostly_by_entry(program) else ENTRIES
     if len(program.equations) > EQUATIONS or _size(program) > entries:
         return None
@@ -71,7 +73,7 @@ def _exact(written: Callable[[], Program] | None, program: Program) -> Program:
     """The program as it was written, where that can be evaluated in the place of the other."""
     if written is None:
         return program
-    exact = plain(inlined(written()))
+    exact = plain(inlined(written()), WIDE_FORMS)
     same = exact.in_types == program.in_types and all(
         a is b for a, b in zip(exact.out_types, program.out_types, strict=False)
     )

@@ -27,6 +27,7 @@ from chainrule.compiler.llvm.code import (
 )
 from chainrule.compiler.llvm.complex_parts import PARTS
 from chainrule.compiler.llvm.elementwise_more import MORE
+from chainrule.compiler.llvm.polynomials import polynomial
 from chainrule.compiler.llvm.vecmath import MATH
 
 
@@ -455,6 +456,7 @@ RULES: dict[str, tuple[str, Rule]] = {  # name -> dtypes it takes, rule
     "stop_gradient": ("?bhilqBHILQefdFD", _same),
     "barrier": ("?bhilqBHILQefdFD", _same),
     "conjugate": ("?bhilqBHILQefd", _same),
+    "polynomial": (_FLOATS, polynomial),
     **PARTS,
     **MORE,
 }

@@ -40,6 +40,7 @@ from chainrule.ops.reduce import prod
 from chainrule.ops.select import constant_like, select
 from chainrule.ops.shape import broadcast, kept_axes, reduced_type, reduction_batch, sum_
 from chainrule.ops.special.logistic import softmax
+from chainrule.ops.special.polynomials import written_out
 from chainrule.ops.special.scipy_functions import elementwise_family
 from chainrule.program.op import Edge, Forward, Linear, Op, elementwise
 
@@ -420,6 +421,7 @@ MEANINGS: dict[str, Callable] = {
     "far_difference": lambda x, y: x - y,
     "difference_of_powers": lambda x, y, *, n: x ** float(n) - y ** float(n),
     "root_of_difference": lambda x, y: sqrt(x * x - y * y),
+    "polynomial": written_out,
     "log_prod": lambda x, *, axes: log(prod(x, axes=axes)),
     "sum_of_others": _plain_sum_of_others,
     "log_shares": lambda x, *, axes: log(_plain_shares(x, axes)),
