@@ -6,26 +6,26 @@ derivative (and so raises). While a trace is open anywhere, attributes of the nu
 therefore replaced by wrappers: an argument that is itself a traced value passes through (cast where
 a dtype is given, copied by `np.array`), a nested list that holds some is stacked; everything else
 goes to NumPy's own function unchanged. The functions of `undispatched.py` are replaced in the same
-way.
-
-`math.sin(x)` still raises: nothing stands between it and the value. Names imported earlier with
-`from numpy import asarray` are not reached.
+way, and those of Python's `math` (python_math.py). Names imported earlier with `from numpy import
+asarray` are not reached.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 import operator
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from chainrule import errors
-from chainrule.numpy import layout, lists
+from chainrule.numpy import layout, lists, one_by_one, python_math
 from chainrule.numpy.buffers import MAKERS, making
 from chainrule.numpy.promotion import cast_to, contains_traced, stacked
 from chainrule.numpy.scipy_fft import traced_backend
@@ -38,6 +38,8 @@ _lock = threading.Lock()
 _users = 0
 _replaced: list[tuple[dict, dict]] = []
 _changed: list[ModuleType] = []
+_vectorize: Any = np.vectorize
+_vectorize_call = _vectorize._vectorize_call
 
 
 @contextmanager
@@ -73,6 +75,7 @@ def _replace() -> None:
     for module, kind in module_classes(homes):
         module.__class__ = kind
         _changed.append(module)
+    _vectorize._vectorize_call = one_by_one.vectorized(_vectorize_call)
 
 
 def _restore() -> None:
@@ -82,6 +85,7 @@ def _restore() -> None:
     for module in _changed:
         module.__class__ = ModuleType
     _changed.clear()
+    _vectorize._vectorize_call = _vectorize_call
 
 
 @functools.lru_cache(maxsize=1)
@@ -107,6 +111,10 @@ def _replacements(_homes: tuple) -> list[tuple[dict, dict, dict, Callable]]:
     for module, name, original, implementation in bindings():
         plain = makers.get(name, original) if module is np else original
         enter(module, name, original, dispatching(plain, implementation))
+    for name, replacing in _ONE_BY_ONE.items():
+        enter(np, name, getattr(np, name), replacing(getattr(np, name)))
+    for name, original, replacement in python_math.replacements():
+        enter(math, name, original, replacement)
     for home, names in lists.NAMES.items():
         module = sys.modules[home]
         for name in names.split():
@@ -222,6 +230,11 @@ def _fortran(a: Traced, dtype=None, *, like=None):
     return out if out.ndim else out.reshape(1)
 
 
+_ONE_BY_ONE = {
+    "fromiter": one_by_one.from_iterable,
+    "ndenumerate": one_by_one.enumerated,
+    "nditer": one_by_one.iterated,
+}
 _CONVERSIONS = {
     "asarray": as_traced_array,
     "asanyarray": as_traced_array,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import operator
 from collections.abc import Callable
 from functools import partial
@@ -169,19 +170,33 @@ def remember_refusal(error: Exception) -> None:
 _FLOAT_ADVICE = (
     "NumPy calls this for buffer[0] = x: make the buffer inside the function, or with "
     "cr.numpy.zeros. "
-    "For math.sin(x), write np.sin(x) or cr.numpy.sin(x). "
+    "For sin(x) of `from math import sin`, write math.sin(x) or np.sin(x). "
     "To use the value as a constant: cr.stop_gradient(x)."
 )
 
 
 def _float(self):
+    if self.builder.open and _is_shown():
+        value = concrete_value(self)
+        if value is not None:
+            return float(value)
     return float(needs_value(self, "float(x)", _FLOAT_ADVICE))
+
+
+def _is_shown() -> bool:
+    """Whether the user's code is at a "..." % x, the only % that asks x for a float."""
+    where = user_line()
+    if where is None:
+        return False
+    code, place = where
+    at = next((i for i in dis.get_instructions(code) if i.offset == place), None)
+    return at is not None and at.opname == "BINARY_OP" and at.argrepr in ("%", "%=")
 
 
 _EXACT = 2.0**62  # below it a float fits into int64
 
 
-def _whole(asked: str, rounded: Callable):
+def _whole(asked: str, rounded: Callable, needed: bool = True):
     """Python's roundings: steps, whose derivative is 0 between the jumps, as `rounded`'s is."""
 
     def whole(self):
@@ -189,12 +204,21 @@ def _whole(asked: str, rounded: Callable):
         value = step.builder.value(step._var) if step.builder.open else None
         if value is None or np.all(np.abs(value) < _EXACT):  # not for nan and what is too large
             step = step.astype(np.int64)  # by which samples of an expectation are told apart
-        return int(needs_value(step, asked, f"Use np.{rounded.__name__}(x)."))
+        if value is None and not needed and self.type.size == 1 and self.type.dtype.kind != "c":
+            return _as_python(step.reshape(()))  # no int is asked for where no value is known
+        return int(needs_value(step, asked, f"Use np.{rounded.__name__}(x).{_as_index(self)}"))
 
     return whole
 
 
-_rounded = _whole("round(x)", np.rint)
+def _as_index(traced: Traced) -> str:
+    """What to write for int(x) as an index."""
+    if traced.type.dtype.kind in "iu":
+        return " It is a whole number already: T[x] and x * y need no int(x)."
+    return " For an index, T[np.floor(x).astype(int)], where T is made by cr.numpy.asarray."
+
+
+_rounded = _whole("round(x)", np.rint, needed=False)
 
 
 def _complex(self):
@@ -202,12 +226,35 @@ def _complex(self):
 
 
 def _item(self, *args):
-    return needs_value(self, "x.item()", "Index with x[i], or use stop_gradient(x).").item(*args)
+    """x.item(): a Python number, a traced one where a derivative or the trace needs it to be."""
+    if _is_known(self):
+        return concrete_value(self).item(*args)
+    if not args and self.type.size != 1:
+        raise ValueError("can only convert an array of size 1 to a Python scalar")
+    place = args[0] if len(args) == 1 else args
+    flat = self.reshape(-1)
+    return _as_python(self[place] if isinstance(place, tuple) and place else flat[place or 0])
 
 
 def _tolist(self):
-    value = needs_value(self, "x.tolist()", "Use list(x), or cr.stop_gradient(x).")
-    return value.tolist()
+    """x.tolist(): nested lists of Python numbers, traced ones as those of x.item()."""
+    if _is_known(self):
+        return concrete_value(self).tolist()
+    return [_tolist(row) for row in self] if self.type.ndim else _as_python(self)
+
+
+def _is_known(traced: Traced) -> bool:
+    """Whether a value is at hand that no derivative has to follow."""
+    if not traced.builder.open:
+        raise_leaked(traced)
+    return not traced.active and traced.builder.has_value(traced._var)
+
+
+def _as_python(scalar: Traced) -> Traced:
+    """A scalar as a Python number (NEP 50); a float16 or float32 becomes a float."""
+    out = scalar.astype(np.result_type(scalar.type.dtype, type(scalar.type.dtype.type(0).item())))
+    out.weak, out.boxed = True, False
+    return out
 
 
 def _array(self, dtype=None, copy=None):
@@ -308,8 +355,10 @@ def install() -> None:
         "__rpow__": _between(lambda self, other: raise_power(other, self)),
         "__matmul__": _between(_matmul), "__rmatmul__": _between(_rmatmul),
         "__float__": _float, "__int__": _whole("int(x)", np.trunc),
-        "__floor__": _whole("math.floor(x)", np.floor), "__ceil__": _whole("math.ceil(x)", np.ceil),
-        "__trunc__": _whole("math.trunc(x)", np.trunc), "__complex__": _complex, "__bool__": _bool,
+        "__floor__": _whole("math.floor(x)", np.floor, needed=False),
+        "__ceil__": _whole("math.ceil(x)", np.ceil, needed=False),
+        "__trunc__": _whole("math.trunc(x)", np.trunc, needed=False),
+        "__complex__": _complex, "__bool__": _bool,
         "__index__": _index, "__array__": _array, "item": _item, "tolist": _tolist,
         "__len__": _len, "__iter__": _iter, "__contains__": _contains, "__round__": _round,
         "__getitem__": get_item, "__setitem__": set_item, "__repr__": _repr, "__format__": _format,

@@ -11,6 +11,7 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.numpy.layout import strides_of
+from chainrule.numpy.one_by_one import call_on_objects, is_of_objects
 from chainrule.numpy.promotion import (
     broadcast_shape,
     broadcast_to,
@@ -87,6 +88,8 @@ def apply_ufunc(ufunc: np.ufunc, *arguments):
     composed = COMPOSED.get(ufunc)
     op = OPS.get(ufunc)
     if op is None and composed is None:
+        if is_of_objects(ufunc):
+            return call_on_objects(ufunc, *arguments)
         if any(enter(ufunc) for enter in ENTERING):
             return apply_ufunc(ufunc, *arguments)
         raise _unknown(ufunc)
