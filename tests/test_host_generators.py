@@ -248,6 +248,21 @@ def test_the_error_that_a_filling_function_raises_itself_is_the_one_that_is_seen
             cr.grad(f)(1.0)
 
 
+def test_objects_that_make_up_their_attributes_are_left_alone():
+    class Odd:
+        __slots__ = ("later",)
+
+        def __getattr__(self, name):
+            return self
+
+        @property
+        def __class__(self):
+            raise RuntimeError("not bound")
+
+    odd = Odd()
+    assert generators_in(lambda x: odd.value(x)) == []
+
+
 def test_nothing_is_looked_for_in_functions_that_name_no_generator():
     w = np.ones(3)
     assert generators_in(lambda x: np.sin(x) @ w, np.ones(2), {"a": [1.0]}) == []

@@ -11,6 +11,7 @@ function makes itself without a seed.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import random
 import types
@@ -75,26 +76,26 @@ class _Walk:
 
     def _follow(self, value) -> None:
         kind = type(value)
-        if isinstance(value, _OWN):
+        if issubclass(kind, _OWN):
             self._note(value)
         elif kind is types.FunctionType:
             self._function(value)
         elif kind is types.MethodType:
             self._pending += (value.__func__, value.__self__)
-        elif isinstance(value, list | tuple | set | frozenset):
+        elif issubclass(kind, list | tuple | set | frozenset):
             self._pending += value
-        elif isinstance(value, dict):
+        elif issubclass(kind, dict):
             self._pending += value.values()
-        elif isinstance(value, functools.partial):
+        elif issubclass(kind, functools.partial):
             self._pending += (value.func, value.args, value.keywords)
-        elif isinstance(value, staticmethod | classmethod):
+        elif issubclass(kind, staticmethod | classmethod):
             self._pending.append(value.__func__)
-        elif isinstance(value, property):
+        elif issubclass(kind, property):
             self._pending.append(value.fget)
         elif kind is types.ModuleType:
             if any(value is m for m in _MODULES):
                 self._note(*_GLOBAL)
-        elif isinstance(value, type):
+        elif issubclass(kind, type):
             if not _is_left_alone(value.__module__):
                 self._pending += vars(value).values()
                 self._pending += value.__bases__
@@ -132,10 +133,16 @@ class _Walk:
 
 
 def _attributes(value: Any) -> list:
-    """What an object holds, by name or in slots."""
+    """What an object holds, by name or in slots; its own __getattr__ is not asked."""
     kind: type = type(value)
-    found = list(getattr(value, "__dict__", {}).values())
-    return found + [getattr(value, name, None) for name in _slots(kind)]
+    try:
+        found = list(object.__getattribute__(value, "__dict__").values())
+    except AttributeError:
+        found = []
+    for name in _slots(kind):
+        with contextlib.suppress(AttributeError):  # not assigned yet
+            found.append(object.__getattribute__(value, name))
+    return found
 
 
 @functools.lru_cache(maxsize=4096)
