@@ -18,11 +18,16 @@ from chainrule.compiler.budget import fitted
 from chainrule.compiler.cache import cached_object_code, private_folder
 from chainrule.compiler.kept import Code, Request
 from chainrule.compiler.llvm.calls import runner_text
+from chainrule.compiler.llvm.code import mangled, parts
+from chainrule.compiler.llvm.gemm_epilogue import emit_finished
+from chainrule.compiler.llvm.haste import hasty_nodes
+from chainrule.compiler.llvm.reductions import emit_loop
+from chainrule.compiler.llvm.row_chunks import emit_row_chunks
 from chainrule.compiler.llvm.vecmath import MATH
 from chainrule.compiler.lower import lower
 from chainrule.compiler.machine_code import object_code
 from chainrule.compiler.region import Module, Region, Writer
-from chainrule.program.garbage import collector_paused
+from chainrule.program.garbage import clear_free_lists, collector_paused
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program
 from chainrule.transforms.columns import in_columns
@@ -96,6 +101,8 @@ def _built(
 
 
 _SHORT = 20_000  # characters of LLVM IR, for which threads are not started
+_SMALL = 10_000  # bytes of object code, of a program whose making leaves little behind
+_LARGE = 100_000  # of one whose kernels are not kept for others
 
 
 def _object_code(text: str) -> bytes:
@@ -117,14 +124,28 @@ def _compiled(texts: list[str]) -> list[bytes]:
     with ThreadPoolExecutor(min(len(texts), os.cpu_count() or 1)) as pool:
         longest = sorted(texts, key=len, reverse=True)
         codes = dict(zip(longest, pool.map(_object_code, longest), strict=True))
-    _return_freed_memory()
     return [codes[text] for text in texts]
 
 
-def _return_freed_memory() -> None:
-    """Have the C library give back what LLVM has freed, some 10 MB: glibc keeps it for the threads
-    that allocated it, and these are gone."""
-    if sys.platform == "linux":
+def forget(nbytes: int) -> None:
+    """Have nothing stay among what a program of so many bytes of object code was built from.
+
+    To be called when that is gone, and before what will stay is made. Python's allocator gives back
+    a megabyte when nothing in it is used, and a few small things in each keep it all: so the
+    kernels that were written, of a large program, are forgotten, and the tuples that Python keeps
+    to use them again.
+    """
+    if nbytes >= _LARGE:
+        for cached in (emit_loop, emit_row_chunks, emit_finished, hasty_nodes, mangled, parts):
+            cached.cache_clear()
+    if nbytes >= _SMALL:
+        clear_free_lists()
+
+
+def give_back(nbytes: int) -> None:
+    """Have the C library give back what making a program of so many bytes of object code, and
+    loading it, have freed, some 10 MB: glibc keeps it, for threads that are gone as well."""
+    if nbytes >= _SMALL and sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:  # glibc's
             trim(0)

@@ -55,7 +55,8 @@ class Native:
     """
 
     def __init__(self, request: Request, code: Code, built: Built | None = None):
-        self.request, self.written, self._code = request, request.written, code
+        self.request, self.written = request, request.written
+        self._code = code._replace(objects=(), kernels=())  # LLVM has them
         self.out_types = request.program.out_types
         self.kernel_count, self.arena_bytes = len(code.kernels), code.arena
         self.keeps_arena = True  # for the next call; else what calls it brings memory of its own
@@ -260,6 +261,18 @@ def _native(request: Request) -> Native | Evaluated:
     code = None if key is None else kept.found(key)
     if code is not None:
         return Native(request, code)
+    made = _built(request, key)
+    if not isinstance(made, Code):
+        return made
+    building, size = import_module("chainrule.compiler.building"), sum(map(len, made.objects))
+    building.forget(size)
+    native = Native(request, made)
+    building.give_back(size)
+    return native
+
+
+def _built(request: Request, key: bytes | None) -> Native | Evaluated | Code:
+    """What is asked for, made; or its code, put under the key, which needs nothing else to run."""
     program = _stabilized(request)
     if affected_outputs(program):
         fitting = within(program, request.memory)
@@ -267,8 +280,10 @@ def _native(request: Request) -> Native | Evaluated:
         return Evaluated(fitting, request.written, reason, request.check)
     built = import_module("chainrule.compiler.building").built(request, program)
     code = built.code()
-    if key is not None and not built.module.sites:
-        kept.keep(key, request, code, built.texts)
+    if not built.module.sites:
+        if key is not None:
+            kept.keep(key, request, code, built.texts)
+        return code
     native = Native(request, code, built)
     native.program = program
     return native

@@ -22,3 +22,15 @@ def collector_paused() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def clear_free_lists() -> None:
+    """Have Python free the tuples, lists and the like that it keeps to use them again.
+
+    Only a collection of everything does; so everything is put where none is looked through, and
+    back. Not where a program keeps objects there itself (`gc.freeze`).
+    """
+    if gc.get_freeze_count() == 0:
+        gc.freeze()
+        gc.collect()
+        gc.unfreeze()

@@ -90,10 +90,10 @@ class Graph:
         self.equations: list[Equation] = []
         self.fired: dict[str, int] = {}
         self.line: Any = None
-        self.facts = Facts(self.maker)
         self._inner = inner
         self._env: dict[Operand, Operand] = {}
         self._maker: dict[Operand, Equation] = {}
+        self.facts = Facts(self._maker.get)  # not self.maker: a graph is freed without a collector
         merges = "common subexpressions" in rules.names
         self._made: dict[tuple, tuple] | None = {} if merges else None
         self._uses: dict[Operand, int] | None = None

@@ -85,7 +85,7 @@ class _Stabilizer:
         if not any(_worth_reading(e) for e in program.equations):
             return program
         reading = _Reading(program, self.program)
-        made = reading.graph.run()
+        made = reading.run()
         if not reading.fired and not reading.changed_inside:
             return program
         for name, count in reading.fired.items():
@@ -167,6 +167,14 @@ class _Reading:
         self._making: list[str] = []
         long = len(program.equations) > SERIES_TO
         self._series: set[str] = set() if long else _SERIES
+
+    def run(self) -> Program:
+        """The program rewritten; once. Its tables are freed with the graph, whose rules lead back
+        here."""
+        try:
+            return self.graph.run()
+        finally:
+            del self.graph, self._reader
 
     def _sub_program(self, program: Program) -> Program:
         made = self._inner(program)
