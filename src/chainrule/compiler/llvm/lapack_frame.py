@@ -97,7 +97,7 @@ class Frame:
         flops = self.count * (flops + _FLOPS_OF_A_CALL)
         fitting = _SCRATCH // max(self._scratch, 1)
         self.tasks = max(1, min(self.count, _TASKS, fitting, flops // _FLOPS_A_TASK))
-        self.code = Code()
+        self.code = Code(reduces_strength=True)
         self._known: dict[tuple[str, object], Value] = {}
 
     @property
