@@ -44,6 +44,17 @@ def test_passes_over_long_rows_are_one_step_and_right(f, shape):
     np.testing.assert_allclose(native.run(values)[0], f(values[0]), rtol=1e-12, atol=1e-14)
 
 
+def turned(x):
+    waves = np.sin(x) - np.max(np.sin(x), axis=-1, keepdims=True)
+    return np.cos(waves) / np.sum(np.cos(waves), axis=-1, keepdims=True)
+
+
+def test_loops_with_functions_of_their_own_beside_them_are_one_step():
+    native, values = native_of(turned, LONG)
+    assert max(loops(native)) > 1
+    np.testing.assert_allclose(native.run(values)[0], turned(values[0]), rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize("f", [softmax, normalised])
 def test_what_stays_in_the_cache_is_done_loop_by_loop(f):
     native, _ = native_of(f, LONG[:20])

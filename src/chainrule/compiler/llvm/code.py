@@ -10,7 +10,7 @@ Nothing here reassociates or contracts: an `fma` is there only where `Code.fma` 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple, TypeGuard
@@ -123,6 +123,9 @@ def as_index(index: Index) -> Value:
     return Value(str(index), I64) if isinstance(index, int) else index
 
 
+_BESIDE = "FUNCTION"  # stands for a function's name until that is known
+
+
 def _known(index: Index) -> TypeGuard[int]:
     return isinstance(index, int)
 
@@ -159,7 +162,9 @@ class Code:
         self.lines: list[str] = []
         self._count = 0
         self._entry: list[str] = []  # allocas: they stand in the first block
+        self._beside: dict[str, str] = {}  # functions that this one calls
         self.block_name = "entry"
+        self.made: dict[object, object] = {}  # by whoever wrote it: what need not be written again
 
     # --- names, lines and blocks ------------------------------------------------------------------
 
@@ -182,7 +187,7 @@ class Code:
     def start_block(self, name: str) -> None:
         """Begin the block of this name; the one before must have ended in a branch."""
         self.lines.append(f"{name}:")
-        self.block_name = name
+        self.block_name, self.made = name, {}
 
     def branch(self, name: str) -> None:
         """Jump to a block."""
@@ -205,8 +210,21 @@ class Code:
         return pointer
 
     def function(self, head: str, attributes: str = "nounwind") -> str:
-        """The whole function's text: `head` is `define internal void @f(ptr %args, ...)`."""
-        return "\n".join([f"{head} {attributes} {{", "entry:", *self._entry, *self.lines, "}", ""])
+        """The whole function's text: `head` is `define internal void @f(ptr %args, ...)`.
+
+        The functions beside it come first.
+        """
+        lines = [f"{head} {attributes} {{", "entry:", *self._entry, *self.lines, "}", ""]
+        text = "\n".join([*self._beside.values(), *lines])
+        own = head.partition("@")[2].partition("(")[0]
+        return text.replace(_BESIDE, own) if self._beside else text
+
+    def beside(self, name: str, write: Callable[[str], str]) -> str:
+        """The name of a function that only this one calls; `write(name)` gives its text, once."""
+        full = f"@{_BESIDE}.{name}"
+        if name not in self._beside:
+            self._beside[name] = write(full)
+        return full
 
     # --- arithmetic -------------------------------------------------------------------------------
 
@@ -414,22 +432,24 @@ class Code:
     def _hardly_a_loop(self, start: Value, carried: Sequence[Value], rounds: int) -> Iterator[Loop]:
         """A loop of at most one round. LLVM finds out too, but late: after it has worked on it."""
         lines, entry, block = len(self.lines), len(self._entry), self.block_name
+        made = dict(self.made)
         loop = Loop(start, tuple(carried))
         yield loop
         if rounds:
             loop.results = loop._next
         else:
             del self.lines[lines:], self._entry[entry:]
-            self.block_name = block
+            self.block_name, self.made = block, made
 
     @contextmanager
     def if_(self, condition: Value) -> Iterator[None]:
         """What is written inside runs only where the i1 holds."""
-        number = self.fresh("if")
+        number, made = self.fresh("if"), self.made
         self.branch_if(condition, f"{number}.yes", f"{number}.after")
         self.start_block(f"{number}.yes")
         yield
         self.branch(f"{number}.after")
         self.start_block(f"{number}.after")
+        self.made = made
 
 

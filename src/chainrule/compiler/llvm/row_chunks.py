@@ -48,7 +48,7 @@ def _phase(specs: tuple[LoopSpec, ...], rows: int, first: int, chunks: int) -> P
     texts, calls = [], []
     for k, spec in enumerate(specs):
         text, tasks = _of_rows(spec, rows)
-        texts.append(text.replace("@@(", f"@@_{k}(", 1))
+        texts.append(text.replace("@@", f"@@_{k}"))
         calls.append(f"@@_{k}(TABLE, i64 0, i64 {tasks})")
     work = sum(math.prod(s.domain[1:]) * cost_per_element(s) for s in specs)
     each = -(-chunks // min(task_count(rows * chunks * work), chunks))

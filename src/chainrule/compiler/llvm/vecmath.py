@@ -1,10 +1,10 @@
 """Elementary and special functions as vector code: `MATH`, by the name of the operation.
 
 `MATH[name](code, *inputs)` writes the function of float or double values of any number of lanes,
-inline: no calls, no tables in memory, and no branches but for the reduction of huge angles and
-quotients. Accuracy is measured in docs/vector-math.md: below 1 ulp in float32 and 2 in float64,
-subnormal inputs and results included (logaddexp where it cancels: beside its larger input); edges
-are NumPy's and SciPy's.
+inline: no calls, no tables in memory and no branches, but for the reduction of huge angles (a
+function beside the kernel) and of quotients. Accuracy is measured in docs/vector-math.md: below 1
+ulp in float32 and 2 in float64, subnormal inputs and results included (logaddexp where it cancels:
+beside its larger input); edges are NumPy's and SciPy's.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chainrule.compiler.llvm.code import I64, Code, Value, constant, lanes_of
 from chainrule.compiler.llvm.vecmath_lanes import (
@@ -38,8 +38,6 @@ _BITS_OF_TWO_OVER_PI = (
     0xEF2F118B5A0A6D1F, 0x6D367ECF27CB09B7, 0x4F463F669E5FEA2D, 0x7527BAC7EBE5F17B,
     0x3D0739F78A5292EA, 0x6BFB5FB11F8D5D08, 0x56033046FC7B6BAB,
 )  # fmt: skip
-# How many words the largest numbers need: those of float32, and of float64.
-_WORDS = {False: 6, True: 20}
 
 
 class Angle(NamedTuple):
@@ -50,18 +48,23 @@ class Angle(NamedTuple):
 
 
 def reduce_angle(x: Lanes, arithmetic: Arithmetic) -> Angle:
-    """The parts of any float64; nan for inf and nan."""
+    """The parts of any float64; nan for inf and nan. Of the same number they are the same: sin and
+    cos of it are wanted together wherever one is differentiated."""
+    made, key = x.code.made, ("angle", x.value, arithmetic.precise)
+    found: Any = made.get(key)
+    if found is None:
+        found = _reduced(x, arithmetic)
+        x.code.made[key] = found
+    return found
+
+
+def _reduced(x: Lanes, arithmetic: Arithmetic) -> Angle:
     near = _reduce_moderate(x, arithmetic)
     size = abs(x)
     huge = (size >= _HUGE) & (size < math.inf)
     low = near.rest.low
     carried = [near.rest.high, near.quadrant, *([] if low is None else [low])]
-
-    def otherwise() -> list[Lanes]:
-        far = _reduce_huge(huge.choose(x, _HUGE), _WORDS[arithmetic.precise])
-        return [huge.choose(f, n) for f, n in zip(far, carried, strict=False)]
-
-    found = where_any(huge, otherwise, carried)
+    found = where_any(huge, lambda: _reduce_huge(x, huge, carried), carried)
     return Angle(Pair(found[0], found[2] if low is not None else None), found[1])
 
 
@@ -103,24 +106,42 @@ def where_any(
 # --- huge angles ----------------------------------------------------------------------------------
 
 
-def _reduce_huge(x: Lanes, words: int) -> list[Lanes]:
-    """[rest.high, quadrant, rest.low] of lanes from 2^30 on."""
+def _reduce_huge(x: Lanes, huge: Lanes, near: list[Lanes]) -> list[Lanes]:
+    """[rest.high, quadrant, rest.low], or the first two: those of lanes from 2^30 on, else `near`.
+
+    It is a function of its own, of numbers in memory: some hundred instructions that are hardly
+    ever run, and are shared by all angles of a kernel.
+    """
     code, width = x.code, lanes_of(x.value.type)
-    table = code.alloca(8 * words)
-    for i, word in enumerate(_BITS_OF_TWO_OVER_PI[:words]):
-        code.store(constant(I64, word), code.offset(table, i, 8))
-    if width == 1:
-        return [Lanes(code, v) for v in _reduce_one(code, x.value, table)]
-    types = (x.value.type, x.bits().value.type, x.value.type)
-    with code.loop(0, width, 1, [Value("poison", t) for t in types]) as loop:
-        lane = loop.index
-        one = code.emit("double", f"extractelement {x.value}, {lane}")
-        parts = _reduce_one(code, one, table)
-        loop.next(*[
-            code.emit(c.type, f"insertelement {c}, {part}, {lane}")
-            for c, part in zip(loop.carried, parts, strict=True)
-        ])
-    return [Lanes(code, v) for v in loop.results]
+    places = [code.alloca(8 * width) for _ in range(4)]
+    for value, place in zip([x, *near], places, strict=False):
+        code.store(value.value, place)
+    name = code.beside("huge_angles", _huge_angles)
+    code.line(f"call void {name}({', '.join(map(str, places))}, i64 {width})")
+    types = [n.value.type for n in near]
+    found = [Lanes(code, code.load(p, t)) for t, p in zip(types, places[1:], strict=False)]
+    return [huge.choose(f, n) for f, n in zip(found, near, strict=True)]
+
+
+def _huge_angles(name: str) -> str:
+    """The function: `%count` numbers from 2^30 on at `%x`, which others may be among."""
+    code = Code()
+    x, *parts = (Value(f"%{p}", "ptr") for p in ("x", "high", "quadrant", "low"))
+    table = Value(f"{name}.table", "ptr")
+    with code.loop(0, Value("%count", I64)) as loop:
+        one = Lanes(code, code.load(code.offset(x, loop.index, 8), "double"))
+        size = abs(one)
+        huge = (size >= _HUGE) & (size < math.inf)
+        with code.if_(huge.value):
+            for part, value in zip(parts, _reduce_one(code, one.value, table), strict=True):
+                code.store(value, code.offset(part, loop.index, 8))
+    code.line("ret void")
+    words = ", ".join(str(constant(I64, word)) for word in _BITS_OF_TWO_OVER_PI)
+    head = f"define internal void {name}(ptr %x, ptr %high, ptr %quadrant, ptr %low, i64 %count)"
+    return "\n".join([
+        f"{name}.table = internal constant [{len(_BITS_OF_TWO_OVER_PI)} x i64] [{words}]",
+        code.function(head, "cold noinline nounwind"),
+    ])
 
 
 def _reduce_one(code: Code, value: Value, table: Value) -> list[Value]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 from chainrule.compiler.llvm.vecmath_exponential import (
     exponential_rest,
@@ -57,13 +58,22 @@ _THIRD = (0.3333333333333333, 1.850371707708594e-17)
 _LN2 = (0.6931471805598903, 5.497923018708371e-14)  # the high part times an exponent is exact
 
 
+def _widened(x: Lanes) -> Lanes:
+    """float32 as float64; the same number where it has been asked for before."""
+    made, key = x.code.made, ("widened", x.value)
+    found: Any = made.get(key)
+    if found is None:
+        found = made[key] = x.widened()
+    return found
+
+
 def in_double(function: Callable[..., Lanes]) -> Callable[..., Lanes]:
     """`function(*inputs, arithmetic)` of float64: precise; float32 is computed there, plainly."""
 
     @wraps(function)
     def either(*inputs: Lanes) -> Lanes:
         if inputs[0].narrow:
-            return function(*[x.widened() for x in inputs], PLAIN).narrowed()
+            return function(*[_widened(x) for x in inputs], PLAIN).narrowed()
         return function(*inputs, PRECISE)
 
     return either

@@ -10,6 +10,7 @@ Source    FreeBSD's msun (fdlibm), k_sin.c and k_cos.c; the polynomials:
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from chainrule.compiler.llvm.vecmath_angles import Angle, reduce_angle
 from chainrule.compiler.llvm.vecmath_lanes import (
@@ -62,6 +63,14 @@ def _cosine(r: Pair, z: Lanes) -> Pair:
 
 def _both(angle: Angle) -> tuple[Pair, Pair]:
     """(sin r, cos r), in odd quadrants (cos r, sin r), as unrounded sums; without signs."""
+    made, key = angle.quadrant.code.made, ("sine and cosine", angle.rest.high.value)
+    found: Any = made.get(key)
+    if found is None:
+        found = made[key] = _computed(angle)
+    return found
+
+
+def _computed(angle: Angle) -> tuple[Pair, Pair]:
     z = angle.rest.high * angle.rest.high
     sine, cosine = _sine(angle.rest, z), _cosine(angle.rest, z)
     odd = (angle.quadrant << 63).compare("slt", 0)
