@@ -7,6 +7,7 @@ function returns is put together again.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial, update_wrapper
@@ -18,6 +19,7 @@ from chainrule.compiled_trace import CompiledTrace
 from chainrule.guards import Guards
 from chainrule.host_random import randomness_noticed
 from chainrule.options import options
+from chainrule.program.cost import takes_more
 from chainrule.program.garbage import collector_paused
 from chainrule.program.noting import code_that_runs
 from chainrule.program.trace import current
@@ -27,6 +29,7 @@ from chainrule.tracing import Call, trace_call
 KEPT = 64  # traces for each compiled function; the one that was used last longest ago goes
 ENTRIES = 8  # at most so many native entries are tried, one after the other
 PATIENCE = 256  # calls that pass the entries by, until the trace gets one
+LONG = 1_000_000  # operations of a call beside which an entry saves little: some 0.2 milliseconds
 
 
 def compile(
@@ -145,7 +148,7 @@ class Compiled:
 
     def _enter(self, trace: CompiledTrace, args, kwargs) -> None:
         """Put the trace's native entry, where there is one, before those of other traces."""
-        if trace in self._entered:
+        if trace in self._entered or (trace.uses < PATIENCE and _can_wait(trace)):
             return
         full = len(self._entered) >= ENTRIES
         entries = import_module("chainrule.compiled_entry")  # with LLVM, which loads slowly
@@ -202,6 +205,14 @@ class Compiled:
             self._traces[key] = left
         else:
             del self._traces[key]
+
+
+def _can_wait(trace: CompiledTrace) -> bool:
+    """Whether a trace has more to do than to be called, and no entry has been made before it: their
+    code takes longer to compile than its first calls save."""
+    entry = sys.modules.get("chainrule.compiler.entry")
+    at_hand = entry is not None and entry.is_compiled()
+    return not at_hand and takes_more(trace.call.program, LONG)
 
 
 def _apart(f: Callable) -> tuple[Callable, tuple, dict]:

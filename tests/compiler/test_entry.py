@@ -6,6 +6,8 @@ from types import CellType
 import numpy as np
 import pytest
 
+import chainrule as cr
+from chainrule.compiled import PATIENCE
 from chainrule.compiler.entry_api import api_table
 from chainrule.compiler.entry_spec import (
     MISSING,
@@ -396,3 +398,18 @@ def test_any_order_of_shared_and_separate_arrays(code):
         )
         arrays = [memory[s : s + N] for s in starts]
         assert f(*arrays) == ("fast" if apart else "slow"), starts
+
+
+@pytest.mark.parametrize("n, waits", [(8, False), (128, True)])
+def test_a_long_program_waits_for_the_code_of_entries(n, waits, monkeypatch):
+    """It takes longer to compile than the first calls of such a program save by it."""
+    monkeypatch.setattr("chainrule.compiler.entry.is_compiled", lambda: False)
+    f = cr.compile(lambda x: x @ x)
+    x = np.eye(n) * 2.0
+    for _ in range(3):
+        np.testing.assert_array_equal(f(x), 2 * x)
+    assert bool(f._entered) is not waits
+    for _ in range(PATIENCE):
+        f(x)
+    assert f._entered
+    np.testing.assert_array_equal(f(x), 2 * x)

@@ -74,6 +74,11 @@ def _code() -> Loaded:
     return loaded
 
 
+def is_compiled() -> bool:
+    """Whether the code of entries is there: an entry costs next to nothing then."""
+    return _code.cache_info().currsize > 0
+
+
 def _text() -> str:
     return import_module("chainrule.compiler.entry_code").entry_code()
 
