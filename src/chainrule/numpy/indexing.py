@@ -1,7 +1,7 @@
 """NumPy's indexing on traced values: reads, writes, and the views that basic indexing makes.
 
 A key is sorted into a basic part (ints, slices, Ellipsis, None) and index arrays; boolean masks
-become index arrays, which needs their value at hand because it decides the shape.
+become index arrays where their value is at hand, which decides the shape (else: selections.py).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from chainrule.numpy.promotion import (
     spelled,
     traced,
 )
+from chainrule.numpy.selections import select_from, selects, set_selected
 from chainrule.ops.index import entry_length, index, index_add, index_set
 from chainrule.ops.select import select
 from chainrule.ops.shape import broadcast, inverse_permutation, reshape, transpose
@@ -35,6 +36,8 @@ def get_item(x: Traced, key):
     place = _element(x, key)
     if place is not None:
         return index(x, at=place)
+    if selects(key):
+        return select_from(x, key)
     x, entries, dots = _normal_key(x, key)
     if not any(map(_is_array, entries)):
         out = _basic_view(x, entries, dots)
@@ -61,6 +64,9 @@ def set_item(x: Traced, key, value) -> None:
     if _is_mask_of(x, key) and shape_of(value) == ():
         value = broadcast_to(traced(_value_for(x, value)), x.shape)
         assign(x, select(_mask_over(key, x), value, local(x)))
+        return
+    if selects(key):
+        set_selected(x, key, value)
         return
     target, key, _ = _normal_key(x, key)
     if any(_is_array(k) for k in key):
@@ -259,7 +265,8 @@ def _mask_value(mask):
     if value is None:
         raise errors.ConcreteValueNeeded(
             f"the shape of x[mask] depends on the mask's value, at {line_text(user_line())}, and "
-            "this trace has none at hand. Use np.where(mask, x, 0), or x[mask] = scalar."
+            "this trace has none at hand. Use x[mask] with the mask first, x[mask] = scalar, or "
+            "np.where(mask, x, 0)."
         )
     return value
 

@@ -42,6 +42,8 @@ def implements(*functions: Callable):
 
 def array_function(self, func, types, args, kwargs):
     """The `__array_function__` of traced values."""
+    if len(types) > 1 and any(hasattr(t, "refuse_as_result") for t in types):
+        return NotImplemented  # of a selection by a mask
     implementation = FUNCTIONS.get(func)
     if implementation is None and func.__module__ in _WRITTEN_IN_NUMPY:
         implementation = func._implementation

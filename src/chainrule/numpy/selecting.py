@@ -27,6 +27,7 @@ from chainrule.numpy.promotion import (
     uniform,
 )
 from chainrule.numpy.protocols import implements
+from chainrule.numpy.selections import places_of
 from chainrule.numpy.shaping import array, axis_index, flat, fresh, ravel, reshape
 from chainrule.numpy.ufuncs import apply_ufunc, write_whole
 from chainrule.numpy.undispatched import replaces
@@ -126,6 +127,11 @@ def at_hand(x, why: str):
     return np.asarray(value)
 
 
+def is_unknown(x) -> bool:
+    """Whether the value of an array with axes is not at hand."""
+    return type(x) is Traced and bool(x.ndim) and concrete_value(x) is None
+
+
 def truth_at_hand(x, why: str):
     """Which elements of such an array are not zero: a choice, on either side of a tie."""
     return at_hand(truth(x) if type(x) is Traced else x, why).astype(bool)
@@ -134,12 +140,16 @@ def truth_at_hand(x, why: str):
 @implements(np.nonzero)
 def nonzero(a):
     """np.nonzero: plain index arrays of the elements that are not zero."""
+    if is_unknown(a):
+        return places_of(truth(a))
     return np.nonzero(truth_at_hand(a, "the number of nonzero elements"))
 
 
 @implements(np.flatnonzero)
 def flatnonzero(a):
     """np.flatnonzero: plain indices into the raveled array."""
+    if is_unknown(a):
+        return places_of(truth(ravel(a)))[0]
     return np.flatnonzero(truth_at_hand(a, "the number of nonzero elements"))
 
 
@@ -159,6 +169,8 @@ def count_nonzero(a, axis=None, *, keepdims=False):
 @implements(np.compress)
 def compress(condition, a, axis=None, out=None):
     """np.compress: the slices along an axis where a vector of booleans holds."""
+    if is_unknown(condition) and shape_of(condition) == shape_of(a)[:1] and not axis:
+        return array(a)[truth(condition)]
     kept = truth_at_hand(condition, "the number of selected slices")
     if kept.ndim != 1:
         raise errors.ShapeError(f"condition must be a 1-d array, at {line_text(user_line())}")
@@ -168,6 +180,8 @@ def compress(condition, a, axis=None, out=None):
 @implements(np.extract)
 def extract(condition, arr):
     """np.extract: the elements of the raveled array where the condition holds."""
+    if is_unknown(condition) and shape_of(condition) == shape_of(arr):
+        return array(arr)[truth(condition)]
     kept = truth_at_hand(condition, "the number of selected elements")
     return take(ravel(array(arr)), np.flatnonzero(kept))
 

@@ -77,6 +77,8 @@ def node_of(value) -> Node | None:
         return _object_node(value, names)
     if is_registered(kind):
         return _object_node(value, _attributes(value))
+    if hasattr(kind, "refuse_as_result"):
+        value.refuse_as_result()
     return None
 
 
