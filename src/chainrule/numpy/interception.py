@@ -7,7 +7,7 @@ therefore replaced by wrappers: an argument that is itself a traced value passes
 a dtype is given, copied by `np.array`), a nested list that holds some is stacked; everything else
 goes to NumPy's own function unchanged. The functions of `undispatched.py` are replaced in the same
 way, and those of Python's `math` (python_math.py). Names imported earlier with `from numpy import
-asarray` are not reached.
+asarray` are reached by by_name.py, where they are in the way.
 """
 
 from __future__ import annotations
@@ -25,11 +25,17 @@ from typing import Any
 import numpy as np
 
 from chainrule import errors
-from chainrule.numpy import layout, lists, one_by_one, python_math
+from chainrule.numpy import layout, lists, one_by_one, python_math, scipy_distributions
 from chainrule.numpy.buffers import MAKERS, making
 from chainrule.numpy.promotion import cast_to, contains_traced, stacked
 from chainrule.numpy.scipy_fft import traced_backend
-from chainrule.numpy.undispatched import bindings, dispatching, loaded_homes, module_classes
+from chainrule.numpy.undispatched import (
+    REPLACED,
+    bindings,
+    dispatching,
+    loaded_homes,
+    module_classes,
+)
 from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, concrete_value, user_line
 from chainrule.program.types import is_supported
@@ -38,8 +44,7 @@ _lock = threading.Lock()
 _users = 0
 _replaced: list[tuple[dict, dict]] = []
 _changed: list[ModuleType] = []
-_vectorize: Any = np.vectorize
-_vectorize_call = _vectorize._vectorize_call
+_methods: list[tuple[Any, str, Callable]] = []
 
 
 @contextmanager
@@ -75,7 +80,22 @@ def _replace() -> None:
     for module, kind in module_classes(homes):
         module.__class__ = kind
         _changed.append(module)
-    _vectorize._vectorize_call = one_by_one.vectorized(_vectorize_call)
+    for cls, name, original, replacement in _of_classes(homes):
+        if vars(cls)[name] is original:
+            setattr(cls, name, replacement)
+            _methods.append((cls, name, original))
+
+
+def originals() -> Iterator[tuple[str, str, Any]]:
+    """What is replaced, as it was: the module, the name in it, and the object."""
+    tables: list = _replaced or [t[:2] for t in _replacements(loaded_homes(len(sys.modules)))]
+    for names, kept in list(tables):
+        for name, original in kept.items():
+            yield names["__name__"], name, original
+    for home, name in REPLACED:
+        module = sys.modules.get(home)
+        if home.startswith("scipy.") and module is not None and name in vars(module):
+            yield home, name, vars(module)[name]
 
 
 def _restore() -> None:
@@ -85,7 +105,9 @@ def _restore() -> None:
     for module in _changed:
         module.__class__ = ModuleType
     _changed.clear()
-    _vectorize._vectorize_call = _vectorize_call
+    for cls, name, original in _methods:
+        setattr(cls, name, original)
+    _methods.clear()
 
 
 @functools.lru_cache(maxsize=1)
@@ -115,6 +137,8 @@ def _replacements(_homes: tuple) -> list[tuple[dict, dict, dict, Callable]]:
         enter(np, name, getattr(np, name), replacing(getattr(np, name)))
     for name, original, replacement in python_math.replacements():
         enter(math, name, original, replacement)
+    for module, name, original, replacement in scipy_distributions.names(_converting):
+        enter(module, name, original, replacement)
     for home, names in lists.NAMES.items():
         module = sys.modules[home]
         for name in names.split():
@@ -122,10 +146,25 @@ def _replacements(_homes: tuple) -> list[tuple[dict, dict, dict, Callable]]:
     return [(*tables, _entries(list(tables[1]))) for tables in found.values()]
 
 
+@functools.lru_cache(maxsize=1)
+def _of_classes(_homes: tuple) -> list[tuple[Any, str, Callable, Callable]]:
+    """Methods to exchange, as objects of their classes may have been made before: class, name,
+    original, replacement."""
+    call = vars(np.vectorize)["_vectorize_call"]
+    own = (np.vectorize, "_vectorize_call", call, one_by_one.vectorized(call))
+    return [own, *scipy_distributions.replacements()]
+
+
 def _entries(names: list[str]) -> Callable[[dict], tuple]:
     """What gives the entries of a mapping that has all of these names, as a tuple."""
     first = operator.itemgetter(*names)
     return first if len(names) > 1 else lambda mapping: (first(mapping),)
+
+
+def _converting(name: str) -> Callable | None:
+    """What to put in the place of np.asarray or its kin, by its name."""
+    convert = _CONVERSIONS.get(name)
+    return None if convert is None else _wrapper(getattr(np, name), convert)
 
 
 @functools.lru_cache(maxsize=64)
