@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.derived import derived
-from chainrule.filling import filling_where_refused
+from chainrule.filling import AS_IT_IS, traced_again_where_refused
 from chainrule.host_random import HostStates, states
 from chainrule.host_reach import generators_in
 from chainrule.numpy.reductions import mean
@@ -134,7 +134,7 @@ class _Question:
         if method == "score":
             self.f = _with_log_density(self.f)
         self.call: Call | None = None
-        self.fills = False  # arrays that the function makes are traced
+        self.way = AS_IT_IS  # in which the function is traced
         self.active: frozenset[int] = frozenset()  # leaves that a derivative is taken by
         builder = current()
         self.at_hand = builder is None or (builder.at_hand is not None and not builder.by_reference)
@@ -144,14 +144,14 @@ class _Question:
             self.at_hand = all(v is not None for v in self.values)
 
     def filling(self, compute: Callable[[], Any]) -> Any:
-        """What `compute` gives; arrays that the function makes are traced where it is refused."""
+        """What `compute` gives; in the way to trace the function that is not refused."""
 
-        def once(fills: bool):
-            self.fills, self.call = fills, None
+        def once(way: int):
+            self.way, self.call = way, None
             return compute()
 
         hosts = HostStates(self.f, self.args, self.kwargs)
-        return filling_where_refused(once, lambda: True, self.f, hosts)
+        return traced_again_where_refused(once, lambda: True, self.f, hosts)
 
     # --- tracing --------------------------------------------------------------------------------
 
@@ -163,7 +163,7 @@ class _Question:
         before = states(others)
         call = trace_call(
             self.f, self.args, self.kwargs, self.active, at_hand=recording, branching=_as_it_is,
-            fills=self.fills,
+            way=self.way,
         )  # fmt: skip
         if states(others) != before:
             raise errors.NotSupported(
@@ -231,7 +231,7 @@ class _Question:
             types = [_type(x) for x in self.leaves]
             call = trace_call(
                 self.f, self.args, self.kwargs, types=types, concrete=False, at_hand=Unrolled(),
-                fills=self.fills,
+                way=self.way,
             )  # fmt: skip
             self._accept(call)
             self._refuse_effects(call)

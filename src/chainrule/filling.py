@@ -1,14 +1,15 @@
-"""A function that fills arrays of its own with traced values is traced with these arrays traced.
+"""A function that is refused is traced again with more of what it uses in a traced meaning.
 
     y = np.empty(3)          NumPy's array asks x for a number: the trace is refused, and the
     y[0] = x                 function traced once more, where np.empty gives a traced array
 
-See chainrule.numpy.buffers for the arrays. For the second trace the generators of NumPy and Python
-are put back to where they were before the first, so that it draws the same numbers, and they end
-where one run leaves them. Which code needs it is remembered: the next trace of the same function
-fills at once. Traced arrays give what plain ones give, to rounding, and tables that are filled with
-numbers alone only more slowly, so nothing but the code that needed it is remembered. Where such a
-trace is refused, perhaps because another branch is taken, the plain one is tried after it.
+The first trace takes the function as it is; the next gives traced meanings to names in the modules
+of the user (chainrule.numpy.by_name), where its code uses such; the last traces the arrays that it
+makes besides (chainrule.numpy.buffers). Before each, the generators of NumPy and Python are put
+back to where they were, so that it draws the same numbers, and they end where one run leaves them.
+What a function needs is remembered by its code: the next trace begins with that. It gives what the
+first would, to rounding, only more slowly, so it is kept to the code that needs it. Where such a
+trace is refused, perhaps because another branch is taken, the others are tried after it.
 """
 
 from __future__ import annotations
@@ -20,51 +21,50 @@ from typing import Any
 
 from chainrule import errors
 from chainrule.host_random import HostStates
+from chainrule.numpy.by_name import may_help
 from chainrule.program.trace import Builder, current, is_internal
 
+AS_IT_IS, BY_NAME, FILLED = 0, 1, 2  # ways to trace a function
 MOST = 4096  # functions that are remembered
 _REFUSED = (errors.ConcreteValueNeeded, errors.MutationError)
-_filling: set[tuple[types.CodeType, ...]] = set()
+_needs: dict[tuple[types.CodeType, ...], int] = {}
 
 
-def filling_where_refused(
-    once: Callable[[bool], Any], made: Callable[[], bool], f: Callable, before: HostStates
+def traced_again_where_refused(
+    once: Callable[[int], Any], made: Callable[[], bool], f: Callable, before: HostStates
 ) -> Any:
-    """What `once` gives, which traces the function f: with plain arrays, and where that is refused
-    and the function has `made` arrays, with traced ones; the other way round where that was so
-    before. `before` are the states of the generators at the beginning."""
-    code = _code_of(f)
-    outer = current()
+    """What `once` gives, which traces the function f in one of the ways; in the next one where that
+    is refused and may help: arrays may be filled where the function has `made` some. `before` are
+    the states of the generators at the beginning."""
+    code, outer = _code_of(f), current()
     refused = None if outer is None else outer.refused
-    if code in _filling:
-        try:
-            return once(True)
-        except Exception as error:
-            if _is_of_the_user(error):
-                raise
+    begin = _needs.get(code, AS_IT_IS)
+    plain: Exception | None = None
+    found = None
+    for way in (begin, *(w for w in (AS_IT_IS, BY_NAME, FILLED) if w != begin)):
+        if way != begin:
+            if (way == BY_NAME and not may_help(plain)) or (way == FILLED and not made()):
+                continue
             _set_refused(outer, refused)
             before.restore()
-    try:
-        return once(False)
-    except _REFUSED as error:
-        if not made() or code in _filling:
-            raise
-        first = error
-    found = None if outer is None else outer.refused
-    _set_refused(outer, refused)
-    before.restore()
-    try:
-        result = once(True)
-    except Exception as error:
-        if _is_of_the_user(error):
-            raise
-        _set_refused(outer, found)
-        raise first from None
-    if code:
-        if len(_filling) >= MOST:
-            _filling.clear()
-        _filling.add(code)
-    return result
+        try:
+            result = once(way)
+        except Exception as error:
+            if way == AS_IT_IS:
+                if not isinstance(error, _REFUSED):
+                    raise
+                plain, found = error, None if outer is None else outer.refused
+            elif _is_of_the_user(error):
+                raise
+            continue
+        if way != AS_IT_IS and code:
+            if len(_needs) >= MOST:
+                _needs.clear()
+            _needs[code] = way
+        return result
+    _set_refused(outer, found)
+    assert plain is not None
+    raise plain
 
 
 def _is_of_the_user(error: Exception) -> bool:

@@ -9,6 +9,7 @@ once the transformed program has run. If the function raises, nothing of the cal
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,10 @@ import numpy as np
 from chainrule import errors
 from chainrule.compiled_code import refusal
 from chainrule.effects import Change, Effect, Hosts
-from chainrule.filling import filling_where_refused
+from chainrule.filling import AS_IT_IS, FILLED, traced_again_where_refused
 from chainrule.host_random import HostStates
 from chainrule.numpy import layout
+from chainrule.numpy.by_name import replaced_by_name
 from chainrule.numpy.interception import dispatching_asarray
 from chainrule.program.at_hand import AtHand
 from chainrule.program.garbage import collector_paused
@@ -101,7 +103,7 @@ def trace_call(
     branching: Callable | None = None,
     kinks: str | None = None,
     at_hand: AtHand | None = None,
-    fills: bool | None = None,
+    way: int | None = None,
     hosts: HostStates | None = None,
 ) -> Call:
     """Trace `f(*args, **kwargs)`.
@@ -114,28 +116,28 @@ def trace_call(
     depends on; and the caller's containers that it returns are the caller's own. `knows` is the
     kind of values at hand of an outermost trace, and of those inside it; `branching` is asked for
     the values that Python decides by (see chainrule.sides); `kinks` is the option of derivatives
-    inside that do not say it themselves. `at_hand` gives values in another way. `fills`
-    says whether arrays that the function makes are traced; None, that they are where it is refused
-    otherwise. `hosts` are the states that generators of NumPy and Python have now, where they are
-    known.
+    inside that do not say it themselves. `at_hand` gives values in another way. `way`
+    says what else is given a traced meaning (chainrule.filling); None, what is needed. `hosts` are
+    the states that generators of NumPy and Python have now, where they are known.
     """
     name = getattr(f, "__name__", None) or type(f).__name__
     builders: list[Builder] = []
 
-    def once(filled: bool) -> Call:
+    def once(way: int) -> Call:
         builder = Builder(name, at_hand=at_hand or _values_at_hand(concrete, compiled, knows))
-        builder.branching, builder.kinks, builder.fills = branching, kinks, filled
+        builder.branching, builder.kinks, builder.fills = branching, kinks, way == FILLED
         builders.append(builder)
-        with builder, dispatching_asarray(), collector_paused():
+        by_name = nullcontext() if way == AS_IT_IS else replaced_by_name()
+        with builder, dispatching_asarray(), by_name, collector_paused():
             clones = Clones(builder, active, types, _parameter_names(f), weak, rows, compiled)
             new_args, new_kwargs = clones.make((args, kwargs))
             out = _run(f, new_args, new_kwargs, builder)
             return _finish(builder, clones, out, name)
 
-    if fills is not None:
-        return once(fills)
+    if way is not None:
+        return once(way)
     hosts = HostStates(f, args, kwargs) if hosts is None else hosts
-    return filling_where_refused(once, lambda: builders[0].made, f, hosts)
+    return traced_again_where_refused(once, lambda: any(b.made for b in builders), f, hosts)
 
 
 def _run(f: Callable, args: tuple, kwargs: dict, builder: Builder):

@@ -20,6 +20,11 @@ MAKERS: dict[str, Callable] = {}  # names in numpy, and the functions that give 
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 
 
+def is_of_the_user(filename: str) -> bool:
+    """Whether a file belongs neither to Python, nor to an installed library or chainrule."""
+    return not (is_internal(filename) or filename.startswith(_LIBRARIES))
+
+
 def makes(function: Callable) -> Callable:
     """Register the function as the one that gives traced arrays in place of NumPy's."""
     MAKERS[function.__name__] = function
@@ -39,8 +44,7 @@ def making(original: Callable, traced: Callable) -> Callable:
         frame = sys._getframe(1)
         while frame.f_code.co_name == "dispatching" and frame.f_back is not None:
             frame = frame.f_back  # what stands in the place of NumPy's function besides
-        filename = frame.f_code.co_filename
-        if is_internal(filename) or filename.startswith(_LIBRARIES):
+        if not is_of_the_user(frame.f_code.co_filename):
             return made
         if builder.fills:
             return traced(*args, **kwargs)

@@ -170,7 +170,7 @@ def remember_refusal(error: Exception) -> None:
 _FLOAT_ADVICE = (
     "NumPy calls this for buffer[0] = x: make the buffer inside the function, or with "
     "cr.numpy.zeros. "
-    "For sin(x) of `from math import sin`, write math.sin(x) or np.sin(x). "
+    "A function of math is followed where it is called by a name of its module: math.sin(x). "
     "To use the value as a constant: cr.stop_gradient(x)."
 )
 
