@@ -25,7 +25,14 @@ from typing import Any
 import numpy as np
 
 from chainrule import errors
-from chainrule.numpy import layout, lists, one_by_one, python_math, scipy_distributions
+from chainrule.numpy import (
+    layout,
+    lists,
+    one_by_one,
+    python_math,
+    scipy_distributions,
+    scipy_splines,
+)
 from chainrule.numpy.buffers import MAKERS, making
 from chainrule.numpy.promotion import cast_to, contains_traced, stacked
 from chainrule.numpy.scipy_fft import traced_backend
@@ -152,7 +159,7 @@ def _of_classes(_homes: tuple) -> list[tuple[Any, str, Callable, Callable]]:
     original, replacement."""
     call = vars(np.vectorize)["_vectorize_call"]
     own = (np.vectorize, "_vectorize_call", call, one_by_one.vectorized(call))
-    return [own, *scipy_distributions.replacements()]
+    return [own, *scipy_distributions.replacements(), *scipy_splines.replacements()]
 
 
 def _entries(names: list[str]) -> Callable[[dict], tuple]:
