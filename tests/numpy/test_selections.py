@@ -128,13 +128,32 @@ def many(x):
     )  # fmt: skip
 
 
+def in_order(x):
+    v = x[x > 0]
+    w = np.sort(x[x > -0.5] ** 2)
+    return (
+        v[0] * v[-1] + 2.0 * v[1] + np.median(v) + np.median(x[x > -0.5]) + w[1] + 2.0 * w.sum()
+        + np.quantile(v, 0.3) + np.percentile(x[x < 1], [10.0, 50.0, 80.0]) @ W[:3]
+        + x.reshape(3, 2)[x[:3] > 0][1] @ W[:2] + np.cumsum(w)[2]
+    )  # fmt: skip
+
+
+def placed(x):
+    y, z = np.zeros(6), np.sin(x)
+    np.place(y, x > 0, x[:3])
+    np.place(z, x < 0, x[3])
+    np.putmask(z, x > 1, x**2)
+    return y @ W + (z**2).sum()
+
+
 CASES = [
     lambda x: x[x > 0].sum(), lambda x: x[x > 0].mean(), lambda x: np.median(x) * x[x < 1].max(),
     lambda x: np.sum(np.sin(x[x > 0]) * np.exp(-x[x > 0])), lambda x: (x * x)[x < W].sum(),
     lambda x: np.sqrt(x[x > 0]).sum(), lambda x: (1.0 / x[x != 0.0]).sum(),
     lambda x: ((x[x > 0] - x[x > 0].mean()) ** 2).mean(),
     assigned, updated, filled, own, rows, rows_reduced_within, entries_of_a_matrix, rows_written,
-    within, places, places_of_a_matrix, chosen_by_functions, in_place, running, many,
+    within, in_order, placed, places, places_of_a_matrix, chosen_by_functions,
+    in_place, running, many,
 ]  # fmt: skip
 
 
@@ -182,6 +201,13 @@ def test_an_empty_selection():
     assert not cr.compile(cr.grad(lambda x: np.log(x[x > 9]).sum()))(X).any()
 
 
+def test_too_short_a_selection_gives_nan():
+    f = lambda x: (x[x > 0.8][0], x[x > 0.8][2], x[x > 0.8][-3], np.median(x[x > 9]))
+    np.testing.assert_array_equal(cr.compile(f)(X), [1.3, np.nan, np.nan, np.nan])
+    g = lambda x: np.median(np.where(x > 0, x, np.nan)[x < 1])
+    assert np.isnan(cr.compile(g)(X))
+
+
 def test_whole_numbers_and_truth_values_are_selected():
     n = np.array([3, -1, 4, -1, 5])
     f = lambda n: (n[n > 0].sum(), n[n > 0].max(), n[n < 9].min(), (n > 3)[n > 0].any(),
@@ -204,8 +230,8 @@ REFUSED = {
     "for": lambda x: sum(v for v in x[x > 0]),
     "returned": lambda x: x[x > 0],
     "in a list": lambda x: [x[x > 0]],
-    "sort": lambda x: np.sort(x[x > 0]).sum(),
-    "one element": lambda x: x[x > 0][0],
+    "diff": lambda x: np.diff(x[x > 0]).sum(),
+    "some elements": lambda x: x[x > 0][1:].sum(),
     "two masks": lambda x: (x[x > 0] * x[x < 1]).sum(),
     "two masks to write": lambda x: x.copy().__setitem__(x > 0, x[x < 1]),
     "an array": lambda x: (x[x > 0] * W[:4]).sum(),

@@ -48,6 +48,7 @@ from chainrule.numpy import (
     scipy_special_functions,
     scipy_ufuncs,
     selecting,
+    selection_functions,
     sets,
     shaping,
     sorting,

@@ -353,6 +353,12 @@ def putmask(a, mask, values):
 def place(arr, mask, vals):
     """np.place: write the values in turn where the mask holds."""
     x = writable(arr, "np.place")
+    if is_unknown(mask) and mask.size == x.size and np.size(vals):
+        condition, values = truth(mask), ravel(array(vals))
+        turn = (np.cumsum(ravel(condition)) - 1) % values.size
+        spread = reshape(values[turn], x.shape)
+        write_whole(x, cast_to(spread, x.dtype), reshape(condition, x.shape), "np.place")
+        return
     held = truth_at_hand(mask, "which values np.place uses")
     if held.size != x.size:
         raise errors.ShapeError(f"place: mask and data must be the same size, at {_line()}")

@@ -11,13 +11,14 @@ taken at all places; reductions, and writing to the same places of another array
 that are not selected. These contribute exact zeros to derivatives, whatever the function gives for
 them (nan, infinite slopes), as branches of np.where do that are not taken. Two selections meet
 where their masks are the same computation. np.nonzero(mask) and its kin give the selected places in
-the same way. Whatever needs the count as a Python number, or the elements one by one, is refused.
-Where nothing is selected, np.max gives -inf (NumPy raises), np.min inf.
+the same way. np.sort moves the selected elements to the first places. Whatever needs the count as a
+Python number, or the elements one by one, is refused. Where NumPy raises because too little is
+selected, the result is nan (x[mask][i], np.median), -inf (np.max) or inf (np.min). What NumPy's
+functions do with a selection is in selection_functions.py.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,10 @@ from chainrule import errors
 from chainrule.program.program import Operand
 from chainrule.program.text import line_text
 from chainrule.program.trace import Builder, Traced, concrete_value, current, operand, user_line
+
+# What selection_functions.py enters: NumPy's functions, and ufuncs by which arrays are reduced.
+FUNCTIONS: dict[Callable, Callable] = {}
+REDUCED: dict[np.ufunc, Callable] = {}
 
 
 class Selected(NDArrayOperatorsMixin):
@@ -90,11 +95,10 @@ class Selected(NDArrayOperatorsMixin):
     def __getitem__(self, key):
         if isinstance(key, Selected) and key.dtype.kind == "b" and not key.rest:
             self._meet(key)
-            return self._like_within(key)
+            return Selected(self.values, self.mask & key.values)
+        if isinstance(key, int | np.integer) and not isinstance(key, bool):
+            return ordered(self)[key]
         return self._like(self.values[self._rest_key(key)])
-
-    def _like_within(self, key: Selected) -> Selected:
-        return Selected(self.values, self.mask & key.values)
 
     def __setitem__(self, key, value):
         if isinstance(key, Selected) and key.dtype.kind == "b" and not key.rest:
@@ -118,8 +122,8 @@ class Selected(NDArrayOperatorsMixin):
     # --- NumPy's protocols ----------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, where=True, **options):
-        if method == "reduce" and ufunc in _REDUCED and where is True and out is None:
-            return _REDUCED[ufunc](*inputs, axis=options.pop("axis", 0), **options)
+        if method == "reduce" and ufunc in REDUCED and where is True and out is None:
+            return REDUCED[ufunc](*inputs, axis=options.pop("axis", 0), **options)
         if method != "__call__" or where is not True:
             return self._refuse(f"np.{ufunc.__name__}.{method} of x[mask]")
         if ufunc is np.matmul:
@@ -143,7 +147,7 @@ class Selected(NDArrayOperatorsMixin):
             return self._refuse(f"np.{func.__name__} of x[mask]")
         try:
             return implementation(*args, **kwargs)
-        except _UnknownOption as error:
+        except UnknownOption as error:
             return self._refuse(f"np.{func.__name__}({error}) of x[mask]")
 
     # --- methods --------------------------------------------------------------------------------
@@ -270,8 +274,29 @@ class Selected(NDArrayOperatorsMixin):
         return f"Selected({self.values!r}, {self.mask!r})"
 
 
-class _UnknownOption(Exception):
+class UnknownOption(Exception):
     """An option of a reduction that has no meaning here."""
+
+
+# --- in the order of the selection ----------------------------------------------------------------
+
+
+class ordered:
+    """The selected elements one after another, in the first places of a longer array."""
+
+    def __init__(self, sel: Selected):
+        self._elements = sel.values.reshape(-1, *sel.rest)
+        chosen = sel.mask.reshape(-1)
+        self._places = np.argsort(~chosen, kind="stable")
+        self._count = np.count_nonzero(chosen)
+
+    def __getitem__(self, number):
+        """The element of this number; nan (of whole numbers any) where there are not as many."""
+        place = number if number >= 0 else number + self._count
+        found = self._elements[self._places[np.clip(place, 0, len(self._elements) - 1)]]
+        if found.dtype.kind not in "fc":
+            return found
+        return np.where((place >= 0) & (place < self._count), found, np.nan)
 
 
 # --- which masks are the same -------------------------------------------------------------------
@@ -468,129 +493,3 @@ def dot(a, b):
         return a._like(np.matmul(a.values, b))
     first = a if isinstance(a, Selected) else b
     return first._refuse("a matrix product along the selected elements")
-
-
-def _axes(sel: Selected, axis) -> tuple[bool, tuple[int, ...]]:
-    """Whether a reduction goes over the selected elements, and its axes in `values`."""
-    lead, ndim = sel.mask.ndim, sel.ndim
-    given = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    found = [operator.index(a) + (ndim if operator.index(a) < 0 else 0) for a in given]
-    if any(not 0 <= a < ndim for a in found):
-        raise errors.ShapeError(
-            f"axis {axis} is out of bounds for array of dimension {ndim}, at "
-            f"{line_text(user_line())}"
-        )
-    inner = [a - 1 + lead for a in found if a]
-    return 0 in found, tuple([*(range(lead) if 0 in found else ()), *inner])
-
-
-def _reduction(function: Callable, start: Callable | None = None, takes: tuple[str, ...] = ()):
-    """A reduction with a where=; `start` gives what it begins with, where it needs that."""
-
-    def reduced(a, axis=None, dtype=None, out=None, keepdims=False, **options):
-        given = {k: v for k, v in options.items() if v is not np._NoValue and v is not None}
-        if dtype is not None:
-            given["dtype"] = dtype
-        for name in given:
-            if name not in takes:
-                raise _UnknownOption(f"{name}=...")
-        if out is not None or (keepdims is not False and keepdims is not np._NoValue):
-            raise _UnknownOption("out=..., keepdims=...")
-        over, axes = _axes(a, axis)
-        if not over:
-            return a._like(function(a.values, axis=axes, **given))
-        if start is not None:
-            given["initial"] = start(a.dtype)
-        return function(a.values, axis=axes, where=a.everywhere(), **given)
-
-    return reduced
-
-
-def _least(dtype: np.dtype):
-    return -np.inf if dtype.kind in "fc" else dtype.kind != "b" and np.iinfo(dtype).min
-
-
-def _largest(dtype: np.dtype):
-    return np.inf if dtype.kind in "fc" else dtype.kind == "b" or np.iinfo(dtype).max
-
-
-def _average(a, axis=None, weights=None):
-    if weights is None:
-        return np.mean(a, axis=axis)
-    return np.sum(a * weights, axis=axis) / np.sum(weights + 0.0 * a, axis=axis)
-
-
-def _spread(a, axis=None):
-    return np.max(a, axis=axis) - np.min(a, axis=axis)
-
-
-def _norm(x, ord=None, axis=None):
-    over, axes = _axes(x, axis)
-    if not over:
-        return x._like(np.linalg.norm(x.values, ord, axes[0] if len(axes) == 1 else axes))
-    usual = ord is None or (not x.rest and ord in (1, 2, np.inf))
-    if not usual or axis not in (None, 0):
-        raise _UnknownOption(f"ord={ord}, axis={axis}")
-    kept = x.only(0)
-    if axis is None:
-        return np.linalg.norm(kept.reshape(-1), ord)
-    flat = kept.reshape((-1, *x.rest))
-    return np.linalg.norm(flat, ord, 0)
-
-
-def _running(function: Callable, neutral: int):
-    def running(a, axis=None):
-        if a.mask.ndim != 1 or (a.rest and axis is None) or axis not in (None, 0):
-            raise _UnknownOption(f"axis={axis}")
-        return a._like(function(a.only(neutral), axis=0))
-
-    return running
-
-
-def _count(a, axis=None):
-    return np.sum(a != 0, axis=axis)
-
-
-FUNCTIONS: dict[Callable, Callable] = {
-    np.sum: _reduction(np.sum, takes=("dtype",)),
-    np.prod: _reduction(np.prod, takes=("dtype",)),
-    np.mean: _reduction(np.mean),
-    np.var: _reduction(np.var, takes=("ddof",)),
-    np.std: _reduction(np.std, takes=("ddof",)),
-    np.max: _reduction(np.max, _least),
-    np.min: _reduction(np.min, _largest),
-    np.any: _reduction(np.any),
-    np.all: _reduction(np.all),
-    np.average: _average,
-    np.ptp: _spread,
-    np.linalg.norm: _norm,
-    np.cumsum: _running(np.cumsum, 0),
-    np.cumprod: _running(np.cumprod, 1),
-    np.count_nonzero: _count,
-    np.dot: dot,
-    np.inner: dot,
-    np.vdot: lambda a, b: dot(np.conjugate(a), b),
-    np.size: lambda a, axis=None: a.size,
-    np.shape: lambda a: a.shape,
-    np.ndim: lambda a: a.ndim,
-    np.copy: lambda a, *_, **__: a.copy(),
-    np.ravel: lambda a, order="C": a.ravel(order),
-}
-_REDUCED = {np.add: FUNCTIONS[np.sum], np.multiply: FUNCTIONS[np.prod],
-            np.maximum: FUNCTIONS[np.max], np.minimum: FUNCTIONS[np.min],
-            np.logical_and: FUNCTIONS[np.all], np.logical_or: FUNCTIONS[np.any]}  # fmt: skip
-# functions of single elements -> which arguments they take element by element (None: all)
-_ELEMENTWISE: dict[Callable, tuple[int, ...] | None] = {
-    np.where: None, np.clip: None, np.round: (0,), np.around: (0,), np.real: None, np.imag: None,
-    np.angle: (0,), np.isclose: (0, 1), np.nan_to_num: (0,), np.sinc: None, np.fix: None,
-    np.i0: None, np.zeros_like: (0,), np.ones_like: (0,), np.empty_like: (0,),
-    np.full_like: (0,), np.interp: (0,), np.digitize: (0,), np.searchsorted: (1,),
-    np.polyval: (1,), np.isin: (0,), np.iscomplex: None, np.isreal: None,
-}  # fmt: skip
-
-
-def _function_of_elements(function: Callable, places):
-    return lambda *args, **kwargs: elementwise(lambda *a: function(*a, **kwargs), args, places)
-
-
-FUNCTIONS.update({f: _function_of_elements(f, p) for f, p in _ELEMENTWISE.items()})
