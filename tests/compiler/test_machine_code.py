@@ -87,3 +87,11 @@ def test_rounding_to_float16_calls_no_function(shape):
     for processor in processors:
         machine = llvm.Target.from_triple(triple).create_target_machine(processor, opt=2)
         assert "__trunc" not in machine.emit_assembly(module)
+
+
+def test_one_module_after_the_other_is_compiled_as_in_a_thread_of_its_own():
+    texts = [TABLE, FILL, TABLE, FILL]
+    with ThreadPoolExecutor(1) as pool:
+        alone = [*pool.map(object_code, texts[:2])]
+    assert [object_code(t) for t in texts] == 2 * alone
+    assert object_code(FILL, 0) != alone[1] == object_code(FILL)

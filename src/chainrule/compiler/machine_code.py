@@ -1,10 +1,11 @@
 """From LLVM IR to machine code for this processor, and into memory.
 
-One TargetMachine and one MCJIT engine for each object: re-using a TargetMachine after its engine is
-freed crashes, and ORC leaks (llvmlite 0.50). Object code is position independent and holds no
-address of this process, so it can be kept on disk. It is of the small code model: constants are
-read relative to the instruction, and an engine's memory lies together. (The large model, which is
-the default for code in memory, gives wrong addresses: R_X86_64_GOTOFF64 in LLVM 22.)
+Each thread compiles with one TargetMachine; making another takes as long as a small kernel. Each
+program in memory has one MCJIT engine with a TargetMachine of its own: re-using that after its
+engine is freed crashes, and ORC leaks (llvmlite 0.50). Object code is position independent and
+holds no address of this process, so it can be kept on disk. It is of the small code model:
+constants are read relative to the instruction, and an engine's memory lies together. (The large
+model, which is the default for code in memory, gives wrong addresses: R_X86_64_GOTOFF64, LLVM 22.)
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from llvmlite.binding import ffi
 
 MODEL = {"reloc": "pic", "codemodel": "small"}
 _lock = threading.Lock()
+_of_thread = threading.local()
 
 
 @lru_cache(maxsize=1)
@@ -62,6 +64,14 @@ def _target_machine(level: int):
     )
 
 
+def _own_machine(level: int):
+    """The machine with which this thread compiles."""
+    machines = _of_thread.__dict__.setdefault("machines", {})
+    if level not in machines:
+        machines[level] = _target_machine(level)
+    return machines[level]
+
+
 @lru_cache(maxsize=1)
 def _emit() -> Callable:
     """llvmlite's function that compiles a module, past the lock that llvmlite puts around all of
@@ -79,7 +89,7 @@ def object_code(ir: str, level: int = 2) -> bytes:
     _initialised()
     module = llvm.parse_assembly(ir, llvm.create_context())
     module.triple = host()[0]
-    machine = _target_machine(level)
+    machine = _own_machine(level)
     with ffi.OutputString() as error:
         buffer = _emit()(machine, module, 1, error)
         if not buffer:
