@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 
+from chainrule.numpy.protocols import FUNCTIONS, array_function
 from chainrule.numpy.ufuncs import binary
 from chainrule.program.noting import code_that_runs, unnoted
 from chainrule.program.trace import record_elementwise
@@ -36,6 +37,27 @@ def test_what_happens_between_plain_operands_is_not_noted():
     noted = codes_of(f, np.ones(2), np.ones(2))
     assert f.__code__ in noted
     assert noted.isdisjoint({binary.__code__, record_elementwise.__code__})
+
+
+def test_what_functions_do_with_plain_arguments_is_not_noted():
+    def f(x, y):
+        joined = np.concatenate([x, np.sqrt(y), [1.0]], axis=0, dtype=np.float64)
+        return np.where(joined > 0, np.multiply(joined, 2, dtype="f8"), np.sum(x, keepdims=True))
+
+    noted = codes_of(f, np.ones(2), np.ones(2))
+    assert f.__code__ in noted
+    ours = {array_function, FUNCTIONS[np.concatenate], FUNCTIONS[np.where], record_elementwise}
+    assert noted & {g.__code__ for g in ours} <= {array_function.__code__}
+
+
+def test_functions_given_to_functions_are_noted():
+    def row(x):
+        return x * 2.0
+
+    def f(x):
+        return np.apply_along_axis(row, 0, x) + np.sqrt(Number(2.0) * x)
+
+    assert {row.__code__, Number.__float__.__code__} <= codes_of(f, np.ones((3, 2)))
 
 
 def test_the_code_of_operands_is_noted():

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from chainrule import errors
+from chainrule.program.noting import are_plain, unnoted
 from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, user_line
 
@@ -54,6 +55,12 @@ def array_function(self, func, types, args, kwargs):
         )
     if kwargs:
         refuse_unknown(func, implementation, kwargs)
+    if are_plain(args) and are_plain(kwargs.values()):
+        return unnoted(_called, implementation, args, kwargs)
+    return implementation(*args, **kwargs)
+
+
+def _called(implementation: Callable, args: tuple, kwargs: dict):
     return implementation(*args, **kwargs)
 
 

@@ -28,6 +28,7 @@ from chainrule.ops import compare, elementwise
 from chainrule.ops.select import select
 from chainrule.program.exact import ExactFloat
 from chainrule.program.mutation import assign
+from chainrule.program.noting import are_plain, unnoted
 from chainrule.program.op import REGISTRY, Op
 from chainrule.program.program import Literal
 from chainrule.program.text import line_text
@@ -256,7 +257,14 @@ METHODS: dict[str, Callable] = {}  # reduce, accumulate, outer, at: filled by nu
 
 
 def array_ufunc(self, ufunc, method, *inputs, **options):
-    """The `__array_ufunc__` of traced values; plain calls on equal types take a short way."""
+    """The `__array_ufunc__` of traced values."""
+    if are_plain(inputs) and are_plain(options.values()):
+        return unnoted(_applied, self, ufunc, method, inputs, options)
+    return _applied(self, ufunc, method, inputs, options)
+
+
+def _applied(self, ufunc, method, inputs: tuple, options: dict):
+    """What a ufunc gives; plain calls on equal types take a short way."""
     if not options and method == "__call__" and ufunc in OPS:
         if len(inputs) == 1:
             made = _unary_directly(OPS[ufunc], ufunc, self)

@@ -7,7 +7,7 @@ only code of chainrule's own runs, and none of the user's can be called.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from types import CodeType, FrameType
@@ -18,6 +18,10 @@ import numpy as np
 from chainrule.program.trace import Traced
 
 PLAIN = {Traced, np.ndarray, float, int, bool, complex}  # values that bring no code of the user's
+_PLAIN_OPTIONS = PLAIN | {
+    type(None), str, slice, type(...), np.bool_, *np.sctypeDict.values(),
+    *(type(np.dtype(t)) for t in np.sctypeDict.values()),
+}  # fmt: skip
 _IMPORT = import_module("_frozen_importlib")._find_and_load.__code__
 
 
@@ -42,6 +46,17 @@ class Noting:
             self._importing = None
         if self.before is not None:
             self.before(frame, event, argument)
+
+
+def are_plain(values: Iterable) -> bool:
+    """Whether arguments, and the entries of tuples and lists among them, bring no code of the
+    user's: numbers, arrays, types of numbers, names, parts of indices."""
+    return all(
+        type(x) in _PLAIN_OPTIONS
+        or (type(x) in (tuple, list) and are_plain(x))
+        or (type(x) is type and x in _PLAIN_OPTIONS)
+        for x in values
+    )
 
 
 @contextmanager
