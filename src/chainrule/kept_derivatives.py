@@ -69,7 +69,7 @@ def keep(key: bytes, program: Program, made: Any) -> None:
 
 def write(key: bytes, content: bytes) -> None:
     """Put an entry in the cache; unless the source has changed meanwhile."""
-    if not import_module("chainrule.compiler.source").changed_since(LOADED):
+    if not import_module("chainrule.compiler.source").changed_among_imported(LOADED):
         import_module("chainrule.compiler.cache").keep(key, content)
 
 

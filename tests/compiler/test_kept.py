@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import chainrule as cr
 from chainrule import backends
 from chainrule.compiler import building, cache, kept, region
 from chainrule.compiler.kept import Request
+from chainrule.compiler.source import changed_among_imported
 from chainrule.program.digest import digest
 from chainrule.program.program import Equation, Program
 from chainrule.tracing import trace_call
@@ -237,6 +239,21 @@ def test_nothing_is_kept_once_the_source_has_changed(builds, place, monkeypatch)
     assert len(builds) == 4 and not _entries(place)
 
 
+def test_source_that_changed_counts_where_it_is_imported(tmp_path, monkeypatch):
+    loaded = time.time()
+    assert not changed_among_imported(loaded)
+    late = tmp_path / "late.py"
+    late.write_text("")
+    os.utime(late, (loaded + 5, loaded + 5))
+    module = types.ModuleType("chainrule.late")
+    monkeypatch.setitem(sys.modules, "chainrule.late", module)
+    assert not changed_among_imported(loaded)  # made by nobody's source
+    module.__file__ = str(late)
+    assert changed_among_imported(loaded) and not changed_among_imported(loaded + 10)
+    late.unlink()
+    assert changed_among_imported(loaded)
+
+
 def test_without_a_folder_nothing_is_kept(builds, monkeypatch):
     monkeypatch.setenv("CHAINRULE_CACHE", "")
     twice(slope, np.ones(3))
@@ -246,6 +263,7 @@ def test_without_a_folder_nothing_is_kept(builds, monkeypatch):
 _PROCESS = """
 import sys
 import time
+import types
 import numpy as np
 import chainrule as cr
 from chainrule import backends

@@ -12,7 +12,7 @@ import json
 from typing import Any, NamedTuple
 
 from chainrule.compiler import cache, externals
-from chainrule.compiler.source import changed_since, source_digest
+from chainrule.compiler.source import changed_among_imported, source_digest
 from chainrule.program.digest import digest
 from chainrule.program.program import Program
 
@@ -63,7 +63,7 @@ def key_of(request: Request) -> bytes | None:
 def keep(key: bytes, request: Request, code: Code, texts: list[str]) -> None:
     """Keep what runs, whose object code was made from these texts; unless it may have been made by
     source that was changed meanwhile, some of which is imported late."""
-    if not _callable(code) or request.loaded is None or changed_since(request.loaded):
+    if not _callable(code) or request.loaded is None or changed_among_imported(request.loaded):
         return
     objects = [cache.object_key(text).hex() for text in texts]
     cache.keep(key, json.dumps({**code._asdict(), "objects": objects}).encode())

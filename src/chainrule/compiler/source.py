@@ -49,6 +49,20 @@ def changed_since(loaded: float) -> bool:
     return any(entry.stat().st_mtime > loaded for entry in _files(str(_ROOT)))
 
 
+def changed_among_imported(loaded: float) -> bool:
+    """Whether the source of a module that this process runs has been written to since then.
+
+    What was imported before a digest was made is as the digest says; what is imported later is as
+    its file is by then. **Cost** 0.5 ms, a fifth of what looking at all files takes.
+    """
+    modules = [m for name, m in list(sys.modules.items()) if name.startswith("chainrule.")]
+    files = [file for file in (getattr(m, "__file__", None) for m in modules) if file]
+    try:
+        return any(os.stat(file).st_mtime > loaded for file in files)
+    except OSError:
+        return True
+
+
 def _version_of_scipy() -> bytes:
     """SciPy's file of its version: importing SciPy, or importlib.metadata, takes 20 ms."""
     found = find_spec("scipy")
