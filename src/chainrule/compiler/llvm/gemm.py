@@ -45,7 +45,13 @@ from chainrule.compiler.llvm.gemm_plan import (
     columns_of,
     plan_of,
 )
-from chainrule.compiler.llvm.gemm_strip import Ahead, Store, Tile, strip_function
+from chainrule.compiler.llvm.gemm_strip import (
+    Ahead,
+    Store,
+    Tile,
+    strip_function,
+    unrolled_steps,
+)
 from chainrule.compiler.llvm.gemm_vector import emit_matrix_vector
 
 ARGUMENTS = Value("%args", POINTER)
@@ -532,4 +538,7 @@ class _Product:
         b = len(columns) * plan.lanes if plan.pack_b else spec.b[0]
         k = None if several else spec.k
         a_block = plan.panel(self.size) if plan.pack_a else rows * spec.a[0]
-        return Tile(rows, columns, bool(plan.pack_b), a, a_block, b, self.c_row, k, adds, ends)
+        return Tile(
+            rows, columns, bool(plan.pack_b), a, a_block, b, self.c_row, k, adds, ends,
+            unrolled_steps(rows, len(columns), rows < plan.rows),
+        )  # fmt: skip

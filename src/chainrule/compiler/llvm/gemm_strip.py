@@ -41,7 +41,6 @@ UNROLLED = 4  # steps of k in one round
 FEW_PARTS = 4  # vectors of a tile that are finished without a loop
 STRAIGHT = 16  # as many steps of k are written without a loop
 AHEAD = 16  # steps of k by which packed B is fetched ahead: a strip is read first from far away
-_WHOLE = Value(str(-UNROLLED), I64)
 
 
 class Tile(NamedTuple):
@@ -51,7 +50,7 @@ class Tile(NamedTuple):
     of C or of the partial sums; `a_block` is from one row block of A to the next. `k` is a number
     where all blocks of k are equally long. `adds` says whether C, or the partial sum, is added:
     "never", "always", or "either" (unless %first); `ends` where the sum goes: into "memory", to the
-    "store" of the caller, or "either" (by %last).
+    "store" of the caller, or "either" (by %last). So many steps of k are one round, `unrolled`.
     """
 
     rows: int
@@ -64,6 +63,13 @@ class Tile(NamedTuple):
     k: int | None
     adds: str
     ends: str
+    unrolled: int
+
+
+def unrolled_steps(rows: int, vectors: int, at_the_end: bool) -> int:
+    """How many steps of k are written one after the other: fewer for the rows that are left over
+    at the end, a small part of the work but half of the code."""
+    return max(UNROLLED // 2, chains_of(rows, vectors)) if at_the_end else UNROLLED
 
 
 def strip_function(
@@ -104,7 +110,7 @@ def _fetching(code: Code, spec: ProductSpec, tile: Tile, pointers, row: Value, a
     fetched in every block of k: in the last one alone is too late for what lies in main memory (a
     product of 1024 x 1024 x 256 with its update took a tenth longer).
     """
-    rounds = UNROLLED if tile.k is None else max(tile.k // UNROLLED, 1)
+    rounds = UNROLLED if tile.k is None else max(tile.k // tile.unrolled, 1)
     rows = 1 if tile.k is None else -(-tile.rows // rounds)  # in each round
     first, last = tile.columns[0], tile.columns[-1]
     width = last.start + last.first + last.used - first.start - first.first
@@ -113,7 +119,7 @@ def _fetching(code: Code, spec: ProductSpec, tile: Tile, pointers, row: Value, a
 
     def beside(step: Value) -> None:
         for i in range(rows):
-            number = code.emit(I64, f"udiv i64 {step.text}, {UNROLLED}")
+            number = code.emit(I64, f"udiv i64 {step.text}, {tile.unrolled}")
             number = as_index(code.index_add(code.index_mul(number, rows), i))
             number = code.intrinsic("smin", number, most)
             ahead(code, pointers, code.index_add(row, number), column, width)
@@ -125,7 +131,7 @@ def _products(
     code: Code, spec: ProductSpec, lanes: int, tile: Tile, a: Value, beside=None
 ) -> list[Value]:
     """The sums over this block of k, row by row; `beside(step)` writes more into every round."""
-    size, k = spec.dtype.itemsize, tile.k
+    size, k, unrolled = spec.dtype.itemsize, tile.k, tile.unrolled
     zero = constant(vector(element_type(spec.dtype), lanes), 0)
     count = tile.rows * len(tile.columns)
     chains = chains_of(tile.rows, len(tile.columns))
@@ -145,7 +151,7 @@ def _products(
     def rounds(a: Value, b: Value, sums: list[Value], start: Index, stop: Index, steps: int):
         with code.loop(start, stop, steps, carried=[a, b, *sums]) as loop:
             at, b, *now = loop.carried
-            if beside is not None and steps == UNROLLED:
+            if beside is not None and steps == unrolled:
                 beside(loop.index)
             now = advance(at, b, now, steps)
             loop.next(code.offset(at, steps * step_a), code.offset(b, steps * step_b), *now)
@@ -154,10 +160,11 @@ def _products(
 
     if k is not None and k <= STRAIGHT:
         return _folded(code, advance(a, B, sums, k), count)
-    whole: Index = k - k % UNROLLED if k is not None else code.binary("and", DEPTH, _WHOLE)
-    a, b, sums = rounds(a, B, sums, 0, whole, UNROLLED)
+    mask = constant(I64, -unrolled)
+    whole: Index = k - k % unrolled if k is not None else code.binary("and", DEPTH, mask)
+    a, b, sums = rounds(a, B, sums, 0, whole, unrolled)
     if k is not None:
-        return _folded(code, advance(a, b, sums, k % UNROLLED), count)
+        return _folded(code, advance(a, b, sums, k % unrolled), count)
     sums = _folded(code, sums, count)
     chains = 1
     return rounds(a, b, sums, whole, DEPTH, 1)[2]
