@@ -61,6 +61,24 @@ def test_convolution_over_three_axes(kind, dtype):
     assert_near(found, convolution_weights(x, y, **params))
 
 
+@pytest.mark.parametrize("dtype", "df")
+@pytest.mark.parametrize("kind", ["plain", "strides", "holes", "cut"])
+def test_images_of_one_channel_are_seen_slice_by_slice(kind, dtype):
+    """Kernels run along channels; one filter over one channel is a loop along the image."""
+    two = {k: v[1:] if isinstance(v, tuple) else v for k, v in CONVOLUTIONS[kind].items()}
+    params = dict(strides=(1, 1), padding=((0, 0),) * 2, x_dilation=(1, 1), w_dilation=(1, 1))
+    params |= {"groups": 1, **two}
+    x, w = rng.normal(size=(3, 8, 9, 1)).astype(dtype), rng.normal(size=(2, 3, 1, 1)).astype(dtype)
+    made, values = compiled(lambda x, w: convolution(x, w, **params), x, w)
+    assert "convolution" not in {e.op.name for e in made.region.program.equations}
+    assert_near(made.run(values)[0], convolution(x, w, **params))
+    pool = dict(window=(2, 3), strides=(1, 1), padding=((0, 0),) * 2, w_dilation=(1, 1))
+    pool |= {k: v[1:] for k, v in POOLS[kind].items()}
+    made, values = compiled(lambda x: window_max(x, **pool), x)
+    assert "window_max" not in {e.op.name for e in made.region.program.equations}
+    assert_near(made.run(values)[0], window_max(x, **pool))
+
+
 @pytest.mark.parametrize("dtype", "dfel?")
 @pytest.mark.parametrize("kind", POOLS)
 def test_pooling_over_three_axes(kind, dtype):

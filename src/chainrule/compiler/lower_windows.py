@@ -2,8 +2,9 @@
 
 Value     more than two spatial axes: a convolution is a sum over the places of the window's first
           axis, each a convolution over the others, of more images; sums and maxima of windows go
-          one axis after the other, as on the evaluator. Whole numbers, float16 and shares of ties
-          take the window's places one after the other, as slices.
+          one axis after the other, as on the evaluator. Whole numbers, float16, images of one
+          channel (kernels run along channels) and shares of ties take the window's places one
+          after the other, as slices.
 Source    Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", 2016.
 """
 
@@ -27,6 +28,7 @@ from chainrule.ops.windows import convolution, convolution_weights, out_spatial
 
 _KERNEL_AXES = 2  # spatial axes over which there are kernels
 _MOST_PLACES = 512  # of a window that are written out one by one
+_MOST_OF_ONE_CHANNEL = 32  # likewise, of what has a kernel too
 
 # --- parts of arrays ------------------------------------------------------------------------------
 
@@ -123,8 +125,25 @@ def written_out_weights(x, y, *, window, groups, **options):
 
 def _convolution(x, w, **params):
     if _is_small(x, w.shape[:-2]):
-        return NotImplemented
+        return _of_one_channel(x, w, **params) if _has_one_channel(x, w) else NotImplemented
     return written_out_convolution(x, w, **params)
+
+
+def _has_one_channel(x, w) -> bool:
+    *window, _, channels = w.shape
+    places = math.prod(window)
+    few = x.shape[-1] == channels == 1 and 0 < places <= _MOST_OF_ONE_CHANNEL
+    return few and x.size > 0 and x.dtype.char in "fd"
+
+
+def _of_one_channel(x, w, *, strides, padding, x_dilation, w_dilation, groups):
+    """The convolution of images of one channel with one filter, as a sum over its places."""
+    window = w.shape[:-2]
+    counts = out_spatial(x.shape[1:-1], window, strides, padding, x_dilation, w_dilation)
+    x = _laid_out(x, padding, x_dilation, 0)
+    taps = zip(product(*map(range, window)), _places(window, strides, w_dilation, counts),
+               strict=True)  # fmt: skip
+    return reduce(add, [_at(x, entries) * w[(*place, 0, 0)] for place, entries in taps])
 
 
 def _convolution_weights(x, y, *, window, **params):
@@ -139,7 +158,8 @@ def _convolution_weights(x, y, *, window, **params):
 def _one_axis_after_the_other(combine: Callable, op, x, fill, **options):
     """The leading axes by slices; the last two by the operation's kernel, where it has one."""
     window = options["window"]
-    kernel = x.dtype.char in "fd"
+    alone = x.shape[-1] == 1 and math.prod(window) <= _MOST_OF_ONE_CHANNEL
+    kernel = x.dtype.char in "fd" and not alone
     if (kernel and len(window) <= _KERNEL_AXES) or not x.size or 0 in window:
         return NotImplemented
     alone = len(window) - _KERNEL_AXES if kernel else len(window)
