@@ -28,6 +28,7 @@ from chainrule.transforms.forward import forward
 from chainrule.transforms.jacobian import jacobian_program, passes
 from chainrule.transforms.kinks import inlined, see_through
 from chainrule.transforms.reverse import reverse, split_program, transpose_program
+from chainrule.transforms.rewrites_pooling import pooled_first
 from chainrule.transforms.single_draws import refuse_jumps
 from chainrule.transforms.sparse_jacobian import SparseJacobian
 from chainrule.transforms.stabilize import stabilize
@@ -94,6 +95,8 @@ def _kept_or_made(kind: str, program: Program, options: Options, arguments):
 def _made(kind: str, program: Program, options: Options, arguments):
     if kind not in _AS_IT_IS:
         program = _stable(program, options)
+        if options.kinks != "convention":
+            program = pooled_first(program)
     return _MAKERS[kind](program, options, *arguments)
 
 
