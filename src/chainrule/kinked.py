@@ -36,6 +36,7 @@ from chainrule.program.remember import remembered
 from chainrule.program.trace import Builder, Traced, as_operand, current, inline
 from chainrule.transforms.first_order import one_side
 from chainrule.transforms.kinks import SeenThrough
+from chainrule.transforms.leading import leading_side
 from chainrule.transforms.plain import plain
 from chainrule.transforms.recompute import for_budget
 from chainrule.transforms.ties import first_tie, watched
@@ -75,6 +76,7 @@ class Kinked:
         self._side: Plan | None = None
         self._ways: dict[int, list] = {}  # directions, by their seeds
         self._has_side = self.watches
+        self._leading: list[Plan] | None = None
 
     @cached_property
     def _seen(self) -> Program | None:
@@ -102,6 +104,23 @@ class Kinked:
         with one_thread():
             *found, undecided = self._side.run([*operands, *ways])
         return None if undecided else found
+
+    def on_leading_sides(self, operands: list) -> list[list] | None:
+        """The outputs on both sides of ties, where leading inputs tell these apart; else None."""
+        if self._leading is None:
+            sides = [
+                leading_side(self.program, self.moving, side) if self.first else None
+                for side in (1, -1)
+            ]
+            self._leading = [Plan(made) for made in sides if made is not None]
+        found = []
+        with one_thread():
+            for side in self._leading:
+                *outputs, open_, open_on_both = side.run(operands)
+                if open_ or open_on_both:
+                    return None
+                found.append(outputs)
+        return found or None
 
     def operands(self, given: list) -> list:
         """The operands of the program, from those that the caller gives."""
@@ -243,7 +262,12 @@ def _where_alike(at, one, other):
 
 
 def _both_sides(kinked: Kinked, operands: list, seed: int = 0) -> list[list]:
-    """The limits of the outputs along x + eps v and x - eps v; by tangents, where that will do."""
+    """The limits of the outputs along a germ and its opposite: by tangents along leading inputs or
+    along x + eps v and x - eps v, where these will do."""
+    if not seed and kinked.kinks != "raise":
+        sides = kinked.on_leading_sides(operands)
+        if sides is not None:
+            return sides
     above = kinked.on_side(operands, 1, seed)
     below = None if above is None else kinked.on_side(operands, -1, seed)
     if above is not None and below is not None:

@@ -115,7 +115,7 @@ def test_tie_is_settled(builds):
     for _ in range(2):
         compiled = cr.compile(kinked)
         assert compiled(2.0) == 1.0 and compiled(0.0) == 1.0 and compiled(0.0) == 1.0
-    assert [r.settles for r in builds] == [False, True]
+    assert [r.stage for r in builds] == [0, 1]
 
 
 def test_lost_digits_are_found(builds):
@@ -337,6 +337,6 @@ def test_key_is_of_all_that_is_asked(place):
     asked = Request(plain, {}, None, None, False, loaded=time.time())
     changed = [
         asked, asked._replace(written={0: 0}), asked._replace(check="nan"),
-        asked._replace(memory=1), asked._replace(stable=True), asked._replace(settles=True),
+        asked._replace(memory=1), asked._replace(stable=True), asked._replace(stage=1),
     ]  # fmt: skip
     assert len({kept.key_of(request) for request in changed}) == len(changed)

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from chainrule.compiler.budget import fitted
@@ -31,7 +31,7 @@ from chainrule.program.garbage import clear_free_lists, collector_paused
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program
 from chainrule.transforms.columns import in_columns
-from chainrule.transforms.kinks import guarded, holds_germs, says_unmet, settled
+from chainrule.transforms.kinks import guarded, holds_germs, says_unmet, settled, stages
 from chainrule.transforms.refused import without_refused
 from chainrule.transforms.simplify import DEFAULT, named, remove_barriers, simplify
 from chainrule.wide.repair import watch
@@ -45,15 +45,16 @@ class Built(NamedTuple):
     region: Region
     module: Module
     texts: list[str]
-    estimates: bool
-    ties: bool
+    estimates: bool = False
+    ties: bool = False
+    goes_on: bool = False
 
     def code(self) -> Code:
         """What runs, compiled."""
         module = self.module
         return Code(
             tuple(_compiled(self.texts)), tuple(module.functions), tuple(module.externals),
-            self.region.arena, self.estimates, self.ties,
+            self.region.arena, self.estimates, self.ties, self.goes_on,
         )  # fmt: skip
 
 
@@ -78,26 +79,28 @@ def prepare(program: Program, opened: Callable[[Program], Program] = guarded) ->
 def built(request: Request, program: Program) -> Built:
     """What a program is compiled from: that of the request, stabilized where it asks for it."""
     checked = request.check is not None
-    if request.settles:
-        return _built(prepare(program, settled), program, request, False, says_unmet(program))
+    stage = request.stage
+    if stage:
+        made = prepare(program, partial(settled, stage=stage))
+        goes_on = stage < stages(program)
+        return _built(made, program, request, ties=says_unmet(program), goes_on=goes_on)
     prepared = prepare(program)
     ties = not checked and holds_germs(program)
     if request.stable and not checked and not request.written:
         looking = watch(program)
         estimate = None if looking is None else looking.estimating(prepared)
         if estimate is not None:
-            return _built(estimate, program, request, True, ties)
-    return _built(prepared, program, request, False, ties)
+            return _built(estimate, program, request, estimates=True, ties=ties, goes_on=ties)
+    return _built(prepared, program, request, ties=ties, goes_on=ties)
 
 
 def _built(
-    prepared: Program, program: Program, request: Request, estimates: bool = False,
-    ties: bool = False,
-) -> Built:  # fmt: skip
+    prepared: Program, program: Program, request: Request, **marks: bool
+) -> Built:
     checked = request.check is not None
     region = fitted(prepared, request.written, checked, request.memory, program)
     module = Module()
-    return Built(region, module, Writer(module, checked).main(region), estimates, ties)
+    return Built(region, module, Writer(module, checked).main(region), **marks)
 
 
 _SHORT = 20_000  # characters of LLVM IR, for which threads are not started

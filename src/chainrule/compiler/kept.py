@@ -18,7 +18,8 @@ from chainrule.program.program import Program
 
 
 class Request(NamedTuple):
-    """What `native.build` is asked for; with `settles`, the program as it goes on after a tie.
+    """What `native.build` is asked for; in a `stage` from 1 on, the program that goes on where the
+    stage before has left a tie open.
 
     `loaded` is when chainrule was, in seconds; without it nothing is kept or looked up.
     """
@@ -28,7 +29,7 @@ class Request(NamedTuple):
     check: str | None
     memory: int | None
     stable: bool
-    settles: bool = False
+    stage: int = 0
     loaded: float | None = None
 
 
@@ -37,7 +38,8 @@ class Code(NamedTuple):
     that it calls by address, and the bytes of its arena.
 
     It `estimates` its errors where it ends when digits may be lost; it has `ties` where it ends
-    when a derivative in it meets one, and as a settled program where it ends when none does.
+    when a derivative in it meets one, and as a settled program where it ends when none does. Where
+    it `goes_on`, there is a program of the next stage for what it leaves open.
     """
 
     objects: tuple[bytes, ...]
@@ -46,6 +48,7 @@ class Code(NamedTuple):
     arena: int
     estimates: bool
     ties: bool
+    goes_on: bool
 
 
 def key_of(request: Request) -> bytes | None:
@@ -80,7 +83,7 @@ def found(key: bytes) -> Code | None:
         code = Code(tuple([x for x in objects if x is not None]), **kept)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
-    if None in objects or list(map(type, code[1:])) != [list, list, int, bool, bool]:
+    if None in objects or list(map(type, code[1:])) != [list, list, int, bool, bool, bool]:
         return None
     code = code._replace(kernels=tuple(code.kernels), externals=tuple(code.externals))
     return code if _callable(code) else None

@@ -77,7 +77,7 @@ class Native:
         self._runtime = (ctypes.c_void_p * len(slots))(*slots)
         self.runtime = ctypes.addressof(self._runtime)
         self._turns = None
-        if code.ties and not code.estimates and not request.settles:
+        if code.goes_on and not code.estimates:
             self._turns = Turns(self.address, self.runtime)
             self.address, self.runtime = self._turns.address, self._turns.runtime
         self._main = _MAIN(self.address)
@@ -123,9 +123,10 @@ class Native:
 
     @cached_property
     def _settled(self) -> Native | None:
-        if not self._code.ties:
+        if not self._code.goes_on:
             return None
-        made = _native(self.request._replace(check=None, memory=None, settles=True))
+        stage = self.request.stage + 1
+        made = _native(self.request._replace(check=None, memory=None, stage=stage))
         return made if isinstance(made, Native) else None
 
     def settled(self) -> Native | None:
@@ -195,15 +196,9 @@ class Native:
     def run_again(self, arrays: list) -> list:
         """The call where ties are settled; on the evaluator, with the outputs written where they
         belong, if that fails too, or if it may be lost digits that the native code has met."""
-        settled = None if self._turns is None else self.settled()
-        if settled is not None:
-            outputs, failed = settled.attempt(arrays)
-            if not failed:
-                assert self._turns is not None
-                first = settled._code.ties  # it says where it meets none
-                self._turns.settle_by(settled.address, settled.runtime, settled.arena_bytes, first)
-                settled.give_up_arena()
-                return outputs
+        outputs = self._gone_on(arrays)
+        if outputs is not None:
+            return outputs
         if self.request.check is not None:
             outputs = run_checked(self.program, arrays)
         elif self._watch is not None:
@@ -213,6 +208,24 @@ class Native:
         for k, i in self.written.items():
             np.copyto(arrays[i], outputs[k])
             outputs[k] = None
+        return outputs
+
+
+    def _gone_on(self, arrays: list) -> list | None:
+        """The outputs by the programs of further stages; None where they leave a tie open."""
+        settled = None if self._turns is None else self.settled()
+        if settled is None:
+            return None
+        assert self._turns is not None
+        outputs, failed = settled.attempt(arrays)
+        if failed:
+            found = settled._gone_on(arrays)
+            if found is None:
+                return None
+            outputs = found
+        first = settled._code.ties  # it says where it meets none
+        self._turns.settle_by(settled.address, settled.runtime, settled.arena_bytes, first)
+        settled.give_up_arena()
         return outputs
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule.ops.elementwise import absolute
 from chainrule.ops.select import cast
 from chainrule.ops.shape import iota, reshape
 from chainrule.program.types import Type
@@ -26,6 +27,13 @@ def traced_direction(type_: Type, number: int):
     """The first level of the same direction with seed 0, recorded in the current trace."""
     places = iota(size=type_.size, dtype=np.dtype(np.int64))
     entries = cast(_entries(places, number, 0, 0), dtype=type_.dtype)
+    return reshape(entries, shape=type_.shape)
+
+
+def positive_direction(type_: Type, number: int):
+    """The sizes of a direction's entries, recorded in the current trace: all of one sign."""
+    places = iota(size=type_.size, dtype=np.dtype(np.int64))
+    entries = cast(absolute(_entries(places, number, 0, 0)), dtype=type_.dtype)
     return reshape(entries, shape=type_.shape)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule.ops.compare import (
     equal,
+    greater,
     greater_equal,
     less_equal,
     logical_and,
@@ -23,8 +24,10 @@ from chainrule.ops.compare import (
 )
 from chainrule.ops.index import index
 from chainrule.ops.matrices import row_and_column
+from chainrule.ops.pooling import window_max
 from chainrule.ops.reduce import any_
-from chainrule.ops.shape import broadcast, kept_axes
+from chainrule.ops.select import cast
+from chainrule.ops.shape import broadcast, kept_axes, reshape
 from chainrule.program.op import Constant, Discrete
 from chainrule.program.program import Equation, Operand
 from chainrule.program.trace import Builder, Traced
@@ -203,6 +206,24 @@ def _summed(activity: Activity, e: Equation, values, given) -> Active:
     return any_(given[0], axes=e.params["axes"]) if type(given[0]) is Traced else given[0]
 
 
+def _seen_through_windows(activity: Activity, e: Equation, values, given) -> Active:
+    """A convolution of images with weights that stay: where a window sees one that moves."""
+    images, params = given[0], e.params
+    if given[1] is not False or type(images) is not Traced or params["groups"] != 1:
+        return True
+    if any(d != 1 for d in params["x_dilation"]) or min(map(min, params["padding"])) < 0:
+        return True
+    window, shape = e.inputs[1].type.shape[:-2], e.outputs[0].type.shape
+    one = any_(images, axes=(images.ndim - 1,))
+    marks = reshape(cast(one, dtype=np.dtype(np.float32)), shape=(*one.shape, 1))
+    seen = window_max(
+        marks, window=window, strides=params["strides"], padding=params["padding"],
+        w_dilation=params["w_dilation"],
+    )  # fmt: skip
+    found = reshape(greater(seen, np.float32(0)), shape=shape[:-1])
+    return broadcast(found, shape=shape, axes=tuple(range(len(shape) - 1)))
+
+
 def _joined(activity: Activity, e: Equation, values, given) -> Active:
     if all(g is True for g in given):
         return True
@@ -211,6 +232,7 @@ def _joined(activity: Activity, e: Equation, values, given) -> Active:
 
 
 _RULES: dict[str, Callable] = {
+    "convolution": _seen_through_windows,
     "maximum": _extreme(greater_equal, less_equal),
     "minimum": _extreme(less_equal, greater_equal),
     "select": _select, "multiply": _product, "scale": _product,

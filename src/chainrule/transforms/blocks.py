@@ -8,11 +8,13 @@ not fit.
 
 from __future__ import annotations
 
+import math
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
-from chainrule.ops.compare import equal, greater, logical_and
+from chainrule.ops.compare import equal, greater, logical_and, logical_or
 from chainrule.ops.elementwise import maximum
 from chainrule.ops.index import index
 from chainrule.ops.join import pad
@@ -23,17 +25,21 @@ from chainrule.ops.shape import broadcast, kept_axes, reshape, sum_
 from chainrule.program.program import Equation
 from chainrule.program.trace import Traced
 
+_MOST_PLACES = 25  # of a window that are looked at one by one
 _F64 = np.dtype(np.float64)
 
 
 class Windows:
-    """How an array (N, *spatial, C) falls into windows; `fits` says whether it does."""
+    """How an array (N, *spatial, C) falls into windows; `fits` says whether it does, with
+    an axis more for each spatial one; `few` whether their places may be taken one by one."""
 
     def __init__(self, shape: tuple[int, ...], out: tuple[int, ...], params: dict[str, Any]):
         self.shape, self.out, self.window, self.params = shape, out, params["window"], params
+        self.inside = all(p == (0, 0) for p in params["padding"])  # they see no padding
+        self.few = 0 < math.prod(self.window) <= _MOST_PLACES and math.prod(out) > 0
         self.fits = (
-            params["strides"] == self.window
-            and all(p == (0, 0) for p in params["padding"])
+            self.inside
+            and params["strides"] == self.window
             and all(d == 1 for d in params["w_dilation"])
         )
         self.used = tuple(n * k for n, k in zip(out[1:-1], self.window, strict=True))
@@ -47,6 +53,20 @@ class Windows:
         if self.used != self.shape[1:-1]:
             x = index(x, at=at)
         return reshape(x, shape=self.blocks)
+
+    def places(self, x) -> list:
+        """What the windows see at each of their places, as arrays like the result; for windows that
+        overlap, too, but not at padding."""
+        found = []
+        reach = [
+            range(0, (n - 1) * stride + 1, stride)
+            for n, stride in zip(self.out[1:-1], self.params["strides"], strict=True)
+        ]
+        for place in np.ndindex(*self.window):
+            offsets = [k * d for k, d in zip(place, self.params["w_dilation"], strict=True)]
+            at = [(o + r.start, o + r.stop, r.step) for o, r in zip(offsets, reach, strict=True)]
+            found.append(index(x, at=((0, x.shape[0], 1), *at, (0, x.shape[-1], 1))))
+        return found
 
     def images(self, blocks):
         """The other way, but for the entries that are in no window."""
@@ -77,8 +97,25 @@ def windows_of(e: Equation) -> Windows:
 
 def ties_of(windows: Windows, x, out, active):
     """The windows in which several entries are the largest, one of which may move."""
-    at = equal(windows.cut(x), windows.spread(out))
-    return left_open(windows, at, sum_(cast(at, dtype=_F64), axes=windows.axes), active)
+    at = [equal(place, out) for place in windows.places(x)]
+    several = repeated(at)
+    if type(active) is not Traced:
+        return several
+    return logical_and(several, one_holds(at, windows.places(active)))
+
+
+def repeated(marks: list):
+    """Where more than one of some truth values holds."""
+    one, several = marks[0], np.bool_(False)
+    for mark in marks[1:]:
+        several, one = logical_or(several, logical_and(one, mark)), logical_or(one, mark)
+    return several
+
+
+def one_holds(*marks: list):
+    """Where truth values hold together, of which there are several."""
+    pairs = [logical_and(*pair) for pair in zip(*marks, strict=True)]
+    return reduce(logical_or, pairs)
 
 
 def pooled_tangent(windows: Windows, x, out, dx):

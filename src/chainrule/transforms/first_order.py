@@ -21,6 +21,7 @@ Source    the vector forward mode of Khan and Barton, 2015, cut off after the fi
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,7 @@ from chainrule.transforms.blocks import (
     windows_of,
 )
 from chainrule.transforms.forward import copy_equation, tangents_of
+from chainrule.transforms.hidden import of_larger
 from chainrule.transforms.ties import (
     SINGULAR,
     Uses,
@@ -63,7 +65,6 @@ from chainrule.transforms.ties import (
     look_of,
     moving,
     neighbours,
-    of_larger,
     watched,
 )
 
@@ -81,7 +82,7 @@ def _one_side(program: Program, mask: tuple[bool, ...], first: bool) -> Program 
     try:
         with Builder(program.name, reuse=True) as builder:
             builder.lines_from_user = False
-            return _Side(builder, program, mask, first).program()
+            return Side(builder, program, mask, first).program()
     except NotFirstOrder:
         return None
 
@@ -89,10 +90,10 @@ def _one_side(program: Program, mask: tuple[bool, ...], first: bool) -> Program 
 one_side = remembered(_one_side)
 
 
-class _Taken(Activity):
+class Taken(Activity):
     """Activity on one side: of operands that tie, the one is taken that leads there."""
 
-    def __init__(self, side: _Side, marked: set[Operand]):
+    def __init__(self, side: Side, marked: set[Operand]):
         super().__init__(side.builder, marked)
         self._side = side
 
@@ -100,45 +101,57 @@ class _Taken(Activity):
         dx, dy = self._side.tangent(x), self._side.tangent(y)
         if dx is None and dy is None:
             return op(x, y)
-        return select(equal(x, y), op(_filled(dx, x, y), _filled(dy, y, x)), op(x, y))
+        return select(equal(x, y), op(filled(dx, x, y), filled(dy, y, x)), op(x, y))
 
 
-class _Side:
+class Side:
     """A program being made: its variables, their tangents, and what stays open."""
 
     def __init__(self, builder: Builder, program: Program, mask: tuple[bool, ...], first: bool):
         self.builder, self.source, self.first = builder, program, first
         self.env: dict = {v: builder.input(v.type, v.name) for v in program.inputs}
-        self.tangent_of: dict[Operand, Traced | None] = {}
-        for v, m in zip(program.inputs, mask, strict=True):
-            if m and v.type.inexact:
-                self.tangent_of[self.env[v]._var] = builder.input(v.type)
+        movers = [self.env[v]._var for v, m in zip(program.inputs, mask, strict=True)
+                  if m and v.type.inexact]  # fmt: skip
+        self.tangent_of = self.directions_of(movers)
         self.moves = moving(program, mask)[0]
         self.open: list[Traced] = []
-        marked = set(self.tangent_of)
-        self.activity = _Taken(self, marked)
+        self.activity = self.activity_by(set(movers))
         self.pending: set[Operand] = set()  # variables whose tangents are being made
 
     def program(self) -> Program:
         source = self.source
         uses = Uses(source)
         looks = {id(e) for e in source.equations if look_of(e, self.moves, uses) is not None}
-        needed = self._needed(looks)
+        needed = self.needed(looks)
         with np.errstate(all="ignore"):
             for e in source.equations:
                 self.builder.line = e.line
-                self._visit(e, self.env, self.moves, id(e) in looks, uses)
-                if any(v in needed for v in e.outputs):
-                    for v in e.outputs:
-                        self.tangent(self.env[v])
+                self.visit(e, self.env, self.moves, id(e) in looks, uses)
+                self.prepare(e, needed)
         outputs = [as_operand(self.builder, o.value if o.is_literal else self.env[o], o.type)
                    for o in source.outputs]  # fmt: skip
-        left: Traced | np.bool_ = np.bool_(False)
-        for flag in self.open:
-            left = logical_or(left, flag) if type(left) is Traced else flag
-        return self.builder.finish([*outputs, as_operand(self.builder, left)])
+        left = [as_operand(self.builder, flag) for flag in self.left_open()]
+        return self.builder.finish([*outputs, *left])
 
-    def _needed(self, looks: set[int]) -> set[Operand]:
+    def left_open(self) -> list:
+        """The truth values that stand for what is left open."""
+        return [any_of(self.open)]
+
+    def directions_of(self, moving: list[Operand]) -> dict[Operand, Traced | None]:
+        """The tangents of the inputs that move: further inputs."""
+        return {x: self.builder.input(x.type) for x in moving}
+
+    def activity_by(self, inputs: set[Operand]) -> Taken:
+        """Which entries move by some inputs, on this side."""
+        return Taken(self, inputs)
+
+    def prepare(self, e: Equation, needed) -> None:
+        """Make the tangents of an equation that choices further down will ask for."""
+        if any(v in needed for v in e.outputs):
+            for v in e.outputs:
+                self.tangent(self.env[v])
+
+    def needed(self, looks: set[int]):
         """The variables of the source whose tangents some choice asks for."""
         found: set[Operand] = set()
         for e in reversed(self.source.equations):
@@ -146,7 +159,7 @@ class _Side:
                 found.update(x for x in e.inputs if not x.is_literal and x in self.moves)
         return found
 
-    def _visit(self, e: Equation, env: dict, moves: set, looked: bool, uses: Uses) -> None:
+    def visit(self, e: Equation, env: dict, moves: set, looked: bool, uses: Uses) -> None:
         """Record an equation of the program, or of a rule, on this side."""
         if e.op.name in _OWN_RECORD and any(x in moves for x in e.inputs):
             raise NotFirstOrder(e.op.name)
@@ -158,20 +171,23 @@ class _Side:
         values = [x.value if x.is_literal else env[x] for x in e.inputs]
         name = e.op.name
         if name in SINGULAR:
-            self._leave_open(SINGULAR[name](*values, **e.params))
+            self.leave_open(SINGULAR[name](*values, **e.params))
             copy_equation(self.builder, e, env)
             return
+        env[e.outputs[0]] = self.choice(e, values, uses)
+
+    def choice(self, e: Equation, values: list, uses: Uses):
+        """What an equation that is a choice gives on this side."""
+        name = e.op.name
         rule = _CHOICES.get(name)
         if self.first and rule is not None and of_larger(e, uses):
-            env[e.outputs[0]] = self.compared(e.op, values[0], values[1], True)
-            return
+            return self.compared(e.op, values[0], values[1], True)
         if rule is None:
             raise NotFirstOrder(name)
         spread = extreme_of(e, uses) if name == "equal" else None
         if spread is not None:
-            env[e.outputs[0]] = self._own_extreme(values, *spread)
-            return
-        env[e.outputs[0]] = rule(self, e, values)
+            return self.own_extreme(values, *spread)
+        return rule(self, e, values)
 
     def _refuse_choices(self, e: Equation, moves: set) -> None:
         if e.op.name in ("cond", "scan", "while", "checkpoint", "repeat", "germ"):
@@ -181,7 +197,7 @@ class _Side:
                 return
         raise NotFirstOrder(e.op.name)
 
-    def _leave_open(self, ties, *values) -> None:
+    def leave_open(self, ties, *values) -> None:
         """Note ties that are not broken; those of `values` count where one of these may move."""
         if values and type(ties) is Traced:
             ties = both(self.activity.of_either(values, ties.shape), ties)
@@ -193,13 +209,13 @@ class _Side:
     def compared(self, op, x, y, may_tie: bool = False):
         """A comparison, made by the tangents where its sides tie."""
         dx, dy = self.tangent(x), self.tangent(y)
-        dx, dy = _filled(dx, x, y), _filled(dy, y, x)
+        dx, dy = filled(dx, x, y), filled(dy, y, x)
         tie = equal(x, y)
         if not may_tie:
-            self._leave_open(logical_and(tie, equal(dx, dy)), x, y)
+            self.leave_open(logical_and(tie, equal(dx, dy)), x, y)
         return select(tie, op(dx, dy), op(x, y))
 
-    def _own_extreme(self, values, own: int, axes):
+    def own_extreme(self, values, own: int, axes):
         """Where an array equals its own extreme, repeated: those of these that lead."""
         x, spread = values[own], values[1 - own]
         dx, d_spread = self.tangent(x), self.tangent(spread)
@@ -212,51 +228,51 @@ class _Side:
         active = self.activity.of(x)
         if type(active) is Traced:
             several = logical_and(several, any_(logical_and(leading, active), axes=axes))
-        self._leave_open(several)
+        self.leave_open(several)
         return leading
 
     def signed(self, x):
         """sign(x), and at 0 that of its tangent."""
-        dx, zero = _filled(self.tangent(x), x, x), x.dtype.type(0)
+        dx, zero = filled(self.tangent(x), x, x), x.dtype.type(0)
         tie = equal(x, zero)
-        self._leave_open(logical_and(tie, equal(dx, zero)), x)
+        self.leave_open(logical_and(tie, equal(dx, zero)), x)
         return select(tie, sign(dx), sign(x))
 
     def stepped(self, op, x, towards: Callable):
         """floor or ceil, one further where the value leaves a whole number by the other side."""
-        dx, value, zero = _filled(self.tangent(x), x, x), op(x), x.dtype.type(0)
+        dx, value, zero = filled(self.tangent(x), x, x), op(x), x.dtype.type(0)
         tie = equal(x, value)
-        self._leave_open(logical_and(tie, equal(dx, zero)))
+        self.leave_open(logical_and(tie, equal(dx, zero)))
         step = subtract if op is floor else add
         return select(logical_and(tie, towards(dx, zero)), step(value, x.dtype.type(1)), value)
 
     def rounded(self, op, x):
         """rint, at a half to the side where the value goes."""
-        dx, zero = _filled(self.tangent(x), x, x), x.dtype.type(0)
+        dx, zero = filled(self.tangent(x), x, x), x.dtype.type(0)
         tie = equal(subtract(x, floor(x)), x.dtype.type(0.5))
-        self._leave_open(logical_and(tie, equal(dx, zero)))
+        self.leave_open(logical_and(tie, equal(dx, zero)))
         return select(tie, select(greater(dx, zero), ceil(x), floor(x)), op(x))
 
     def first_extreme(self, op, x, axis: int):
         """argmax or argmin: among the entries that tie, by their tangents."""
-        dx = _filled(self.tangent(x), x, x)
+        dx = filled(self.tangent(x), x, x)
         extreme, worst = (max_, -np.inf) if op is argmax else (min_, np.inf)
         kept = kept_axes(x.ndim, (axis,))
         best = equal(x, broadcast(extreme(x, axes=(axis,)), shape=x.shape, axes=kept))
         slopes = select(best, dx, x.dtype.type(worst))
         top = broadcast(extreme(slopes, axes=(axis,)), shape=x.shape, axes=kept)
         leading = cast(logical_and(best, equal(slopes, top)), dtype=_F64)
-        self._leave_open(greater(sum_(leading, axes=(axis,)), np.float64(1)))
+        self.leave_open(greater(sum_(leading, axes=(axis,)), np.float64(1)))
         return op(slopes, axis=axis)
 
     def order(self, x, axis: int):
         """The order of the values, equal ones by their tangents."""
-        dx = _filled(self.tangent(x), x, x)
+        dx = filled(self.tangent(x), x, x)
         by_slope = argsort(dx, axis=axis, stable=True)
         order = along(by_slope, argsort(along(x, by_slope, axis), axis=axis, stable=True), axis)
         near = [neighbours(along(v, order, axis), axis) for v in (x, dx)]
         if near[0] is not None:
-            self._leave_open(logical_and(*near))
+            self.leave_open(logical_and(*near))
         return order
 
     def pooled(self, e: Equation, values):
@@ -269,7 +285,7 @@ class _Side:
         if self.first:
             return led(windows, e.op, x, out, dx, moved)
         lead, count = leading(windows, x, out, dx, d_out)
-        self._leave_open(left_open(windows, lead, count, self.activity.of(x)))
+        self.leave_open(left_open(windows, lead, count, self.activity.of(x)))
         return (picked if e.op.name == "window_pick" else shared)(windows, lead, count, moved)
 
     # --- tangents ---------------------------------------------------------------------------------
@@ -285,14 +301,14 @@ class _Side:
             if x._var in self.pending:  # a choice by the value whose tangent it is to give
                 raise NotFirstOrder(made.op.name)
             self.pending.update(made.outputs)
-            for v, t in zip(made.outputs, self._tangents(made), strict=True):
+            for v, t in zip(made.outputs, self.tangents_at(made), strict=True):
                 self.tangent_of[v] = t
             self.pending.difference_update(made.outputs)
         return self.tangent_of[x._var]
 
-    def _tangents(self, e: Equation) -> tuple:
+    def tangents_at(self, e: Equation) -> tuple:
         """The tangents of an equation that has been recorded."""
-        values = [self._value(x) for x in e.inputs]
+        values = [self.value(x) for x in e.inputs]
         tangents = [self.tangent(x) for x in values]
         if e.op.name == "stop_gradient":
             return (tangents[0],)
@@ -306,12 +322,12 @@ class _Side:
             return (rule(self, e, values, tangents),)
         return self._by_rule(e, values, tangents)
 
-    def _value(self, x: Operand):
+    def value(self, x: Operand):
         return x.value if x.is_literal else Traced(self.builder, x)
 
     def _by_rule(self, e: Equation, values, tangents) -> tuple:
         """By the operation's derivative rule, whose choices are made on this side as well."""
-        outputs = tuple([self._value(v) for v in e.outputs])
+        outputs = tuple([self.value(v) for v in e.outputs])
         found: list = []
 
         def build():
@@ -329,7 +345,7 @@ class _Side:
         moves, uses = moving(program, mask)[0], Uses(program)
         for inner in program.equations:
             looked = look_of(inner, moves, uses) is not None
-            self._visit(inner, env, moves, looked, uses)
+            self.visit(inner, env, moves, looked, uses)
         made = iter([o.value if o.is_literal else env[o] for o in program.outputs])
         return tuple([None if t is None else next(made) for t in found])
 
@@ -338,7 +354,15 @@ def _inputs_of(e: Equation) -> list:
     return list(dict.fromkeys(x for x in e.inputs if not x.is_literal))
 
 
-def _filled(tangent, x, other):
+def any_of(flags: list):
+    """Whether one of some truth values holds."""
+    found: Any = np.bool_(False)
+    for flag in flags:
+        found = logical_or(found, flag) if type(found) is Traced else flag
+    return found
+
+
+def filled(tangent, x, other):
     """A tangent of a side of a choice, zero where it does not move; of the shape of both."""
     if tangent is not None:
         return tangent
@@ -346,37 +370,37 @@ def _filled(tangent, x, other):
     return zeros_of(like.type)
 
 
-def _extreme_tangent(side: _Side, e: Equation, values, tangents):
+def _extreme_tangent(side: Side, e: Equation, values, tangents):
     """The tangent of max and min: the extreme one among the entries that tie."""
     (x,), (dx,), axes = values, tangents, e.params["axes"]
     op, worst = (max_, -np.inf) if e.op is max_ else (min_, np.inf)
-    out = side._value(e.outputs[0])
+    out = side.value(e.outputs[0])
     spread = broadcast(out, shape=x.shape, axes=kept_axes(x.ndim, axes))
     return op(select(equal(x, spread), dx, x.dtype.type(worst)), axes=axes)
 
 
-def _larger_tangent(side: _Side, e: Equation, values, tangents):
+def _larger_tangent(side: Side, e: Equation, values, tangents):
     x, y = values
-    dx, dy = _filled(tangents[0], x, y), _filled(tangents[1], y, x)
+    dx, dy = filled(tangents[0], x, y), filled(tangents[1], y, x)
     op, first = (maximum, greater) if e.op is maximum else (minimum, less)
     return select(equal(x, y), op(dx, dy), select(first(x, y), dx, dy))
 
 
-def _size_tangent(side: _Side, e: Equation, values, tangents):
+def _size_tangent(side: Side, e: Equation, values, tangents):
     (x,), (dx,) = values, tangents
     return select(equal(x, x.dtype.type(0)), absolute(dx), scale(sign(x), dx))
 
 
-def _sorted_tangent(side: _Side, e: Equation, values, tangents):
+def _sorted_tangent(side: Side, e: Equation, values, tangents):
     axis = e.params["axis"]
     return along(tangents[0], side.order(values[0], axis), axis)
 
 
-def _pooled_tangent(side: _Side, e: Equation, values, tangents):
+def _pooled_tangent(side: Side, e: Equation, values, tangents):
     windows = windows_of(e)
     if not windows.fits:
         raise NotFirstOrder(e.op.name)
-    return pooled_tangent(windows, values[0], side._value(e.outputs[0]), tangents[0])
+    return pooled_tangent(windows, values[0], side.value(e.outputs[0]), tangents[0])
 
 
 _TANGENTS: dict[str, Callable] = {

@@ -15,11 +15,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from chainrule.ops.compare import logical_and, logical_not
 from chainrule.ops.control import with_outputs
 from chainrule.ops.elementwise import add
 from chainrule.ops.refuse import refuse
+from chainrule.ops.select import select
+from chainrule.ops.shape import broadcast
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Operand, Program, Var, map_subprograms
+from chainrule.program.trace import Builder, as_operand, inline
+from chainrule.program.types import Type
 from chainrule.transforms.settling import settling
 from chainrule.transforms.ties import moving_outputs, watched
 
@@ -111,11 +116,30 @@ def guarded(program: Program) -> Program:
     return _Sight(guard=_watching).opened(program, set())
 
 
-def settled(program: Program) -> Program:
+def settled(program: Program, stage: int) -> Program:
     """The program as it is compiled once it has met a tie: given up where one is left open; and, if
-    it `says_unmet`, where there is none."""
-    guard = _settling_alone if says_unmet(program) else _settling
-    return _Sight(guard=guard).opened(program, set())
+    it `says_unmet`, where there is none.
+
+    In the first stage ties are settled by leading inputs, where that can be, and in the second one
+    along the straight germ those that were left open.
+    """
+    guard = _first_stage if stage == 1 else _second_stage
+    alone = says_unmet(program)
+
+    def guarding(**params) -> Program | None:
+        return guard(alone, **params)
+
+    return _Sight(guard=guarding).opened(program, set())
+
+
+def stages(program: Program) -> int:
+    """How many settled programs there are, each for what the one before has left open."""
+    for e in program.equations:
+        if e.op.name == "germ" and None not in _ways_to_settle(**e.params):
+            return 2
+        if e.params and any(stages(p) == 2 for p in _subprograms(e)):
+            return 2
+    return 1
 
 
 def _watching(program: Program, moving, settled, kinks: str, first: bool) -> Program | None:
@@ -129,26 +153,54 @@ def says_unmet(program: Program) -> bool:
     alone = len(found) == 1 and not any(
         holds_germs(p) for e in program.equations if e.params for p in _subprograms(e)
     )
-    return alone and _both_sides(**found[0].params) is not None
+    return alone and any(_ways_to_settle(**found[0].params))
 
 
-def _both_sides(program: Program, moving, settled, kinks: str, first: bool) -> Program | None:
-    return None if kinks == "raise" else settling(program, moving, settled, first)
+def _ways_to_settle(
+    program: Program, moving, settled, kinks: str, first: bool
+) -> tuple[Program | None, Program | None]:
+    """The program settled by leading inputs, and along the straight germ; None where it cannot."""
+    if kinks == "raise":
+        return None, None
+    return (
+        settling(program, moving, settled, first, True),
+        settling(program, moving, settled, first, False),
+    )
 
 
-def _settling(program: Program, moving, settled, kinks: str, first: bool) -> Program | None:
-    made = _both_sides(program, moving, settled, kinks, first)
+def _first_stage(alone: bool, program: Program, moving, **params) -> Program | None:
+    leading, straight = _ways_to_settle(program, moving, **params)
+    made = leading or straight
     if made is None:
         return watched(program, moving)
-    return remove_dead(with_outputs(made, made.outputs[:-1]))
+    *outputs, open_, wild, unmet = made.outputs
+    return remove_dead(with_outputs(made, [*outputs, *([unmet] if alone else []), open_, wild]))
 
 
-def _settling_alone(program: Program, moving, settled, kinks: str, first: bool) -> Program | None:
-    made = _both_sides(program, moving, settled, kinks, first)
-    if made is None:
-        return watched(program, moving)
-    *outputs, open_, unmet = made.outputs
-    return with_outputs(made, [*outputs, unmet, open_])
+def _second_stage(alone: bool, program: Program, moving, **params) -> Program | None:
+    leading, straight = _ways_to_settle(program, moving, **params)
+    if leading is None or straight is None:
+        return _first_stage(alone, program, moving, **params)
+    with Builder(program.name, reuse=True) as builder:
+        builder.lines_from_user = False
+        inputs = [builder.input(v.type, v.name) for v in program.inputs]
+        *one, left, wild, _ = inline(leading, inputs)
+        *other, open_, infinite, _ = inline(straight, inputs)
+        flags = [logical_not(left), open_, infinite]
+        if not alone:  # another derivative has left a tie open, this one perhaps not
+            other = [
+                _chosen(left, b, a, v.type)
+                for a, b, v in zip(one, other, program.outputs, strict=True)
+            ]
+            flags = [logical_and(left, open_), select(left, infinite, wild)]
+        made = builder.finish([as_operand(builder, v) for v in [*other, *flags]])
+    return remove_dead(made)
+
+
+def _chosen(condition, x, y, type_: Type):
+    if type_.ndim:
+        condition = broadcast(condition, shape=type_.shape, axes=())
+    return select(condition, x, y)
 
 
 class _Sight:

@@ -1,10 +1,11 @@
 """Settling: a derivative with both sides of its ties in one program, for the compiler.
 
-    f(x)   becomes   (mean of f on the side x + eps v and on the side x - eps v, undecided, unmet)
+    f(x)   becomes   (mean of f on the side x + eps v and on the side x - eps v, open, wild, unmet)
 
 The directions are made inside the program. It is what a compiled function goes on with once it has
-met a tie; where tangents leave one open (`undecided`), the evaluator has to look further. Where no
-tie is met (`unmet`, as transforms/ties.py says it), it is not the program to go on with.
+met a tie; where tangents leave one `open`, or a limit is not finite (`wild`), something has to look
+further. Where no tie is met (`unmet`, as transforms/ties.py says it), it is not the program to go
+on with.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from chainrule.germs.generic import traced_direction
-from chainrule.ops.compare import isfinite, logical_not, logical_or
+from chainrule.ops.compare import isfinite, logical_not
 from chainrule.ops.control import as_tuple
 from chainrule.ops.elementwise import add, multiply, negative
 from chainrule.ops.reduce import any_
@@ -22,53 +23,76 @@ from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Operand, Program
 from chainrule.program.remember import remembered
 from chainrule.program.trace import Builder, Traced, as_operand, inline
-from chainrule.transforms.first_order import one_side
+from chainrule.transforms.first_order import any_of, one_side
+from chainrule.transforms.leading import leading_side
 from chainrule.transforms.ties import watched
 
 
 def _settling(
-    program: Program, moving: tuple[bool, ...], settled: tuple[bool, ...], first: bool
+    program: Program, moving: tuple[bool, ...], settled: tuple[bool, ...], first: bool,
+    leading: bool = False,
 ) -> Program | None:
-    """The program with its outputs marked in `settled` the mean of both sides, and two more:
-    whether a tie is left open or a limit is not finite, and whether none is met. None where an
+    """The program with both sides of its ties, along the straight germ, or that of `leading` inputs
+    (transforms/leading.py), and `open`, `wild` and `unmet` as three more outputs. None where an
     operation has no rule, and where no tie can be met."""
     seen = watched(program, moving)
-    if seen is None:
+    if seen is None or (leading and not first):
         return None
-    side = one_side(program, moving, first)
+    sides = _Sides(program, moving, first, leading)
     real = all(o.type.dtype.kind == "f" for o, s in zip(program.outputs, settled, strict=True) if s)
-    if side is None or not real:
+    if not (sides.known and real):
         return None
+    count = len(program.outputs)
     with Builder(program.name, reuse=True) as builder:
         builder.lines_from_user = False
         inputs = [builder.input(v.type, v.name) for v in program.inputs]
-        types = [v.type for v, m in zip(program.inputs, moving, strict=True) if m]
-        movers = [x for x, m in zip(inputs, moving, strict=True) if m]
-        ways = [
-            select(isfinite(x), traced_direction(t, number), zeros_of(t))  # infinities, nan stay
-            for number, (t, x) in enumerate(zip(types, movers, strict=True))
-        ]
-        *above, one = inline(side, [*inputs, *ways])
-        *below, other = _with_negated(builder, side, inputs, ways)
-        open_ = logical_or(one, other)
-        outputs = []
+        above, below = sides.recorded(builder, inputs)
+        open_ = any_of([*above[count:], below[count]])
+        outputs, wild = [], []
         mean = _Mean(builder)
-        for a, b, changes in zip(above, below, settled, strict=True):
+        for a, b, changes in zip(above, below, settled, strict=False):
             outputs.append(mean.of(a, b) if changes else a)
             if changes:
-                wild = logical_not(isfinite(outputs[-1]))
-                open_ = logical_or(open_, any_(wild, axes=tuple(range(wild.ndim))))
+                infinite = logical_not(isfinite(outputs[-1]))
+                wild.append(any_(infinite, axes=tuple(range(infinite.ndim))))
         unmet = logical_not(inline(seen, inputs)[-1])
-        made = [as_operand(builder, v) for v in [*outputs, open_, unmet]]
+        flags = [open_, any_of(wild), unmet]
+        made = [as_operand(builder, v) for v in [*outputs, *flags]]
         return remove_dead(builder.finish(made))
 
 
 settling = remembered(_settling)
 
 
+class _Sides:
+    """Both sides of a program; `known` says whether there are any."""
+
+    def __init__(self, program: Program, moving: tuple[bool, ...], first: bool, leading: bool):
+        self.moving = moving
+        if leading:
+            self.programs = [leading_side(program, moving, side) for side in (1, -1)]
+        else:
+            self.programs = [one_side(program, moving, first)]
+        self.known = None not in self.programs
+
+    def recorded(self, builder: Builder, inputs: list) -> list[list]:
+        """The outputs of both sides, and what they leave open."""
+        programs = [p for p in self.programs if p is not None]
+        if len(programs) == 2:
+            return [inline(side, inputs) for side in programs]
+        movers = [x for x, m in zip(inputs, self.moving, strict=True) if m]
+        ways = [
+            select(isfinite(x), traced_direction(x.type, number), zeros_of(x.type))
+            for number, x in enumerate(movers)  # infinities and nan stay
+        ]
+        (side,) = programs
+        return [inline(side, [*inputs, *ways]), _with_negated(builder, side, inputs, ways)]
+
+
 _KEEPS = {"reshape", "transpose", "broadcast", "sum", "flip", "pad", "negative", "index"}
 _PRODUCTS = {"multiply", "scale", "contract", "convolution", "convolution_weights"}
-_LINEAR = {"add", "subtract", *_KEEPS, *_PRODUCTS}
+_OF_LAST = {"window_share", "window_pick"}  # linear in the last operand
+_LINEAR = {"add", "subtract", *_KEEPS, *_PRODUCTS, *_OF_LAST}
 
 
 class _Mean:
@@ -107,6 +131,8 @@ def _same_and_linear(one: Equation, other: Equation) -> bool:
     differ = [x is not y for x, y in zip(one.inputs, other.inputs, strict=True)]
     if name in _PRODUCTS:
         return sum(differ) == 1
+    if name in _OF_LAST:
+        return not any(differ[:-1])
     return name not in _KEEPS or not any(differ[1:])
 
 

@@ -16,7 +16,7 @@ largest entry (there a tie is a second largest), and a value with itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +24,9 @@ from chainrule.ops.checkpoint import checkpoint_op
 from chainrule.ops.compare import (
     equal,
     greater,
+    greater_equal,
     less,
+    less_equal,
     logical_and,
     logical_or,
     not_equal,
@@ -47,8 +49,10 @@ from chainrule.program.walk import walk
 from chainrule.transforms.activity import Activity, both
 from chainrule.transforms.blocks import ties_of, windows_of
 from chainrule.transforms.forward import copy_equation
+from chainrule.transforms.hidden import Makers, bound_of_pooled
 from chainrule.transforms.signs import positive
 
+POOLED = {"window_pick", "window_share"}
 _BOOL = array_type((), np.dtype(bool))
 
 
@@ -229,38 +233,6 @@ def extreme_of(equation: Equation, uses: Makers) -> tuple[int, tuple[int, ...]] 
     return None
 
 
-def of_larger(equation: Equation, uses: Makers) -> bool:
-    """Whether a comparison stands in the derivative of maximum or minimum: where one side is larger
-    1, where they tie 1/2, else 0."""
-    if equation.op.name not in ("equal", "greater", "less"):
-        return False
-    x, y = equation.inputs
-    readers = uses.of(equation.outputs[0])
-    if not readers or any(e.op.name != "select" for e in readers):
-        return False
-    if equation.op.name == "equal":
-        return all(_is_number(e, 1, 0.5) and _is_number(e, 2, 0.0) for e in readers)
-    for e in readers:
-        at_tie = uses.maker(e.inputs[2])
-        equals = None if at_tie is None else uses.maker(at_tie.inputs[0])
-        if not _is_number(e, 1, 1.0) or equals is None or equals.op.name != "equal":
-            return False
-        if set(equals.inputs) != {x, y} and not _same_numbers(equals.inputs, (x, y)):
-            return False
-    return True
-
-
-def _is_number(e: Equation, place: int, value: float) -> bool:
-    x = e.inputs[place]
-    return x.is_literal and bool(x.value == value)
-
-
-def _same_numbers(first, second) -> bool:
-    """Whether operands are the same, literals by their values."""
-    keys = [[x.key if x.is_literal else x for x in operands] for operands in (first, second)]
-    return keys[0] == keys[1] or keys[0] == keys[1][::-1]
-
-
 def _guards_infinity(equation: Equation, uses: Makers) -> bool:
     """Whether the comparison counts for infinite sides only: `(x == y) & isinf(x)`."""
     readers = uses.of(equation.outputs[0])
@@ -297,16 +269,6 @@ def _as_scalar(x):
 
 
 # --- the pass -------------------------------------------------------------------------------------
-
-
-class Makers(Protocol):
-    """What makes and reads variables: of a program (`Uses`), or of one being traced."""
-
-    def maker(self, x: Operand) -> Equation | None:
-        """The equation that makes a variable; None for an input and for a literal."""
-
-    def of(self, x: Operand) -> list[Equation]:
-        """The equations that read a variable, as far as they are known."""
 
 
 class Uses:
@@ -390,7 +352,7 @@ def _watched(program: Program, mask: tuple[bool, ...]) -> Program | None:
         with np.errstate(all="ignore"):
             for e in program.equations:
                 builder.line = e.line
-                flags += _look_at(e, moves, uses, activity, env)
+                flags += _look_at(e, moves, uses, activity, env, program.outputs)
         if not flags:
             return None
         different = {as_operand(builder, flag): flag for flag in flags}
@@ -405,7 +367,9 @@ def _watched(program: Program, mask: tuple[bool, ...]) -> Program | None:
 watched = remembered(_watched)
 
 
-def _look_at(e: Equation, moves: set, uses: Uses, activity: Activity, env: dict) -> list:
+def _look_at(
+    e: Equation, moves: set, uses: Uses, activity: Activity, env: dict, outputs: Sequence[Operand]
+) -> list:
     """Record an equation, and the truth values of whether it meets a tie."""
     enter = _INSIDE.get(e.op.name)
     changed = enter(e, moves) if enter is not None else None
@@ -422,21 +386,18 @@ def _look_at(e: Equation, moves: set, uses: Uses, activity: Activity, env: dict)
     ties = look(*given, **e.params)
     if type(ties) is not Traced or e.op.name in SINGULAR:
         return _flag(ties)
-    return _flag(_that_move(e, given, ties, activity, uses))
+    seen = is_seen(e, uses, outputs, env) if e.op.name in POOLED else True
+    return _flag(_that_move(e, given, ties, activity, uses, seen))
 
 
-def _that_move(e: Equation, values: list, ties: Traced, activity: Activity, uses: Uses):
+def _that_move(
+    e: Equation, values: list, ties: Traced, activity: Activity, uses: Uses, seen: Any
+):
     """Ties without those of entries that stay what they are, such as dead units."""
     shape = e.inputs[0].type.shape if e.inputs[0].type.ndim else e.outputs[0].type.shape
     name = e.op.name
-    if name in ("window_pick", "window_share"):
-        active, windows = activity.of(values[0]), windows_of(e)
-        if active is not False and windows.fits:
-            return ties_of(windows, values[0], values[1], active)
-        if type(active) is not Traced:
-            return both(active, ties)
-        live = window_max(cast(active, dtype=values[0].dtype), **e.params)
-        return logical_and(ties, greater(live, live.dtype.type(0)))
+    if name in POOLED:
+        return both(seen, _in_windows_that_move(e, values, ties, activity))
     extreme = extreme_of(e, uses) if name == "equal" else None
     if extreme is not None:
         active = activity.of(values[extreme[0]])
@@ -447,6 +408,30 @@ def _that_move(e: Equation, values: list, ties: Traced, activity: Activity, uses
     if ties.shape != shape:
         return ties
     return both(activity.of_either(values[:2], shape), ties)
+
+
+def _compared(op: Callable, x, y):
+    return op(x, y)
+
+
+def _in_windows_that_move(e: Equation, values: list, ties: Traced, activity: Activity):
+    active, windows = activity.of(values[0]), windows_of(e)
+    if active is not False and windows.inside and windows.few:
+        return ties_of(windows, values[0], values[1], active)
+    if type(active) is not Traced:
+        return both(active, ties)
+    live = window_max(cast(active, dtype=values[0].dtype), **e.params)
+    return logical_and(ties, greater(live, live.dtype.type(0)))
+
+
+def is_seen(e: Equation, uses: Makers, outputs, env: dict, compared: Callable = _compared):
+    """Where the result of pooling is not hidden by what is larger (transforms/hidden.py);
+    `compared(op, x, y)` makes the comparison."""
+    bound = bound_of_pooled(e, uses, outputs)
+    if bound is None or bound.value not in env:
+        return True
+    least = bound.least.value if bound.least.is_literal else env[bound.least]
+    return compared(less_equal if bound.is_most else greater_equal, env[bound.value], least)
 
 
 def _flag(ties) -> list:

@@ -1,0 +1,527 @@
+"""Ties settled by the input that entered last: one side of a program, without tangents of layers.
+
+    x_i + eps^k_i v_i      with k_i the smaller, the later an input enters the program
+
+is a germ as well. On it a choice is decided by the tangents of its sides along the *leading* input
+alone, the last that entered of those that they depend on: in a network that is the layer's own bias
+or weights, and no tangent has to go through a layer. What these tangents leave open, though other
+inputs move it, is left open (`undecided`): the straight germ of transforms/first_order.py decides.
+
+    maximum(w x + b, 0)    ->   where w x + b = 0, by the sign of b's direction
+    largest of a window    ->   as it is, where the entries that tie have one tangent and nothing
+                                else moves them: they have one gradient, and any of them will do
+
+Directions are positive but for one sign for each input. Along one side these alternate over the
+inputs that decide comparisons, so that where a stretch of zeros goes through several layers, the
+units of one are dead while those of the next live, and what ties there is moved by one layer alone.
+Over the axes of an array they are products of vectors, d (x) s with s along the last axis, so that
+
+    contract(x, d (x) s) = contract(x, d) (x) s
+
+is a product with one column. They are generic all the same: a linear form that is not zero is not
+zero for almost all such products, since these span all arrays.
+
+Only first derivatives are settled so; in those of higher order equal gradients are not enough.
+
+Source    lexicographic derivatives (Nesterov 2005), with one input after the other as directions,
+          in place of the rows of a matrix; ours is the order in which they lead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.germs.generic import positive_direction
+from chainrule.ops.compare import (
+    equal,
+    greater,
+    greater_equal,
+    isfinite,
+    less,
+    less_equal,
+    logical_and,
+    logical_not,
+    logical_or,
+    not_equal,
+)
+from chainrule.ops.contract import contract
+from chainrule.ops.elementwise import multiply, negative
+from chainrule.ops.reduce import any_, max_, min_
+from chainrule.ops.select import cast, select
+from chainrule.ops.shape import broadcast, kept_axes, reshape, sum_
+from chainrule.program.op import Constant, Discrete
+from chainrule.program.program import Equation, Operand, Program
+from chainrule.program.remember import remembered
+from chainrule.program.trace import Builder, Traced
+from chainrule.program.types import array_type
+from chainrule.transforms.activity import both
+from chainrule.transforms.blocks import Windows, one_holds, repeated, windows_of
+from chainrule.transforms.first_order import NotFirstOrder, Side, Taken, any_of, filled
+from chainrule.transforms.rewrites_contract import free_axes
+from chainrule.transforms.ties import Uses, extreme_of, is_seen, look_of, moving_outputs
+
+_F64 = np.dtype(np.float64)
+_MOST_PAIRED = 9  # places of a window that are compared in pairs
+_PRODUCTS = {"contract", "convolution"}  # that a tangent had better not go through
+_STEPS = {"floor", "ceil", "rint", "argmax", "argmin", "argsort"}  # left to the straight germ
+_COMPARED = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "sign"}
+_SAME_NUMBERS = {"broadcast", "reshape", "transpose", "flip", "negative"}
+
+
+def _leading_side(program: Program, mask: tuple[bool, ...], side: int) -> Program | None:
+    """The program with its choices made on one side, 1 or -1, and two more outputs: whether some
+    are left open, and whether some are on both sides alike.
+
+    None where an operation has no rule, and where no tangent would go through a layer.
+    """
+    if not any(e.op.name in _PRODUCTS for e in program.equations):
+        return None
+    try:
+        with Builder(program.name, reuse=True) as builder:
+            builder.lines_from_user = False
+            return _LeadingSide(builder, program, mask, side).program()
+    except NotFirstOrder:
+        return None
+
+
+leading_side = remembered(_leading_side)
+
+
+class Way(NamedTuple):
+    """How an input moves along the germ: the higher the bit, the lower the power of eps."""
+
+    bit: int
+    sign: int
+
+
+def germ_of(program: Program, mask: tuple[bool, ...]) -> dict[Operand, Way]:
+    """How each moving input moves, on the side that is 1."""
+    moving = [v for v, m in zip(program.inputs, mask, strict=True) if m and v.type.inexact]
+    bits = _as_they_enter(program, moving)
+    sources, uses = _moved_by(program, bits), Uses(program)
+    moves = set(sources)
+    signs: dict[int, int] = {}
+    for e in program.equations:
+        if _decides(e, uses) and look_of(e, moves, uses) is not None:
+            signs.setdefault(_leads(e, sources), -1 if len(signs) % 2 else 1)
+    return {v: Way(bit, signs.get(bit, 1)) for v, bit in bits.items()}
+
+
+def _leads(e: Equation, sources: dict[Operand, int]) -> int:
+    return _highest(_union(sources.get(x, 0) for x in e.inputs))
+
+
+class _Taken(Taken):
+    """Activity by some of the inputs; of operands that tie, the one is taken that leads there."""
+
+    def __init__(self, side: _LeadingSide, marked: set[Operand]):
+        super().__init__(side, marked)
+        self._leading = side
+
+    def first_is_taken(self, op, x, y):
+        with self._leading.along(self._leading.leading(x, y)):
+            return super().first_is_taken(op, x, y)
+
+
+class _LeadingSide(Side):
+    """A program being made, with tangents along one input at a time.
+
+    Inputs are numbered as they enter, and sets of them are bits of a number: `moved_by` holds the
+    inputs that move a variable.
+    """
+
+    def __init__(self, builder: Builder, program: Program, mask: tuple[bool, ...], side: int):
+        super().__init__(builder, program, mask, True)
+        self.side, self.uses = side, Uses(program)
+        self.germ = germ_of(program, mask)
+        self.sources = _moved_by(program, {v: way.bit for v, way in self.germ.items()})
+        self.moved_by = {self.env[v]._var: self.sources.get(v, 0) for v in program.inputs}
+        self.inputs = {bits: x for x, bits in self.moved_by.items() if bits}
+        self.directions: dict[Operand, int] = {}  # that have been made, and their signs
+        self.vectors: dict[Operand, list] = {}  # that directions are products of
+        self.columns: dict[Operand, tuple[Any, int]] = {}  # tangents without s, and the axis of s
+        self.even: list[Traced] = []  # what is left open on both sides alike
+        self._now = 0  # the input that tangents are made along
+        self._along: dict[int, tuple[dict, set]] = {}
+        self._by_some: dict[int, _Taken] = {}
+
+    def directions_of(self, moving: list[Operand]) -> dict[Operand, Traced | None]:
+        return {}  # made along one input at a time
+
+    def activity_by(self, inputs: set[Operand]) -> Taken:
+        return _Taken(self, inputs)
+
+    def left_open(self) -> list:
+        return [any_of(self.open), any_of(self.even)]
+
+    # --- by the input that leads ------------------------------------------------------------------
+
+    def needed(self, looks: set[int]) -> dict[Operand, int]:
+        """For each variable of the source, the inputs along which a choice asks for its tangent."""
+        found: dict[Operand, int] = {}
+        for e in reversed(self.source.equations):
+            wanted = _leads(e, self.sources) if id(e) in looks else 0
+            wanted |= _union(found.get(v, 0) for v in e.outputs)
+            for x in e.inputs if wanted else ():
+                if not x.is_literal and self.sources.get(x, 0) & wanted:
+                    found[x] = found.get(x, 0) | self.sources[x] & wanted
+        return found
+
+    def prepare(self, e: Equation, needed: dict[Operand, int]) -> None:
+        for v in e.outputs:
+            made = self.env[v]
+            if type(made) is Traced:
+                self.moved_by[made._var] = self.sources.get(v, 0)
+            for bit in _bits(needed.get(v, 0)):
+                with self.along(bit):
+                    self.tangent(made)
+
+    def inputs_that_move(self, x) -> int:
+        """The inputs that move a recorded value, as the bits of a number."""
+        if type(x) is not Traced or x._var.is_literal:
+            return 0
+        pending = [x._var]
+        while pending:
+            top = pending[-1]
+            made = self.builder.maker(top)
+            if top in self.moved_by or made is None:
+                self.moved_by.setdefault(top, 0)
+                pending.pop()
+                continue
+            missing: list[Any] = [v for v in _carriers(made) if v not in self.moved_by]
+            pending += missing
+            if not missing:
+                bits = _union(self.moved_by[v] for v in _carriers(made))
+                for v in made.outputs:
+                    self.moved_by[v] = bits if v.type.inexact else 0
+        return self.moved_by[x._var]
+
+    def leading(self, *values) -> int:
+        """The last that entered of the inputs that move some values, as a bit; 0 for none."""
+        return _highest(_union(map(self.inputs_that_move, values)))
+
+    @contextmanager
+    def along(self, bit: int) -> Iterator[None]:
+        """Have tangents be those along one input."""
+        before = self.tangent_of, self.pending, self._now
+        if bit not in self._along:
+            source = self.inputs.get(bit)
+            given = {} if source is None else {source: self._direction(bit, source)}
+            self._along[bit] = (given, set())
+        (self.tangent_of, self.pending), self._now = self._along[bit], bit
+        try:
+            yield
+        finally:
+            self.tangent_of, self.pending, self._now = before
+
+    def tangent(self, x) -> Traced | None:
+        return super().tangent(x) if self.inputs_that_move(x) & self._now else None
+
+    def _direction(self, bit: int, source: Operand) -> Any:
+        """A product of vectors along the axes of an input, all of them of one sign."""
+        type_, number = source.type, bit.bit_length() * 8
+        sign = self.side * next(way.sign for way in self.germ.values() if way.bit == bit)
+        vectors = [
+            positive_direction(array_type((n,), type_.dtype), number + axis)
+            for axis, n in enumerate(type_.shape)
+        ]
+        made = positive_direction(type_, number) if not vectors else (
+            _product(vectors, type_.shape, range(len(vectors)))
+        )
+        made = made if sign > 0 else negative(made)
+        self.directions[made._var], self.vectors[made._var] = sign, vectors
+        return made
+
+    def tangents_at(self, e: Equation) -> tuple:
+        found = self._column(e) if e.op.name in _PRODUCTS else None
+        return super().tangents_at(e) if found is None else (found,)
+
+    def _column(self, e: Equation) -> Any:
+        """The tangent of a product along weights d (x) s, which is one column by s."""
+        values = [self.value(x) for x in e.inputs]
+        tangents = [self.tangent(v) for v in values]
+        moved = [i for i, t in enumerate(tangents) if t is not None]
+        if len(moved) != 1:
+            return None
+        side, way = moved[0], tangents[moved[0]]
+        assert way is not None
+        axis = _axis_of_last(e, side)
+        vectors = self.vectors.get(way._var)
+        if axis is None or vectors is None:
+            return None
+        *d, s = vectors
+        if not d:
+            return None
+        window = [*values[side].shape[:-1], 1]
+        if e.op.name == "convolution" and window[-2] > 1:  # over the channels first: leaves one
+            x = contract(values[0], d.pop(), axes=((len(d) + 1,), (0,)), batch=((), ()))
+            values[0], window[-2] = reshape(x, shape=(*x.shape, 1)), 1
+        made = _product(d, window[: len(d)], range(len(d)))
+        values[side] = reshape(made, shape=tuple(window))
+        column = e.op(*values, **e.params)
+        column = column if self.directions[way._var] > 0 else negative(column)
+        shape = e.outputs[0].type.shape
+        rest = kept_axes(len(shape), (axis,))
+        column = reshape(column, shape=tuple([shape[a] for a in rest]))
+        alone = broadcast(column, shape=shape, axes=rest)
+        made = multiply(alone, broadcast(s, shape=shape, axes=(axis,)))
+        self.columns[made._var] = (column, axis)
+        return made
+
+    # --- choices ----------------------------------------------------------------------------------
+
+    def choice(self, e: Equation, values: list, uses: Uses):
+        if e.op.name in _STEPS:
+            raise NotFirstOrder(e.op.name)
+        return super().choice(e, values, uses)
+
+    def compared(self, op, x, y, may_tie: bool = False):
+        lead = self.leading(x, y)
+        with self.along(lead):
+            dx, dy = self.tangent(x), self.tangent(y)
+        if not (_is_finite_number(x) or _is_finite_number(y)):
+            self.leave_open(logical_and(equal(x, y), logical_not(isfinite(x))))
+        sign = self._sign(dx) if dy is None else -self._sign(dy) if dx is None else 0
+        if sign:
+            return _AS_TIED[op.name, bool(op(np.float64(sign), np.float64(0)))](x, y)
+        dx, dy, tie = filled(dx, x, y), filled(dy, y, x), equal(x, y)
+        alike = logical_and(tie, equal(dx, dy))
+        others = (self.inputs_that_move(x) | self.inputs_that_move(y)) & ~lead
+        if not may_tie:
+            self.leave_open(alike, x, y)
+        elif others:
+            self.leave_open(both(self._by(others).of_either((x, y), alike.shape), alike))
+        return select(tie, op(dx, dy), op(x, y))
+
+    def signed(self, x):
+        with self.along(self.leading(x)):
+            return super().signed(x)
+
+    def _sign(self, tangent) -> int:
+        """The sign of a tangent that is a direction as it stands; 0 of any other."""
+        sign = 1
+        while type(tangent) is Traced:
+            if tangent._var in self.directions:
+                return sign * self.directions[tangent._var]
+            made = self.builder.maker(tangent._var)
+            if made is None or made.op.name not in _SAME_NUMBERS:
+                return 0
+            sign = -sign if made.op.name == "negative" else sign
+            tangent = self.value(made.inputs[0])
+        return 0
+
+    def pooled(self, e: Equation, values: list):
+        """window_pick or window_share as it stands; left open where entries that tie may differ."""
+        windows = windows_of(e)
+        if not (windows.inside and windows.few):
+            raise NotFirstOrder(e.op.name)
+        x, out, moved = values
+        outputs = self.source.outputs
+        seen = is_seen(e, self.uses, outputs, self.env)
+        here = is_seen(e, self.uses, outputs, self.env, partial(self.compared, may_tie=True))
+        at = [equal(place, out) for place in windows.places(x)]
+        dx, column = self._tangent_to_compare(x, ())
+        if column is not None and len(at) <= _MOST_PAIRED:
+            self._leave_open_on_both(both(seen, _unlike_pairs(at, column, windows)))
+        elif dx is not None:
+            self._leave_open_on_both(both(seen, _unlike(at, windows.places(dx))))
+        several = both(here, repeated(at))
+        self._alike(x, out, several, lambda active: one_holds(at, windows.places(active)))
+        return e.op(x, out, moved, **e.params)
+
+    def own_extreme(self, values: list, own: int, axes: tuple[int, ...]):
+        """Where an array equals its own extreme; left open where entries that tie may differ."""
+        x, spread = values[own], values[1 - own]
+        at = equal(x, spread)
+        dx, _ = self._tangent_to_compare(x, axes)
+        if dx is not None:
+            inf = dx.dtype.type(np.inf)
+            low = min_(select(at, dx, inf), axes=axes)
+            self._leave_open_on_both(not_equal(low, max_(select(at, dx, -inf), axes=axes)))
+        several = greater(sum_(cast(at, dtype=_F64), axes=axes), np.float64(1))
+        extreme = max_(select(at, x, x.dtype.type(-np.inf)), axes=axes)
+        self._alike(x, extreme, several, lambda active: any_(logical_and(at, active), axes=axes))
+        return at
+
+    def _tangent_to_compare(self, x, axes: tuple[int, ...]) -> tuple[Any, Any]:
+        """The tangent of a value along its leading input, to compare entries over some axes with,
+        without a factor that is the same for these; and as one column, where it is repeated along
+        the last axis. None where it does not move, and where it is no column."""
+        with self.along(self.leading(x)):
+            dx = self.tangent(x)
+        column, axis = self.columns.get(dx._var, (None, -1)) if dx is not None else (None, -1)
+        if column is None or axis in axes:
+            return dx, None
+        last = len(x.shape) - 1
+        rest = kept_axes(last + 1, (axis,))
+        return broadcast(column, shape=x.shape, axes=rest), column if axis == last else None
+
+    def _leave_open_on_both(self, differ) -> None:
+        """Note entries with different tangents, which are so on the other side as well."""
+        if type(differ) is Traced:
+            self.even.append(_somewhere(differ))
+
+    def _alike(self, x, extreme, several, one_of: Callable) -> None:
+        """Leave open where several entries tie for the extreme, if it is infinite, or if one of
+        these is moved by inputs that do not lead; `one_of` says where one has a property."""
+        self.leave_open(logical_and(several, logical_not(isfinite(extreme))))
+        others = self.inputs_that_move(x) & ~self.leading(x)
+        active = self._by(others).of(x) if others else False
+        if active is not False:
+            self.leave_open(both(one_of(active) if type(active) is Traced else True, several))
+
+    def _by(self, others: int) -> _Taken:
+        """Which entries move by some inputs."""
+        if others not in self._by_some:
+            marked = {x for bit, x in self.inputs.items() if bit & others}
+            self._by_some[others] = _Taken(self, marked)
+        return self._by_some[others]
+
+
+def _decides(e: Equation, uses: Uses) -> bool:
+    """Whether an equation is a comparison, but not of an array with its own extreme."""
+    own = e.op.name == "equal" and extreme_of(e, uses) is not None
+    return e.op.name in _COMPARED and not own
+
+
+def _unlike(at: list, values: list):
+    """Where values that are marked differ from the first that is."""
+    first, marked, found = values[0], at[0], np.bool_(False)
+    for mark, value in zip(at[1:], values[1:], strict=True):
+        again = logical_and(marked, mark)
+        found = logical_or(found, logical_and(again, not_equal(value, first)))
+        first, marked = select(marked, first, value), logical_or(marked, mark)
+    return found
+
+
+def _unlike_pairs(at: list, column, windows: Windows):
+    """The same for values that are repeated along the last axis: pairs of them are compared once
+    for all of it, which leaves truth values to be combined."""
+    places = windows.places(reshape(column, shape=(*column.shape, 1)))
+    shape, found = at[0].shape, np.bool_(False)
+    for i, j in combinations(range(len(at)), 2):
+        differ = reshape(not_equal(places[i], places[j]), shape=shape[:-1])
+        differ = broadcast(differ, shape=shape, axes=tuple(range(len(shape) - 1)))
+        found = logical_or(found, logical_and(logical_and(at[i], at[j]), differ))
+    return found
+
+
+def unlike(at: list, values: list):
+    """Where values that are marked differ from the first that is."""
+    first, marked, found = values[0], at[0], np.bool_(False)
+    for mark, value in zip(at[1:], values[1:], strict=True):
+        again = logical_and(marked, mark)
+        found = logical_or(found, logical_and(again, not_equal(value, first)))
+        first, marked = select(marked, first, value), logical_or(marked, mark)
+    return found
+
+
+def _somewhere(x):
+    return any_(x, axes=tuple(range(x.ndim))) if x.ndim else x
+
+
+def _never(x, y):
+    return logical_and(equal(x, y), np.bool_(False))
+
+
+def _always(x, y):
+    return logical_or(not_equal(x, y), np.bool_(True))
+
+
+# A comparison of sides that do not tie on this side, by what it gives where they tie at the point.
+_AS_TIED: dict[tuple[str, bool], Callable] = {
+    ("greater", True): greater_equal, ("greater", False): greater,
+    ("greater_equal", True): greater_equal, ("greater_equal", False): greater,
+    ("less", True): less_equal, ("less", False): less,
+    ("less_equal", True): less_equal, ("less_equal", False): less,
+    ("equal", False): _never, ("not_equal", True): _always,
+}  # fmt: skip
+
+
+def _product(vectors: list, shape, axes) -> Any:
+    """The product of vectors along axes of a shape."""
+    made = None
+    for v, axis in zip(vectors, axes, strict=True):
+        spread = broadcast(v, shape=tuple(shape), axes=(axis,))
+        made = spread if made is None else multiply(made, spread)
+    return made
+
+
+def _axis_of_last(e: Equation, side: int) -> int | None:
+    """The axis of a product's result that is the last of one operand's; None where it has none."""
+    last, out = e.inputs[side].type.ndim - 1, e.outputs[0].type.ndim
+    if e.op.name == "convolution":
+        return out - 1 if side == 1 and e.params["groups"] == 1 else None
+    free = free_axes(e, side)
+    if last not in free:
+        return None
+    return out - 1 if side == 1 else len(e.params["batch"][0]) + len(free) - 1
+
+
+def _is_finite_number(x) -> bool:
+    if type(x) is Traced and not x._var.is_literal:
+        return False
+    value: Any = x._var.value if type(x) is Traced and x._var.is_literal else x
+    return bool(np.all(np.isfinite(value)))
+
+
+def _as_they_enter(program: Program, inputs: Sequence[Operand]) -> dict[Operand, int]:
+    """Inputs with their bits, the higher the later an equation first reads them."""
+    wanted, order = set(inputs), []
+    for e in program.equations:
+        for x in e.inputs:
+            if x in wanted:
+                wanted.remove(x)
+                order.append(x)
+    order += [x for x in inputs if x in wanted]
+    return {x: 1 << number for number, x in enumerate(order)}
+
+
+def _moved_by(program: Program, inputs: dict[Operand, int]) -> dict[Operand, int]:
+    """The inputs that move each variable of a program."""
+    found = dict(inputs)
+    moves = set(inputs)
+    for e in program.equations:
+        marks = moving_outputs(e, moves)
+        if not any(marks):
+            continue
+        bits = _union(found.get(x, 0) for x in _carriers(e))
+        for v, m in zip(e.outputs, marks, strict=True):
+            if m:
+                moves.add(v)
+                found[v] = bits
+    return found
+
+
+def _carriers(e: Equation) -> list[Operand]:
+    """The operands through which an equation's outputs move."""
+    if isinstance(e.op.derivative, Constant | Discrete) and e.op.name != "stop_gradient":
+        return []
+    inputs = e.inputs[1:] if e.op.name == "select" else e.inputs[:1] if e.op.name == "index" else (
+        e.inputs
+    )
+    return [x for x in inputs if not x.is_literal]
+
+
+def _union(sets: Iterable[int]) -> int:
+    bits = 0
+    for some in sets:
+        bits |= some
+    return bits
+
+
+def _highest(bits: int) -> int:
+    return 1 << bits.bit_length() - 1 if bits else 0
+
+
+def _bits(bits: int) -> Iterator[int]:
+    while bits:
+        top = _highest(bits)
+        yield top
+        bits &= ~top
