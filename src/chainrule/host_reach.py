@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.bytecode import names_in
 from chainrule.program.trace import Traced
-from chainrule.reach import is_library, names_in
+from chainrule.reach import is_library
 
 MOST = 2000  # values that are looked at; a larger structure counts as one that may draw
 _GLOBAL: tuple = (np.random.mtrand._rand, random.random.__self__)  # type: ignore[attr-defined]

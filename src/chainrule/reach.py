@@ -10,17 +10,17 @@ and never less, except what is reached by names made up at run time (`getattr(x,
 
 from __future__ import annotations
 
-import dis
 import functools
 import sys
 import types
 from collections import deque
-from collections.abc import Iterator
 from importlib.util import resolve_name
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+
+from chainrule.bytecode import names_in
 
 MISSING: Any = object()
 _LIBRARIES = frozenset({"numpy", "scipy", "chainrule", "builtins"}) | sys.stdlib_module_names
@@ -255,38 +255,6 @@ def _described(owner) -> str:
     return f"an object of class {type(owner).__name__}"
 
 
-class _Names(NamedTuple):
-    """The names that occur in a function's code: `stored` are those it assigns to, globals,
-    attributes and names of enclosing functions; `imported` the modules, with the level at which
-    a relative import begins."""
-
-    globals: set[str]
-    attributes: set[str]
-    stored: set[str]
-    imported: set[tuple[int, str]]
-
-
-@functools.lru_cache(maxsize=4096)
-def names_in(code: types.CodeType) -> _Names:
-    """The names in a function's code, and in that of functions inside of it."""
-    found = _Names(set(), set(), set(), set())
-    for part in _with_inner(code):
-        before: deque = deque((None, None), 2)  # the constants that an import takes
-        for instruction in dis.get_instructions(part):
-            name, value = instruction.opname, instruction.argval
-            kind, _, what = name.partition("_")
-            if name == "IMPORT_NAME":
-                found.imported.add((before[0], value))
-            elif what in ("GLOBAL", "NAME"):
-                found.globals.add(value)
-            elif "ATTR" in what or "METHOD" in what or name == "IMPORT_FROM":
-                found.attributes.add(value)
-            if kind in ("STORE", "DELETE") and what in ("GLOBAL", "ATTR", "DEREF"):
-                found.stored.add(value)
-            before.append(value)
-    return found
-
-
 def _modules(level: int, name: str, package: str | None) -> list[types.ModuleType]:
     """The module that an import gives, and those that it is a part of, where they are loaded."""
     if level and not package:
@@ -297,13 +265,6 @@ def _modules(level: int, name: str, package: str | None) -> list[types.ModuleTyp
         return []
     names = accumulate(full.split("."), "{}.{}".format)
     return [found for n in names if (found := sys.modules.get(n)) is not None]
-
-
-def _with_inner(code: types.CodeType) -> Iterator[types.CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _with_inner(constant)
 
 
 def is_library(module: str | None) -> bool:
