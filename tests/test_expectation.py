@@ -428,7 +428,7 @@ def test_branches_may_write_into_an_array():
 def test_what_else_is_refused_in_an_expectation_is_named():
     def f(p, rng):
         counts = np.zeros(2)
-        counts[0] = float(p)
+        counts[0] = np.float64(p)
         return counts.sum() * rng.bernoulli(p)
 
     with pytest.raises(cr.errors.ConcreteValueNeeded, match="stop_gradient"):

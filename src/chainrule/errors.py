@@ -18,7 +18,7 @@ class ChainruleError(Exception):
 class ConcreteValueNeeded(ChainruleError, TypeError):
     """A plain Python or NumPy value was asked of a traced value that cannot give one.
 
-    Raised by `float(x)`, `complex(x)`, `buffer[0] = x`, `np.exp([x, y])`: they would
+    Raised by `np.float64(x)`, `float(x)` in the code of a library, `buffer[0] = x`: they would
     store a constant, and the derivative would be silently wrong. Also raised by `if x > 0` where
     the trace has no value at hand (`compile`, `vmap`, bodies of `scan` and `while_loop`).
     """

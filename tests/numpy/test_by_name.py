@@ -19,6 +19,7 @@ import chainrule as cr
 from chainrule.errors import ConcreteValueNeeded
 
 X = np.array([0.7, -0.4, 1.3, 0.2])
+KEPT = {"float": float}  # not looked up by its name
 
 
 def of_math(x):
@@ -108,6 +109,43 @@ def test_max_min_and_sorted_need_no_truth_value(f):
     np.testing.assert_allclose(cr.vmap(f)(np.stack(points)), [f(x) for x in points], rtol=1e-15)
 
 
+def numbers(x):
+    a = float(x[0]) * float(np.sum(x)) + complex(x[1], x[2]).real * complex(x[3]).imag
+    assert isinstance(float(x[1]), float) and isinstance(float("2.5"), float)
+    assert isinstance(int(3.5), int) and not isinstance(1, float) and issubclass(bool, int)
+    y = np.zeros(2, dtype=float) + np.ones(2, int) + np.arange(2, dtype=complex).real
+    assert y.dtype == float and np.dtype(int) == int and np.array([1.5]).astype(int)[0] == 1
+    return a + int(x[2] * 3.0) * x[0] + abs(complex(x[0], x[1])) + {float: 1.0}[float] + y.sum()
+
+
+def test_python_numbers_of_traced_values():
+    h = np.hypot(X[0], X[1])
+    total = X.sum()
+    slope = [total + X[0] + 3.0 + X[0] / h, X[0] + X[1] / h, X[0], X[0]]
+    assert cr.compile(numbers)(X) == pytest.approx(numbers(X), rel=1e-15)
+    assert cr.vmap(numbers)(X[None])[0] == pytest.approx(numbers(X), rel=1e-15)
+    for g in (cr.grad(numbers), cr.compile(cr.grad(numbers))):
+        np.testing.assert_allclose(g(X), slope, rtol=1e-14)
+    for f in (lambda x: float(x), lambda x: int(x), lambda x: complex(x)):
+        with pytest.raises(TypeError):
+            cr.compile(f)(X)
+
+
+def test_a_whole_number_of_a_traced_value_is_an_index():
+    table = np.arange(10.0) ** 2
+
+    def f(x):
+        place = int(np.floor(x[2] * 3.0))
+        along = x[2] * 3.0 - place
+        rows = cr.numpy.asarray(table)
+        return rows[place] * (1.0 - along) + rows[place + 1] * along
+
+    for x in (X, 2.0 * X):
+        assert cr.compile(f)(x) == pytest.approx(np.interp(3.0 * x[2], np.arange(10.0), table))
+        i = int(3.0 * x[2])
+        assert cr.compile(cr.grad(f))(x)[2] == pytest.approx(3.0 * (table[i + 1] - table[i]))
+
+
 def test_max_at_a_tie_is_looked_at_from_both_sides():
     f = lambda x: max(x[0], x[1])
     x = np.ones(2)
@@ -132,7 +170,7 @@ def test_the_names_are_as_before_afterwards():
         cr.compile(f)(X)
         cr.grad(f)(X)
     with pytest.raises(ConcreteValueNeeded):
-        cr.grad(lambda x: float(max(x)) * x[0])(X)
+        cr.grad(lambda x: KEPT["float"](max(x)) * x[0])(X)
     assert {k: v for k, v in names.items() if before.get(k) is not v} == {}
     assert "max" not in names
     assert builtins.max is max
@@ -155,4 +193,4 @@ def test_a_function_that_needs_it_is_traced_once_from_the_second_call_on():
 
 def test_the_first_refusal_is_the_one_that_is_seen():
     with pytest.raises(ConcreteValueNeeded, match=r"float\(x\) needs .* at test_by_name.py"):
-        cr.grad(lambda x: sin(x[0]) + float(x[1]))(X)
+        cr.grad(lambda x: sin(x[0]) + KEPT["float"](x[1]))(X)

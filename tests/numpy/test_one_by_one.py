@@ -9,6 +9,7 @@ from chainrule.errors import ConcreteValueNeeded, NotSupported
 X = np.array([0.7, -0.4, 1.3, 0.2])
 ramp = np.vectorize(lambda a: a * a if a < 0.0 else 3.0 * a)
 RAMP = np.where(X < 0.0, 2.0 * X, 3.0)  # its slope
+KEPT = {"float": float}  # not looked up by its name
 product = np.frompyfunc(lambda a, b: (a * b, a + b), 2, 2)
 
 
@@ -152,4 +153,4 @@ def test_a_value_may_be_shown_by_percent():
     cr.grad(f)(X)
     assert seen == ["0.70 and -0.8", "1.3"]
     with pytest.raises(ConcreteValueNeeded, match=r"float\(x\)"):
-        cr.grad(lambda x: float(x[0]) % 2.0)(X)
+        cr.grad(lambda x: KEPT["float"](x[0]) % 2.0)(X)

@@ -4,11 +4,13 @@
     from numpy import array         array([x, y])      as np.array([x, y])
     import numpy as np              np.exp([x, y])     as np.exp(np.array([x, y]))
     (Python's own)                  max(x, 0.0)        as np.where(0.0 > x, 0.0, x)
+                                    float(x)           as x, a traced Python float
 
 The attributes of `math` and `numpy` are replaced while any trace is open (interception.py), these
 names only in a trace that is made because one without was refused (chainrule.filling): modules of
 the user have to be looked through. max, min and sorted ask for no truth value where none is at hand
-(compile, vmap); where it is, they are Python's. Names inside of functions, and those that are kept
+(compile, vmap); where it is, they are Python's. float, int and complex stay types: of a dtype, of
+isinstance. Names inside of functions, and those that are kept
 in other places (`table["sin"](x)`), are not reached.
 """
 
@@ -29,6 +31,7 @@ from chainrule import errors
 from chainrule.numpy.buffers import is_of_the_user
 from chainrule.numpy.interception import originals
 from chainrule.numpy.promotion import contains_traced, stacked
+from chainrule.numpy.undispatched import loaded_homes
 from chainrule.program.trace import Traced
 from chainrule.reach import names_in
 
@@ -114,6 +117,11 @@ def _modules_of_users(_loaded: int) -> list[ModuleType]:
 
 def _meanings() -> dict[int, tuple[Any, Any]]:
     """By the identity of an object that a name may stand for: it, and its traced meaning."""
+    return _meanings_of(loaded_homes(len(sys.modules)))
+
+
+@functools.lru_cache(maxsize=1)
+def _meanings_of(_homes: tuple) -> dict[int, tuple[Any, Any]]:
     found: dict[int, tuple[Any, Any]] = {id(np): (np, _numpy)}
     for module, name, original in originals():
         found[id(original)] = (original, _current(module, name))
@@ -225,7 +233,73 @@ def _sorted(iterable, /, *, key=None, reverse=False):
     return list(x[np.argsort(-ranks if reverse else ranks, kind="stable")])
 
 
-_BUILTINS: dict[str, Callable] = {
+# --- numbers of Python ----------------------------------------------------------------------------
+
+
+class _OfNumbers(type):
+    """A number type of Python's, which also makes traced numbers: float(x) of a traced x."""
+
+    original: Any
+    made: Callable
+
+    def __call__(cls, *args, **kwargs):
+        if any(type(a) is Traced for a in args):
+            return cls.made(*args, **kwargs)
+        return cls.original(*args, **kwargs)
+
+    def __instancecheck__(cls, instance):
+        return isinstance(instance, cls.original)
+
+    def __subclasscheck__(cls, subclass):
+        return subclass is cls or issubclass(subclass, cls.original)
+
+    def __eq__(cls, other):
+        return other is cls or other is cls.original
+
+    def __hash__(cls):
+        return hash(cls.original)
+
+
+def _single(x):
+    """A traced number, of which a Python number can be made."""
+    if type(x) is Traced and x.type.size != 1:
+        raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
+    return x.reshape(()) if type(x) is Traced and x.type.ndim else x
+
+
+def _real(x):
+    """float(x) and int(x) are of real numbers."""
+    if x.type.dtype.kind == "c":
+        raise TypeError("argument must be a string or a real number, not 'complex'")
+    return _single(x)
+
+
+def _float(x):
+    return _real(x).astype(np.float64).item()
+
+
+def _int(x):
+    x = _real(x)
+    whole = np.trunc(x) if x.type.dtype.kind == "f" else x
+    return whole.astype(np.int64).item()
+
+
+def _complex(real, imag=0):
+    return (_single(real) + 1j * _single(imag)).astype(np.complex128).item()
+
+
+def _number_type(original: type, made: Callable) -> type:
+    namespace = {"original": original, "made": staticmethod(made), "dtype": np.dtype(original)}
+    for name in ("fromhex", "from_bytes"):
+        if hasattr(original, name):
+            namespace[name] = getattr(original, name)
+    return _OfNumbers(original.__name__, (), namespace)
+
+
+_BUILTINS: dict[str, Any] = {
+    "float": _number_type(float, _float),
+    "int": _number_type(int, _int),
+    "complex": _number_type(complex, _complex),
     "max": _extreme(builtins.max, lambda a, b: a > b),
     "min": _extreme(builtins.min, lambda a, b: a < b),
     "sorted": _sorted,
