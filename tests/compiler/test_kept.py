@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import types
 
@@ -340,3 +341,20 @@ def test_key_is_of_all_that_is_asked(place):
         asked._replace(memory=1), asked._replace(stable=True), asked._replace(stage=1),
     ]  # fmt: skip
     assert len({kept.key_of(request) for request in changed}) == len(changed)
+
+
+@pytest.mark.parametrize("processors", [1, 3])
+def test_modules_are_compiled_by_as_many_threads_as_there_are_processors(processors, monkeypatch):
+    """More would take turns, and each describes the processor to LLVM anew."""
+    meeting, seen = threading.Barrier(processors), set()
+
+    def compiled(text):
+        seen.add(threading.get_ident())
+        meeting.wait(timeout=60)
+        return text[:1].encode()
+
+    monkeypatch.setattr(building, "processors", lambda: processors)
+    monkeypatch.setattr(building, "_object_code", compiled)
+    texts = [letter * 10_000 for letter in "abc"]
+    assert building._compiled(texts) == [b"a", b"b", b"c"]
+    assert len(seen) == processors and threading.get_ident() not in seen

@@ -7,7 +7,6 @@ where its steps are asked for.
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,7 @@ from chainrule.compiler.llvm.vecmath import MATH
 from chainrule.compiler.lower import lower
 from chainrule.compiler.machine_code import object_code
 from chainrule.compiler.region import Module, Region, Writer
+from chainrule.compiler.threads import processors
 from chainrule.program.garbage import clear_free_lists, collector_paused
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program
@@ -124,7 +124,7 @@ def _compiled(texts: list[str]) -> list[bytes]:
     """The object code of modules, compiled side by side: LLVM runs without the GIL."""
     if sum(map(len, texts)) < _SHORT:
         return [*map(_object_code, texts)]
-    with ThreadPoolExecutor(min(len(texts), os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(len(texts), processors())) as pool:
         longest = sorted(texts, key=len, reverse=True)
         codes = dict(zip(longest, pool.map(_object_code, longest), strict=True))
     return [codes[text] for text in texts]

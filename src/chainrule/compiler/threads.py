@@ -60,6 +60,11 @@ def _default() -> int:
     text = os.environ.get(VARIABLE, "").strip()
     if text:
         return _checked(int(text) if text.isdecimal() else text, f"the environment's {VARIABLE} is")
+    return processors()
+
+
+def processors() -> int:
+    """How many processors this process may use."""
     count = getattr(os, "process_cpu_count", None)  # Python 3.13
     if count is not None:
         return count() or 1
