@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule.program.program import Equation, Literal, Operand
 from chainrule.transforms.stabilize_patterns import Reader, Terms, is_value
+from chainrule.transforms.stabilize_products import log_of_product
 
 _MOVES = ("broadcast", "reshape", "transpose", "flip", "index")
 _COMPARED = 1 << 22  # entries of an array whose layout is looked at
@@ -422,6 +423,8 @@ REDUCTIONS = (
                   _LOGARITHM),
     ReductionRule("mean weighted by exponentials", "sum(y * exp(x)) / sum(exp(x))",
                   "sum(y * softmax(x))", ("divide", "multiply"), _weighted_mean),
+    ReductionRule("log of a product of probabilities", "log(prod(expit(x)))", "sum(log_expit(x))",
+                  ("log",), log_of_product),
     ReductionRule("log of a product", "log(prod(x))", "log_prod(x)", ("log",), _log_of_product),
     ReductionRule("log of a determinant", "log(det(a)), log(|det(a)|)", "slogdet(a)", ("log",),
                   _log_of_determinant),
