@@ -1,6 +1,7 @@
 """Accuracy on the programs of FPBench and Herbie.
 
     python -m benchmarks.fpbench.run FOLDER... [--points 256] [--only WORD] [--every 1] [--list 40]
+        [--certified N]
 
 A folder holds `.fpcore` files, such as `benchmarks/` of a clone of FPBench/FPBench or `bench/` of
 one of herbie-fp/herbie. `--clone FOLDER` clones the two there first. The truth is computed once for
@@ -19,7 +20,7 @@ from pathlib import Path
 from benchmarks.fpbench.points import points_of
 from benchmarks.fpbench.python_code import Unsupported, translated
 from benchmarks.fpbench.read import Core, cores_under
-from benchmarks.fpbench.score import Score, scored
+from benchmarks.fpbench.score import Score, proven, scored
 from chainrule import backends
 
 WITHIN = 5.0  # bits
@@ -59,7 +60,10 @@ def main(arguments: list[str] | None = None) -> None:
             continue
         if chosen.truth_only:
             continue
-        scores.append(scored(core.label, program, points, options))
+        if chosen.certified:
+            scores.append(proven(core.label, program, points, chosen.certified))
+        else:
+            scores.append(scored(core.label, program, points, options))
         if chosen.write:  # as far as it has come
             Path(chosen.write).write_text(json.dumps([vars(s) for s in scores], indent=1))
         if chosen.text:
@@ -82,6 +86,10 @@ def _options(arguments) -> argparse.Namespace:
     parser.add_argument("--truth-only", action="store_true")
     parser.add_argument("--native", action="store_true", help="values from native code")
     parser.add_argument("--no-stabilize", dest="stabilize", action="store_false")
+    parser.add_argument(
+        "--certified", type=int, default=0, metavar="N",
+        help="what cr.certified proves at the first N points, in place of what is computed",
+    )  # fmt: skip
     parser.add_argument("--cache", default=str(Path(tempfile.gettempdir()) / "fpbench-truth"))
     return parser.parse_args(arguments)
 
@@ -113,7 +121,8 @@ def report(scores: list[Score], worst: int) -> str:
     good = sum(s.derivative <= WITHIN for s in scores)
     lines = [
         f"{n} programs: {value:.2f} bits of error in the value, {slope:.2f} in the derivative",
-        f"within {WITHIN:g} bits: value {good_value}, derivative {good}",
+        f"within {WITHIN:g} bits: value {good_value}, derivative {good}; "
+        f"to the last bit: {sum(s.value == s.derivative == 0.0 for s in scores)}",
         "",
         "value  derivative  program",
     ]

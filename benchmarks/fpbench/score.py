@@ -51,6 +51,27 @@ def scored(label: str, program: Translated, points: Points, options: dict) -> Sc
     return Score(label, *means, "; ".join(failures))
 
 
+def proven(label: str, program: Translated, points: Points, most: int) -> Score:
+    """The score of value and derivative as `cr.certified` proves them, at the first few points."""
+    rows = list(zip(points.arguments, points.truths, strict=True))[:most]
+    by = tuple(range(len(rows[0][0])))
+    value = cr.certified(program.function)
+    slopes = cr.certified(cr.grad(lambda *a: np.sum(program.function(*a)), argnums=by))
+    failures = []
+    means = []
+    for name, run, part in (
+        ("value", lambda xs: [value(*xs)], slice(0, 1)),
+        ("derivative", lambda xs: list(slopes(*xs)), slice(1, None)),
+    ):
+        try:
+            found = np.array([[float(x) for x in run(arguments)] for arguments, _ in rows])
+            means.append(_mean_bits(found, np.array([truth[part] for _, truth in rows])))
+        except Exception as error:
+            failures.append(f"{name}: {type(error).__name__}: {str(error).splitlines()[0]}")
+            means.append(WORST)
+    return Score(label, *means, "; ".join(failures))
+
+
 def _values(f: Callable, xs: Sequence, options: dict) -> list:
     return [cr.compile(f, **options)(*xs)]
 
