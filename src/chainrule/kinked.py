@@ -76,7 +76,7 @@ class Kinked:
         self._side: Plan | None = None
         self._ways: dict[int, list] = {}  # directions, by their seeds
         self._has_side = self.watches
-        self._leading: list[Plan] | None = None
+        self._leading: dict[bool, list[Plan]] = {}
 
     @cached_property
     def _seen(self) -> Program | None:
@@ -107,20 +107,20 @@ class Kinked:
 
     def on_leading_sides(self, operands: list) -> list[list] | None:
         """The outputs on both sides of ties, where leading inputs tell these apart; else None."""
-        if self._leading is None:
-            sides = [
-                leading_side(self.program, self.moving, side) if self.first else None
-                for side in (1, -1)
-            ]
-            self._leading = [Plan(made) for made in sides if made is not None]
-        found = []
+        for thorough in (False, True) if self.first else ():
+            if thorough not in self._leading:
+                sides = [leading_side(self.program, self.moving, s, thorough) for s in (1, -1)]
+                self._leading[thorough] = [Plan(made) for made in sides if made is not None]
+            found = [self._unless_open(side, operands) for side in self._leading[thorough]]
+            if len(found) == 2 and None not in found:
+                return [x for x in found if x is not None]
+        return None
+
+    @staticmethod
+    def _unless_open(side: Plan, operands: list) -> list | None:
         with one_thread():
-            for side in self._leading:
-                *outputs, open_, open_on_both = side.run(operands)
-                if open_ or open_on_both:
-                    return None
-                found.append(outputs)
-        return found or None
+            *outputs, open_, open_on_both = side.run(operands)
+        return None if open_ or open_on_both else outputs
 
     def operands(self, given: list) -> list:
         """The operands of the program, from those that the caller gives."""

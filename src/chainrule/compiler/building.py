@@ -31,7 +31,7 @@ from chainrule.program.garbage import clear_free_lists, collector_paused
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program
 from chainrule.transforms.columns import in_columns
-from chainrule.transforms.kinks import guarded, holds_germs, says_unmet, settled, stages
+from chainrule.transforms.kinks import goes_on, guarded, holds_germs, says_unmet, settled
 from chainrule.transforms.refused import without_refused
 from chainrule.transforms.simplify import DEFAULT, named, remove_barriers, simplify
 from chainrule.wide.repair import watch
@@ -82,8 +82,8 @@ def built(request: Request, program: Program) -> Built:
     stage = request.stage
     if stage:
         made = prepare(program, partial(settled, stage=stage))
-        goes_on = stage < stages(program)
-        return _built(made, program, request, ties=says_unmet(program), goes_on=goes_on)
+        more = goes_on(program, stage)
+        return _built(made, program, request, ties=says_unmet(program), goes_on=more)
     prepared = prepare(program)
     ties = not checked and holds_germs(program)
     if request.stable and not checked and not request.written:

@@ -12,11 +12,11 @@ There a new input is added, which is zero and moves: relu is read at 0.0 + z.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from chainrule.ops.compare import logical_and, logical_not
-from chainrule.ops.control import with_outputs
 from chainrule.ops.elementwise import add
 from chainrule.ops.refuse import refuse
 from chainrule.ops.select import select
@@ -25,7 +25,7 @@ from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Operand, Program, Var, map_subprograms
 from chainrule.program.trace import Builder, as_operand, inline
 from chainrule.program.types import Type
-from chainrule.transforms.settling import settling
+from chainrule.transforms.settling import WAYS, settling
 from chainrule.transforms.ties import moving_outputs, watched
 
 
@@ -120,26 +120,26 @@ def settled(program: Program, stage: int) -> Program:
     """The program as it is compiled once it has met a tie: given up where one is left open; and, if
     it `says_unmet`, where there is none.
 
-    In the first stage ties are settled by leading inputs, where that can be, and in the second one
-    along the straight germ those that were left open.
+    In each stage one more of the ways to settle a tie is tried, where those before have left it
+    open (transforms/settling.py).
     """
-    guard = _first_stage if stage == 1 else _second_stage
     alone = says_unmet(program)
 
-    def guarding(**params) -> Program | None:
-        return guard(alone, **params)
+    def guard(program: Program, moving, **params) -> Program | None:
+        ways = list(islice(_ways_to_settle(program, moving, **params), stage))
+        return _settled_by(ways, alone) if ways else watched(program, moving)
 
-    return _Sight(guard=guarding).opened(program, set())
+    return _Sight(guard=guard).opened(program, set())
 
 
-def stages(program: Program) -> int:
-    """How many settled programs there are, each for what the one before has left open."""
+def goes_on(program: Program, stage: int) -> bool:
+    """Whether there is a way to settle a tie that the ways of a stage leave open."""
     for e in program.equations:
-        if e.op.name == "germ" and None not in _ways_to_settle(**e.params):
-            return 2
-        if e.params and any(stages(p) == 2 for p in _subprograms(e)):
-            return 2
-    return 1
+        if e.op.name == "germ" and any(islice(_ways_to_settle(**e.params), stage, None)):
+            return True
+        if e.params and any(goes_on(p, stage) for p in _subprograms(e)):
+            return True
+    return False
 
 
 def _watching(program: Program, moving, settled, kinks: str, first: bool) -> Program | None:
@@ -158,42 +158,35 @@ def says_unmet(program: Program) -> bool:
 
 def _ways_to_settle(
     program: Program, moving, settled, kinks: str, first: bool
-) -> tuple[Program | None, Program | None]:
-    """The program settled by leading inputs, and along the straight germ; None where it cannot."""
-    if kinks == "raise":
-        return None, None
-    return (
-        settling(program, moving, settled, first, True),
-        settling(program, moving, settled, first, False),
-    )
+) -> Iterator[Program]:
+    """The settled programs that there are, one after the other."""
+    for way in WAYS if kinks != "raise" else ():
+        made = settling(program, moving, settled, first, way)
+        if made is not None:
+            yield made
 
 
-def _first_stage(alone: bool, program: Program, moving, **params) -> Program | None:
-    leading, straight = _ways_to_settle(program, moving, **params)
-    made = leading or straight
-    if made is None:
-        return watched(program, moving)
-    *outputs, open_, wild, unmet = made.outputs
-    return remove_dead(with_outputs(made, [*outputs, *([unmet] if alone else []), open_, wild]))
+def _settled_by(ways: list[Program], alone: bool) -> Program:
+    """The outputs by the first of some ways that leaves no tie open, and what it is given up for.
 
-
-def _second_stage(alone: bool, program: Program, moving, **params) -> Program | None:
-    leading, straight = _ways_to_settle(program, moving, **params)
-    if leading is None or straight is None:
-        return _first_stage(alone, program, moving, **params)
-    with Builder(program.name, reuse=True) as builder:
+    Where the derivative stands `alone`, the last way serves, and only what the others left open.
+    """
+    with Builder(ways[-1].name, reuse=True) as builder:
         builder.lines_from_user = False
-        inputs = [builder.input(v.type, v.name) for v in program.inputs]
-        *one, left, wild, _ = inline(leading, inputs)
-        *other, open_, infinite, _ = inline(straight, inputs)
-        flags = [logical_not(left), open_, infinite]
-        if not alone:  # another derivative has left a tie open, this one perhaps not
-            other = [
+        inputs = [builder.input(v.type, v.name) for v in ways[-1].inputs]
+        found = [inline(way, inputs) for way in ways]
+        *outputs, open_, wild, unmet = found.pop()
+        flags = [unmet] if alone else []
+        for *others, left, infinite, _ in reversed(found):
+            if alone:
+                flags.append(logical_not(left))
+                continue
+            outputs = [
                 _chosen(left, b, a, v.type)
-                for a, b, v in zip(one, other, program.outputs, strict=True)
+                for a, b, v in zip(others, outputs, ways[-1].outputs, strict=False)
             ]
-            flags = [logical_and(left, open_), select(left, infinite, wild)]
-        made = builder.finish([as_operand(builder, v) for v in [*other, *flags]])
+            open_, wild = logical_and(left, open_), select(left, wild, infinite)
+        made = builder.finish([as_operand(builder, v) for v in [*outputs, *flags, open_, wild]])
     return remove_dead(made)
 
 

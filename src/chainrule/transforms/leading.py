@@ -11,6 +11,9 @@ inputs move it, is left open (`undecided`): the straight germ of transforms/firs
     largest of a window    ->   as it is, where the entries that tie have one tangent and nothing
                                 else moves them: they have one gradient, and any of them will do
 
+A `thorough` side compares entries in all that moves them: by tangents along all inputs at once, in
+which vectors take the place of weights. Where these are the same, what the weights make of them is.
+
 Directions are positive but for one sign for each input. Along one side these alternate over the
 inputs that decide comparisons, so that where a stretch of zeros goes through several layers, the
 units of one are dead while those of the next live, and what ties there is moved by one layer alone.
@@ -31,7 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import partial, reduce
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -51,7 +54,7 @@ from chainrule.ops.compare import (
     not_equal,
 )
 from chainrule.ops.contract import contract
-from chainrule.ops.elementwise import multiply, negative
+from chainrule.ops.elementwise import add, multiply, negative, scale
 from chainrule.ops.reduce import any_, max_, min_
 from chainrule.ops.select import cast, select
 from chainrule.ops.shape import broadcast, kept_axes, reshape, sum_
@@ -64,28 +67,42 @@ from chainrule.transforms.activity import both
 from chainrule.transforms.blocks import Windows, one_holds, repeated, windows_of
 from chainrule.transforms.first_order import NotFirstOrder, Side, Taken, any_of, filled
 from chainrule.transforms.rewrites_contract import free_axes
-from chainrule.transforms.ties import Uses, extreme_of, is_seen, look_of, moving_outputs
+from chainrule.transforms.ties import (
+    POOLED,
+    SINGULAR,
+    Uses,
+    extreme_of,
+    is_seen,
+    look_of,
+    moving_outputs,
+)
 
 _F64 = np.dtype(np.float64)
 _MOST_PAIRED = 9  # places of a window that are compared in pairs
 _PRODUCTS = {"contract", "convolution"}  # that a tangent had better not go through
+_DECIDED = {"maximum", "minimum", "absolute"}
 _STEPS = {"floor", "ceil", "rint", "argmax", "argmin", "argsort"}  # left to the straight germ
 _COMPARED = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "sign"}
 _SAME_NUMBERS = {"broadcast", "reshape", "transpose", "flip", "negative"}
 
 
-def _leading_side(program: Program, mask: tuple[bool, ...], side: int) -> Program | None:
+def _leading_side(
+    program: Program, mask: tuple[bool, ...], side: int, thorough: bool = False
+) -> Program | None:
     """The program with its choices made on one side, 1 or -1, and two more outputs: whether some
     are left open, and whether some are on both sides alike.
 
-    None where an operation has no rule, and where no tangent would go through a layer.
+    Where it is `thorough`, entries that tie are compared in all that moves them. None where an
+    operation has no rule, and where no tangent would go through a layer; a thorough one, where no
+    entries are compared.
     """
-    if not any(e.op.name in _PRODUCTS for e in program.equations):
+    names = {e.op.name for e in program.equations}
+    if not names & _PRODUCTS or (thorough and not (names & POOLED and sum(mask) > 1)):
         return None
     try:
         with Builder(program.name, reuse=True) as builder:
             builder.lines_from_user = False
-            return _LeadingSide(builder, program, mask, side).program()
+            return _LeadingSide(builder, program, mask, side, thorough).program()
     except NotFirstOrder:
         return None
 
@@ -114,7 +131,12 @@ def germ_of(program: Program, mask: tuple[bool, ...]) -> dict[Operand, Way]:
 
 
 def _leads(e: Equation, sources: dict[Operand, int]) -> int:
-    return _highest(_union(sources.get(x, 0) for x in e.inputs))
+    return _highest(_union(sources.get(x, 0) for x in _compared(e)))
+
+
+def _compared(e: Equation) -> tuple[Operand, ...]:
+    """The operands that a choice compares."""
+    return () if e.op.name in SINGULAR else e.inputs[:2] if e.op.name in POOLED else e.inputs
 
 
 class _Taken(Taken):
@@ -136,9 +158,11 @@ class _LeadingSide(Side):
     inputs that move a variable.
     """
 
-    def __init__(self, builder: Builder, program: Program, mask: tuple[bool, ...], side: int):
+    def __init__(
+        self, builder: Builder, program: Program, mask: tuple[bool, ...], side: int, thorough: bool
+    ):
         super().__init__(builder, program, mask, True)
-        self.side, self.uses = side, Uses(program)
+        self.side, self.thorough, self.uses = side, thorough, Uses(program)
         self.germ = germ_of(program, mask)
         self.sources = _moved_by(program, {v: way.bit for v, way in self.germ.items()})
         self.moved_by = {self.env[v]._var: self.sources.get(v, 0) for v in program.inputs}
@@ -147,7 +171,9 @@ class _LeadingSide(Side):
         self.vectors: dict[Operand, list] = {}  # that directions are products of
         self.columns: dict[Operand, tuple[Any, int]] = {}  # tangents without s, and the axis of s
         self.even: list[Traced] = []  # what is left open on both sides alike
-        self._now = 0  # the input that tangents are made along
+        self.all = _union(self.inputs)
+        self.mixtures: dict[Operand, list] = {}  # vectors that take the place of weights
+        self._now = 0  # the input that tangents are made along, or all of them
         self._along: dict[int, tuple[dict, set]] = {}
         self._by_some: dict[int, _Taken] = {}
 
@@ -162,24 +188,33 @@ class _LeadingSide(Side):
 
     # --- by the input that leads ------------------------------------------------------------------
 
-    def needed(self, looks: set[int]) -> dict[Operand, int]:
-        """For each variable of the source, the inputs along which a choice asks for its tangent."""
-        found: dict[Operand, int] = {}
+    def needed(self, looks: set[int]) -> dict[Operand, set[int]]:
+        """For each variable of the source, the inputs along which a choice asks for its tangent,
+        each alone, and all of them together."""
+        found: dict[Operand, set[int]] = {}
         for e in reversed(self.source.equations):
-            wanted = _leads(e, self.sources) if id(e) in looks else 0
-            wanted |= _union(found.get(v, 0) for v in e.outputs)
+            wanted = {way for v in e.outputs for way in found.get(v, ())}
             for x in e.inputs if wanted else ():
-                if not x.is_literal and self.sources.get(x, 0) & wanted:
-                    found[x] = found.get(x, 0) | self.sources[x] & wanted
+                self._ask(found, x, wanted)
+            if id(e) in looks:
+                together = self.thorough and e.op.name in POOLED
+                for x in _compared(e):
+                    self._ask(found, x, {self.all if together else _leads(e, self.sources)})
         return found
 
-    def prepare(self, e: Equation, needed: dict[Operand, int]) -> None:
+    def _ask(self, found: dict[Operand, set[int]], x: Operand, wanted: set[int]) -> None:
+        bits = 0 if x.is_literal else self.sources.get(x, 0)
+        ways = {way for way in wanted if bits & way}
+        if ways:
+            found.setdefault(x, set()).update(ways)
+
+    def prepare(self, e: Equation, needed: dict[Operand, set[int]]) -> None:
         for v in e.outputs:
             made = self.env[v]
             if type(made) is Traced:
                 self.moved_by[made._var] = self.sources.get(v, 0)
-            for bit in _bits(needed.get(v, 0)):
-                with self.along(bit):
+            for way in sorted(needed.get(v, ())):
+                with self.along(way):
                     self.tangent(made)
 
     def inputs_that_move(self, x) -> int:
@@ -208,11 +243,10 @@ class _LeadingSide(Side):
 
     @contextmanager
     def along(self, bit: int) -> Iterator[None]:
-        """Have tangents be those along one input."""
+        """Have tangents be those along one input, or along all of them."""
         before = self.tangent_of, self.pending, self._now
         if bit not in self._along:
-            source = self.inputs.get(bit)
-            given = {} if source is None else {source: self._direction(bit, source)}
+            given = {x: self._direction(b, x) for b, x in self.inputs.items() if b & bit}
             self._along[bit] = (given, set())
         (self.tangent_of, self.pending), self._now = self._along[bit], bit
         try:
@@ -239,8 +273,27 @@ class _LeadingSide(Side):
         return made
 
     def tangents_at(self, e: Equation) -> tuple:
-        found = self._column(e) if e.op.name in _PRODUCTS else None
-        return super().tangents_at(e) if found is None else (found,)
+        name = e.op.name
+        made = None
+        if name in _PRODUCTS:
+            made = self._mixture(e) if self.is_together else self._column(e)
+        elif self.is_together and name in _DECIDED:
+            made = self._decided(e)
+        return super().tangents_at(e) if made is None else (made,)
+
+    @property
+    def is_together(self) -> bool:
+        """Whether tangents are along all inputs at once."""
+        return self.thorough and self._now == self.all
+
+    def _decided(self, e: Equation) -> Any:
+        """The tangent of maximum, minimum or absolute: of the side that is taken, as it leads."""
+        values = [self.value(x) for x in e.inputs]
+        if e.op.name == "absolute":
+            return scale(self.signed(values[0]), self.tangent(values[0]))
+        x, y = values
+        larger = self.compared(greater if e.op.name == "maximum" else less, x, y, True)
+        return select(larger, *(filled(self.tangent(v), x, y) for v in values))
 
     def _column(self, e: Equation) -> Any:
         """The tangent of a product along weights d (x) s, which is one column by s."""
@@ -253,23 +306,43 @@ class _LeadingSide(Side):
         assert way is not None
         axis = _axis_of_last(e, side)
         vectors = self.vectors.get(way._var)
-        if axis is None or vectors is None:
+        if axis is None or vectors is None or len(vectors) < 2:
             return None
-        *d, s = vectors
-        if not d:
-            return None
-        window = [*values[side].shape[:-1], 1]
-        if e.op.name == "convolution" and window[-2] > 1:  # over the channels first: leaves one
-            x = contract(values[0], d.pop(), axes=((len(d) + 1,), (0,)), batch=((), ()))
-            values[0], window[-2] = reshape(x, shape=(*x.shape, 1)), 1
-        made = _product(d, window[: len(d)], range(len(d)))
-        values[side] = reshape(made, shape=tuple(window))
-        column = e.op(*values, **e.params)
+        column = _by_column(e, values, side, vectors[:-1], axis)
         column = column if self.directions[way._var] > 0 else negative(column)
+        return self._spread(e, column, axis, vectors[-1])
+
+    def _mixture(self, e: Equation) -> Any:
+        """What has the same entries where the tangents of a product have, whatever its weights are:
+        vectors take the place of these."""
+        values = [self.value(x) for x in e.inputs]
+        axes = [_axis_of_last(e, side) for side in (0, 1)]
+        sides = [side for side in (0, 1) if axes[side] is not None]
+        if len(sides) != 1:
+            return None
+        (side,) = sides
+        axis, dx, dw = axes[side], self.tangent(values[1 - side]), self.tangent(values[side])
+        assert axis is not None
+        vectors = None if dw is None else self.vectors.get(dw._var)
+        shape = values[side].shape
+        if (dw is not None and vectors is None) or len(shape) < 2:
+            return None
+        mixed = self.mixtures.setdefault(e.outputs[0], [
+            positive_direction(array_type((n,), e.inputs[side].type.dtype), 1 << 20 | number)
+            for number, n in enumerate(shape, 64 * len(self.mixtures))
+        ])  # fmt: skip
+        parts = []
+        if dx is not None:
+            moved = [dx, values[1]] if side == 1 else [values[0], dx]
+            parts.append(_by_column(e, moved, side, mixed[:-1], axis))
+        if vectors is not None:
+            parts.append(_by_column(e, values, side, vectors[:-1], axis))
+        return self._spread(e, reduce(add, parts), axis, mixed[-1]) if parts else None
+
+    def _spread(self, e: Equation, column, axis: int, s) -> Any:
+        """A column as an array that is it by the entries of s."""
         shape = e.outputs[0].type.shape
-        rest = kept_axes(len(shape), (axis,))
-        column = reshape(column, shape=tuple([shape[a] for a in rest]))
-        alone = broadcast(column, shape=shape, axes=rest)
+        alone = broadcast(column, shape=shape, axes=kept_axes(len(shape), (axis,)))
         made = multiply(alone, broadcast(s, shape=shape, axes=(axis,)))
         self.columns[made._var] = (column, axis)
         return made
@@ -327,12 +400,18 @@ class _LeadingSide(Side):
         here = is_seen(e, self.uses, outputs, self.env, partial(self.compared, may_tie=True))
         at = [equal(place, out) for place in windows.places(x)]
         dx, column = self._tangent_to_compare(x, ())
+        differ: Any = np.bool_(False)
         if column is not None and len(at) <= _MOST_PAIRED:
-            self._leave_open_on_both(both(seen, _unlike_pairs(at, column, windows)))
+            differ = _unlike_pairs(at, column, windows)
         elif dx is not None:
-            self._leave_open_on_both(both(seen, _unlike(at, windows.places(dx))))
+            differ = _unlike(at, windows.places(dx))
         several = both(here, repeated(at))
-        self._alike(x, out, several, lambda active: one_holds(at, windows.places(active)))
+        if self.thorough:
+            self.leave_open(both(here, differ))
+            self.leave_open(logical_and(several, logical_not(isfinite(out))))
+        else:
+            self._leave_open_on_both(both(seen, differ))
+            self._alike(x, out, several, lambda active: one_holds(at, windows.places(active)))
         return e.op(x, out, moved, **e.params)
 
     def own_extreme(self, values: list, own: int, axes: tuple[int, ...]):
@@ -350,10 +429,11 @@ class _LeadingSide(Side):
         return at
 
     def _tangent_to_compare(self, x, axes: tuple[int, ...]) -> tuple[Any, Any]:
-        """The tangent of a value along its leading input, to compare entries over some axes with,
-        without a factor that is the same for these; and as one column, where it is repeated along
-        the last axis. None where it does not move, and where it is no column."""
-        with self.along(self.leading(x)):
+        """The tangent of a value along its leading input (of windows, which have no `axes`, along
+        all inputs where it is thorough), to compare entries over some axes with: without a factor
+        that is the same for these; and as one column, where it is repeated along the last axis.
+        None where it does not move, and where it is no column."""
+        with self.along(self.all if self.thorough and not axes else self.leading(x)):
             dx = self.tangent(x)
         column, axis = self.columns.get(dx._var, (None, -1)) if dx is not None else (None, -1)
         if column is None or axis in axes:
@@ -412,16 +492,6 @@ def _unlike_pairs(at: list, column, windows: Windows):
     return found
 
 
-def unlike(at: list, values: list):
-    """Where values that are marked differ from the first that is."""
-    first, marked, found = values[0], at[0], np.bool_(False)
-    for mark, value in zip(at[1:], values[1:], strict=True):
-        again = logical_and(marked, mark)
-        found = logical_or(found, logical_and(again, not_equal(value, first)))
-        first, marked = select(marked, first, value), logical_or(marked, mark)
-    return found
-
-
 def _somewhere(x):
     return any_(x, axes=tuple(range(x.ndim))) if x.ndim else x
 
@@ -442,6 +512,19 @@ _AS_TIED: dict[tuple[str, bool], Callable] = {
     ("less_equal", True): less_equal, ("less_equal", False): less,
     ("equal", False): _never, ("not_equal", True): _always,
 }  # fmt: skip
+
+
+def _by_column(e: Equation, values: list, side: int, vectors: list, axis: int) -> Any:
+    """A product whose weights are a product of vectors along all axes but the last: a column."""
+    d, operands = list(vectors), list(values)
+    window = [*e.inputs[side].type.shape[:-1], 1]
+    if e.op.name == "convolution" and window[-2] > 1:  # over the channels first: leaves one
+        x = contract(operands[0], d.pop(), axes=((len(d) + 1,), (0,)), batch=((), ()))
+        operands[0], window[-2] = reshape(x, shape=(*x.shape, 1)), 1
+    made = _product(d, window[: len(d)], range(len(d)))
+    operands[side] = reshape(made, shape=tuple(window))
+    column, shape = e.op(*operands, **e.params), e.outputs[0].type.shape
+    return reshape(column, shape=tuple([shape[a] for a in kept_axes(len(shape), (axis,))]))
 
 
 def _product(vectors: list, shape, axes) -> Any:
@@ -518,10 +601,3 @@ def _union(sets: Iterable[int]) -> int:
 
 def _highest(bits: int) -> int:
     return 1 << bits.bit_length() - 1 if bits else 0
-
-
-def _bits(bits: int) -> Iterator[int]:
-    while bits:
-        top = _highest(bits)
-        yield top
-        bits &= ~top

@@ -27,18 +27,20 @@ from chainrule.transforms.first_order import any_of, one_side
 from chainrule.transforms.leading import leading_side
 from chainrule.transforms.ties import watched
 
+# By leading inputs (transforms/leading.py), thoroughly too; or along the straight germ.
+WAYS = ("leading", "thorough", "straight")
+
 
 def _settling(
     program: Program, moving: tuple[bool, ...], settled: tuple[bool, ...], first: bool,
-    leading: bool = False,
+    by: str = "straight",
 ) -> Program | None:
-    """The program with both sides of its ties, along the straight germ, or that of `leading` inputs
-    (transforms/leading.py), and `open`, `wild` and `unmet` as three more outputs. None where an
-    operation has no rule, and where no tie can be met."""
+    """The program with both sides of its ties, by one of `WAYS`, and three more outputs: `open`,
+    `wild` and `unmet`. None where an operation has no rule, and where no tie can be met."""
     seen = watched(program, moving)
-    if seen is None or (leading and not first):
+    if seen is None or (by != "straight" and not first):
         return None
-    sides = _Sides(program, moving, first, leading)
+    sides = _Sides(program, moving, first, by)
     real = all(o.type.dtype.kind == "f" for o, s in zip(program.outputs, settled, strict=True) if s)
     if not (sides.known and real):
         return None
@@ -67,10 +69,11 @@ settling = remembered(_settling)
 class _Sides:
     """Both sides of a program; `known` says whether there are any."""
 
-    def __init__(self, program: Program, moving: tuple[bool, ...], first: bool, leading: bool):
+    def __init__(self, program: Program, moving: tuple[bool, ...], first: bool, by: str):
         self.moving = moving
-        if leading:
-            self.programs = [leading_side(program, moving, side) for side in (1, -1)]
+        if by != "straight":
+            thorough = by == "thorough"
+            self.programs = [leading_side(program, moving, side, thorough) for side in (1, -1)]
         else:
             self.programs = [one_side(program, moving, first)]
         self.known = None not in self.programs
