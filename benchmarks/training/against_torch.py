@@ -17,6 +17,9 @@ import chainrule as cr
 
 BOUNDS = {"f": 1e-5, "d": 1e-10}
 
+# oneDNN's convolutions of PyTorch 2.13 free memory that is not theirs on AVX2 processors.
+torch.backends.mkldnn.enabled = False
+
 
 @dataclass
 class Pair:
