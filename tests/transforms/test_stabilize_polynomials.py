@@ -16,6 +16,7 @@ from chainrule.lab.right_derivatives.truth import truth
 from chainrule.ops.special.polynomials import polynomial
 from chainrule.tracing import trace_call
 from chainrule.transforms.stabilize import rules_fired, stabilize
+from chainrule.transforms.stabilize_polynomials import _Known
 
 SUMS = {}
 SERIES = numpy.array([(-1.0) ** k / math.factorial(k) for k in range(100)])
@@ -317,3 +318,20 @@ def test_at_zero_infinity_and_nan():
     assert value(1e200, 0, 1, 0, -1) == -inf
     assert value(1e150, 1, 0, -1) == pytest.approx(-1e300, rel=1e-15)
     assert value(3.0, 5) == 5.0
+
+
+def test_sums_of_many_things_are_not_written_out():
+    """Each partial sum of n different things would hold all before it: n * n / 2 monomials."""
+    n = 400
+
+    def total(x):
+        out = 0.0
+        for k in range(n):
+            out = out + x[k]
+        return out
+
+    program = cr.trace(total, numpy.ones(n))
+    known = _Known(program)
+    for equation in program.equations:
+        known.enter(equation)
+    assert sum(map(len, known.sums.values())) < 4 * n

@@ -31,7 +31,7 @@ from chainrule.transforms.error_free import error_free
 TERMS = 8  # shorter sums are left to those who look for lost digits while a program runs
 DEGREE = 400
 BITS = 6000  # of numerators and denominator
-VARIABLES = 3  # in one monomial
+VARIABLES = 3  # in one monomial, and in one sum
 _MANY = 3  # readers, of what is a variable of its own
 
 _JOINING = {"add", "subtract", "multiply", "divide", "negative", "square", "power", "broadcast",
@@ -179,13 +179,14 @@ def _power(base: Sum, exponent: Sum) -> Sum | None:
 
 
 def _total(parts: list[Sum]) -> Sum | None:
-    """The sum of some that have no monomial in common."""
+    """The sum of some that have no monomial in common, and few variables together: a sum of many
+    different things is none of the powers of one, and would be written out for each partial sum."""
     made: Sum = {}
     for part in parts:
         if not made.keys().isdisjoint(part):
             return None
         made.update(part)
-    return made
+    return made if len({v for powers in made for v, _ in powers}) <= VARIABLES else None
 
 
 # --- which of them are replaced -------------------------------------------------------------------
