@@ -95,6 +95,22 @@ def _cov(x):
     return centred @ centred.T / (x.shape[1] - 1)
 
 
+def _determinant(rows: list[list]):
+    """By elimination with the largest pivots; mpmath's fails where a column is exactly 0."""
+    found = mp.mpf(1)
+    while rows:
+        pivot = max(range(len(rows)), key=lambda i: abs(rows[i][0]))
+        first = rows.pop(pivot)
+        if not first[0]:
+            return mp.mpf(0)
+        found *= -first[0] if pivot % 2 else first[0]
+        rows = [
+            [x - row[0] / first[0] * y for x, y in zip(row[1:], first[1:], strict=True)]
+            for row in rows
+        ]
+    return found
+
+
 class _Linalg:
     """`numpy.linalg`, by mpmath's matrices."""
 
@@ -102,7 +118,7 @@ class _Linalg:
 
     @staticmethod
     def det(a):
-        return Number(mp.det(_matrix(a)))
+        return Number(_determinant([[of(x) for x in row] for row in a]))
 
     @staticmethod
     def eigvalsh(a):
@@ -111,7 +127,7 @@ class _Linalg:
 
     @staticmethod
     def slogdet(a):
-        found = mp.det(_matrix(a))
+        found = _determinant([[of(x) for x in row] for row in a])
         return Number(mp.sign(found)), Number(mp.log(abs(found)))
 
     @staticmethod
