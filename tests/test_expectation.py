@@ -268,7 +268,7 @@ def test_what_is_not_pathwise_is_refused_on_request():
 
 BY_SCORE = {"subset", "threshold that moves", "digital option", "own bernoulli",
             "own exponential", "rounding", "inside a circle", "best of three", "best by its mask",
-            "remainder", "order above demand", "vonmises about a mean"}  # fmt: skip
+            "remainder", "order above demand"}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

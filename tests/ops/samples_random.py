@@ -7,7 +7,7 @@ along the rejection sampler's own path, so their derivative is tested in tests/r
 import numpy as np
 from mpmath import mp
 
-from tests.ops.table import given, literal, log_uniform, samples, uniform
+from tests.ops.table import given, log_uniform, samples, uniform
 
 F64, F32, U32, U64 = (np.dtype(name) for name in ("f8", "f4", "u4", "u8"))
 STATE = given([0x0123456789ABCDEF, 2**32 + 5], U64)
@@ -84,12 +84,6 @@ samples("random_binomial", STATE, given([0.0, 5.0, 100.0, 1e6]), given([0.5, 0.1
 samples("random_geometric", STATE, uniform(0.1, 0.9, 6), stream=0, active=(),
         reference=lambda s, p: np.ceil(np.log(fractions(s, (6,))) / np.log1p(-p)).astype("l"),
         )  # fmt: skip
-samples("standard_vonmises", STATE, log_uniform(0.1, 100), stream=0, active=())
-samples("standard_wald", STATE, log_uniform(0.1, 100), stream=0, active=())
-samples("random_hypergeometric", STATE, given([0.0, 5.0, 100.0, 1e6]), given([3.0, 5.0, 40.0, 2e6]),
-        given([2.0, 5.0, 60.0, 1e5]), stream=0, active=())  # fmt: skip
-samples("random_zipf", STATE, given([1.5, 2.0, 9.0]), stream=0, active=())
-samples("random_logseries", STATE, given([0.0, 0.3, 0.99]), stream=0, active=())
 samples("random_bernoulli", STATE, uniform(0, 1, 6), stream=0, active=(),
         reference=lambda s, p: (words(s, (6,), 64) >> 11) * 2.0**-53 < p)  # fmt: skip
 samples("random_categorical", STATE, given([0.0, 1.0, 3.0]), shape=(4,), stream=0, active=())
@@ -135,16 +129,3 @@ for _order, _shift in ((0, 0), (1, 1)):
                 truth=_path_moment(_order, _shift, _left), value_ulps=16, ulps=64, smooth=False,
                 slopes=_path_moment_slopes(_order, _shift, _left))  # fmt: skip
         samples("gamma_path_moment", uniform(2, 3, 3), _x, order=_order, shift=_shift)
-
-
-def _von_mises_slope(kappa, v):
-    """The integral from 0, by mpmath."""
-    mean = mp.besseli(1, kappa) / mp.besseli(0, kappa)
-    return mp.quad(
-        lambda t: (mean - mp.cos(t)) * mp.exp(kappa * (mp.cos(t) - mp.cos(v))),
-        [v * k / 8 for k in range(9)],
-    )
-
-
-samples("vonmises_slope", literal(1.3), uniform(-3.0, 3.0), truth=_von_mises_slope, value_ulps=64,
-        ulps=64, dtypes="d")  # fmt: skip

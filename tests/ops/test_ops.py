@@ -28,10 +28,8 @@ ELSEWHERE = {
     **dict.fromkeys(("checkpoint", "cond", "scan", "while", "repeat"), "tests/transforms"),
     **dict.fromkeys(
         ("expectation", "expectation_slope", "first_order", "held", "known_slope", "placed_gamma",
-         "placed_log_gamma", "placed_vonmises", "placed_wald", "unit"), "tests/test_expectation.py",
+         "placed_log_gamma", "unit"), "tests/test_expectation.py",
     ),
-    **dict.fromkeys(("noncentral_draw", "noncentral_slope", "noncentral_along"),
-                    "tests/random/test_derivatives.py"),
     **dict.fromkeys(("custom", "custom_linear"), "tests/test_custom.py"),
     **dict.fromkeys(("implicit", "jacobian_solve", "krylov_solve", "host_solution"),
                     "tests/test_implicit.py"),

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.ops.samplers_circle import vonmises_slope
 from chainrule.ops.samplers_gamma import gamma_path_moment, log_draw_slope
 from chainrule.random import Generator
 
@@ -48,96 +47,6 @@ def test_draws_move_with_location_scale_and_shape(method, args, slopes):
         np.testing.assert_allclose(
             slope, np.broadcast_to(expected, x.shape), rtol=1e-11, atol=1e-13
         )
-
-
-def von_mises_slope(kappa, v):
-    """The slope that keeps the quantile, by mpmath: the tail's integral, which does not cancel."""
-    kappa, size = mpmath.mpf(kappa), mpmath.mpf(abs(float(v)))
-    mean = mpmath.besseli(1, kappa) / mpmath.besseli(0, kappa)
-    far = [size + (mpmath.pi - size) * mpmath.mpf(k) ** 3 / 1000 for k in range(11)]
-    return float(np.sign(v) * mpmath.quad(
-        lambda t: (mpmath.cos(t) - mean) * mpmath.exp(kappa * (mpmath.cos(t) - mpmath.cos(size))),
-        far))  # fmt: skip
-
-
-@pytest.mark.parametrize("kappa", [1e-6, 0.4, 2.0, 30.0, 900.0])
-def test_von_mises_draws_keep_their_quantile(kappa):
-    drawn = Generator(5).vonmises(0.0, kappa, size=8)
-    x = np.array([*drawn, 3.14, -2.5, 1e-8, 0.2, 4.0 / np.sqrt(max(kappa, 1.7))])
-    with mpmath.workdps(60):
-        truth = [von_mises_slope(kappa, v) for v in x]
-    np.testing.assert_allclose(vonmises_slope(np.full(len(x), kappa), x), truth, rtol=1e-12)
-    _, pull = cr.vjp(lambda k: Generator(5).vonmises(0.0, k, size=8), np.full(8, kappa))
-    np.testing.assert_allclose(pull(np.ones(8))[0], truth[:8], rtol=1e-12)
-
-
-@pytest.mark.parametrize("shape", [0.05, 1.0, 8.0, 300.0])
-def test_inverse_gaussian_draws_keep_their_quantile(shape):
-    mean = 1.5
-    scale = shape * mean
-    drawn = Generator(5).wald(mean, scale, size=6)
-
-    def below(x, mean, scale):
-        root = mpmath.sqrt(scale / x)
-        far = mpmath.exp(2 * scale / mean) * mpmath.ncdf(-root * (x / mean + 1))
-        return mpmath.ncdf(root * (x / mean - 1)) + far
-
-    at = (np.full(6, mean), np.full(6, scale))
-    _, pull = cr.vjp(lambda m, s: Generator(5).wald(m, s), *at)
-    for k, slopes in enumerate(pull(np.ones(6))):
-        with mpmath.workdps(40):
-            order = [(0, 1, 0), (0, 0, 1)][k]
-            truth = [
-                float(-mpmath.diff(below, (mpmath.mpf(x), mean, scale), order)
-                      / mpmath.diff(below, (mpmath.mpf(x), mean, scale), (1, 0, 0)))
-                for x in drawn
-            ]  # fmt: skip
-        np.testing.assert_allclose(slopes, truth, rtol=1e-11)
-
-
-def test_second_derivatives_of_a_von_mises_draw_and_of_an_inverse_gaussian_one():
-    with pytest.raises(cr.errors.DerivativeMissing, match="von Mises"):
-        cr.grad(cr.grad(lambda k: Generator(5).vonmises(0.0, k)))(1.2)
-    first = cr.grad(lambda s: Generator(5).wald(1.0, s))
-    step = 1e-4
-    quotient = (first(1.2 + step) - first(1.2 - step)) / (2 * step)
-    # the draws keep their quantile only where the branch is the same: the flow's own slope
-    assert cr.grad(first)(1.2) == pytest.approx(_flow_slope(1.2), rel=1e-9)
-    assert np.isfinite(quotient)
-
-
-def _flow_slope(shape):
-    """The second derivative of the quantile of the draw of this shape, by mpmath."""
-    x = float(Generator(5).wald(1.0, shape))
-
-    def below(x, f):
-        root = mpmath.sqrt(f / x)
-        return mpmath.ncdf(root * (x - 1)) + mpmath.exp(2 * f) * mpmath.ncdf(-root * (x + 1))
-
-    with mpmath.workdps(40):
-        mass = below(mpmath.mpf(x), mpmath.mpf(shape))
-        quantile = lambda f: mpmath.findroot(lambda y: below(y, f) - mass, x)
-        return float(mpmath.diff(quantile, mpmath.mpf(shape), 2, h=mpmath.mpf(10) ** -10))
-
-
-def test_noncentral_draws_move_on_average_and_have_no_second_derivative_below_one_degree():
-    df, nonc = 0.6, 0.8
-
-    def mean_square(df, nonc, power):
-        return np.mean(Generator(5).noncentral_chisquare(df, nonc, size=100_000) ** power)
-
-    for power, slopes in ((1.0, (1.0, 1.0)), (2.0, (2 * (df + nonc) + 2, 2 * (df + nonc) + 4))):
-        by_nonc = cr.grad(lambda c, p=power: mean_square(df, c, p))(nonc)
-        both = cr.grad(lambda d, c, p=power: mean_square(d, c, p), argnums=(0, 1))(df, nonc)
-        np.testing.assert_allclose(both, slopes, rtol=0.04)
-        np.testing.assert_allclose(by_nonc, slopes[1], rtol=0.04)
-    for second in (
-        cr.grad(cr.grad(lambda c: mean_square(df, c, 2.0))),
-        cr.grad(lambda c: cr.grad(lambda d: mean_square(d, c, 2.0))(df)),
-        cr.grad(lambda d: cr.grad(lambda c: mean_square(d, c, 2.0))(nonc)),
-    ):
-        with pytest.raises(cr.errors.DerivativeMissing, match="noncentral"):
-            second(0.7)
 
 
 def test_triangular_draws_keep_their_quantile():

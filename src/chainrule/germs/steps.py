@@ -88,8 +88,7 @@ def _heaviside(run: Run, equation: Equation, x: Germ, y: Germ) -> Germ:
 
 @rule(
     "random_below", "random_bernoulli", "random_binomial", "random_geometric", "random_poisson",
-    "random_categorical", "random_subset", "random_hypergeometric", "random_zipf",
-    "random_logseries",
+    "random_categorical", "random_subset",
 )  # fmt: skip
 def _draw(run: Run, equation: Equation, inputs: list):
     """Draws are those at the point."""

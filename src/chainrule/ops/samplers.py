@@ -114,8 +114,7 @@ def _laplace(bits):
     return np.copysign(log_of_normal(2.0 * to_end), q)
 
 
-def cauchy_from_bits(bits):
-    """Standard Cauchy: the tangent of a uniform angle between -pi/2 and pi/2."""
+def _cauchy(bits):
     q, to_end = centred(bits)
     return np.copysign(tan_pi(np.abs(q), to_end), q)
 
@@ -144,4 +143,4 @@ standard_exponential = _standard(
 standard_gumbel = _standard("standard_gumbel", _gumbel, 80, "Gumbel: -log of an exponential")
 standard_logistic = _standard("standard_logistic", _logistic, 50, "logistic: log(u / (1 - u))")
 standard_laplace = _standard("standard_laplace", _laplace, 50, "Laplace: an exponential, signed")
-standard_cauchy = _standard("standard_cauchy", cauchy_from_bits, 50, "Cauchy: tan(pi (u - 1/2))")
+standard_cauchy = _standard("standard_cauchy", _cauchy, 50, "Cauchy: tan(pi (u - 1/2))")

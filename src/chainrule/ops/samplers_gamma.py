@@ -88,7 +88,7 @@ _NEGLIGIBLE = 45.0  # exp(-45) = 3e-20
 
 
 @cache
-def unit_rule():
+def _rule():
     """Nodes and weights on [0, 1]: Gauss and Legendre's rule in each panel."""
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     low, high = np.array(UNIT_PANELS[:-1])[:, None], np.array(UNIT_PANELS[1:])[:, None]
@@ -130,7 +130,7 @@ def moment_by_series(a, x, order: int):
 def _over_unit_interval(integrand):
     """The integral over [0, 1], one node after the other."""
     total = 0.0
-    for node, weight in zip(*unit_rule(), strict=True):
+    for node, weight in zip(*_rule(), strict=True):
         total = total + weight * integrand(node)
     return total
 

@@ -9,14 +9,10 @@ import numpy as np
 
 from chainrule.numpy.promotion import broadcast_shape, shape_of
 from chainrule.ops import samplers
-from chainrule.ops.noncentral import noncentral_draw
 from chainrule.ops.random import FLOAT64
-from chainrule.ops.samplers_circle import standard_vonmises, standard_wald
-from chainrule.ops.samplers_discrete import random_poisson
 from chainrule.ops.samplers_elementary import portable_exp, portable_expm1, portable_log
 from chainrule.ops.samplers_gamma import log_standard_gamma, standard_gamma
 from chainrule.ops.select import stop_gradient
-from chainrule.program.trace import is_traced
 from chainrule.random.parameters import (
     as_shape,
     check,
@@ -28,7 +24,6 @@ from chainrule.random.parameters import (
     number,
     parameter,
 )
-from chainrule.random.scores import is_noting, noted_part
 from chainrule.random.state import Stream
 
 
@@ -192,48 +187,6 @@ class Continuous(Stream):
         first, second = standard_gamma(draw, upper, stream=0), standard_gamma(draw, lower, stream=1)
         return (first * lower) / (second * upper)
 
-    def vonmises(self, mu, kappa, size=None):
-        """An angle in [-pi, pi] with density proportional to exp(kappa cos(x - mu)).
-
-        It is taken back into that range, which is a jump where `mu` or the draw moves across pi.
-        """
-        check_not_negative(kappa=kappa)
-        shape = draw_shape(size, mu, kappa)
-        angle = standard_vonmises(self._next_draw(), parameter(kappa, shape), stream=0)
-        if not is_traced(mu) and not np.any(np.asarray(mu)):
-            return angle
-        turned = number(mu, FLOAT64) + angle
-        turns = np.floor((turned + np.pi) / (2.0 * np.pi))
-        return turned - 2.0 * np.pi * turns
-
-    def wald(self, mean, scale, size=None):
-        """Inverse Gaussian: when a Brownian motion with a drift first reaches a level."""
-        check_positive(mean=mean, scale=scale)
-        shape = draw_shape(size, mean, scale)
-        mean, scale = parameter(mean, shape), parameter(scale, shape)
-        return mean * standard_wald(self._next_draw(), scale / mean, stream=0)
-
-    def noncentral_chisquare(self, df, nonc, size=None):
-        """The sum of `df` squared normals of variance 1 whose squared means sum to `nonc`.
-
-        Above `df` = 1 one normal has all of the mean, beside a chi-square draw. Below it is a
-        chi-square draw with twice a Poisson number of degrees of freedom more, and has no second
-        derivative. `df` that is traced may be either: both are drawn.
-        """
-        check_positive(df=df)
-        check_not_negative(nonc=nonc)
-        shape = draw_shape(size, df, nonc)
-        return _noncentral(self._next_draw(), parameter(df, shape), parameter(nonc, shape))
-
-    def noncentral_f(self, dfnum, dfden, nonc, size=None):
-        """The ratio of a noncentral chi-square and a chi-square, each over its degrees."""
-        check_positive(dfnum=dfnum, dfden=dfden)
-        check_not_negative(nonc=nonc)
-        shape, draw = draw_shape(size, dfnum, dfden, nonc), self._next_draw()
-        upper, lower, nonc = (parameter(x, shape) for x in (dfnum, dfden, nonc))
-        first = _noncentral(draw, upper, nonc)
-        return (first / upper) / (_chisquare(draw, lower, stream=5) / lower)
-
     def beta(self, a, b, size=None):
         """Beta on (0, 1): the density is proportional to x**(a - 1) (1 - x)**(b - 1)."""
         check_positive(a=a, b=b)
@@ -265,41 +218,6 @@ class Continuous(Stream):
         factor = _factor(number(cov, FLOAT64), method)
         spread = z @ factor.T if factor.ndim == 2 else (factor @ z[..., None])[..., 0]
         return number(mean, FLOAT64) + spread
-
-
-# --- parts of noncentral draws ------------------------------------------------------------------
-
-
-def _chisquare(draw, df, stream: int):
-    return noted_part("chisquare", 2.0 * standard_gamma(draw, 0.5 * df, stream=stream), df)
-
-
-def _noncentral(draw, df, nonc):
-    """A noncentral chi-square draw; what no `df` needs is not drawn."""
-    known = not is_traced(df)
-    if known and np.all(df > 1.0):
-        return _with_one_mean(draw, df, nonc)
-    if known and not np.any(df > 1.0):
-        return _with_more_freedom(draw, df, nonc)
-    several = stop_gradient(df > 1.0)  # the law is the same on both sides: nothing jumps
-    above = _with_one_mean(draw, np.where(several, df, 2.0), nonc)
-    below = _with_more_freedom(draw, df, np.where(several, 0.0, nonc))
-    return np.where(several, above, below)[()]
-
-
-def _with_one_mean(draw, df, nonc):
-    z = samplers.standard_normal(draw, shape=shape_of(df), dtype=FLOAT64, stream=0)
-    root = np.sqrt(nonc)
-    one = noted_part("normal", root + z, root, 1.0)
-    return one * one + _chisquare(draw, df - 1.0, stream=1)
-
-
-def _with_more_freedom(draw, df, nonc):
-    if is_noting():
-        more = random_poisson(draw, 0.5 * nonc, stream=2)
-        return _chisquare(draw, df + 2.0 * noted_part("poisson", more, 0.5 * nonc), stream=3)
-    half = 0.5 * df + random_poisson(draw, stop_gradient(0.5 * nonc), stream=2)
-    return noncentral_draw(2.0 * standard_gamma(draw, half, stream=3), nonc, half)
 
 
 def _factor(cov, method: str):

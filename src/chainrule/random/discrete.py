@@ -8,7 +8,6 @@ from collections.abc import MutableSequence
 import numpy as np
 
 from chainrule.numpy.promotion import as_array, shape_of
-from chainrule.ops import samplers_counts
 from chainrule.ops import samplers_discrete as samplers
 from chainrule.ops.index import index
 from chainrule.ops.random import UINT64
@@ -78,45 +77,6 @@ class Discrete(Stream):
     def geometric(self, p, size=None):
         """The number of trials up to and including the first success."""
         return self._counted(samplers.random_geometric, size, p)
-
-    def hypergeometric(self, ngood, nbad, nsample, size=None):
-        """How many of `nsample` are good, taken from `ngood` good and `nbad` bad ones."""
-        return self._counted(samplers_counts.random_hypergeometric, size, ngood, nbad, nsample)
-
-    def multivariate_hypergeometric(self, colors, nsample, size=None, method="marginals"):
-        """How many of each colour are among `nsample`, taken from `colors` of each.
-
-        `method` is NumPy's; both have the same law here: one hypergeometric draw for each colour,
-        of what those before have left.
-        """
-        if method not in ("count", "marginals"):
-            raise ValueError('method must be "count" or "marginals".')
-        colors, shape = full(colors), as_shape(size)
-        if len(shape_of(colors)) != 1:
-            raise ValueError("colors must be one-dimensional")
-        check(lambda c: c >= 0, "colors < 0", colors)
-        check(lambda c, n: (n >= 0) & (n <= c.sum()), "nsample < 0 or nsample > sum(colors)",
-              colors, nsample)  # fmt: skip
-        wanted, counts = parameter(nsample, shape), []
-        rest, draw = np.sum(colors), self._next_draw()
-        for k in range(shape_of(colors)[0] - 1):
-            own = repeated(colors[k], shape)
-            rest = rest - colors[k]
-            others = repeated(rest, shape)
-            counts.append(
-                samplers_counts.random_hypergeometric(draw, own, others, wanted, stream=k)
-            )
-            wanted = wanted - counts[-1]
-        counts.append(wanted.astype(np.int64))
-        return np.stack(counts, axis=-1)
-
-    def zipf(self, a, size=None):
-        """A whole number k >= 1 with probability proportional to k**-a."""
-        return self._counted(samplers_counts.random_zipf, size, a)
-
-    def logseries(self, p, size=None):
-        """A whole number k >= 1 with probability proportional to p**k / k."""
-        return self._counted(samplers_counts.random_logseries, size, p)
 
     def bernoulli(self, p=0.5, size=None, dtype=bool):
         """True with probability `p`; other dtypes give 1 and 0."""

@@ -24,8 +24,7 @@ class Generator(Continuous, Discrete):
 register(Generator, ("state",))
 for _name in LAWS:
     setattr(Generator, _name, of_arrays(noted(_name, getattr(Generator, _name))))
-for _name in ("choice", "permutation", "permuted", "triangular", "uniform", "hypergeometric",
-              "multivariate_hypergeometric", "noncentral_chisquare", "noncentral_f"):  # fmt: skip
+for _name in ("choice", "permutation", "permuted", "triangular", "uniform"):
     setattr(Generator, _name, of_arrays(getattr(Generator, _name)))
 
 

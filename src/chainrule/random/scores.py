@@ -42,21 +42,6 @@ def noting() -> Iterator[list]:
         _notes.logs = before
 
 
-def is_noting() -> bool:
-    """Whether densities are being noted: draws are then to be made of parts that have one."""
-    return _notes.logs is not None
-
-
-def noted_part(name: str, x, *parameters):
-    """A part of a draw, whose log density is noted as that of the whole draw of a method."""
-    if _notes.logs is None or not any(is_traced(p) for p in parameters):
-        return x
-    if x.dtype.kind == "f":
-        x = held(x)
-    _notes.logs.append(np.sum(LAWS[name](x, *map(as_array, parameters))))
-    return x
-
-
 # --- continuous laws ----------------------------------------------------------------------------
 
 
@@ -92,14 +77,6 @@ def _fisher(x, first, second):
     ratio = first / second
     beta = special.gammaln(a) + special.gammaln(b) - special.gammaln(a + b)
     return a * np.log(ratio) + (a - 1.0) * np.log(x) - (a + b) * np.log1p(ratio * x) - beta
-
-
-def _wald(x, mean, scale):
-    return 0.5 * np.log(scale) - scale * (x - mean) ** 2 / (2.0 * mean * mean * x)
-
-
-def _vonmises(x, mu, kappa):
-    return kappa * (np.cos(x - mu) - 1.0) - np.log(special.ive(0.0, kappa))
 
 
 def _beta(x, a, b):
@@ -143,22 +120,6 @@ def _multinomial(x, n, pvals):
     return np.sum(_times_log(counts[..., :-1], first), axis=-1) + last
 
 
-def _zipf(x, a):
-    """The normal factor is zeta(a), by the sum formula of Euler and Maclaurin."""
-    first = np.arange(1.0, 16.0)
-    total = np.sum(np.exp(-a[..., None] * np.log(first)), axis=-1)
-    power, falling, rising = np.exp(-a * np.log(16.0)), 1.0 / 16.0, a
-    total = total + power * (16.0 / (a - 1.0) + 0.5)
-    for j, number in enumerate((1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160)):
-        total = total + power * (number * falling) * rising
-        rising, falling = rising * (a + (2 * j + 1.0)) * (a + (2 * j + 2.0)), falling / 256.0
-    return -a * np.log(_whole(x)) - np.log(total)
-
-
-def _logseries(x, p):
-    return _whole(x) * np.log(p) - np.log(-np.log1p(-p))
-
-
 def _categorical(x, p, logits, axis):
     weights = np.moveaxis(as_array(p if logits is None else logits), axis, -1)
     logs = np.log(weights) if logits is None else weights
@@ -190,15 +151,11 @@ LAWS: dict[str, Callable] = {
     "f": _fisher,
     "beta": _beta,
     "dirichlet": _dirichlet,
-    "wald": _wald,
-    "vonmises": _vonmises,
     "multivariate_normal": _multivariate_normal,
     "poisson": lambda x, lam: _whole(x) * np.log(lam) - lam,
     "binomial": lambda x, n, p: _times_log(_whole(x), p) + _times_log(n - _whole(x), 1.0 - p),
     "negative_binomial": _negative_binomial,
     "multinomial": _multinomial,
-    "zipf": _zipf,
-    "logseries": _logseries,
     "geometric": lambda x, p: _times_log(_whole(x) - 1.0, 1.0 - p) + np.log(p),
     "bernoulli": lambda x, p: np.where(x, np.log(p), np.log1p(-p)),
     "categorical": _categorical,

@@ -266,6 +266,6 @@ FORMS.update({
     "standard_normal": _standard("normal_from_bits"),
     "standard_exponential": _standard("exponential_from_bits"),
     "standard_gumbel": _standard("_gumbel"), "standard_logistic": _standard("_logistic"),
-    "standard_laplace": _standard("_laplace"), "standard_cauchy": _standard("cauchy_from_bits"),
+    "standard_laplace": _standard("_laplace"), "standard_cauchy": _standard("_cauchy"),
     "random_bits": _random_bits,
 })  # fmt: skip

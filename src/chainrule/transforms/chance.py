@@ -19,12 +19,11 @@ from chainrule.program.program import Equation, Program, Var
 CONTINUOUS = frozenset({
     "standard_uniform", "standard_normal", "standard_exponential", "standard_gumbel",
     "standard_logistic", "standard_laplace", "standard_cauchy", "standard_gamma",
-    "log_standard_gamma", "standard_vonmises", "standard_wald",
+    "log_standard_gamma",
 })  # fmt: skip
 DISCRETE = frozenset({
     "random_bernoulli", "random_poisson", "random_binomial", "random_geometric",
     "random_categorical", "random_subset", "random_below", "random_order", "random_bits",
-    "random_hypergeometric", "random_zipf", "random_logseries",
 })  # fmt: skip
 COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"})
 JUMPING = frozenset({"heaviside", "remainder", "fmod", "copysign"})  # smooth pieces with jumps

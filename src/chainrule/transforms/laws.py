@@ -9,7 +9,6 @@ other values:
     binomial       (n - x) (g(x + 1) - g(x)) + x (g(x) - g(x - 1))
     geometric      -(x / p) (g(x + 1) - g(x))
     categorical    each other value, by its share of the weights
-    Zipf, logarithmic series    see laws_counts.py
 
 Each is the mean, over what the other draws leave open, of the stochastic perturbation of Arya et
 al. that keeps the random bits: so its variance is no larger.
@@ -22,9 +21,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-
-from chainrule.transforms import laws_counts as counts
-from chainrule.transforms import laws_shapes as shapes
 
 _ROOT_TWO_PI = np.sqrt(2.0 * np.pi)
 
@@ -78,8 +74,6 @@ CONTINUOUS_LAWS: dict[str, tuple[Callable, Callable]] = {
                         lambda q: np.tan(np.pi * (q - 0.5))),
     "standard_gamma": (_gamma_density, lambda q, a: _special().gammaincinv(a, q)),
     "log_standard_gamma": (_log_gamma_density, _log_gamma_quantile),
-    "standard_vonmises": (shapes.vonmises_density, shapes.vonmises_quantile),
-    "standard_wald": (shapes.wald_density, shapes.wald_quantile),
 }  # fmt: skip
 
 # --- discrete draws: (position of the parameter, other values, weights) of draws x ---------------
@@ -109,8 +103,6 @@ ALTERNATIVES: dict[str, Callable[..., list[Alternative]]] = {
     "random_poisson": _poisson,
     "random_binomial": _binomial,
     "random_geometric": _geometric,
-    "random_zipf": counts.zipf_alternatives,
-    "random_logseries": counts.logseries_alternatives,
 }
 
 
@@ -172,8 +164,6 @@ def how_many(name: str, *parameters) -> float:
     if name == "random_poisson":
         mean = float(np.max(parameters[0], initial=0.0))
         return np.floor(mean + 9.0 * np.sqrt(mean)) + 20.0
-    if name == "random_logseries":
-        return counts.logseries_count(*parameters)
     least = float(np.min(parameters[0], initial=1.0))
     return 3.0 + (0.0 if least >= 1.0 else np.floor(np.log(NEGLIGIBLE) / np.log1p(-least)))
 
@@ -183,7 +173,6 @@ ALL_VALUES: dict[str, Callable] = {
     "random_poisson": _poisson_values,
     "random_binomial": _binomial_values,
     "random_geometric": _geometric_values,
-    "random_logseries": counts.logseries_values,
 }
 
 

@@ -105,10 +105,7 @@ class Perturbed:
             for position, other, weight in ALTERNATIVES[name](x, *parameters):
                 self._one(number, position, x, other, weight * scale, elements)
         else:
-            why = "its parameters are whole numbers" if name == "random_hypergeometric" else ""
-            raise errors.NotDifferentiable(
-                f"{name} has no derivative{': ' * bool(why)}{why}, at {draw.where}."
-            )
+            raise errors.NotDifferentiable(f"{name} has no derivative, at {draw.where}.")
 
     def _total(self, number: int, position: int, shape) -> np.ndarray:
         key = (number, position)

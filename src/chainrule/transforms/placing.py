@@ -10,17 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chainrule.ops.placed import placed_gamma, placed_log_gamma
-from chainrule.ops.samplers_circle import placed_vonmises, placed_wald
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Equation, Operand, Program, Var
 from chainrule.program.remember import remembered
 from chainrule.transforms.chance import is_draw
 from chainrule.transforms.reverse import reverse
 
-_PLACED = {
-    "standard_gamma": placed_gamma, "log_standard_gamma": placed_log_gamma,
-    "standard_vonmises": placed_vonmises, "standard_wald": placed_wald,
-}  # fmt: skip
+_PLACED = {"standard_gamma": placed_gamma, "log_standard_gamma": placed_log_gamma}
 
 
 def placed(program: Program, outputs: Sequence[Operand]) -> Program:
