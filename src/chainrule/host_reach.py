@@ -24,7 +24,8 @@ from chainrule.program.trace import Traced
 from chainrule.reach import is_library
 
 MOST = 2000  # values that are looked at; a larger structure counts as one that may draw
-_GLOBAL: tuple = (np.random.mtrand._rand, random.random.__self__)  # type: ignore[attr-defined]
+_DRAWS: tuple[Any, Any] = (np.random.normal, random.random)  # methods of the global generators
+_GLOBAL = tuple([draw.__self__ for draw in _DRAWS])
 _MODULES = (np.random, np.random.mtrand, random)
 _NAMED = frozenset({"random", "rvs"})
 _OWN = (

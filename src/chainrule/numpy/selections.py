@@ -319,7 +319,8 @@ def _same(builder: Builder, a: Operand, b: Operand, left: int) -> bool:
         return False
     if len(one.inputs) != len(other.inputs) or not _equal(one.params, other.params):
         return False
-    if list(one.outputs).index(a) != list(other.outputs).index(b):  # type: ignore[arg-type]
+    places = [[v is x for v in made.outputs] for made, x in ((one, a), (other, b))]
+    if places[0] != places[1]:
         return False
     pairs = zip(one.inputs, other.inputs, strict=True)
     return all(_same(builder, x, y, left - 1) for x, y in pairs)
