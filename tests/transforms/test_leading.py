@@ -11,7 +11,8 @@ from chainrule import nn
 from chainrule.germs.generic import direction
 from chainrule.program.evaluate import Plan
 from chainrule.program.types import array_type
-from chainrule.transforms.leading import germ_of, leading_side
+from chainrule.transforms.entering import germ_of
+from chainrule.transforms.leading import leading_side
 from chainrule.transforms.ties import watched
 
 R = np.random.default_rng(12)

@@ -32,11 +32,11 @@ Source    lexicographic derivatives (Nesterov 2005), with one input after the ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, reduce
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -58,23 +58,27 @@ from chainrule.ops.elementwise import add, multiply, negative, scale
 from chainrule.ops.reduce import any_, max_, min_
 from chainrule.ops.select import cast, select
 from chainrule.ops.shape import broadcast, kept_axes, reshape, sum_
-from chainrule.program.op import Constant, Discrete
 from chainrule.program.program import Equation, Operand, Program
 from chainrule.program.remember import remembered
 from chainrule.program.trace import Builder, Traced
 from chainrule.program.types import array_type
 from chainrule.transforms.activity import both
 from chainrule.transforms.blocks import Windows, one_holds, repeated, windows_of
+from chainrule.transforms.entering import (
+    carriers,
+    germ_of,
+    highest,
+    leads,
+    moved_by,
+    sides_of,
+    union,
+)
 from chainrule.transforms.first_order import NotFirstOrder, Side, Taken, any_of, filled
 from chainrule.transforms.rewrites_contract import free_axes
 from chainrule.transforms.ties import (
     POOLED,
-    SINGULAR,
     Uses,
-    extreme_of,
     is_seen,
-    look_of,
-    moving_outputs,
 )
 
 _F64 = np.dtype(np.float64)
@@ -82,7 +86,6 @@ _MOST_PAIRED = 9  # places of a window that are compared in pairs
 _PRODUCTS = {"contract", "convolution"}  # that a tangent had better not go through
 _DECIDED = {"maximum", "minimum", "absolute"}
 _STEPS = {"floor", "ceil", "rint", "argmax", "argmin", "argsort"}  # left to the straight germ
-_COMPARED = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "sign"}
 _SAME_NUMBERS = {"broadcast", "reshape", "transpose", "flip", "negative"}
 
 
@@ -110,35 +113,6 @@ def _leading_side(
 leading_side = remembered(_leading_side)
 
 
-class Way(NamedTuple):
-    """How an input moves along the germ: the higher the bit, the lower the power of eps."""
-
-    bit: int
-    sign: int
-
-
-def germ_of(program: Program, mask: tuple[bool, ...]) -> dict[Operand, Way]:
-    """How each moving input moves, on the side that is 1."""
-    moving = [v for v, m in zip(program.inputs, mask, strict=True) if m and v.type.inexact]
-    bits = _as_they_enter(program, moving)
-    sources, uses = _moved_by(program, bits), Uses(program)
-    moves = set(sources)
-    signs: dict[int, int] = {}
-    for e in program.equations:
-        if _decides(e, uses) and look_of(e, moves, uses) is not None:
-            signs.setdefault(_leads(e, sources), -1 if len(signs) % 2 else 1)
-    return {v: Way(bit, signs.get(bit, 1)) for v, bit in bits.items()}
-
-
-def _leads(e: Equation, sources: dict[Operand, int]) -> int:
-    return _highest(_union(sources.get(x, 0) for x in _compared(e)))
-
-
-def _compared(e: Equation) -> tuple[Operand, ...]:
-    """The operands that a choice compares."""
-    return () if e.op.name in SINGULAR else e.inputs[:2] if e.op.name in POOLED else e.inputs
-
-
 class _Taken(Taken):
     """Activity by some of the inputs; of operands that tie, the one is taken that leads there."""
 
@@ -164,14 +138,14 @@ class _LeadingSide(Side):
         super().__init__(builder, program, mask, True)
         self.side, self.thorough, self.uses = side, thorough, Uses(program)
         self.germ = germ_of(program, mask)
-        self.sources = _moved_by(program, {v: way.bit for v, way in self.germ.items()})
+        self.sources = moved_by(program, {v: way.bit for v, way in self.germ.items()})
         self.moved_by = {self.env[v]._var: self.sources.get(v, 0) for v in program.inputs}
         self.inputs = {bits: x for x, bits in self.moved_by.items() if bits}
         self.directions: dict[Operand, int] = {}  # that have been made, and their signs
         self.vectors: dict[Operand, list] = {}  # that directions are products of
         self.columns: dict[Operand, tuple[Any, int]] = {}  # tangents without s, and the axis of s
         self.even: list[Traced] = []  # what is left open on both sides alike
-        self.all = _union(self.inputs)
+        self.all = union(self.inputs)
         self.mixtures: dict[Operand, list] = {}  # vectors that take the place of weights
         self._now = 0  # the input that tangents are made along, or all of them
         self._along: dict[int, tuple[dict, set]] = {}
@@ -198,8 +172,8 @@ class _LeadingSide(Side):
                 self._ask(found, x, wanted)
             if id(e) in looks:
                 together = self.thorough and e.op.name in POOLED
-                for x in _compared(e):
-                    self._ask(found, x, {self.all if together else _leads(e, self.sources)})
+                for x in sides_of(e):
+                    self._ask(found, x, {self.all if together else leads(e, self.sources)})
         return found
 
     def _ask(self, found: dict[Operand, set[int]], x: Operand, wanted: set[int]) -> None:
@@ -229,17 +203,17 @@ class _LeadingSide(Side):
                 self.moved_by.setdefault(top, 0)
                 pending.pop()
                 continue
-            missing: list[Any] = [v for v in _carriers(made) if v not in self.moved_by]
+            missing: list[Any] = [v for v in carriers(made) if v not in self.moved_by]
             pending += missing
             if not missing:
-                bits = _union(self.moved_by[v] for v in _carriers(made))
+                bits = union(self.moved_by[v] for v in carriers(made))
                 for v in made.outputs:
                     self.moved_by[v] = bits if v.type.inexact else 0
         return self.moved_by[x._var]
 
     def leading(self, *values) -> int:
         """The last that entered of the inputs that move some values, as a bit; 0 for none."""
-        return _highest(_union(map(self.inputs_that_move, values)))
+        return highest(union(map(self.inputs_that_move, values)))
 
     @contextmanager
     def along(self, bit: int) -> Iterator[None]:
@@ -464,12 +438,6 @@ class _LeadingSide(Side):
         return self._by_some[others]
 
 
-def _decides(e: Equation, uses: Uses) -> bool:
-    """Whether an equation is a comparison, but not of an array with its own extreme."""
-    own = e.op.name == "equal" and extreme_of(e, uses) is not None
-    return e.op.name in _COMPARED and not own
-
-
 def _unlike(at: list, values: list):
     """Where values that are marked differ from the first that is."""
     first, marked, found = values[0], at[0], np.bool_(False)
@@ -552,52 +520,3 @@ def _is_finite_number(x) -> bool:
         return False
     value: Any = x._var.value if type(x) is Traced and x._var.is_literal else x
     return bool(np.all(np.isfinite(value)))
-
-
-def _as_they_enter(program: Program, inputs: Sequence[Operand]) -> dict[Operand, int]:
-    """Inputs with their bits, the higher the later an equation first reads them."""
-    wanted, order = set(inputs), []
-    for e in program.equations:
-        for x in e.inputs:
-            if x in wanted:
-                wanted.remove(x)
-                order.append(x)
-    order += [x for x in inputs if x in wanted]
-    return {x: 1 << number for number, x in enumerate(order)}
-
-
-def _moved_by(program: Program, inputs: dict[Operand, int]) -> dict[Operand, int]:
-    """The inputs that move each variable of a program."""
-    found = dict(inputs)
-    moves = set(inputs)
-    for e in program.equations:
-        marks = moving_outputs(e, moves)
-        if not any(marks):
-            continue
-        bits = _union(found.get(x, 0) for x in _carriers(e))
-        for v, m in zip(e.outputs, marks, strict=True):
-            if m:
-                moves.add(v)
-                found[v] = bits
-    return found
-
-
-def _carriers(e: Equation) -> list[Operand]:
-    """The operands through which an equation's outputs move."""
-    if isinstance(e.op.derivative, Constant | Discrete) and e.op.name != "stop_gradient":
-        return []
-    inputs = e.inputs[1:] if e.op.name == "select" else e.inputs[:1] if e.op.name == "index" else (
-        e.inputs
-    )
-    return [x for x in inputs if not x.is_literal]
-
-
-def _union(sets: Iterable[int]) -> int:
-    bits = 0
-    for some in sets:
-        bits |= some
-    return bits
-
-
-def _highest(bits: int) -> int:
-    return 1 << bits.bit_length() - 1 if bits else 0
