@@ -1,6 +1,6 @@
 """Speed of generated convolutions on one thread, beside PyTorch's (channels last), in one run.
 
-    OPENBLAS_NUM_THREADS=1 python benchmarks/convolutions.py [NAME ...]
+    OPENBLAS_NUM_THREADS=1 python -m benchmarks.convolutions [NAME ...]
 
 prints a table (only the rows whose names hold one of the NAMEs): the layer, as images x height x
 width x channels -> channels, window and stride, padding "same"; the product; GFLOP/s of the
@@ -19,9 +19,9 @@ import sys
 import time
 
 import numpy as np
-from matrix_products import ceiling
 
 import chainrule  # noqa: F401  (registers every operation)
+from benchmarks.speed import machine
 from chainrule.compiler.emitters import EMITTERS
 from chainrule.compiler.kernel import Site, contiguous_place
 from chainrule.compiler.machine_code import Loaded, object_code
@@ -96,9 +96,7 @@ def native(op: str, inputs, params):
     ]
     loaded = Loaded(object_code("\n".join(texts)))
     form = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
-    phases = [
-        (form(loaded.address(f"phase{i}")), p.tasks) for i, p in enumerate(kernel.phases)
-    ]
+    phases = [(form(loaded.address(f"phase{i}")), p.tasks) for i, p in enumerate(kernel.phases)]
     out = np.zeros(types[0].shape, types[0].dtype)
     scratch = np.zeros(kernel.scratch + 64, np.uint8)
     pointers = [a.ctypes.data for a in (*inputs, out)] + [-(-scratch.ctypes.data // 64) * 64]
@@ -126,7 +124,7 @@ def best_of(calls) -> list[float]:
 
 
 def main(names: list[str]) -> None:
-    top = ceiling("f")
+    top = machine.measured(1)["fma_float32"] / 1e9
     print(f"ceiling {top:.0f} GFLOP/s (float32)")
     print(f"{'layer':32} {'product':8} {'ours':>7} {'share':>6} {'torch':>7}")
     for layer in LAYERS:

@@ -1,36 +1,42 @@
-"""Speed of generated products of matrices on one thread, beside NumPy's, in one run.
+"""Speed of generated products of matrices beside NumPy, PyTorch and JAX, in one run.
 
-    OPENBLAS_NUM_THREADS=1 python benchmarks/matrix_products.py [NAME ...]
+    python -m benchmarks.matrix_products [--threads N] [--dtype float32] [--page FILE] [NAME ...]
 
-prints a table (only the rows whose names hold one of the NAMEs): the shape, the dtype, GFLOP/s of
-the generated kernel (repeated in a native loop), its share of the ceiling, and GFLOP/s of NumPy
-(called from Python into an array made before, so small shapes include the call). The ceiling is
-measured by a loop of independent fma. Ours and NumPy's are timed in turn; the best of the rounds
-counts. A last column gives the milliseconds in which the kernel was emitted and compiled.
+prints a table (only the rows whose names hold one of the NAMEs; peers that are not installed are
+left out), and writes it into a page: the shape, GFLOP/s of the generated kernel, its share of the
+ceiling of independent fma, GFLOP/s of each peer, and the ratio to the best of them. On one thread
+the kernel is repeated in a native loop; on several it is called through `cr.compile`, and rows that
+are too small to be divided are left out. Peers are called from Python, NumPy into an array made
+before. All are timed in turn; the best of the rounds counts. A first column after the shape gives
+the milliseconds in which the kernel was emitted and compiled.
 """
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is loaded
-
+import argparse
 import ctypes
+import importlib.util
+import os
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
+import chainrule as cr
+from benchmarks.speed import machine, peers
 from chainrule.compiler.kernel import Place, Site, contiguous_place
-from chainrule.compiler.llvm.code import Code, Value, constant, vector
+from chainrule.compiler.llvm.code import Code, Value
 from chainrule.compiler.llvm.gemm_contract import emit_contract
-from chainrule.compiler.machine_code import Loaded, object_code, vector_bytes
+from chainrule.compiler.machine_code import Loaded, object_code
 from chainrule.program.op import REGISTRY
 from chainrule.program.types import array_type
 
 ROUNDS, SECONDS = 60, 0.003  # rounds of so long each: short ones find quiet moments
-MOST_SECONDS = 3.0  # for a row, where one call takes long
-ACCUMULATORS = 10  # of the loop that measures the ceiling: independent, and within 16 registers
+MOST_SECONDS = 4.0  # for a row, where one call takes long
+DIVIDED = 256**3  # multiply-adds from which a product is divided among threads
 
 
 def layer(m: int, k: int, n: int) -> list[tuple[str, str, tuple, tuple]]:
@@ -80,29 +86,6 @@ def native_loop(kernel, name: str = "repeated") -> str:
     return "\n".join([*texts, code.function(f"define void @{name}(ptr %args, i64 %times)")])
 
 
-def ceiling(dtype: str) -> float:
-    """GFLOP/s of independent fma in registers."""
-    size = np.dtype(dtype).itemsize
-    type_ = vector("float" if dtype == "f" else "double", vector_bytes() // size)
-    code = Code()
-    args = Value("%args", "ptr")
-    factor = code.load(args, type_)
-    start = [constant(type_, 0)] * ACCUMULATORS
-    with code.loop(0, Value("%times", "i64"), carried=start) as loop:
-        loop.next(*[code.fma(factor, factor, x) for x in loop.carried])
-    total = loop.results[0]
-    for x in loop.results[1:]:
-        total = code.fadd(total, x)
-    code.store(total, args)
-    code.line("ret void")
-    loaded = Loaded(object_code(code.function("define void @repeated(ptr %args, i64 %times)")))
-    run = function(loaded)
-    memory = np.zeros(64, np.uint8)
-    times = 200_000
-    best = min(timed(lambda: run(memory.ctypes.data, times)) for _ in range(ROUNDS))
-    return 2 * ACCUMULATORS * (vector_bytes() // size) * times / best / 1e9
-
-
 def function(loaded: Loaded):
     form = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
     return form(loaded.address("repeated"))
@@ -114,14 +97,9 @@ def timed(call) -> float:
     return time.perf_counter() - start
 
 
-def measure(kind: str, shape_x, shape_y, dtype: str):
-    """(flops, seconds of ours, seconds of NumPy's, seconds to compile)."""
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal(shape_x).astype(dtype)
-    y = rng.standard_normal(shape_y).astype(dtype)
+def ours_repeated(kind: str, x: np.ndarray, y: np.ndarray, check: np.ndarray):
+    """(a call, how many products it makes, seconds to compile): a native loop around the kernel."""
     stacked = kind.startswith("b")
-    x = x.swapaxes(-1, -2) if kind[-2] == "t" else x
-    y = y.swapaxes(-1, -2) if kind[-1] == "t" else y
     first = 1 if stacked else 0
     params = {"axes": ((first + 1,), (first,)), "batch": ((0,), (0,)) if stacked else ((), ())}
     types = [array_type(a.shape, a.dtype) for a in (x, y)]
@@ -135,52 +113,154 @@ def measure(kind: str, shape_x, shape_y, dtype: str):
     kernel = emit_contract(site)
     loaded = Loaded(object_code(native_loop(kernel)))
     compiled = time.perf_counter() - start
-    ours, theirs = np.empty(out_type.shape, dtype), np.empty(out_type.shape, dtype)
+    out = np.empty(out_type.shape, x.dtype)
     scratch = np.empty(kernel.scratch + 64, np.uint8)
-    pointers = [x.ctypes.data, y.ctypes.data, ours.ctypes.data, -(-scratch.ctypes.data // 64) * 64]
+    pointers = [x.ctypes.data, y.ctypes.data, out.ctypes.data, -(-scratch.ctypes.data // 64) * 64]
     table = (ctypes.c_void_p * 4)(*pointers)
-    run = function(loaded)
+    run, alive = function(loaded), (loaded, out, scratch, table)
     address = ctypes.addressof(table)
     run(address, 1)
-    np.matmul(x, y, out=theirs)
-    assert np.allclose(ours, theirs, rtol=1e-3, atol=1e-3)
-    times_ours = max(1, int(SECONDS / max(timed(lambda: run(address, 1)), 1e-7)))
-    times_theirs = max(1, int(SECONDS / timed(lambda: np.matmul(x, y, out=theirs))))
-    best_ours = best_theirs = float("inf")
-    multiply = np.matmul if stacked else np.dot
+    assert np.allclose(out, check, rtol=1e-3, atol=1e-3)
+    times = _times(lambda: run(address, 1))
+    return lambda alive=alive: run(address, times), times, compiled
 
-    def numpy_loop() -> None:
-        for _ in range(times_theirs):
-            multiply(x, y, out=theirs)
 
+def ours_called(kind: str, x: np.ndarray, y: np.ndarray, check: np.ndarray):
+    """The same of the compiled function, on all threads of this process."""
+    multiply = cr.compile(np.matmul)
+    start = time.perf_counter()
+    assert np.allclose(multiply(x, y), check, rtol=1e-3, atol=1e-3)
+    compiled = time.perf_counter() - start
+    return *_repeated(partial(multiply, x, y)), compiled
+
+
+def _numpy(kind: str, x: np.ndarray, y: np.ndarray) -> Callable:
+    out = np.matmul(x, y)
+    return partial(np.matmul if kind.startswith("b") else np.dot, x, y, out=out)
+
+
+def _torch(kind: str, x: np.ndarray, y: np.ndarray) -> Callable:
+    import torch
+
+    return partial(torch.matmul, torch.from_numpy(x), torch.from_numpy(y))
+
+
+def _jax(kind: str, x: np.ndarray, y: np.ndarray) -> Callable:
+    """Arrays as they lie in memory, and their transpositions inside the compiled function."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+
+    def lying(a, way: str):
+        return a.swapaxes(-1, -2) if way == "t" else a
+
+    product = jax.jit(lambda a, b: lying(a, kind[-2]) @ lying(b, kind[-1]))
+    arrays = [jax.numpy.asarray(lying(a, way)) for a, way in zip((x, y), kind[-2:], strict=True)]
+    return lambda: product(*arrays).block_until_ready()
+
+
+PEERS = {"numpy": _numpy, "torch": _torch, "jax": _jax}
+
+
+def _times(call: Callable) -> int:
+    """How many calls a round has."""
+    call()
+    return max(1, int(SECONDS / max(timed(call), 1e-7)))
+
+
+def _repeated(call: Callable) -> tuple[Callable, int]:
+    times = _times(call)
+
+    def run() -> None:
+        for _ in range(times):
+            call()
+
+    return run, times
+
+
+def measure(kind: str, shape_x, shape_y, dtype: str, threads: int, others: list[str]):
+    """(flops, seconds to compile, seconds of ours and of each of the others)."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape_x).astype(dtype)
+    y = rng.standard_normal(shape_y).astype(dtype)
+    x = x.swapaxes(-1, -2) if kind[-2] == "t" else x
+    y = y.swapaxes(-1, -2) if kind[-1] == "t" else y
+    check = np.matmul(x, y)
+    make = ours_repeated if threads == 1 else ours_called
+    run, times, compiled = make(kind, x, y, check)
+    runs = [(run, times), *(_repeated(PEERS[name](kind, x, y)) for name in others)]
+    best = [float("inf")] * len(runs)
     start = time.perf_counter()
     for _ in range(ROUNDS):
         if time.perf_counter() - start > MOST_SECONDS:
             break
-        best_ours = min(best_ours, timed(lambda: run(address, times_ours)) / times_ours)
-        best_theirs = min(best_theirs, timed(numpy_loop) / times_theirs)
-    flops = 2 * out_type.size * x.shape[-1]
-    return flops, best_ours, best_theirs, compiled
+        best = [min(b, timed(run) / times) for b, (run, times) in zip(best, runs, strict=True)]
+    return 2 * check.size * x.shape[-1], compiled, best
 
 
 def main() -> None:
-    wanted = [a for a in sys.argv[1:] if a not in ("f", "d")]
-    dtypes = [a for a in sys.argv[1:] if a in ("f", "d")] or ["f", "d"]
-    for dtype in dtypes:
-        top = ceiling(dtype)
-        print(f"\n{np.dtype(dtype).name}: ceiling {top:.1f} GFLOP/s\n")
-        heads = zip(("ours", "share", "NumPy", "ratio", "ms"), (7, 6, 7, 6, 5), strict=True)
-        print(f"{'m x k x n':28s}", *(f"{head:>{width}s}" for head, width in heads))
-        for name, *case in ROWS:
-            if wanted and not any(part in name for part in wanted):
-                continue
-            flops, ours, theirs, compiled = measure(*case, dtype)
-            ours, theirs = flops / ours / 1e9, flops / theirs / 1e9
-            mark = "" if ours >= theirs else "  <"
-            print(
-                f"{name:28s} {ours:7.1f} {100 * ours / top:5.0f}% {theirs:7.1f} "
-                f"{ours / theirs:6.2f} {1e3 * compiled:5.0f}{mark}", flush=True,
-            )  # fmt: skip
+    """Print the table, and write the page."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.matrix_products", description=__doc__
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="rows with one of these texts")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--dtype", choices=("float32", "float64"), help="default: both")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="a page to write")
+    given = parser.parse_args()
+    if os.environ.get("CHAINRULE_THREADS") != str(given.threads):
+        peers.prepare("numpy", given.threads)  # before libraries are loaded: in a new process
+        os.execv(
+            sys.executable, [sys.executable, "-m", "benchmarks.matrix_products", *sys.argv[1:]]
+        )
+    others = [name for name in PEERS if importlib.util.find_spec(name)]
+    if "torch" in others:
+        peers.prepare("torch", given.threads)
+    limits = machine.measured(given.threads)
+    page = []
+    for dtype in [given.dtype] if given.dtype else ["float32", "float64"]:
+        top = limits[f"fma_{dtype}"] / 1e9
+        page += _section(dtype, top, given, others)
+    if given.page:
+        given.page.write_text(_head(given.threads) + "\n".join(page) + "\n")
+
+
+def _section(dtype: str, top: float, given, others: list[str]) -> list[str]:
+    heads = ["m x k x n", "ms to compile", "chainrule", "of the ceiling", *others, "ratio"]
+    lines = [
+        f"## {dtype}, ceiling {top:.0f} GFLOP/s", "",
+        "| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1),
+    ]  # fmt: skip
+    print(*lines, sep="\n", flush=True)
+    missed = rows = 0
+    for name, kind, shape_x, shape_y in ROWS:
+        if given.names and not any(part in name for part in given.names):
+            continue
+        size = int(np.prod(shape_x)) * shape_y[-1]
+        if given.threads > 1 and size < DIVIDED:
+            continue
+        flops, compiled, seconds = measure(kind, shape_x, shape_y, dtype, given.threads, others)
+        speeds = [flops / s / 1e9 for s in seconds]
+        share, ratio = speeds[0] / top, speeds[0] / max(speeds[1:])
+        rows, missed = rows + 1, missed + (ratio < 1.0)
+        cells = [name, f"{1e3 * compiled:.0f}", f"{speeds[0]:.1f}", f"{share:.0%}"]
+        cells += [*(f"{s:.1f}" for s in speeds[1:]), f"{ratio:.2f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+        print(lines[-1], flush=True)
+    lines += ["", f"{missed} of {rows} rows below the best peer.", ""]
+    print(*lines[-3:], sep="\n", flush=True)
+    return lines
+
+
+def _head(threads: int) -> str:
+    about, found = machine.describe(), [(name, peers.installed(name)) for name in PEERS]
+    return (
+        f"# Products of matrices on {threads} thread{'s' * (threads > 1)}\n\n"
+        f"Written by `python -m benchmarks.matrix_products --threads {threads} --page FILE`; "
+        "GFLOP/s, the best of many rounds in turn.\n\n"
+        f"{about['processor']}, {about['cores']} cores, vectors of {about['vector_bytes']} bytes; "
+        f"{', '.join(f'{name} {v}' for name, v in found)}.\n\n"
+    )
 
 
 if __name__ == "__main__":
