@@ -43,14 +43,15 @@ class Scripted(Babysitter):
         return self._next("epoch")
 
 
-def begun(script=None, callbacks=(), model=None, **options):
+def begun(script=None, callbacks=(), model=None, recorded=False, **options):
     settings = Settings(**{
         "loss": LOSS, "epochs": 3, "steps": None, "batch_size": 8, "optimizer": "adam",
         "step_size": 0.01, "schedule": None, "metrics": named(()), "early_stopping": None,
         "accumulate": 1, "precision": "float32", "kinks": "convention", "memory": None, "seed": 0,
         "babysitter": "off", "checkpoint_every": None, "keep": 3, **options,
     })  # fmt: skip
-    session = session_for(nn.MLP(4, (8,), 3, rng=1) if model is None else model, rows(), settings)
+    model = nn.MLP(4, (8,), 3, rng=1) if model is None else model
+    session = session_for(model, rows(), settings, recorded=recorded)
     session.callbacks = callbacks
     if script is not None:
         session.babysitter = Scripted(script)
@@ -78,6 +79,29 @@ def at(kind, epoch, change):
             change(event)
 
     return (callback,)
+
+
+@pytest.mark.parametrize("options", [{}, {"accumulate": 2}, {"precision": "float16"}])
+def test_norms_are_measured_for_those_who_read_them_and_change_no_bit(options, tmp_path):
+    def trained(babysitter="off", run=None):
+        model = nn.MLP(4, (8,), 3, batch_norm=True, dropout=0.2, rng=1)
+        train.fit(model, rows(), loss=LOSS, epochs=3, batch_size=8, run=run, progress="none",
+                  babysitter=babysitter, **options)  # fmt: skip
+        return [a.copy() for _, a in [*model.named_parameters(), *model.named_state()]]
+
+    plain = trained()
+    for watched in (trained("advise"), trained(run=tmp_path / "run")):
+        assert all(np.array_equal(a, b) for a, b in zip(plain, watched, strict=True))
+    lines = train.Run.open(tmp_path / "run").metrics()
+    written = [line["gradient_norm"] for line in lines if "gradient_norm" in line]
+    assert written and min(written) > 0
+
+    for recorded in (False, True):
+        session = begun(epochs=1, recorded=recorded)
+        loop.go_on(session)
+        measured = session.steps.measured
+        assert np.all(measured.gradient_norms[:6] > 0) == recorded
+        assert np.all(measured.update_ratios[:6] > 0) == recorded
 
 
 def test_skipped_batches_are_left_out_of_their_epoch():
@@ -202,7 +226,7 @@ def test_a_babysitter_that_only_repeats_is_stopped(monkeypatch):
 
 
 def test_the_report_holds_what_each_step_did():
-    session = begun({}, epochs=1, optimizer="sgd", step_size=0.1)
+    session = begun({}, epochs=1, optimizer="sgd", step_size=0.1, recorded=True)
     before = [a.copy() for a in session.model.parameters()]
     batch = data.order(0, 0, 50, 8)[0]
     x, y = rows()[0][batch], rows()[1][batch]

@@ -42,7 +42,7 @@ def test_rows_read_in_place_and_gathered_ones_are_the_same(monkeypatch):
 
 def test_a_training_on_other_numbers_of_rows_compiles_nothing(monkeypatch):
     trained(images())
-    native = steps.native_steps(nn.losses.softmax_cross_entropy, False, "convention", None)
+    native = steps.native_steps(nn.losses.softmax_cross_entropy, False, "convention", None, True)
     traced = []
     monkeypatch.setattr(type(native), "_traced", lambda *args: traced.append(1))
     for count in (41, 57, 100):

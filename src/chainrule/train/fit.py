@@ -78,7 +78,7 @@ def fit(
         kinks=kinks, memory=memory, seed=seed, babysitter=babysitter,
         checkpoint_every=checkpoint_every, keep=keep, validation=validation,
     )  # fmt: skip
-    session = session_for(model, data, settings)
+    session = session_for(model, data, settings, recorded=run is not None)
     session.callbacks, session.progress = checked(callbacks), progress_for(progress)
     if run is not None:
         keep_in(session, run)

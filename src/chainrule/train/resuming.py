@@ -99,7 +99,7 @@ def _session(
         settings.step_size = None  # the saved optimizer has it
         settings.schedule = None
     model = _model(facts, settings.seed) if model is None else model
-    session = session_for(model, data, settings)
+    session = session_for(model, data, settings, recorded=True)
     session.run, session.described = run, facts["model"] is not None
     _check_data(session, facts)
     return session

@@ -50,6 +50,7 @@ class Session:
     stopping: EarlyStopping | None
     callbacks: tuple[Callback, ...] = ()
     progress: Progress = field(default_factory=Progress)
+    recorded: bool = False  # in a run's folder, which comes once all is checked
     run: Any = None
     history: History = field(default_factory=History)
     place: Place = field(default_factory=Place)
@@ -88,7 +89,7 @@ class Session:
         s = self.settings
         return Steps(s.loss_function, model, optimizer, rng, length=self.length,
                      rows=self.batch * s.accumulate, scaling=scaling, kinks=s.kinks,
-                     memory=s.memory)  # fmt: skip
+                     memory=s.memory, norms=self.recorded or s.babysitter != "off")  # fmt: skip
 
     def _stretch_length(self) -> int:
         rows = self.batch * self.settings.accumulate

@@ -25,8 +25,11 @@ from chainrule.train.step_size import found
 _DRAWS = 4  # the word of the seed for what is drawn in training: dropout
 
 
-def session_for(model: Module, data: Any, settings: Settings) -> Session:
-    """A session at its start, with everything that was asked for checked."""
+def session_for(model: Module, data: Any, settings: Settings, *, recorded: bool) -> Session:
+    """A session at its start, with everything that was asked for checked.
+
+    `recorded` says whether it will have a run's folder, which holds the norms of each stretch.
+    """
     name, scaling = precision_for(settings.precision)
     if name == "float64":
         to_double(model)
@@ -53,7 +56,7 @@ def session_for(model: Module, data: Any, settings: Settings) -> Session:
             loss_name=loss_name(settings.loss),
             chance=chance_loss(settings.loss, data, rows),
         ),
-        stopping=settings.early_stopping, classes=classes_of(optimizer),
+        stopping=settings.early_stopping, classes=classes_of(optimizer), recorded=recorded,
     )  # fmt: skip
     if settings.searches:
         optimizer.step_size, trials = found(session, settings.step_size)

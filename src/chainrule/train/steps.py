@@ -3,7 +3,8 @@
 One compiled function loops over minibatches and changes the model, the optimizer, running
 statistics and the generator in place. It is compiled once for a kind of model, data and batch (how
 many steps it makes is data), and shared by all trainings with the same loss. A stretch may be cut
-into several calls without a change of a bit.
+into several calls without a change of a bit. The norms of gradients and updates, a fifth of a small
+network's code, are measured where they are read: by the babysitter, or from a run's folder.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ WORK = 2e9  # flops of a stretch, about
 
 @register
 class Measured:
-    """What the steps of a stretch measured: (LONGEST,) and, for P parameters, (LONGEST, P)."""
+    """What the steps of a stretch measured: (LONGEST,) and, for P parameters, (LONGEST, P).
+
+    The norms and ratios stay 0 where they are not measured.
+    """
 
     def __init__(self, parameters: int):
         self.losses = np.zeros(LONGEST)
@@ -49,9 +53,12 @@ def stretch_length(model, batch_rows: int) -> int:
 
 @lru_cache(maxsize=64)
 def native_steps(
-    loss: Callable, halved: bool, kinks: str, memory: int | str | None
+    loss: Callable, halved: bool, kinks: str, memory: int | str | None, norms: bool
 ) -> Callable[..., None]:
-    """The compiled loop over steps first to last of `rows` (LONGEST, micro-batches, rows)."""
+    """The compiled loop over steps first to last of `rows` (LONGEST, micro-batches, rows).
+
+    It measures `norms`, where they are asked for, and makes the same steps without them.
+    """
 
     @compile(kinks=kinks, stabilize=False)
     def steps(model, optimizer, x, y, weights, rows, span, rng, scaling, out):
@@ -74,18 +81,19 @@ def native_steps(
             value, gradient = _gradient(slopes, model, weights, rows[i])
             if scaling is not None:
                 gradient = [g / scaling.scale for g in gradient]
-            norms = np.stack([_norm(g) for g in gradient])
             out.losses[i] = value
-            out.gradient_norms[i] = norms
-            before = [w * w.dtype.type(1) for w in model.parameters()]
+            before = [w * w.dtype.type(1) for w in model.parameters()] if norms else []
+            if norms:
+                out.gradient_norms[i] = _norms(gradient)
             if scaling is None:
                 optimizer.step(model, gradient)
             else:
                 out.scales[i] = scaling.scale
-                _step_if_finite(model, optimizer, gradient, norms, scaling, state)
-            out.update_ratios[i] = np.stack(
-                [_ratio(w, b) for w, b in zip(model.parameters(), before, strict=True)]
-            )
+                _step_if_finite(model, optimizer, gradient, scaling, state)
+            if norms:
+                out.update_ratios[i] = np.stack(
+                    [_ratio(w, b) for w, b in zip(model.parameters(), before, strict=True)]
+                )
             return carry
 
         fori_loop(span[0], span[1], body, 0)
@@ -115,7 +123,7 @@ def _gradient(slopes, model, weights, batches):
     return value, sums
 
 
-def _step_if_finite(model, optimizer, gradient, norms, scaling, state) -> None:
+def _step_if_finite(model, optimizer, gradient, scaling, state) -> None:
     def make():
         optimizer.step(model, gradient)
         scaling.fine()
@@ -127,7 +135,11 @@ def _step_if_finite(model, optimizer, gradient, norms, scaling, state) -> None:
         scaling.overflow()
         return 0
 
-    cond(np.all(np.isfinite(norms)), make, leave_out)
+    cond(np.all(np.isfinite(_norms(gradient))), make, leave_out)
+
+
+def _norms(arrays):
+    return np.stack([_norm(a) for a in arrays])
 
 
 def _norm(a):
@@ -143,15 +155,16 @@ def _ratio(after, before):
 class Steps:
     """Runs stretches: the compiled loop with its buffers, for one model and optimizer.
 
-    `length` is the most steps of one stretch, of `rows` rows each.
+    `length` is the most steps of one stretch, of `rows` rows each; `norms` says whether those
+    of gradients and updates are measured.
     """
 
     def __init__(
         self, loss: Callable, model, optimizer: Optimizer, rng, *, length: int, rows: int,
         scaling: LossScale | None = None, kinks: str = "convention",
-        memory: int | str | None = None,
+        memory: int | str | None = None, norms: bool = True,
     ):  # fmt: skip
-        self.native = native_steps(loss, scaling is not None, kinks, memory)
+        self.native = native_steps(loss, scaling is not None, kinks, memory, norms)
         self.model, self.optimizer, self.rng, self.scaling = model, optimizer, rng, scaling
         self.measured = Measured(len(model.parameters()))
         self.gathering = Gathering(length * rows)
