@@ -7,7 +7,7 @@ print goes to standard error. LIBRARY and THREADS decide the environment before 
 
     {"do": "build", "workload", "sizes", "contender", "values": path}
         inputs and contender are made, called once and checked; the values go to the path.
-        -> {"first": seconds of the first call, "steps": ..., "baseline": bytes}
+        -> {"first": seconds of the first call, "processor": those of its threads, "steps": ...}
     {"do": "burst", "seconds": 0.2}     -> {"times": seconds for each unit of work}
     {"do": "memory"}                    -> {"peak": bytes above the baseline}
 """
@@ -37,16 +37,16 @@ class Worker:
         self.baseline = memory.resident()
         inputs = subject.inputs(np.random.default_rng(0), **sizes)
         self.made = subject.contenders[contender](inputs)
-        start = time.perf_counter()
+        start, spent = time.perf_counter(), time.process_time()
         self.made.call()
-        first = time.perf_counter() - start
+        first, spent = time.perf_counter() - start, time.process_time() - spent
         arrays = [np.asarray(x) for x in self.made.check()]
         if values:
             np.savez(values, *arrays)
         self.once = self._seconds_of_a_call()
         # Calls under a millisecond are timed together.
         self.repeats = max(1, min(10_000, round(1e-3 / max(self.once, 1e-8))))
-        return {"first": first, "steps": self.made.steps}
+        return {"first": first, "processor": spent, "steps": self.made.steps}
 
     def _seconds_of_a_call(self) -> float:
         start = time.perf_counter()
