@@ -1,5 +1,6 @@
 """Compiled programs kept on disk: found again, right again, and never anything else."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -253,6 +254,27 @@ def test_source_that_changed_counts_where_it_is_imported(tmp_path, monkeypatch):
     assert changed_among_imported(loaded) and not changed_among_imported(loaded + 10)
     late.unlink()
     assert changed_among_imported(loaded)
+
+
+def test_source_is_looked_at_once_for_each_time_that_it_is_loaded(tmp_path, monkeypatch):
+    file, loaded, seen = tmp_path / "twice.py", time.time(), []
+    file.write_text("")
+    os.utime(file, (loaded - 5, loaded - 5))
+    spec = importlib.util.spec_from_file_location("chainrule.twice", file)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "chainrule.twice", module)
+    spec._initializing = True  # as while it is imported: what will be read is not known yet
+    assert not changed_among_imported(loaded)
+    real = os.stat
+    monkeypatch.setattr(os, "stat", lambda place: seen.append(str(place)) or real(place))
+    spec._initializing = False
+    assert not changed_among_imported(loaded) and seen == [str(file)]
+    assert not changed_among_imported(loaded) and seen == [str(file)]
+    os.utime(file, (loaded + 5, loaded + 5))
+    assert not changed_among_imported(loaded)  # what runs was read before
+    assert changed_among_imported(loaded - 10)  # but another time of loading is not answered yet
+    module.__spec__ = importlib.util.spec_from_file_location("chainrule.twice", file)
+    assert changed_among_imported(loaded)  # loaded again
 
 
 def test_without_a_folder_nothing_is_kept(builds, monkeypatch):

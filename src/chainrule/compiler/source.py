@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from functools import lru_cache
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -53,14 +54,31 @@ def changed_among_imported(loaded: float) -> bool:
     """Whether the source of a module that this process runs has been written to since then.
 
     What was imported before a digest was made is as the digest says; what is imported later is as
-    its file is by then. **Cost** 0.5 ms, a fifth of what looking at all files takes.
+    its file is by then. So a module that was found unchanged once is not looked at again, unless it
+    is loaded again. **Cost** 2 ms the first time, 0.1 ms where little is new (2 core Zen 3, VM).
     """
-    modules = [m for name, m in list(sys.modules.items()) if name.startswith("chainrule.")]
-    files = [file for file in (getattr(m, "__file__", None) for m in modules) if file]
+    for name, module in list(sys.modules.items()):
+        if name.startswith("chainrule."):
+            spec, file = getattr(module, "__spec__", None), getattr(module, "__file__", None)
+            known, since = _unchanged.get(name, (None, loaded))
+            if not file or (spec is not None and spec is known and since <= loaded):
+                continue
+            if not _is_older(file, loaded):
+                return True
+            if not getattr(spec, "_initializing", False):  # else its file is still to be read
+                _unchanged[name] = spec, loaded
+    return False
+
+
+# The modules whose files were seen as old as that: the spec with which each was loaded, and when.
+_unchanged: dict[str, tuple[ModuleSpec | None, float]] = {}
+
+
+def _is_older(file: str, loaded: float) -> bool:
     try:
-        return any(os.stat(file).st_mtime > loaded for file in files)
+        return os.stat(file).st_mtime <= loaded
     except OSError:
-        return True
+        return False
 
 
 def _version_of_scipy() -> bytes:
