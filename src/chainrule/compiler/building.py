@@ -26,6 +26,7 @@ from chainrule.compiler.llvm.vecmath import MATH
 from chainrule.compiler.lower import lower
 from chainrule.compiler.machine_code import object_code
 from chainrule.compiler.region import Module, Region, Writer
+from chainrule.compiler.shared_functions import is_shared
 from chainrule.compiler.threads import processors
 from chainrule.program.garbage import clear_free_lists, collector_paused
 from chainrule.program.liveness import remove_dead
@@ -108,16 +109,17 @@ _SMALL = 10_000  # bytes of object code, of a program whose making leaves little
 _LARGE = 100_000  # of one whose kernels are not kept for others
 
 
+@lru_cache(maxsize=32)
+def _compiled_once(text: str) -> bytes:
+    return object_code(text)
+
+
 def _object_code(text: str) -> bytes:
-    if text == runner_text() and private_folder() is None:
-        return _code_of_runner()
+    """The object code of a module. Where there is no cache on disk, what many programs hold is
+    compiled once in a process."""
+    if private_folder() is None and (text == runner_text() or is_shared(text)):
+        return _compiled_once(text)
     return cached_object_code(text)
-
-
-@lru_cache(maxsize=1)
-def _code_of_runner() -> bytes:
-    """In every program: where there is no cache on disk it is compiled once in a process."""
-    return object_code(runner_text())
 
 
 def _compiled(texts: list[str]) -> list[bytes]:

@@ -23,6 +23,7 @@ from chainrule.compiler.llvm.code import Code, Index, Value, constant
 from chainrule.compiler.llvm.reductions import emit_finite_check
 from chainrule.compiler.rows import Rows
 from chainrule.compiler.schedule import Schedule
+from chainrule.compiler.shared_functions import taken_out, with_shared
 from chainrule.compiler.steps import (
     Control,
     Group,
@@ -80,7 +81,7 @@ class Module:
             found = self.numbers[text] = len(self.numbers)
             name = f"kernel_{sha256(text.encode()).hexdigest()[:32]}"
             named = text.replace(HEAD, HEAD.replace("internal ", ""), 1)
-            self.functions[name] = named.replace("@@", f"@{name}")
+            self.functions[name] = taken_out(named.replace("@@", f"@{name}"))
         return found
 
     def external(self, name: str) -> int:
@@ -104,7 +105,8 @@ class Writer:
         """The text of the program, in modules that can be compiled side by side.
 
         The first one does the calls, the last holds `main` and their list. A long kernel is a
-        module of its own, named by its content, so that other programs find it in the cache.
+        module of its own, named by its content, so that other programs find it in the cache, and
+        so is a function that kernels of many programs call.
         """
         code, program = self.code, region.program
         arena = self.slot()
@@ -128,7 +130,8 @@ class Writer:
         functions = module.functions.values()
         texts = _shared_out([f for f in functions if len(f) < _ALONE])
         texts[-1] = "\n".join([texts[-1], *rest])
-        return [runner_text(), *(f for f in functions if len(f) >= _ALONE), *texts]
+        shared, modules = with_shared([*(f for f in functions if len(f) >= _ALONE), *texts])
+        return [runner_text(), *shared, *modules]
 
     def _arguments(self, table: str, count: int) -> list[Memory]:
         """What a table of pointers points to, with the table copied into slots at once: a load and

@@ -106,6 +106,9 @@ def where_any(
 # --- huge angles ----------------------------------------------------------------------------------
 
 
+HUGE_ANGLES = "huge_angles"  # the function's name beside a kernel
+
+
 def _reduce_huge(x: Lanes, huge: Lanes, near: list[Lanes]) -> list[Lanes]:
     """[rest.high, quadrant, rest.low], or the first two: those of lanes from 2^30 on, else `near`.
 
@@ -116,15 +119,16 @@ def _reduce_huge(x: Lanes, huge: Lanes, near: list[Lanes]) -> list[Lanes]:
     places = [code.alloca(8 * width) for _ in range(4)]
     for value, place in zip([x, *near], places, strict=False):
         code.store(value.value, place)
-    name = code.beside("huge_angles", _huge_angles)
+    name = code.beside(HUGE_ANGLES, huge_angles)
     code.line(f"call void {name}({', '.join(map(str, places))}, i64 {width})")
     types = [n.value.type for n in near]
     found = [Lanes(code, code.load(p, t)) for t, p in zip(types, places[1:], strict=False)]
     return [huge.choose(f, n) for f, n in zip(found, near, strict=True)]
 
 
-def _huge_angles(name: str) -> str:
-    """The function: `%count` numbers from 2^30 on at `%x`, which others may be among."""
+def huge_angles(name: str) -> str:
+    """The text of the function of this name: `%count` numbers from 2^30 on at `%x`, which others
+    may be among."""
     code = Code()
     x, *parts = (Value(f"%{p}", "ptr") for p in ("x", "high", "quadrant", "low"))
     table = Value(f"{name}.table", "ptr")
