@@ -8,6 +8,7 @@ import pytest
 import chainrule  # noqa: F401  (registers every operation)
 from chainrule.compiler.llvm import conv, conv_geometry, conv_layout, conv_weights
 from chainrule.compiler.llvm.conv import emit_convolution
+from chainrule.compiler.llvm.conv_again import emit_convolution_again
 from chainrule.compiler.llvm.conv_weights import emit_convolution_weights
 from chainrule.ops.windows import convolution, convolution_weights
 from tests.compiler.running import run_kernel, site_of
@@ -223,3 +224,81 @@ def test_weights_of_many_channels_in_few_chunks(monkeypatch):
     monkeypatch.setattr(conv_weights, "SUMS_BYTES", 100)
     for outer in (16, 69, 83, 128):
         check_weights(array(3, 5, 6, 7), (3, 3, 7, outer), **options(2, 1, 1))
+
+
+# --- made again -----------------------------------------------------------------------------------
+
+
+def changed(x, places):
+    """x with other numbers at some pixels (n, i, j), or (n, i)."""
+    made = x.copy()
+    for place in places:
+        made[place] = rng.normal(size=x.shape[-1])
+    return made
+
+
+def check_again(x, before, w, **params):
+    (known,) = run_kernel(emit_convolution, "convolution", before, w, **params)
+    (expected,) = run_kernel(emit_convolution, "convolution", x, w, **params)
+    for one_by_one in (False, True):
+        (found,) = run_kernel(
+            emit_convolution_again, "convolution_again", x, w, before, known,
+            one_by_one=one_by_one, **params,
+        )  # fmt: skip
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", "fd")
+@pytest.mark.parametrize("channels", [(3, 16), (5, 3), (4, 40), (2, 25)])
+@pytest.mark.parametrize("places", [[], [(0, 3, 4)], [(1, 0, 0), (1, 10, 16)], "all"])
+def test_a_convolution_made_again_has_the_bits_of_the_whole(dtype, channels, places):
+    inner, outer = channels
+    before, w = arrays((2, 11, 17, inner), (3, 3, inner, outer), dtype)
+    places = list(np.ndindex(2, 11, 17)) if places == "all" else places
+    for padding in (0, 1):
+        check_again(changed(before, places), before, w, **options(2, padding=padding))
+
+
+@all_options
+def test_a_convolution_made_again_of_every_kind(strides, holes, dilation, padding):
+    params = options(2, strides, 0, holes, dilation) | {"padding": padding}
+    before, w = arrays((2, 8, 7, 3), (4, 4, 3, 9))
+    check_again(changed(before, [(0, 0, 0), (1, 5, 3)]), before, w, **params)
+    check_again(changed(before, [(0, 7, 6)]), before, w, **params)
+
+
+def test_what_agrees_is_taken_from_what_is_known():
+    before, w = arrays((1, 9, 30, 4), (3, 3, 4, 8))
+    x = changed(before, [(0, 4, 2)])
+    known = np.full((1, 7, 28, 8), 7.0, "f")
+    (found,) = run_kernel(
+        emit_convolution_again, "convolution_again", x, w, before, known, **options(2)
+    )
+    seen = found[0, 2:5, 0:3]
+    np.testing.assert_allclose(seen, convolution(x, w, **options(2))[0, 2:5, 0:3], rtol=1e-4)
+    assert np.mean(found == 7.0) > 0.6
+
+
+def test_layouts_signals_and_signed_zeros_of_what_is_made_again():
+    before, w = arrays((2, 4, 9, 12), (3, 3, 4, 8))
+    before = before.transpose(0, 3, 2, 1)
+    x = before.copy(order="K")
+    x[1, 3, 4, 2] += 1
+    check_again(x, before, w, **options(2, padding=1))
+    check_again(np.ascontiguousarray(x), before, w, **options(2, padding=1))
+    before, w = arrays((3, 20, 4), (3, 4, 8))
+    before[1, 3] = 0.0
+    check_again(changed(before, [(2, 19)]), before, w, **options(1, padding=1))
+    zeros, point = np.zeros((1, 9, 9, 1)), np.ones((1, 1, 1, 4))
+    other = zeros.copy()
+    other[0, 4, 4] = -0.0
+    check_again(other, zeros, point, **options(2))
+    other[0, 5, 5] = np.nan
+    check_again(other, other.copy(), point, **options(2))
+
+
+def test_what_is_not_made_again():
+    x, w = arrays((1, 5, 5, 4), (3, 3, 2, 4))
+    known = np.zeros((1, 3, 3, 4), "f")
+    site = site_of("convolution_again", x, w, x, known, **options(2, groups=2))
+    assert emit_convolution_again(site) is None

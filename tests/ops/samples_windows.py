@@ -138,6 +138,10 @@ for _x, _w, _strides, _padding, _xd, _wd, _groups in _CONVOLUTIONS:
     samples("convolution", normal(*_x), normal(*_w), **_options, groups=_groups, dtypes="fdD",
             reference=lambda x, w, o=_options, g=_groups: convolved(
                 x, w, **o, groups=g))  # fmt: skip
+    samples("convolution_again", normal(*_x), normal(*_w), normal(*_x), normal(*_places),
+            **_options, groups=_groups, dtypes="fdD", active=(0, 1),
+            reference=lambda x, w, y, known, o=_options, g=_groups: convolved(
+                x, w, **o, groups=g))  # fmt: skip
     samples("convolution_weights", normal(*_x), normal(*_places), window=_w[:-2], **_options,
             groups=_groups, dtypes="fdD",
             reference=lambda x, y, o=_options, g=_groups, k=_w[:-2]: weights(

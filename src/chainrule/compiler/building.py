@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import NamedTuple
 
+from chainrule.compiler.again import convolutions_again
 from chainrule.compiler.budget import fitted
 from chainrule.compiler.cache import cached_object_code, private_folder
 from chainrule.compiler.kept import Code, Request
@@ -82,7 +83,7 @@ def built(request: Request, program: Program) -> Built:
     checked = request.check is not None
     stage = request.stage
     if stage:
-        made = prepare(program, partial(settled, stage=stage))
+        made = convolutions_again(prepare(program, partial(settled, stage=stage)))
         more = goes_on(program, stage)
         return _built(made, program, request, ties=says_unmet(program), goes_on=more)
     prepared = prepare(program)

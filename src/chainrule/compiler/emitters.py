@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule.compiler.kernel import Emitter
 from chainrule.compiler.llvm.conv import emit_convolution
+from chainrule.compiler.llvm.conv_again import emit_convolution_again
 from chainrule.compiler.llvm.conv_weights import emit_convolution_weights
 from chainrule.compiler.llvm.draws import TRANSFORMS, emit_standard
 from chainrule.compiler.llvm.draws_bits import emit_fold_in
@@ -59,6 +60,7 @@ EMITTERS: dict[str, Emitter] = {
     "contract": emit_contract,
     "convolve": emit_convolve,
     "convolution": emit_convolution,
+    "convolution_again": emit_convolution_again,
     "convolution_weights": emit_convolution_weights,
     **dict.fromkeys(TRANSFORMS, emit_standard),
     **dict.fromkeys(("standard_gamma", "log_standard_gamma"), emit_gamma),

@@ -129,6 +129,12 @@ def _convolution(x, w, **params):
     return written_out_convolution(x, w, **params)
 
 
+def _convolution_again(x, w, before, known, **params):
+    """As any other: where a convolution is worth making again is known of a program that is
+    compiled (compiler/again.py)."""
+    return convolution(x, w, **params)
+
+
 def _has_one_channel(x, w) -> bool:
     *window, _, channels = w.shape
     places = math.prod(window)
@@ -273,6 +279,7 @@ def _window_ties(padded, out, *, places, padding):
 
 WINDOWS: dict[str, Callable] = {
     "convolution": _convolution,
+    "convolution_again": _convolution_again,
     "convolution_weights": _convolution_weights,
     "window_sum": _window_sum,
     "window_max": _window_max,

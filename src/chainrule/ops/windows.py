@@ -8,6 +8,8 @@ Value     convolution: z[n, o, d] = sum of X[n, strides * o + w_dilation * k, c]
           product for each group, of the windows laid out as rows.
           convolution_weights: v[k, c, d] = sum over n, o of X[n, strides * o + w_dilation * k, c]
           y[n, o, d]: what w meets.
+          convolution_again: the convolution of x, made from that of images which may have most
+          numbers in common with x. It stands in compiled programs (compiler/again.py).
 Slope     both are bilinear: with w, x and y they are the three derivatives of one trilinear form,
           sum of X w y. The cotangent of x is a convolution of y, strides and x_dilation exchanged,
           with w reversed in space and its channels exchanged.
@@ -15,14 +17,15 @@ Source    Dumoulin & Visin, "A guide to convolution arithmetic for deep learning
 """
 
 import math
+from functools import reduce
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from chainrule import errors
-from chainrule.ops.elementwise import conj
-from chainrule.ops.shape import flip, move_axis, reshape, transpose
-from chainrule.program.op import Bilinear, Op
+from chainrule.ops.elementwise import add, conj
+from chainrule.ops.shape import add_batch_axis, flip, move_axis, reshape, transpose
+from chainrule.program.op import Bilinear, Forward, Op
 from chainrule.program.types import Type
 
 # --- lengths ------------------------------------------------------------------------------------
@@ -117,6 +120,10 @@ def _convolution(x, w, *, strides, padding, x_dilation, w_dilation, groups):
     return np.ascontiguousarray(out).reshape(x.shape[0], *places, w.shape[-1])
 
 
+def _convolution_again(x, w, before, known, **params):
+    return _convolution(x, w, **params)
+
+
 def _convolution_weights(x, y, *, window, strides, padding, x_dilation, w_dilation, groups):
     columns = _columns(x, window, strides, padding, x_dilation, w_dilation, groups)
     out = np.matmul(columns.swapaxes(1, 2), _in_groups(y, groups))
@@ -138,6 +145,13 @@ def _convolution_type(
         )
     lengths = out_spatial(x.shape[1:-1], w.shape[:-2], strides, padding, x_dilation, w_dilation)
     return (x.with_shape((x.shape[0], *lengths, w.shape[-1])),)
+
+
+def _again_type(x: Type, w: Type, before: Type, known: Type, **params) -> tuple[Type, ...]:
+    made = _convolution_type(x, w, **params)
+    if before != x or (known,) != made:
+        raise errors.ShapeError(f"convolution_again: {before} and {known} do not fit {x} and {w}.")
+    return made
 
 
 def _weights_type(
@@ -185,6 +199,13 @@ def _weights_right(ct, x, y, *, window, **params):
     return convolution(conj(x), ct, **params)
 
 
+def _again_tangent(inputs, outputs, tangents, **params):
+    (x, w, *_), (dx, dw, *_) = inputs, tangents
+    parts = [convolution(dx, w, **params)] if dx is not None else []
+    parts += [convolution(x, dw, **params)] if dw is not None else []
+    return reduce(add, parts) if parts else None
+
+
 # --- batching -----------------------------------------------------------------------------------
 
 
@@ -217,6 +238,21 @@ def _convolution_batch(size, inputs, batched, *, groups, **params):
     return _out_of_groups(out, size, groups)
 
 
+def _again_batch(size, inputs, batched, **params):
+    x, w, before, known = inputs
+    if batched[1]:
+        return _convolution_batch(size, [x, w], batched[:2], **params)
+    x, before, known = (
+        v if is_batched else add_batch_axis(v, size)
+        for v, is_batched in zip((x, before, known), (batched[0], *batched[2:]), strict=True)
+    )
+    x, before, known = (
+        reshape(v, shape=(size * v.shape[1], *v.shape[2:])) for v in (x, before, known)
+    )
+    out = convolution_again(x, w, before, known, **params)
+    return reshape(out, shape=(size, out.shape[0] // size, *out.shape[1:]))
+
+
 def _weights_batch(size, inputs, batched, *, groups, **params):
     x, y = (
         _into_groups(v, groups) if is_batched else v
@@ -242,6 +278,11 @@ convolution: Op = Op(
     Bilinear(_convolution_left, _convolution_right), _convolution_batch, flops=_convolution_flops,
     doc="images x (N, *spatial, C) correlated with w (*window, C / groups, D)",
 )  # fmt: skip
+convolution_again: Op = Op(
+    "convolution_again", _again_type, _convolution_again, Forward(_again_tangent), _again_batch,
+    flops=_convolution_flops,
+    doc="(x, w, y, convolution of y with w): that of x, made again where x is not y",
+)
 convolution_weights: Op = Op(
     "convolution_weights", _weights_type, _convolution_weights,
     Bilinear(_weights_left, _weights_right), _weights_batch, flops=_weights_flops,

@@ -29,7 +29,7 @@ from chainrule.compiler.llvm.conv_geometry import (
     rows_together,
 )
 from chainrule.compiler.llvm.conv_layout import Strip, StripMaker, fill, rows_at_a_time
-from chainrule.compiler.llvm.conv_tile import Taps, Tile, TileWriter, store_sums
+from chainrule.compiler.llvm.conv_tile import Taps, Tile, TileWriter, if_marked, store_sums
 from chainrule.compiler.llvm.loops import HI, LO, argument_pointers, smaller
 
 MOST_PARTS = 16  # each has code of its own
@@ -70,6 +70,11 @@ class Convolution:
         return starts
 
     @property
+    def panel_bytes(self) -> int:
+        """Of the scratch memory that holds the panels."""
+        return 0 if self.packed_already else -(-self.panels()[-1] * self.size // 64) * 64
+
+    @property
     def packed_already(self) -> bool:
         """Whether w lies as its panels would."""
         shape = (*self.options.window, self.inner, self.outer)
@@ -95,9 +100,9 @@ def emit_convolution(site: Site) -> Kernel | None:
     maker = StripMaker(conv.x, conv.axes, rows, conv.dtype)
     bands = -(-conv.axes[0].results // rows)
     tasks = conv.x.shape[0] * bands
-    panels = 0 if conv.packed_already else -(-conv.panels()[-1] * conv.size // 64) * 64
+    panels = conv.panel_bytes
     strips = 0 if maker.on_stack else tasks * -(-maker.bytes // 64) * 64
-    phases = [] if conv.packed_already else [Phase(_packing(conv), conv.inner)]
+    phases = packing(conv)
     phases.append(Phase(_products(conv, maker, bands, panels), tasks))
     return Kernel(tuple(phases), scratch=panels + strips)
 
@@ -117,17 +122,19 @@ def is_native(site: Site) -> bool:
 # --- packing --------------------------------------------------------------------------------------
 
 
-def _packing(conv: Convolution) -> str:
-    """Copies w into panels; a task does one channel of x."""
+def packing(conv: Convolution, arguments: int = 4) -> list[Phase]:
+    """What copies w into panels, in the last of the arguments; a task does one channel of x."""
+    if conv.packed_already:
+        return []
     code = Code()
-    _, w, _, scratch = argument_pointers(code, 4)
+    _, w, *_, scratch = argument_pointers(code, arguments)
     with code.loop(LO, HI) as channel:
         for start, (p, q) in zip(conv.panels(), conv.parts(), strict=False):
             if p.taps and q.taps:
                 panels = code.offset(scratch, start * conv.size)
                 _pack_part(code, conv, w, panels, p, q, channel.index)
     code.line("ret void")
-    return code.function(HEAD)
+    return [Phase(code.function(HEAD), conv.inner)]
 
 
 def _pack_part(code: Code, conv: Convolution, w: Value, panels: Value, p, q, channel) -> None:
@@ -195,13 +202,14 @@ def _products(conv: Convolution, maker: StripMaker, bands: int, panels: int) -> 
         target = code.offset(out, code.index_mul(image, conv.out.strides[0]), conv.size)
         for start, (p, q) in zip(conv.panels(), conv.parts(), strict=False):
             panel = code.offset(more[0], start * conv.size) if panels else w
-            _part(code, conv, strip, panel, target, first, last, p, q)
+            write_part(code, conv, strip, panel, target, first, last, p, q)
     code.line("ret void")
     return code.function(HEAD)
 
 
-def _part(code, conv: Convolution, strip: Strip, panel, out, first, last, p: Part, q: Part):
-    """All results of one part in rows first to last - 1 of its axis."""
+def write_part(code, conv: Convolution, strip: Strip, panel, out, first, last, p: Part, q: Part):
+    """All results of one part in rows first to last - 1 of its axis; of a strip with marks, those
+    of the tiles whose windows see one."""
     top, side = conv.axes
     size = conv.size
     rows = code.index_add(smaller(code, last, p.results), code.index_mul(first, -1))
@@ -216,8 +224,7 @@ def _part(code, conv: Convolution, strip: Strip, panel, out, first, last, p: Par
             zero = constant(conv.element, 0)
             fill(code, code.offset(out, place, size), conv.out.shape[3], zero, size)
         return
-    shift = (p.shift * strip.row + q.shift * strip.column) * size
-    strip = strip._replace(pointer=code.offset(strip.pointer, shift))
+    strip = strip.moved(code, 1, p.shift, q.shift)
     taps = p.taps * q.taps * conv.inner
     with code.loop(0, conv.groups) as group:
         panels = code.offset(panel, group.index, taps * conv.padded * size)
@@ -250,7 +257,7 @@ def _row(code, conv, x: Strip, panel, out, row, together, strides, block, p: Par
     top, side = conv.axes
     size = conv.size
     taps = Taps((p.taps, q.taps), (top.dilation, side.dilation), conv.inner)
-    x = x._replace(pointer=code.offset(x.pointer, row, top.stride * x.row * size))
+    x = x.moved(code, row, rows=top.stride)
     out = code.offset(out, row, strides[0] * size)
     larger, count, smaller_count = even_split(q.results, most_rows(len(block.lanes)) // together)
     first = 0
@@ -260,8 +267,9 @@ def _row(code, conv, x: Strip, panel, out, row, together, strides, block, p: Par
             continue
         with code.loop(0, number) as group:
             column = code.index_add(code.index_mul(group.index, columns), first)
-            at = x._replace(pointer=code.offset(x.pointer, column, side.stride * x.column * size))
-            sums = TileWriter(code, tile, taps, at, panel, conv.dtype).sums()
-            target = code.offset(out, column, strides[1] * size)
-            store_sums(code, sums, tile, block.kept, target, strides, size)
+            at = x.moved(code, column, columns=side.stride)
+            with if_marked(code, tile, taps, at.marks):
+                sums = TileWriter(code, tile, taps, at, panel, conv.dtype).sums()
+                target = code.offset(out, column, strides[1] * size)
+                store_sums(code, sums, tile, block.kept, target, strides, size)
         first += columns * number

@@ -16,11 +16,23 @@ STACK_BYTES = 196608  # of a strip on the stack; a larger one lies in the scratc
 
 
 class Strip(NamedTuple):
-    """Rows of x at hand: a pointer to the first, and strides in elements."""
+    """Rows of x at hand: a pointer to the first, and strides in elements of `size` bytes.
+
+    `marks` are bytes, one for each of its pixels, where some of these count (conv_again.py).
+    """
 
     pointer: Value
     row: int
     column: int
+    size: int
+    marks: Strip | None = None
+
+    def moved(self, code: Code, index: Index, rows: int = 0, columns: int = 0) -> Strip:
+        """The strip from `index` times so many rows and columns further on."""
+        step = rows * self.row + columns * self.column
+        marks = None if self.marks is None else self.marks.moved(code, index, rows, columns)
+        pointer = code.offset(self.pointer, index, step * self.size)
+        return self._replace(pointer=pointer, marks=marks)
 
 
 def fill(code: Code, pointer: Value, count: int, value: Value, size: int) -> None:
@@ -95,12 +107,13 @@ class StripMaker:
             offset = code.index_add(
                 code.index_mul(begin, self.x.strides[1]), -side.low * self.x.strides[2]
             )
-            return Strip(code.offset(image, offset, self.size), *self.x.strides[1:3])
+            down, across = self.x.strides[1:3]
+            return Strip(code.offset(image, offset, self.size), down, across, self.size)
         assert memory is not None
         with code.loop(0, top.reach(self.rows)) as row:
             target = code.offset(memory, code.index_mul(row.index, self.row), self.size)
             self._row(code, image, code.index_add(begin, row.index), target)
-        return Strip(memory, self.row, self.x.shape[3])
+        return Strip(memory, self.row, self.x.shape[3], self.size)
 
     def _row(self, code: Code, image: Value, number: Index, target: Value) -> None:
         """One row of the strip: row `number` of x, or zeros where x has none."""

@@ -10,9 +10,11 @@ Along a row of x, taps and channels lie one behind the other, so there they are 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
-from chainrule.compiler.llvm.code import Code, Value, constant, vector
+from chainrule.compiler.llvm.code import I64, Code, Value, constant, vector
 from chainrule.compiler.llvm.conv_layout import Strip
 
 UNROLL = 4  # steps in a round of the inner loop
@@ -116,6 +118,40 @@ class TileWriter:
             for v, n in enumerate(lanes):
                 out.append(code.fma(spread[n], row[v], sums[p * len(lanes) + v]))
         return out
+
+
+@contextmanager
+def if_marked(code: Code, tile: Tile, taps: Taps, marks: Strip | None) -> Iterator[None]:
+    """What is written inside runs only where the windows of a tile see a mark; `marks` from the
+    tile's first window on. Where there are none, it always runs."""
+    if marks is None:
+        yield
+        return
+    rows, columns = (
+        (n - 1) * stride + (along - 1) * step + 1
+        for n, stride, along, step in zip(
+            (tile.rows, tile.columns), tile.stride, taps.along, taps.step, strict=True
+        )
+    )
+    with code.loop(0, rows, carried=[constant(I64, 0)]) as loop:
+        (seen,) = loop.carried
+        row = marks.moved(code, loop.index, rows=1)
+        for place, bits in _pieces(columns):
+            piece = code.load(code.offset(row.pointer, place), f"i{bits}", align=1)
+            seen = code.binary("or", seen, code.convert("zext", piece, I64))
+        loop.next(seen)
+    with code.if_(code.compare("ne", loop.results[0], constant(I64, 0))):
+        yield
+
+
+def _pieces(count: int) -> list[tuple[int, int]]:
+    """Some bytes in a row in integers: (where it begins, bits)."""
+    found, place = [], 0
+    while place < count:
+        size = next(s for s in (8, 4, 2, 1) if s <= count - place)
+        found.append((place, 8 * size))
+        place += size
+    return found
 
 
 def store_sums(
