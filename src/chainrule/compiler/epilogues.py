@@ -1,8 +1,8 @@
 """Which loop kernels become the epilogue of a product: those that alone read its result.
 
-The gradient of a weight is then never in memory: the weight, and a momentum, is updated where a
-vector of the gradient is finished; so are a layer's bias and activation, where the sums are short.
-What is faster apart stays apart (llvm/gemm_epilogue.py), Adam's update among it. The step is
+The gradient of a weight is then never in memory: the weight is updated where a vector of the
+gradient is finished, or with its moments where a part of it is (llvm/gemm_parts.py); so are a
+layer's bias and activation. What is faster apart stays apart (llvm/gemm_epilogue.py). The step is
 done in the place of the loop kernel where that updates arguments, which is after the last reader of
 the old values; else where the product was, as soon as everything it needs is there.
 

@@ -7,6 +7,7 @@ or more matrices of the batch, and packs what it needs on its own stack.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -87,6 +88,16 @@ def emit_product(
     return _Product(spec, store, store is not None, ahead).kernel()
 
 
+def emit_product_in_parts(spec: ProductSpec, finish: Finish, ahead: Ahead | None) -> Kernel:
+    """The kernel of one product that has no batch, and more than one row and column.
+
+    Each task makes its part of C on the stack, and hands it to `finish`; nothing of C is kept.
+    `ahead` may fetch ahead what that will read, as of `emit_product`.
+    """
+    assert not spec.batch and not spec.accumulate and min(spec.m, spec.n) > 1, spec
+    return _Product(spec, None, True, ahead, finish).kernel()
+
+
 def _natural(spec: ProductSpec) -> ProductSpec:
     """The spec with the strides along axes of length one those that suit best."""
     a, b, c = spec.a, spec.b, spec.c
@@ -132,6 +143,24 @@ def _scattered(spec: ProductSpec) -> Store:
     return store
 
 
+class Part(NamedTuple):
+    """Rows and columns of C, and where they are: `step` elements from row to row.
+
+    The number of columns is known, or a multiple of so many.
+    """
+
+    top: Index
+    rows: Index
+    left: Index
+    columns: Index
+    multiple: int
+    place: Value
+    step: int
+
+
+Finish = Callable[[Code, Part], None]
+
+
 class _Places(NamedTuple):
     """Where a strip finds its rows of A, B (packed or as it lies) and C; its first column."""
 
@@ -145,10 +174,11 @@ class _Product:
     """One product being written."""
 
     def __init__(
-        self, spec: ProductSpec, store: Store | None, buffered: bool, ahead: Ahead | None = None
-    ):
-        self.spec, self.store, self.ahead = spec, store, ahead
-        self.plan: Plan = plan_of(spec, buffered)
+        self, spec: ProductSpec, store: Store | None, buffered: bool, ahead: Ahead | None = None,
+        finish: Finish | None = None,
+    ):  # fmt: skip
+        self.spec, self.store, self.ahead, self.finish = spec, store, ahead, finish
+        self.plan: Plan = plan_of(spec, buffered, in_parts=finish is not None)
         self.size = spec.dtype.itemsize
         self.element = element_type(spec.dtype)
         self.functions: dict[str, str] = {}
@@ -316,6 +346,27 @@ class _Product:
         self.first_row = code.index_mul(entry, spec.m)
         with self._each_k_block():
             self._k_block()
+        if self.finish is not None:
+            self._hand_over(self.finish)
+
+    def _hand_over(self, finish: Finish) -> None:
+        """The task's part of C finished: its full strips, then the last one where it has that."""
+        code, plan, size = self.code, self.plan, self.spec.dtype.itemsize
+        top, stop = self._row(self.blocks.start), self._row(self.blocks.stop)
+        rows, first = difference(code, stop, top), self.strips.start
+        if plan.strips:
+            count = difference(code, minimum(code, self.strips.stop, plan.strips), first)
+            left, columns = (code.index_mul(i, plan.width) for i in (first, count))
+            part = Part(top, rows, left, columns, plan.width, self.partial_at, self.c_row)
+            finish(code, part)
+        if plan.tail:
+            with self._has_tail(plan.column_groups > 1):
+                before = code.index_mul(difference(code, plan.strips, first), plan.width)
+                place = code.offset(self.partial_at, before, size)
+                left = plan.strips * plan.width
+                columns = self.spec.n - left
+                part = Part(top, rows, left, columns, plan.width, place, self.c_row)
+                finish(code, part)
 
     @contextmanager
     def _each_k_block(self):

@@ -2,7 +2,8 @@
 
 The body is that of a loop kernel that reads the product's result: the update of parameters by
 their gradient, or bias and activation. Its other arrays are read, and its results written, where
-a vector of the product is finished; of the result itself nothing is stored.
+a vector of the product is finished, or part by part (gemm_parts.py); the result itself is never in
+memory.
 """
 
 from __future__ import annotations
@@ -11,15 +12,21 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from chainrule.compiler.kernel import Kernel, Site
-from chainrule.compiler.llvm.code import POINTER, Code, Index, Value, as_index, element_of, lanes_of
+from chainrule.compiler.llvm.code import Code, Index, Value, as_index, element_of, lanes_of
 from chainrule.compiler.llvm.gemm import emit_product
 from chainrule.compiler.llvm.gemm_contract import plain_product
+from chainrule.compiler.llvm.gemm_parts import (
+    body_of,
+    emit_in_parts,
+    fits_parts,
+    is_large,
+    operands_ahead,
+)
 from chainrule.compiler.llvm.gemm_plan import K_MOST, ProductSpec
-from chainrule.compiler.llvm.gemm_strip import fetched_ahead
-from chainrule.compiler.llvm.loops import Body, LoopSpec, normalised
+from chainrule.compiler.llvm.loops import Body, LoopSpec, Stream, normalised
 
-MOST_STORES = 2  # arrays that the loop stores
-MOST_DEPTH = 2 * K_MOST  # of the product
+FEW_STORES = 2  # arrays that the loop stores behind a small product, or finishes in registers
+MOST_DEPTH = 2 * K_MOST  # of such a product
 NEAR_ROWS = 2048  # bytes from row to row: farther ones fall on few sets of the first cache
 
 
@@ -27,12 +34,13 @@ class Finished(NamedTuple):
     """A product, and the loop over its rows and columns that finishes it.
 
     The product is number `of` of the loop's loads. The arguments are the product's operands, the
-    other loads, and the stores.
+    other loads, and the stores. It is finished part by part, or vector by vector.
     """
 
     product: ProductSpec
     loop: LoopSpec
     of: int
+    in_parts: bool
 
 
 def finished_product(site: Site, loop: LoopSpec, of: int) -> Finished | None:
@@ -42,7 +50,7 @@ def finished_product(site: Site, loop: LoopSpec, of: int) -> Finished | None:
     the two are faster apart.
     """
     product = plain_product(site)
-    if product is None or loop.reductions or not _worth(product, loop):
+    if product is None or loop.reductions:
         return None
     loop = normalised(loop)
     if len(loop.domain) == 1 and loop.loads[of].strides == (1,):
@@ -53,48 +61,52 @@ def finished_product(site: Site, loop: LoopSpec, of: int) -> Finished | None:
         if loop.domain == (way.m, way.n) and loop.loads[of].strides == way.c:
             count = 1 + len(loop.loads) + len(loop.stores)
             way = way._replace(arguments=(*way.arguments[:2], 0), pointers=count)
-            return Finished(way, loop, of)
+            in_parts = len(loop.stores) > 1 and min(way.m, way.n) > 1
+            if _worth(way, loop, in_parts):
+                return Finished(way, loop, of, in_parts)
     return None
 
 
-def _worth(product: ProductSpec, loop: LoopSpec) -> bool:
-    """Whether the two are done sooner together.
+def _worth(product: ProductSpec, loop: LoopSpec, in_parts: bool) -> bool:
+    """Whether the two are to be done together. Products are k x m x n here.
 
-    Of whole training steps, against the same step compiled twice (which agrees within 1 %): SGD's
-    update gains about 1 %. Adam's, with three arrays to store and a root and a quotient for each
-    element, loses up to 3 %: by itself it runs as fast as these are divided, and at the end of a
-    tile nothing else runs meanwhile. After a long sum little is saved and sums are kept apart for
-    it: a logistic function behind 64 x 256 x 784 loses 1 % to 6 %, behind 64 x 128 x 256 gains 2 %.
+    Vector by vector, an update reads and writes a line of each row of a tile, and the rows lie far
+    apart. With SGD's one array, which is fetched ahead, that takes less time than the gradient's
+    way through memory (64 x 784 x 256: 283 us for 295; 32 x 1024 x 1024: 1.20 ms for 1.40). With
+    momentum's two it takes more (1.95 ms for 1.51), with Adam's three twice as much (3.2 ms for
+    1.7), even if it is spread over the sums of the next tile, so that roots go on beside fma.
+
+    Part by part, with long rows, 64 x 1024 x 1024 takes 1.62 ms for 1.85 with momentum, and with
+    Adam 1.97 for 2.03. Longer sums lose 3 % (256 x 1024 x 1024 with Adam: 6.83 ms for 6.63, a
+    hundredth of the step), but a large gradient less is in memory. A small one is in the cache when
+    the update reads it: nothing is saved, and the step of a network of 784 x 256 weights took 5 %
+    longer with Adam.
+
+    After a long sum little is saved, and sums wait for it: a logistic function behind
+    64 x 256 x 784 loses 1 % to 6 %, behind 64 x 128 x 256 gains 2 %.
     """
-    return len(loop.stores) <= MOST_STORES and product.k <= MOST_DEPTH
+    if in_parts and not fits_parts(product):
+        return False
+    few = len(loop.stores) <= FEW_STORES and product.k <= MOST_DEPTH
+    return few or (in_parts and is_large(product))
 
 
 @lru_cache(maxsize=256)
 def emit_finished(finished: Finished) -> Kernel:
     """The kernel of a product with its epilogue."""
-    product, loop, of = finished
-
-    def places(code: Code, pointers, row: Index) -> list[Value]:
-        """The row's first elements, array by array; of the product, none."""
-        given = list(pointers[2:])
-        given.insert(of, Value("null", POINTER))
-        return Body(code, loop, given).at(0, row).pointers
+    product, loop, of, in_parts = finished
+    if in_parts:
+        return emit_in_parts(product, loop, of)
 
     def store(code: Code, pointers, row: Index, column: Index, value: Value) -> None:
-        body = _Finishing(code, loop, places(code, pointers, row), of, column, value)
+        places = body_of(code, loop, of, pointers).at(0, row).pointers
+        body = _Finishing(code, loop, places, of, column, value)
         body.values(body.invariants(), column, lanes_of(value.type))
 
-    def ahead(code: Code, pointers, row: Index, column: Index, columns: int) -> None:
-        rows = places(code, pointers, row)
-        for i, stream in enumerate(loop.loads):
-            size = stream.dtype.itemsize
-            if i == of or stream.strides[0] == 0 or stream.strides[1] != 1:
-                continue
-            first = code.offset(rows[i], column, size)
-            near = stream.strides[0] * size < NEAR_ROWS
-            for line in range(0, columns * size, 64):
-                fetched_ahead(code, code.offset(first, line), near=near)
+    def near(stream: Stream) -> bool:
+        return stream.strides[0] * stream.dtype.itemsize < NEAR_ROWS
 
+    ahead = operands_ahead(loop, of, near)
     return emit_product(product, store, ahead)
 
 

@@ -79,7 +79,7 @@ def strip_function(
     """The function that does `%blocks` row blocks of one strip over `%k` steps."""
     code = Code()
     size = spec.dtype.itemsize
-    pointers = _pointers(code, spec) if store else []
+    pointers = _pointers(code, spec) if store or ahead else []
     with code.loop(0, BLOCKS, carried=[A, C, ROW]) as blocks:
         a, c, row = blocks.carried
         if tile.ends != "store" and (tile.k is None or tile.k > STRAIGHT):

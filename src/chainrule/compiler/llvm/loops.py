@@ -450,13 +450,13 @@ def elementwise_function(code: Code, spec: LoopSpec) -> int:
 def _nest(code: Code, body: Body, axis: int, lanes: int) -> None:
     domain = body.spec.domain
     if axis == len(domain) - 1:
-        _vectors(code, body, lanes, 0, domain[axis] - domain[axis] % lanes, domain[axis] % lanes)
+        along_rows(code, body, lanes, 0, domain[axis] - domain[axis] % lanes, domain[axis] % lanes)
         return
     with code.loop(0, domain[axis]) as loop:
         _nest(code, body.at(axis, loop.index), axis + 1, lanes)
 
 
-def _vectors(code: Code, body: Body, lanes: int, start: Index, stop: Index, rest: int) -> None:
+def along_rows(code: Code, body: Body, lanes: int, start: Index, stop: Index, rest: int) -> None:
     """The last axis from start to stop in vectors, and the rest behind it in one more."""
     fixed = body.invariants()
     if not isinstance(stop, int) or stop:
@@ -480,7 +480,7 @@ def _one_axis(code: Code, body: Body, lanes: int, tasks: int) -> int:
     n = body.spec.domain[0] if body.spec.domain else 1
     whole, rest = n - n % lanes, n % lanes
     if tasks == 1 or not whole:
-        _vectors(code, body, lanes, 0, whole, rest)
+        along_rows(code, body, lanes, 0, whole, rest)
         return 1
     chunk = -(-whole // tasks // lanes) * lanes
     tasks = -(-whole // chunk)
