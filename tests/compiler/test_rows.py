@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.compiler import rows
+from chainrule.compiler import building, region, rows, steps
+from chainrule.compiler.layout import contiguous
 from chainrule.compiler.native import build
 from chainrule.compiler.steps import Group
 from chainrule.tracing import trace_call
@@ -206,3 +207,22 @@ def test_explain_shows_the_loops_of_a_step():
         r"^rows +\d+ at a time through \d loops +700 +[\d.]+ M +6\.\d+ MiB", text, re.MULTILINE
     )
     assert re.search(r"^  loop +max over \(1,\)", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("f", [lambda x: (np.sin(x), np.exp(x[:, 1:])), turned])
+def test_texts_are_written_when_the_program_is_and_not_when_its_memory_is_planned(f, monkeypatch):
+    """A program that is only measured, for another that keeps less, needs no text."""
+    written = []
+    for module, name in ((steps, "emit_loop"), (rows, "emit_row_chunks")):
+        real = getattr(module, name)
+        monkeypatch.setattr(
+            module, name, lambda *a, n=name, real=real: written.append((n, a[0])) or real(*a)
+        )
+    program = building.prepare(trace_call(f, [LONG], {}).program)
+    made = region.Region(
+        program, [(t.nbytes, contiguous(t.shape)) for t in program.in_types], {}, False
+    )
+    planned = [x for n, x in written if n == "emit_row_chunks" or not x.reductions]
+    assert planned == [] and made.steps
+    region.Writer(region.Module()).main(made)
+    assert any(n == "emit_row_chunks" or not x.reductions for n, x in written)

@@ -216,8 +216,6 @@ class Buffers:
 
     def _joined(self) -> list[Step]:
         """The steps, with one for those that are done together."""
-        for rows in self.rows:
-            rows.prepare()
         return [
             self.rows_of.get(step, step) for step in self.steps
             if step not in self.rows_of or step is self.rows_of[step].parts[-1]

@@ -290,10 +290,11 @@ class _Placed:
         self.first_call, self.count, self.most = None, 0, 1
 
     def _group(self, step: Group | Rows) -> None:
-        assert step.kernel is not None
         if isinstance(step, Group) and 0 in step.domain and not step.reductions:
             return
-        self._call(step, step.kernel, [self._of(r) for r in step.arguments], step.scratch)
+        kernel = step.kernel
+        assert kernel is not None
+        self._call(step, kernel, [self._of(r) for r in step.arguments], step.scratch)
         self._watch(step, step.results())
 
     def _watch(self, step: Step, results: list[Ref]) -> None:

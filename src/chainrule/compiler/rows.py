@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from chainrule.compiler.kernel import Kernel
@@ -32,7 +33,6 @@ class Rows(Step):
     parts: list[Group] = field(default_factory=list)
     axes: int = 0  # leading ones that make the rows
     together: int = 0
-    kernel: Kernel | None = None
     scratch: Root | None = None
 
     @property
@@ -54,9 +54,11 @@ class Rows(Step):
         """The arrays it makes."""
         return [r for part in self.parts for r in part.results()]
 
-    def prepare(self) -> None:
+    @cached_property
+    def kernel(self) -> Kernel:
+        """The kernel that does them, written when it is asked for first."""
         specs = [_by_rows(part.loop, self.axes) for part in self.parts if part.loop is not None]
-        self.kernel = emit_row_chunks(tuple(specs), self.together)
+        return emit_row_chunks(tuple(specs), self.together)
 
     def keeps_to_rows(self, root: Root) -> bool:
         """Whether every kernel reads and writes a row's own part of this memory in each row."""

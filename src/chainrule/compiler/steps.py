@@ -154,7 +154,7 @@ class Group(Step):
     copies: list[tuple[Operandlike, Ref]] = field(default_factory=list)
     axes: tuple[int, ...] | None = None
     reductions: list[tuple[str, Var, Ref]] = field(default_factory=list)
-    kernel: Kernel | None = None
+    epilogue: Kernel | None = None  # of its product, with that
     arguments: list[Ref] = field(default_factory=list)
     loop: LoopSpec | None = None  # once prepared; None where it is a product's epilogue
     scratch: Root | None = None
@@ -171,13 +171,23 @@ class Group(Step):
         self.read_from = _by_root(self.reads())
         finished = self.finished(self.product) if self.product is not None else None
         if finished is None:
-            self.loop, self.kernel = spec, emit_loop(spec)
+            self.loop = spec
         else:
             assert self.product is not None
-            self.kernel = emit_finished(finished)
+            self.epilogue = emit_finished(finished)
             del self.arguments[finished.of]
             self.arguments[:0] = self.product.inputs
+        if self.loop is not None and not self.loop.reductions:
+            return  # it has no scratch memory, so its text can wait
+        assert self.kernel is not None
         self.scratch = Root(self.kernel.scratch, None, self.number) if self.kernel.scratch else None
+
+    @property
+    def kernel(self) -> Kernel | None:
+        """Its kernel, once prepared. A loop's text is written when it is asked for first: that of
+        steps which are done together with others, or of a program that is only measured, never is.
+        """
+        return self.epilogue if self.loop is None else emit_loop(self.loop)
 
     def drop_unread(self) -> None:
         """Leave out what nothing in the kernel reads: other kernels made it again."""
