@@ -1,11 +1,15 @@
 """Convolutions of both sides of ties: the second is made from the first."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule import nn
 from chainrule.compiler.again import convolutions_again
+from chainrule.ops.refuse import Refused
+from chainrule.program.evaluate import Plan
 
 rng = np.random.default_rng(11)
 
@@ -48,6 +52,41 @@ def test_both_sides_of_a_network_share_convolutions(strides, pool, dtype):
     names = settled_names(compiled, p)
     assert names.count("convolution_again") == 2
     assert names.count("convolution") == 3 + 2
+
+
+def normalised(images):
+    """A network with a background that ties in windows alone, and a choice of three numbers."""
+
+    def loss(p):
+        x = nn.convolution(images, p[0])
+        x = x - np.mean(x, axis=(0, 1, 2))
+        x = x / np.sqrt(np.mean(x * x, axis=(0, 1, 2)) + 1e-5) * p[1] + p[2]
+        x = nn.max_pool(np.maximum(x, 0), 2)
+        return np.sum((np.mean(x, axis=(1, 2)) @ p[3]) ** 2) + np.maximum(np.sum(p[4]), 0) * p[4][0]
+
+    return loss
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_where_no_comparison_ties_one_side_is_enough(ties):
+    images = rng.normal(size=(3, 12, 12, 1))
+    images[:2, 2:9, 3:10] = 0.0
+    loss = normalised(images)
+    p = [rng.normal(size=shape) for shape in ((3, 3, 1, 4), (4,), (4,), (4, 2))]
+    p.append(np.array([1.0, -1.0, 0.0 if ties else 0.5]))
+    compiled = cr.compile(cr.grad(loss))
+    for _ in range(3):
+        for found, wanted in zip(compiled(p), cr.grad(loss)(p), strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)
+    slope = [0.5, 0.5, 0.5] if ties else [1.5, 1.0, 1.0]
+    np.testing.assert_allclose(compiled(p)[4], slope, rtol=1e-12)
+    trace, arguments = compiled.trace_of(p)
+    even = trace.native.settled().settled().region.program
+    names = [e.op.name for e in even.equations]
+    assert names.count("window_share") == 1
+    values = [np.array(x) for x in trace.values(trace.operands(arguments))]
+    with pytest.raises(Refused) if ties else nullcontext():
+        Plan(even).run(values)
 
 
 def test_one_network_of_two_arguments_is_no_pair_of_sides():

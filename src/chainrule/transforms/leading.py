@@ -14,6 +14,9 @@ inputs move it, is left open (`undecided`): the straight germ of transforms/firs
 A `thorough` side compares entries in all that moves them: by tangents along all inputs at once, in
 which vectors take the place of weights. Where these are the same, what the weights make of them is.
 
+An `even` side is a thorough one for where only such entries tie: it leaves open where a comparison
+does. What it gives is given on the other side, too: no tangent decides anything.
+
 Directions are positive but for one sign for each input. Along one side these alternate over the
 inputs that decide comparisons, so that where a stretch of zeros goes through several layers, the
 units of one are dead while those of the next live, and what ties there is moved by one layer alone.
@@ -54,7 +57,7 @@ from chainrule.ops.compare import (
     not_equal,
 )
 from chainrule.ops.contract import contract
-from chainrule.ops.elementwise import add, multiply, negative, scale
+from chainrule.ops.elementwise import add, multiply, negative, scale, sign
 from chainrule.ops.reduce import any_, max_, min_
 from chainrule.ops.select import cast, select
 from chainrule.ops.shape import broadcast, kept_axes, reshape, sum_
@@ -90,7 +93,8 @@ _SAME_NUMBERS = {"broadcast", "reshape", "transpose", "flip", "negative"}
 
 
 def _leading_side(
-    program: Program, mask: tuple[bool, ...], side: int, thorough: bool = False
+    program: Program, mask: tuple[bool, ...], side: int, thorough: bool = False,
+    even: bool = False,
 ) -> Program | None:
     """The program with its choices made on one side, 1 or -1, and two more outputs: whether some
     are left open, and whether some are on both sides alike.
@@ -105,7 +109,7 @@ def _leading_side(
     try:
         with Builder(program.name, reuse=True) as builder:
             builder.lines_from_user = False
-            return _LeadingSide(builder, program, mask, side, thorough).program()
+            return _LeadingSide(builder, program, mask, side, thorough, even).program()
     except NotFirstOrder:
         return None
 
@@ -121,6 +125,8 @@ class _Taken(Taken):
         self._leading = side
 
     def first_is_taken(self, op, x, y):
+        if self._leading.is_even:
+            return op(x, y)
         with self._leading.along(self._leading.leading(x, y)):
             return super().first_is_taken(op, x, y)
 
@@ -133,10 +139,12 @@ class _LeadingSide(Side):
     """
 
     def __init__(
-        self, builder: Builder, program: Program, mask: tuple[bool, ...], side: int, thorough: bool
-    ):
+        self, builder: Builder, program: Program, mask: tuple[bool, ...], side: int,
+        thorough: bool, even: bool,
+    ):  # fmt: skip
         super().__init__(builder, program, mask, True)
         self.side, self.thorough, self.uses = side, thorough, Uses(program)
+        self.is_even = even  # comparisons that tie are left open
         self.germ = germ_of(program, mask)
         self.sources = moved_by(program, {v: way.bit for v, way in self.germ.items()})
         self.moved_by = {self.env[v]._var: self.sources.get(v, 0) for v in program.inputs}
@@ -144,7 +152,7 @@ class _LeadingSide(Side):
         self.directions: dict[Operand, int] = {}  # that have been made, and their signs
         self.vectors: dict[Operand, list] = {}  # that directions are products of
         self.columns: dict[Operand, tuple[Any, int]] = {}  # tangents without s, and the axis of s
-        self.even: list[Traced] = []  # what is left open on both sides alike
+        self.alike: list[Traced] = []  # what is left open on both sides alike
         self.all = union(self.inputs)
         self.mixtures: dict[Operand, list] = {}  # vectors that take the place of weights
         self._now = 0  # the input that tangents are made along, or all of them
@@ -158,7 +166,7 @@ class _LeadingSide(Side):
         return _Taken(self, inputs)
 
     def left_open(self) -> list:
-        return [any_of(self.open), any_of(self.even)]
+        return [any_of(self.open), any_of(self.alike)]
 
     # --- by the input that leads ------------------------------------------------------------------
 
@@ -329,6 +337,9 @@ class _LeadingSide(Side):
         return super().choice(e, values, uses)
 
     def compared(self, op, x, y, may_tie: bool = False):
+        if self.is_even:
+            self.leave_open(equal(x, y))
+            return op(x, y)
         lead = self.leading(x, y)
         with self.along(lead):
             dx, dy = self.tangent(x), self.tangent(y)
@@ -347,6 +358,9 @@ class _LeadingSide(Side):
         return select(tie, op(dx, dy), op(x, y))
 
     def signed(self, x):
+        if self.is_even:
+            self.leave_open(equal(x, x.dtype.type(0)))
+            return sign(x)
         with self.along(self.leading(x)):
             return super().signed(x)
 
@@ -419,7 +433,7 @@ class _LeadingSide(Side):
     def _leave_open_on_both(self, differ) -> None:
         """Note entries with different tangents, which are so on the other side as well."""
         if type(differ) is Traced:
-            self.even.append(_somewhere(differ))
+            self.alike.append(_somewhere(differ))
 
     def _alike(self, x, extreme, several, one_of: Callable) -> None:
         """Leave open where several entries tie for the extreme, if it is infinite, or if one of

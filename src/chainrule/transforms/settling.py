@@ -27,8 +27,9 @@ from chainrule.transforms.first_order import any_of, one_side
 from chainrule.transforms.leading import leading_side
 from chainrule.transforms.ties import watched
 
-# By leading inputs (transforms/leading.py), thoroughly too; or along the straight germ.
-WAYS = ("leading", "thorough", "straight")
+# By leading inputs (transforms/leading.py), thoroughly too, first for where both sides are even; or
+# along the straight germ.
+WAYS = ("leading", "even", "thorough", "straight")
 
 
 def _settling(
@@ -70,8 +71,10 @@ class _Sides:
     """Both sides of a program; `known` says whether there are any."""
 
     def __init__(self, program: Program, moving: tuple[bool, ...], first: bool, by: str):
-        self.moving = moving
-        if by != "straight":
+        self.moving, self.by = moving, by
+        if by == "even":
+            self.programs = [leading_side(program, moving, 1, True, True)]
+        elif by != "straight":
             thorough = by == "thorough"
             self.programs = [leading_side(program, moving, side, thorough) for side in (1, -1)]
         else:
@@ -83,6 +86,8 @@ class _Sides:
         programs = [p for p in self.programs if p is not None]
         if len(programs) == 2:
             return [inline(side, inputs) for side in programs]
+        if self.by == "even":
+            return [inline(programs[0], inputs)] * 2
         movers = [x for x, m in zip(inputs, self.moving, strict=True) if m]
         ways = [
             select(isfinite(x), traced_direction(x.type, number), zeros_of(x.type))
