@@ -64,12 +64,15 @@ def test_parts_of_long_and_of_short_rows(m, n):
 
 
 def test_long_rows_are_cut_and_others_are_not():
-    def groups(m, n):
-        spec = ProductSpec(m, n, 32, np.dtype("f"), (1, m), (n, 1), (n, 1))
-        return plan_of(spec, True, in_parts=True).column_groups
+    def plan(m, n, k=32):
+        spec = ProductSpec(m, n, k, np.dtype("f"), (1, m), (n, 1), (n, 1))
+        return plan_of(spec, True, in_parts=True)
 
-    assert groups(1024, 1024) == groups(784, 256) == 1
-    assert groups(600, 6000) > 1
+    assert plan(1024, 1024).column_groups == plan(784, 256).column_groups == 1
+    assert plan(600, 6000).column_groups > 1
+    for cut in (plan(5, 10**7, 1), plan(3, 10**6, 40), plan(10**6, 30, 2), plan(2000, 2000)):
+        rows, columns = cut.group_blocks * cut.rows, cut.group_strips * cut.width
+        assert 4 * rows * columns < 300_000  # bytes of a thread's stack
 
 
 def test_large_gradient_that_others_read_is_stored():

@@ -332,6 +332,8 @@ def groups_of(
     batch_groups = min(spec.matrices, wanted)
     wanted = -(-wanted // batch_groups)
     most_strips = max(1, PACKED_BYTES // max(k_most * width * size, 1))
+    if in_parts:
+        most_strips = max(1, min(most_strips, MOST_ROW_BYTES // (width * size)))
     slow_a, found = crowded(spec, k_most), []
     far_a = spec.m * spec.k * size > LARGE_BYTES
     for column_groups in range(-(-strips // most_strips), strips + 1):
@@ -351,8 +353,8 @@ def groups_of(
         cost += 0.2 * (each * column_groups * most_rows * row_groups / (strips * blocks) - 1)
         cost += max(0, 1 - row_groups * column_groups / wanted)
         found.append((cost, row_groups, column_groups))
-        if in_parts and each * width * size <= MOST_ROW_BYTES:
-            return row_groups, column_groups, batch_groups
+        if in_parts:
+            break
         if column_groups >= max(64, wanted):
             break
     return (*min(found)[1:], batch_groups)
