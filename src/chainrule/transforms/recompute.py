@@ -24,7 +24,10 @@ _serials = count()
 
 
 class Work:
-    """A program as nodes and values, by number: `reads` of a node are values, as `results` are."""
+    """A program as nodes and values, by number: `reads` of a node are values, as `results` are.
+
+    Results are the outputs, and what operations give that are run though nobody reads it (refuse).
+    """
 
     def __init__(self, program: Program):
         self.program = program
@@ -42,7 +45,8 @@ class Work:
                 self._add(equation)
         self.count = len(self.equations)
         self.cost = [cost_of(e) for e in self.equations]
-        self.results = frozenset(self.values(program.outputs))
+        kept = [v for e in self.equations if e.op.kept for v in e.outputs]
+        self.results = frozenset(self.values([*program.outputs, *kept]))
 
     def _add(self, equation: Equation) -> None:
         start = len(self.size)
