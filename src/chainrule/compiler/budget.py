@@ -30,14 +30,15 @@ def fitted(
     Where a derivative in the program as it was traced has a budget of its own, that is aimed at.
     **Errors** `BudgetTooSmall`, with the least that would do.
     """
-    planning = _Planning(program, written, watched, recomputes(traced))
+    aim = budget_of(traced)
+    bounded = memory is not None or aim is not None
+    planning = _Planning(program, written, watched, recomputes(traced), not bounded)
     if memory is not None:
         return planning.within(memory)
-    aim = budget_of(traced)
     if aim is not None:
         with suppress(errors.BudgetTooSmall):  # there is more in the program than the derivative
             return planning.within(aim)
-    if planning.region.arena < _WORTH:
+    if planning.region.least < _WORTH:
         return planning.region
     return planning.of(storing_less(program, planning.measure))
 
@@ -45,8 +46,11 @@ def fitted(
 class _Planning:
     """Regions of one program and of candidates that compute the same."""
 
-    def __init__(self, program: Program, written: dict[int, int], watched: bool, lean: bool):
+    def __init__(self, program: Program, written: dict[int, int], watched: bool, lean: bool,
+        beside: bool,
+    ):  # fmt: skip
         self.program, self.written, self.watched = program, written, watched
+        self.beside = beside
         self.layouts = [(t.nbytes, contiguous(t.shape)) for t in program.in_types]
         self.region = self._made(program, lean)
         self.latest = program, self.region  # the candidate that was planned last
@@ -54,7 +58,7 @@ class _Planning:
         self.results = sum(new)
 
     def _made(self, program: Program, lean: bool) -> Region:
-        return Region(program, self.layouts, self.written, False, self.watched, lean)
+        return Region(program, self.layouts, self.written, False, self.watched, lean, self.beside)
 
     def of(self, candidate: Program) -> Region:
         if candidate is self.program:
@@ -64,7 +68,7 @@ class _Planning:
         return self.latest[1]
 
     def measure(self, candidate: Program) -> int:
-        return self.of(candidate).arena + self.results
+        return self.of(candidate).least + self.results
 
     def within(self, memory: int) -> Region:
         return self.of(within(self.program, memory, self.measure))

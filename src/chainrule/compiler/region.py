@@ -15,6 +15,7 @@ from hashlib import sha256
 
 import numpy as np
 
+from chainrule.compiler.beside import Window
 from chainrule.compiler.buffers import Buffers
 from chainrule.compiler.kernel import HEAD, Kernel, Phase, Place
 from chainrule.compiler.llvm.along import in_parts
@@ -49,18 +50,21 @@ Memory = Value | tuple[int, int]
 class Region:
     """A program's steps, and how much arena they take. `owned` as in `Buffers`.
 
-    With `watched`, every step may fail: its results are checked. `lean` as in `Schedule`.
+    With `watched`, every step may fail: its results are checked. `lean` as in `Schedule`. Unless
+    `beside`, no steps run side by side: what has a bound of memory needs the least.
     """
 
     def __init__(
         self, program: Program, layouts: list, written: dict[int, int], owned: bool,
-        watched: bool = False, lean: bool = False,
+        watched: bool = False, lean: bool = False, beside: bool = True,
     ):  # fmt: skip
         self.program, self.written = program, written
-        schedule = Schedule(program, layouts, written, partial(Region, lean=lean), lean)
-        buffers = Buffers(schedule, owned, watched)
+        inner = partial(Region, lean=lean, beside=beside)
+        schedule = Schedule(program, layouts, written, inner, lean)
+        buffers = Buffers(schedule, owned, watched, beside)
         self.steps = [s for s in buffers.steps if not (isinstance(s, Group) and s.is_empty)]
-        self.arena = buffers.arena
+        self.beside = {w.members[0][0]: w for w in buffers.windows}  # by the step they begin with
+        self.arena, self.least = buffers.arena, buffers.least  # bytes: `least` as in `Buffers`
 
 
 @dataclass
@@ -187,8 +191,15 @@ class _Placed:
         self.most = 1  # arguments of one of these calls
 
     def write(self) -> None:
-        for step in self.region.steps:
-            _WRITERS[type(step)](self, step)
+        steps = iter(self.region.steps)
+        for step in steps:
+            window = self.region.beside.get(step)
+            if window is None:
+                _WRITERS[type(step)](self, step)
+                continue
+            self._side_by_side(window)
+            for _ in range(sum(map(len, window.members)) - 1):
+                next(steps)
         self._flush()
 
     # --- addresses --------------------------------------------------------------------------------
@@ -288,6 +299,27 @@ class _Placed:
         )
         self.writer.fail_if(code.compare("ne", status, constant("i32", 0)))
         self.first_call, self.count, self.most = None, 0, 1
+
+    def _side_by_side(self, window: Window) -> None:
+        """Write the calls of each member, and the code that does them on the pool."""
+        self._flush()
+        members: list[tuple[int, int]] = []
+        for member in window.members:
+            for step in member:
+                _WRITERS[type(step)](self, step)
+            if self.first_call is not None:
+                members.append((self.first_call, self.count))
+            self.first_call, self.count = None, 0
+        if not members:
+            return
+        place, code = self.module.calls.add_members(members), self.code
+        status = code.emit(
+            "i32",
+            f"call i32 @do_side_by_side({self.writer.table}, ptr @calls, i64 {place}, "
+            f"i64 {len(members)}, i64 {self.most}, {self.writer.runtime})",
+        )
+        self.writer.fail_if(code.compare("ne", status, constant("i32", 0)))
+        self.most = 1
 
     def _group(self, step: Group | Rows) -> None:
         if isinstance(step, Group) and 0 in step.domain and not step.reductions:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.compiled import Compiled
+from chainrule.compiler.beside import Window
 from chainrule.compiler.native import Evaluated, Native
 from chainrule.compiler.region import Region
 from chainrule.compiler.rows import Rows
@@ -231,19 +232,37 @@ def _measured(native: Native, profile, runs: int) -> dict[int, tuple[float, floa
 
 
 def _rows(region: Region, depth: int, measured) -> Iterator[Row]:
-    for step in region.steps:
-        row = _row(step, depth)
-        if row is None:
-            continue
-        if id(step) in measured:
-            calls, seconds = measured[id(step)]
-            row = Row(**{**row.__dict__, "calls": calls, "seconds": seconds})
-        yield row
-        if isinstance(step, Rows):
-            yield from (_loop_row(part, depth + 1) for part in step.parts)
-        if isinstance(step, Control):
-            for inner in step.regions:
-                yield from _rows(inner, depth + 1, measured)
+    for step, inside in _placed(region):
+        if step in region.beside:
+            yield _beside_row(region.beside[step], depth)
+        yield from _rows_of(step, depth + inside, measured)
+
+
+def _placed(region: Region) -> Iterator[tuple[Step, bool]]:
+    """The steps, and whether each runs beside others."""
+    inside = {s for w in region.beside.values() for member in w.members for s in member}
+    return ((step, step in inside) for step in region.steps)
+
+
+def _beside_row(window: Window, depth: int) -> Row:
+    counts = ", ".join(str(len(member)) for member in window.members)
+    does = f"runs of {counts} steps, in order"
+    return Row(depth, "side by side", does, f"{len(window.members)} runs", "")
+
+
+def _rows_of(step: Step, depth: int, measured) -> Iterator[Row]:
+    row = _row(step, depth)
+    if row is None:
+        return
+    if id(step) in measured:
+        calls, seconds = measured[id(step)]
+        row = Row(**{**row.__dict__, "calls": calls, "seconds": seconds})
+    yield row
+    if isinstance(step, Rows):
+        yield from (_loop_row(part, depth + 1) for part in step.parts)
+    if isinstance(step, Control):
+        for inner in step.regions:
+            yield from _rows(inner, depth + 1, measured)
 
 
 def _row(step: Step, depth: int) -> Row | None:

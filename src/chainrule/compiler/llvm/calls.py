@@ -1,4 +1,4 @@
-"""Calls of kernels as data: a list of numbers, and the one function that does them.
+"""Calls of kernels as data: a list of numbers, and the functions that do them.
 
 A call is `kernel, tasks, status, number, count`, then `count` arguments of two words each: the slot
 of the table that it counts from, and an offset in bytes. `status` is the place of the argument that
@@ -6,6 +6,9 @@ becomes the address of the status, -1 where the kernel cannot fail. `kernel` is 
 equation that runs on the evaluator; `tasks` is its site then. Negative `tasks` are done by the
 calling thread alone. Under `number` the calls and their
 ticks are counted where the runtime table has a profile.
+
+Runs of calls that need nothing of each other are members of a job of the pool, which has one task
+for each: two words, the place where its calls begin and their count.
 """
 
 from __future__ import annotations
@@ -35,6 +38,13 @@ class Calls:
             self.words += [slot, offset]
         return place
 
+    def add_members(self, members: list[tuple[int, int]]) -> int:
+        """Append runs of calls that are done side by side; the place where they are listed."""
+        place = len(self.words)
+        for first, count in members:
+            self.words += [first, count]
+        return place
+
     def text(self) -> str:
         """The list as a constant of the module."""
         words = ", ".join([f"i64 {w}" for w in self.words or [0]])
@@ -42,7 +52,74 @@ class Calls:
 
 
 _HEAD = "i32 @do_calls(ptr %table, ptr %calls, i64 %count, i64 %most, ptr %runtime)"
-DECLARED = f"declare {_HEAD}\n"
+_SIDE = (
+    "i32 @do_side_by_side"
+    "(ptr %table, ptr %calls, i64 %place, i64 %members, i64 %most, ptr %runtime)"
+)
+DECLARED = f"declare {_HEAD}\ndeclare {_SIDE}\n"
+
+# A call that fails ends its own member; the others are done, and the whole has failed.
+_SIDE_BY_SIDE = f"""
+define internal void @do_members(ptr %set, i64 %lo, i64 %hi) nounwind {{
+entry:
+  %calls_at = getelementptr i8, ptr %set, i64 8
+  %list_at = getelementptr i8, ptr %set, i64 16
+  %most_at = getelementptr i8, ptr %set, i64 24
+  %runtime_at = getelementptr i8, ptr %set, i64 32
+  %failed_at = getelementptr i8, ptr %set, i64 40
+  %table = load ptr, ptr %set, align 8
+  %calls = load ptr, ptr %calls_at, align 8
+  %list = load ptr, ptr %list_at, align 8
+  %most = load i64, ptr %most_at, align 8
+  %runtime = load ptr, ptr %runtime_at, align 8
+  br label %look
+look:
+  %i = phi i64 [ %lo, %entry ], [ %more, %following ]
+  %again = icmp slt i64 %i, %hi
+  br i1 %again, label %member, label %done
+member:
+  %far = mul i64 %i, 16
+  %entry_at = getelementptr i8, ptr %list, i64 %far
+  %count_at = getelementptr i8, ptr %entry_at, i64 8
+  %first = load i64, ptr %entry_at, align 8
+  %count = load i64, ptr %count_at, align 8
+  %its_calls = getelementptr i64, ptr %calls, i64 %first
+  %status = call i32 @do_calls(ptr %table, ptr %its_calls, i64 %count, i64 %most, ptr %runtime)
+  %failed = icmp ne i32 %status, 0
+  br i1 %failed, label %fail, label %following
+fail:
+  store atomic i32 1, ptr %failed_at monotonic, align 4
+  br label %following
+following:
+  %more = add i64 %i, 1
+  br label %look
+done:
+  ret void
+}}
+
+define {_SIDE} nounwind {{
+entry:
+  %set = alloca [48 x i8], align 8
+  %calls_at = getelementptr i8, ptr %set, i64 8
+  %list_at = getelementptr i8, ptr %set, i64 16
+  %most_at = getelementptr i8, ptr %set, i64 24
+  %runtime_at = getelementptr i8, ptr %set, i64 32
+  %failed_at = getelementptr i8, ptr %set, i64 40
+  %list = getelementptr i64, ptr %calls, i64 %place
+  store ptr %table, ptr %set, align 8
+  store ptr %calls, ptr %calls_at, align 8
+  store ptr %list, ptr %list_at, align 8
+  store i64 %most, ptr %most_at, align 8
+  store ptr %runtime, ptr %runtime_at, align 8
+  store i32 0, ptr %failed_at, align 4
+  %parallel = load ptr, ptr %runtime, align 8
+  %pool_at = getelementptr i8, ptr %runtime, i64 8
+  %pool = load ptr, ptr %pool_at, align 8
+  call void %parallel(ptr %pool, ptr @do_members, ptr %set, i64 %members)
+  %failed = load atomic i32, ptr %failed_at monotonic, align 4
+  ret i32 %failed
+}}
+"""
 
 
 @lru_cache(maxsize=1)
@@ -75,7 +152,7 @@ def runner_text() -> str:
     code.line("ret i32 0")
     code.start_block("fail")
     code.line("ret i32 1")
-    return code.function(f"define {_HEAD}")
+    return code.function(f"define {_HEAD}") + _SIDE_BY_SIDE
 
 
 def _fill(code: Code, call: Value, count: Value, arguments: Value) -> Value:
