@@ -182,6 +182,10 @@ def _bilinear(op: Callable) -> Callable:
     return rule
 
 
+def _convolution_again(x, w, before, known, **params):
+    return _bilinear(written_out_convolution)(x, w, **params)
+
+
 def _prod(x, *, axes):
     """The product by halves: the second half of the entries into the first, until one is left."""
     kept = kept_axes(x.ndim, axes)
@@ -289,6 +293,7 @@ _COMPLEX: dict[str, Callable] = {
     "contract": _bilinear(contract),
     "convolve": _bilinear(convolve),
     "convolution": _bilinear(written_out_convolution),
+    "convolution_again": _convolution_again,
     "convolution_weights": _bilinear(written_out_weights),
     "window_sum": _by_parts(written_out_sum),
     "prod": _prod,
