@@ -125,6 +125,31 @@ def test_products_of_float16_are_made_in_float32():
                               batch=((), ())))) == ["contract"]  # fmt: skip
 
 
+@pytest.mark.parametrize("dtype", "bfd")
+@pytest.mark.parametrize(("shapes", "axes", "batch"), [
+    (((4, 1), (1, 5)), ((1,), (0,)), ((), ())),
+    (((2, 3), (4, 5, 3)), ((), ()), ((1,), (2,))),
+    (((1, 2, 3, 4), (2, 1, 3)), ((0,), (1,)), ((2, 1), (2, 0))),
+    (((1,), (1,)), ((0,), (0,)), ((), ())),
+    (((0, 1), (1, 2)), ((1,), (0,)), ((), ())),
+])  # fmt: skip
+def test_products_without_a_sum_are_entry_by_entry(shapes, axes, batch, dtype):
+    rng = np.random.default_rng(5)
+    x, y = (np.asarray(rng.integers(-3, 4, shape), dtype) for shape in shapes)
+    program = one_op("contract", x, y, axes=axes, batch=batch)
+    lowered = lower(program)
+    assert "contract" not in names(lowered)
+    found, wanted = (evaluate(p, [x, y])[0] for p in (lowered, program))
+    assert found.dtype == wanted.dtype
+    assert found.tobytes() == (wanted + wanted.dtype.type(0)).tobytes()
+
+
+def test_products_with_a_sum_stay_one_operation():
+    program = one_op("contract", np.ones((3, 2)), np.ones((2, 5)), axes=((1,), (0,)),
+                     batch=((), ()))  # fmt: skip
+    assert names(lower(program)) == ["contract"]
+
+
 def test_compiled_convolutions_of_float16_are_float32_ones_rounded():
     rng = np.random.default_rng(4)
     x = rng.normal(size=(2, 6, 5, 3)).astype(np.float16)
