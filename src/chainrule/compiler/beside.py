@@ -169,6 +169,7 @@ class _Growing:
         self.touched: dict[Root, list[int]] = {}
         self.written: dict[Root, int] = {}
         self.seconds = 0.0
+        self.largest = 0.0  # seconds of a member: joined, they only grow
         self.after_each_other = {2: 0.0, _MANY: 0.0}  # by threads
 
     def takes(self, facts: _Facts) -> bool:
@@ -204,14 +205,14 @@ class _Growing:
             longer += shorter
             member = _Member(longer, member.seconds + joined.seconds)
         self.members[place] = member
+        self.largest = max(self.largest, member.seconds)
 
     def _loses(self, met: set[int], seconds: float) -> bool:
-        largest = max(m.seconds for m in self.members.values())
-        before = self._saved(largest, 2)
+        before = self._saved(self.largest, 2)
         if before < _WORTH:
             return False
         joined = seconds + sum(self.members[i].seconds for i in met)
-        return 2 * self._saved(max(largest, joined), 2) < before
+        return 2 * self._saved(max(self.largest, joined), 2) < before
 
     def _saved(self, largest: float, threads: int) -> float:
         return self.after_each_other[threads] - max(largest, self.seconds / threads)
@@ -220,8 +221,7 @@ class _Growing:
         """The members, where running them side by side is worth it."""
         if len(self.members) < 2:
             return None
-        largest = max(m.seconds for m in self.members.values())
-        if self._saved(largest, 2) < _WORTH or self._saved(largest, _MANY) < 0:
+        if self._saved(self.largest, 2) < _WORTH or self._saved(self.largest, _MANY) < 0:
             return None
         members = sorted(self.members.values(), key=lambda m: min(m.steps))
         return Window([[self.steps[i] for i in sorted(m.steps)] for m in members])
