@@ -226,31 +226,6 @@ def test_a_whole_number_of_numpy_may_be_a_shape():
     assert counted.count == 3
 
 
-def test_a_branch_on_an_array_names_the_line_the_argument_and_the_ways_out():
-    def f(x, n, unused):
-        y = x * n
-        if y[0] > 0:
-            return y
-        return -y
-
-    with pytest.raises(errors.ConcreteValueNeeded) as caught:
-        cr.compile(f)(np.ones(2), 3, np.ones(2))
-    message = str(caught.value)
-    assert "test_compile.py:" in message
-    assert "the values of Python numbers and bools, not of arrays; it depends on 'x')" in message
-    for way in ("np.where", "cr.cond", "while_loop", "pass what decides as a Python number"):
-        assert way in message
-
-
-def test_a_shape_from_an_array_names_the_line_the_argument_and_the_ways_out():
-    with pytest.raises(errors.ConcreteValueNeeded) as caught:
-        cr.compile(lambda x, n: [x for _ in range(n[0])])(1.0, np.array([3]))
-    message = str(caught.value)
-    assert "test_compile.py:" in message
-    assert "it depends on 'n')" in message
-    assert "cr.fori_loop" in message
-
-
 # --- inside other transformations ----------------------------------------------------------------
 
 

@@ -40,7 +40,7 @@ class Evaluated:
         memory: int | None = None, stable: bool = True,
     ):  # fmt: skip
         program = stabilize(program) if stable else program
-        self._program, self._written, self._check = within(program, memory), written, check
+        self.program, self.written, self._check = within(program, memory), written, check
         self._watch = watch(program) if stable and not written and check is None else None
 
     def run(self, values: list) -> list:
@@ -48,10 +48,10 @@ class Evaluated:
         if self._watch is not None:
             outputs = self._watch.run(values)
         elif self._check is None:
-            outputs = run(derived("run", self._program), values)
+            outputs = run(derived("run", self.program), values)
         else:
-            outputs = run_checked(self._program, values)
-        for output, number in self._written.items():
+            outputs = run_checked(self.program, values)
+        for output, number in self.written.items():
             np.copyto(values[number], outputs[output])
             outputs[output] = None
         return outputs

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from functools import partial, update_wrapper
 from importlib import import_module
 from types import MethodType
 from typing import Any
 
+from chainrule import errors
 from chainrule.compiled_trace import CompiledTrace
+from chainrule.deciding import Deciding, DecidingByArrays
 from chainrule.guards import Guards
-from chainrule.host_random import randomness_noticed
+from chainrule.host_random import HostStates, randomness_noticed
 from chainrule.options import options
+from chainrule.program.at_hand import AtHand
 from chainrule.program.cost import takes_more
 from chainrule.program.garbage import collector_paused
 from chainrule.program.noting import code_that_runs
@@ -27,6 +31,7 @@ from chainrule.signature import Arguments
 from chainrule.tracing import Call, trace_call
 
 KEPT = 64  # traces for each compiled function; the one that was used last longest ago goes
+WAYS = 16  # ways through a function, for each signature, that have a program each
 ENTRIES = 8  # at most so many native entries are tried, one after the other
 PATIENCE = 256  # calls that pass the entries by, until the trace gets one
 LONG = 1_000_000  # operations of a call beside which an entry saves little: some 0.2 milliseconds
@@ -41,26 +46,30 @@ def compile(
     Also a decorator, of functions and methods: `@compile`, `@compile(check="nan")`. The function is
     traced at the first call with arguments of a kind (`signature.Arguments`), without the values
     of arrays. Python numbers are data as arrays are; where the trace needs the value of one (a
-    branch, a shape, `range(n)`), it is traced again for another value. The same holds for numbers,
-    functions and objects that it reaches through names; arrays that it reaches are read at each
-    call. What it writes to arguments, their attributes and entries, and generators is written as
-    without `compile`. Inside a derivative or another trace it is simply the function. With
-    check="nan", the first operation that makes a nan or an infinity of finite numbers raises. With
-    `memory` (bytes, or "256MB") a call allocates no more, results included: what does not fit is
-    computed again instead of kept (docs/memory.md). `kinks` is that of derivatives inside which do
-    not say it themselves (docs/kinks.md). Unless stabilize=False, formulas that lose digits or
-    overflow are rewritten (docs/stability.md), and results that lost theirs all the same are
-    computed again in wide arithmetic (docs/wide.md).
+    shape, `range(n)`), it is traced again for another value. The same holds for numbers, functions
+    and objects that it reaches through names; arrays that it reaches are read at each call. Where a
+    Python `if` or `while` decides by data, each way through the function is traced and compiled
+    when a call first goes it, 16 of them; calls that go yet another way are evaluated, which a
+    RuntimeWarning says (chainrule.deciding). What it writes to arguments, their attributes and
+    entries, and generators is written as without `compile`. Inside a derivative or another trace it
+    is simply the function. With check="nan", the first operation that makes a nan or an infinity of
+    finite numbers raises. With `memory` (bytes, or "256MB") a call allocates no more, results
+    included: what does not fit is computed again instead of kept (docs/memory.md). `kinks` is that
+    of derivatives inside which do not say it themselves (docs/kinks.md). Unless stabilize=False,
+    formulas that lose digits or overflow are rewritten (docs/stability.md), and results that lost
+    theirs all the same are computed again in wide arithmetic (docs/wide.md).
 
-    **Errors** `ConcreteValueNeeded` for a Python `if` on an array, with the ways out;
-    `MutationError` where it keeps traced values, or writes by plain NumPy to arrays, outside of
-    its arguments; `NotANumber` (see `check`); `BudgetTooSmall`, with the least that would do.
+    **Errors** `ConcreteValueNeeded` where Python asks for more of an array than a condition or a
+    whole number, with the ways out; `MutationError` where it keeps traced values, or writes by
+    plain NumPy to arrays, outside of its arguments; `NotANumber` (see `check`); `BudgetTooSmall`,
+    with the least that would do.
     **Cost** a call costs less than NumPy's `x * 2.0 + w`, on top of the work, for arrays in C
     order, numbers, and tuples, lists, dicts and registered objects of them; some ten times that
-    with changes of attributes, more for other arguments. An array that is reached through a name,
-    and whose content went into the trace by way of plain NumPy, is compared at each call (3 ms a
-    megabyte on a busy Zen 3). Where the trace reads the array itself as well, such use is noticed
-    in small arrays only, and only beside other arrays that were made by plain NumPy.
+    with changes of attributes, more for other arguments. Where Python decides by data, it costs in
+    addition what is computed of other ways until they differ. An array that is reached through a
+    name, and whose content went into the trace by way of plain NumPy, is compared at each call (3
+    ms a megabyte on a busy Zen 3). Where the trace reads the array itself as well, such use is
+    noticed in small arrays only, and only beside other arrays that were made by plain NumPy.
 
     >>> import numpy as np
     >>> step = compile(lambda w, x: w - 0.5 * x)
@@ -99,7 +108,7 @@ class Compiled:
         self._is_bound = bool(self._bound or self._keywords)
         self._traces: dict[tuple, list[CompiledTrace]] = {}
         self._entered: list[CompiledTrace] = []  # the traces that the entry leads to
-        self._lock = threading.RLock()
+        self._lock, self._has_warned = threading.RLock(), False
         self.__class__ = type("Compiled", (type(self),), {})
         self._lead_to(self._call)
 
@@ -123,8 +132,9 @@ class Compiled:
         args, kwargs = self._bound + args, self._keywords | kwargs
         arguments = Arguments(args, kwargs)
         with self._lock:
-            trace = self._trace_for(arguments) or self._traced(args, kwargs, arguments)
-        return trace, arguments
+            ways = (w for w in self._ways_for(arguments) if w.attempt(arguments) is not None)
+            trace = self._trace_for(arguments) or next(ways, None)
+            return trace or self._traced(args, kwargs, arguments), arguments
 
     def latest_trace(self) -> CompiledTrace | None:
         """The trace that was made or used last; None before the first call."""
@@ -138,17 +148,29 @@ class Compiled:
         arguments = Arguments(args, kwargs)
         trace = self._trace_for(arguments)
         if trace is None:
+            for way in self._ways_for(arguments):
+                found = way.attempt(arguments)
+                if found is not None:
+                    self._enter_in_time(way, args, kwargs)
+                    return way.finish(found, way.operands(arguments), arguments.containers)
             with self._lock:
                 trace = self._trace_for(arguments) or self._traced(args, kwargs, arguments)
                 self._enter(trace, args, kwargs)
-        elif trace.uses % PATIENCE == 0:
+        else:
+            self._enter_in_time(trace, args, kwargs)
+        return trace.run(arguments)
+
+    def _enter_in_time(self, trace: CompiledTrace, args, kwargs) -> None:
+        """Put the entry of a trace first, every so many calls that passed the entries by."""
+        if trace.uses % PATIENCE == 0:
             with self._lock:
                 self._enter(trace, args, kwargs)
-        return trace.run(arguments)
 
     def _enter(self, trace: CompiledTrace, args, kwargs) -> None:
         """Put the trace's native entry, where there is one, before those of other traces."""
-        if trace in self._entered or (trace.uses < PATIENCE and _can_wait(trace)):
+        if trace.evaluated or trace in self._entered:
+            return
+        if trace.uses < PATIENCE and _can_wait(trace):
             return
         full = len(self._entered) >= ENTRIES
         entries = import_module("chainrule.compiled_entry")  # with LLVM, which loads slowly
@@ -159,10 +181,18 @@ class Compiled:
 
     def _trace_for(self, arguments: Arguments) -> CompiledTrace | None:
         for trace in self._traces.get(arguments.key, ()):
-            if trace.holds(arguments):
+            if trace.decided is None and trace.holds(arguments):
                 trace.note_use()
                 return trace
         return None
+
+    def _ways_for(self, arguments: Arguments) -> list[CompiledTrace]:
+        """The traces that are right for calls that go their way; the one used last comes first."""
+        found = [
+            trace for trace in self._traces.get(arguments.key, ())
+            if trace.decided is not None and trace.holds(arguments)
+        ]  # fmt: skip
+        return sorted(found, key=lambda trace: -trace.used)
 
     @collector_paused()
     def _traced(self, args, kwargs, arguments: Arguments) -> CompiledTrace:
@@ -175,21 +205,60 @@ class Compiled:
             if old.proves_same(call, arguments):
                 old.guards.clear_suspects()
                 return old
-        made = CompiledTrace(call, guards, self._check, self.memory, self._stable)
+        ways = sum(t.decided is not None for t in self._traces.get(arguments.key, ()))
+        once = bool(call.decided) and (call.decided.tied or ways >= WAYS)
+        made = CompiledTrace(call, guards, self._check, self.memory, self._stable, once)
+        if once:
+            self._warn_of_ways(call)
+            return made
         self._make_room()
         self._traces[arguments.key] = [*self._traces.get(arguments.key, ()), made]
         return made
 
     def _call_of(self, args, kwargs, arguments: Arguments, guards: Guards) -> Call:
-        types = arguments.types()
-        try:
-            return trace_call(
-                self._f, args, kwargs, types=types, concrete=False, compiled=True,
-                kinks=self._kinks,
-            )  # fmt: skip
-        except BaseException:
-            guards.restore()
-            raise
+        types, hosts = arguments.types(), HostStates(self._f, args, kwargs)
+        kinds = self._what_is_at_hand(arguments)
+        for knows in kinds:
+            try:
+                return trace_call(
+                    self._f, args, kwargs, types=types, concrete=False, compiled=True,
+                    kinks=self._kinks, knows=knows, hosts=hosts,
+                )  # fmt: skip
+            except errors.ConcreteValueNeeded:
+                guards.restore()
+                if knows is kinds[-1]:
+                    raise
+                hosts.restore()
+            except BaseException:
+                guards.restore()
+                raise
+        raise AssertionError
+
+    def _what_is_at_hand(self, arguments: Arguments) -> list[type[AtHand]]:
+        """What the trace of a call may know, in the order in which that is tried.
+
+        First the function is traced without the values of arrays, and for the values of its
+        numbers; then for the ways that it goes, where its numbers have proved to vary, or where
+        the values of arrays decide.
+        """
+        traces = self._traces.get(arguments.key, [])
+        if any(t.decided is not None and t.decided.by_arrays for t in traces):
+            return [DecidingByArrays]
+        varies = any(t.decided is not None or t.asks_for_fractions() for t in traces)
+        return [Deciding if varies else AtHand, DecidingByArrays]
+
+    def _warn_of_ways(self, call: Call) -> None:
+        """Say once that calls are traced one by one, since there are too many ways through it."""
+        if call.decided.tied or self._has_warned:
+            return
+        self._has_warned = True
+        line = next(iter(call.decided.made.values())).line
+        warnings.warn(
+            f"{self.__name__} goes more than {WAYS} ways, by what Python decides at {line} and "
+            "elsewhere: further ones are not compiled, but traced and evaluated at each call.\n"
+            "  Use np.where, cr.cond or cr.while_loop, which are compiled once.",
+            RuntimeWarning, stacklevel=5,
+        )  # fmt: skip
 
     def _make_room(self) -> None:
         """Forget the trace whose last use is longest ago, where there are too many."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from chainrule import errors
-from chainrule.backends import build
+from chainrule.backends import Evaluated, build
+from chainrule.deciding import Decisions
 from chainrule.effects import Hosts
 from chainrule.guards import Guards, same
 from chainrule.ops.control import with_outputs
+from chainrule.ops.refuse import Refused
+from chainrule.program.evaluate import Plan
 from chainrule.program.program import Program
 from chainrule.sharing import Holder, refuse_overlaps
 from chainrule.signature import Arguments
@@ -27,7 +31,7 @@ class CompiledTrace:
 
     def __init__(
         self, call: Call, guards: Guards, check: str | None, memory: int | None = None,
-        stable: bool = True,
+        stable: bool = True, evaluated: bool = False,
     ):  # fmt: skip
         self.uses = -1
         self.note_use()
@@ -37,8 +41,14 @@ class CompiledTrace:
         self.written = written_arrays(call)
         refuse_read_only(call, self.written)
         self._convert = conversions(call)
-        self.wanted, program, self.in_place = _native_part(call)
-        self.native = build(program, self.in_place, check, memory, stable)
+        self.wanted, self._plain, self.in_place = _native_part(call)
+        self.decided: Decisions | None = call.decided or None
+        held = self._plain if self.decided is None else self.decided.held(self._plain)
+        self.evaluated = evaluated  # for the one call that it was made for
+        making = Evaluated if evaluated else build
+        program = self._plain if evaluated else held
+        self.native: Any = making(program, self.in_place, check, memory, stable)
+        self._evaluated = partial(Evaluated, self._plain, self.in_place, check, memory, stable)
         call.operands, call.containers = [], []  # the first caller's own are not kept alive
 
     def note_use(self) -> None:
@@ -55,10 +65,16 @@ class CompiledTrace:
             and self.guards.hold()
         )
 
+    def asks_for_fractions(self) -> bool:
+        """Whether it holds for one value of a number that is not whole."""
+        return any(isinstance(value, float | complex) for value in self.asked.values())
+
     def proves_same(self, call: Call, arguments: Arguments) -> bool:
         """Whether a new trace, made since the content of arrays had changed that the program reads
         itself, is the same as this one: then that content does not matter to the trace."""
         leaves = arguments.leaves
+        if call.decided or self.decided is not None:
+            return False
         if not all(same(leaves[n], value) for n, value in self.asked.items()):
             return False
         if not self.guards.only_suspects_changed() or call.program.key != self.call.program.key:
@@ -76,8 +92,45 @@ class CompiledTrace:
         operands = self.operands(arguments)
         if self.written:
             refuse_overlaps(self.call.name, _holders(self.call, operands, self.written))
-        found = self.native.run(self.values(operands))
-        return self.finish(found, operands, arguments.containers)
+        return self.finish(self._found(self.values(operands)), operands, arguments.containers)
+
+    def _found(self, values: list) -> list:
+        """The outputs, in a call that goes this way."""
+        try:
+            return self.native.run(values)
+        except Refused:  # by rounding, compiled code decides otherwise than the trace did
+            return self._evaluated().run(values)
+
+    def attempt(self, arguments: Arguments) -> list | None:
+        """The outputs of the native program, where the call goes the way of this trace."""
+        assert self.decided is not None
+        operands = self.operands(arguments)
+        if self.written:
+            refuse_overlaps(self.call.name, _holders(self.call, operands, self.written))
+        values = self.values(operands)
+        if hasattr(self.native, "attempt"):
+            found, failed = self.native.attempt([np.asarray(v) for v in values])
+            if not failed:
+                self.note_use()
+                return found
+        if self._differs(values):
+            return None
+        self.note_use()
+        return self._found(values)
+
+    @cached_property
+    def _difference(self) -> Plan:
+        assert self.decided is not None
+        return Plan(self.decided.difference(self._plain))
+
+    def _differs(self, values: list) -> bool:
+        """Whether a call with these values goes another way, or cannot go this one to its end."""
+        assert self.decided is not None
+        try:
+            with np.errstate(all="ignore"):
+                return bool(self._difference.run(values)[0])
+        except Exception:  # of an operation that a call which goes another way does not come to
+            return True
 
     def operands(self, arguments: Arguments) -> list:
         """The caller's own objects that are the program's inputs."""

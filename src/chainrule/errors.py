@@ -20,7 +20,7 @@ class ConcreteValueNeeded(ChainruleError, TypeError):
 
     Raised by `np.float64(x)`, `float(x)` in the code of a library, `buffer[0] = x`: they would
     store a constant, and the derivative would be silently wrong. Also raised by `if x > 0` where
-    the trace has no value at hand (`compile`, `vmap`, bodies of `scan` and `while_loop`).
+    the trace has no value at hand (`vmap`, bodies of `scan` and `while_loop`).
     """
 
 

@@ -108,8 +108,11 @@ class Branching:
             if look is not None:
                 values = [builder.value(x) for x in equation.inputs]
                 with np.errstate(all="ignore"):
-                    if np.any(look(*values, **equation.params)):
-                        return True
+                    met = bool(np.any(look(*values, **equation.params)))
+                if builder.at_hand is not None:
+                    builder.at_hand.note_look(builder, equation, look, met)
+                if met:
+                    return True
             pending += [x for x in equation.inputs if x not in visited]
             visited.update(equation.inputs)
         return False

@@ -58,6 +58,7 @@ class Call:
         self.weak: tuple[bool, ...] = ()  # results that are Python numbers
         self.owners: dict[int, tuple[Any, str]] = {}  # captured operands that are attributes
         self.asked: dict[int, Any] = {}  # the leaves whose values the program depends on
+        self.decided: Any = None  # what Python decided by, where that may change from call to call
         self.generator_states: tuple[int, ...] = ()  # operands that captured generators hold
         self.generators: tuple = ()  # these generators
 
@@ -220,6 +221,7 @@ def _finish(builder: Builder, clones: Clones, out, name: str) -> Call:
         i: own for i, leaf in enumerate(leaves) if (own := own_view(leaf, number_of))
     }
     call.asked = clones.asked()
+    call.decided = None if builder.at_hand is None else builder.at_hand.decisions
     call.owners = {
         i: builder.cells[id(cell)]
         for i, (_, _, cell) in enumerate(captured)
@@ -317,8 +319,8 @@ class Clones:
                 self.types[number], _identifier(name), weak=weak, active=active
             )
             made.boxed = isinstance(value, np.ndarray) and not value.ndim
-            if self.numbers and _is_number(value):
-                self.builder.note_number(made, value)
+            if self.numbers and type(value) is not Traced:
+                self.builder.note_leaf(made, value, _is_number(value))
         elif type(value) is Traced:
             made = self._outer_leaf(value, number, name)
         else:

@@ -144,7 +144,10 @@ def no_value_at_hand(traced: Traced) -> str:
     names = ", ".join(map(repr, inputs_without_value(traced)))
     depends = f"; it depends on {names}" if names else ""
     if traced.builder.by_reference:
-        known = "a compiled function knows the values of Python numbers and bools, not of arrays"
+        known = (
+            "a compiled function is told conditions and whole numbers, not what arrays of more "
+            "than one hold"
+        )
         return f"this trace has no value at hand ({known}{depends})"
     return f"this trace has no value at hand (compile, vmap, or the body of a loop){depends}"
 

@@ -7,6 +7,7 @@ Values are computed on demand, from the equations recorded so far.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,7 @@ class AtHand:
     __slots__ = ("_without", "asked", "by_reference", "known", "numbers", "outer")
     certain = False  # whether values are those of the real numbers (chainrule.certify)
     unrolls = False  # whether loops and branches of chainrule run as Python's own
+    decisions: Any = None  # what was decided by values that may change (chainrule.deciding)
 
     def __init__(self, by_reference: bool = False):
         self.by_reference = by_reference
@@ -59,6 +61,18 @@ class AtHand:
             for equation in equations:
                 run_equation(equation, self.known)
         return self.known[wanted]
+
+    def decided(self, builder: Builder, wanted: Operand):
+        """The value of a variable that Python decides by, or None where there is none."""
+        return self.value(builder, wanted)
+
+    def note_leaf(self, var: Var, value, number: bool) -> None:
+        """Told of the value of an argument of a compiled function, and whether it is a number."""
+        if number:
+            self.numbers[var] = var.type.dtype.type(value)
+
+    def note_look(self, builder: Builder, equation: Equation, look: Callable, met: bool) -> None:
+        """Told of a choice that a decision hangs on, and of whether it meets a tie."""
 
     def _needed(self, builder: Builder, wanted) -> tuple[list[Var], list[Equation]] | None:
         """The inputs and equations, in order, that a value is computed from; None where one of the

@@ -228,6 +228,12 @@ class Builder:
             return var.value
         return None if self.at_hand is None else self.at_hand.value(self, var)
 
+    def decided(self, var: Operand):
+        """As `value`, for what Python decides by."""
+        if var.is_literal:
+            return var.value
+        return None if self.at_hand is None else self.at_hand.decided(self, var)
+
     def has_value(self, var: Operand) -> bool:
         """Whether there is a value at hand."""
         return var.is_literal or (self.at_hand is not None and self.at_hand.has(self, var))
@@ -237,10 +243,10 @@ class Builder:
         """Whether the content of arrays may change between runs of the program."""
         return self.at_hand is not None and self.at_hand.by_reference
 
-    def note_number(self, made: Traced, value) -> None:
-        """Let an input have the value of a number, whose use is noted."""
+    def note_leaf(self, made: Traced, value, number: bool) -> None:
+        """Tell what is at hand of the value of an input, whose use may be noted."""
         if self.at_hand is not None and not made._var.is_literal:
-            self.at_hand.numbers[made._var] = made.type.dtype.type(value)
+            self.at_hand.note_leaf(made._var, value, number)
 
     def take_from(self, made: Traced, outer: Traced) -> None:
         """Let an input have the value of a traced value of an outer trace, where it has one."""
@@ -341,7 +347,7 @@ def concrete_value(traced: Traced):
     that the function is being traced for.
     """
     builder, var = _place(traced)
-    value = builder.value(var)
+    value = builder.decided(var)
     if builder.branching is not None and value is not None and var.type.dtype.kind in "biuf":
         return builder.branching(builder, var, value)
     return value

@@ -9,11 +9,12 @@ from __future__ import annotations
 import copy
 import html
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from chainrule.compiled import Compiled
+from chainrule.compiled_trace import CompiledTrace
 from chainrule.compiler.beside import Window
 from chainrule.compiler.native import Evaluated, Native
 from chainrule.compiler.region import Region
@@ -56,6 +57,7 @@ class Report:
     upcasts: tuple[str, ...]  # casts of floats to wider ones, with their lines
     distinct: int  # kernels whose code differs
     memory: MemoryPlan | None = None  # what is kept and made again; None on the evaluator
+    decided: tuple[str, ...] = ()  # what Python decided in calls that go this way, with its lines
 
     @property
     def peak(self) -> int:
@@ -94,6 +96,8 @@ class Report:
         ]
         some = "\n  ".join(self.fallbacks)
         notes.append(f"on the evaluator:\n  {some}" if some else "on the evaluator: nothing")
+        if self.decided:
+            notes.append("where Python decides:\n  " + "\n  ".join(self.decided))
         if self.upcasts:
             notes.append("wider floats from narrower ones:\n  " + "\n  ".join(self.upcasts))
         if self.memory is not None and (self.memory.kept or self.memory.again):
@@ -143,16 +147,29 @@ def explain(compiled: Callable, *args, runs: int = 0, **kwargs) -> Report | Memo
         latest = compiled.latest_trace()
         if latest is None or runs:
             raise ValueError("explain needs arguments: for the first trace, and for timing (runs).")
-        return report(name, _explicable(latest.native))
+        return _of_trace(name, latest)
     trace, arguments = compiled.trace_of(*args, **kwargs)
-    native = _explicable(trace.native)
-    if not runs or isinstance(native, Evaluated):
-        return report(name, native)
-    native = native.whole()
+    if not runs or not isinstance(trace.native, Native):
+        return _of_trace(name, trace)
+    native = trace.native.whole()
     values = [np.array(x, order="C") for x in trace.values(trace.operands(arguments))]
     with observed() as runs_seen:
         observe(native.region.program, lambda: native.fresh_run(values))
-    return report(name, native, native.profiled(values, runs), runs, runs_seen[0][1])
+    made = report(name, native, native.profiled(values, runs), runs, runs_seen[0][1])
+    return replace(made, decided=_decided(trace))
+
+
+def _of_trace(name: str, trace: CompiledTrace) -> Report:
+    """The report of one trace of a compiled function."""
+    native = trace.native
+    if trace.evaluated:
+        reason = "Python decides at a tie, or the function goes too many ways"
+        native = Evaluated(native.program, native.written, reason, None)
+    return replace(report(name, _explicable(native)), decided=_decided(trace))
+
+
+def _decided(trace: CompiledTrace) -> tuple[str, ...]:
+    return () if trace.decided is None else tuple(trace.decided.lines())
 
 
 def _evaluated_plan(f: Callable, args: tuple, kwargs: dict) -> MemoryPlan:
