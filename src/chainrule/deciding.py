@@ -141,7 +141,8 @@ class Decisions:
             for look, places, params in self.looks:
                 own, values = values[: len(places)], values[len(places) :]
                 tied = look(*own, **params)
-                differences.append(any_(tied, axes=tuple(range(tied.ndim))))
+                if tied is not None:
+                    differences.append(any_(tied, axes=tuple(range(tied.ndim))))
             differs = reduce(or_, differences)
             if gives_up:
                 refuse(differs)

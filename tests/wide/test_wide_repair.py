@@ -334,3 +334,26 @@ def test_pairs_are_not_taken_where_rules_have_helped_the_floats():
             d = mp.sqrt(big * big - 3 * x * small)
             wanted = -small / (2 * d * x) - (-big + d) / (3 * x * x)
             np.testing.assert_allclose(found, float(wanted), rtol=1e-13)
+
+
+# At each tie one side's slope cancels, which looks like lost digits: 2 x + 1 at x = -1/2.
+ORDERS = [
+    (lambda x: np.sum(np.sort(x) ** 2) + np.sort(x)[0], [-0.5, 1.0, -0.5], [-0.5, 2.0, -0.5]),
+    (lambda x: np.sum(np.partition(x, 1)[:1] ** 2) + x[0], [-0.5, 1.0, -0.5], [0.5, 0.0, -0.5]),
+    (lambda x: x[np.argmax(x)] ** 2 + x[0], [-0.5, -0.5, -2.0], [0.5, -0.5, 0.0]),
+    (lambda x: x[np.argmin(x)] ** 2 + x[0], [-0.5, -0.5, 2.0], [0.5, -0.5, 0.0]),
+    (lambda x: x[np.argsort(x)[0]] ** 2 + x[0], [-0.5, -0.5, 2.0], [0.5, -0.5, 0.0]),
+    (lambda x: np.max(x) ** 2 + x[0], [-0.5, -0.5, -2.0], [0.5, -0.5, 0.0]),
+    (lambda x: np.take([-1.0, 1.0], np.searchsorted([0.0], x[0])) * x[0] + x[0],
+     [0.0, 1.0, 1.0], [1.0, 0.0, 0.0]),
+    (lambda x: x[0] * np.copysign(1.0, x[0]) + x[0], [0.0, 1.0, 1.0], [1.0, 0.0, 0.0]),
+    (lambda x: 2.0 * x[0] * np.heaviside(x[0], 1.0) - x[0], [0.0, 1.0, 1.0], [0.0, 0.0, 0.0]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("f", "x", "wanted"), ORDERS)
+def test_a_slope_that_cancels_on_one_side_of_a_tie_is_not_repaired(f, x, wanted):
+    x = np.array(x)
+    assert np.array_equal(cr.grad(f)(x), wanted)
+    assert np.array_equal(cr.compile(cr.grad(f))(x), wanted)
+    assert np.array_equal([cr.jvp(f, (x,), (e,))[1] for e in np.eye(3)], wanted)

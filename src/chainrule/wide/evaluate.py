@@ -15,10 +15,11 @@ import numpy as np
 
 from chainrule.program.cost import subprograms
 from chainrule.program.program import Equation, Program
+from chainrule.transforms.ties import TIES
 from chainrule.wide.arrays import MOVING, SPECIAL, as_array, mapped, to_host, to_wide
 from chainrule.wide.functions import FUNCTIONS, PREDICATES
 from chainrule.wide.literals import literal_number
-from chainrule.wide.number import ZERO, Undecided, Wide, precision
+from chainrule.wide.number import ZERO, Undecided, Wide, note_tie, precision
 
 STEPS = (128, 320, 1100, 2600, 5600, 9200)  # bits; float64's numbers differ by up to 2100
 CERTAIN = 60  # bits of an output that must be certain
@@ -60,6 +61,7 @@ def evaluate(program: Program, values: Sequence) -> list:
 
 def run(equation: Equation, inputs: list):
     """What one equation makes of wide operands: a value, or a list of them."""
+    _note_tie(equation, inputs)
     name, params = equation.op.name, equation.params
     control = _CONTROL.get(name)
     if control is not None:
@@ -118,8 +120,7 @@ def _pad(equation: Equation, inputs: list):
 
 def _of_floats(equation: Equation, inputs: list):
     """An operation that sees the nearest floats: orders and indices."""
-    host = [to_host(x, v.type) for x, v in zip(inputs, equation.inputs, strict=True)]
-    return equation.op.evaluate(*host, **equation.params)
+    return equation.op.evaluate(*_hosts(equation, inputs), **equation.params)
 
 
 def _sort(equation: Equation, inputs: list):
@@ -128,10 +129,32 @@ def _sort(equation: Equation, inputs: list):
     return np.take_along_axis(inputs[0], order, axis)
 
 
+def _hosts(equation: Equation, inputs: list) -> list:
+    return [to_host(x, v.type) for x, v in zip(inputs, equation.inputs, strict=True)]
+
+
 _OTHERS: dict[str, Callable] = {
     "cast": _cast, "pad": _pad, "sort": _sort, "binary_exponent": _of_floats,
     **dict.fromkeys(("argmax", "argmin", "argsort", "searchsorted", "argpartition"), _of_floats),
 }  # fmt: skip
+
+
+# Choices between pieces; comparisons, and `sign`, note their own ties (number.compare_noted).
+_LOOKS: dict[str, Callable] = {
+    name: look for name, look in (TIES | {"sort": TIES["argsort"]}).items()
+    if look is not TIES["less"] and name != "sign"
+}  # fmt: skip
+
+
+def _note_tie(equation: Equation, inputs: list) -> None:
+    """Note where an operation that chooses, by the nearest floats, meets a tie."""
+    look = _LOOKS.get(equation.op.name)
+    to_floats = equation.op.name == "cast" and equation.outputs[0].type.dtype.kind == "f"
+    if look is None or to_floats or not any(v.type.dtype.kind == "f" for v in equation.inputs):
+        return
+    with np.errstate(all="ignore"):
+        if np.any(look(*_hosts(equation, inputs), **equation.params)):
+            note_tie()
 
 
 # --- control flow ---------------------------------------------------------------------------------

@@ -74,6 +74,11 @@ def compare_noted(x, y) -> int:
     return found
 
 
+def note_tie() -> None:
+    """Told that an operation met equal numbers, between which it chose."""
+    _state.tied = True
+
+
 def bits_in_force() -> int:
     """The number of bits that numbers are rounded to."""
     return _state.bits
