@@ -10,14 +10,14 @@ import ctypes
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import partial
 from typing import NamedTuple
 
 from chainrule.compiler.again import convolutions_again
 from chainrule.compiler.budget import fitted
 from chainrule.compiler.cache import cached_object_code, private_folder
 from chainrule.compiler.kept import Code, Request
-from chainrule.compiler.llvm.calls import runner_text
+from chainrule.compiler.latest import Latest
 from chainrule.compiler.llvm.code import mangled, parts
 from chainrule.compiler.llvm.gemm_epilogue import emit_finished
 from chainrule.compiler.llvm.haste import hasty_nodes
@@ -27,7 +27,6 @@ from chainrule.compiler.llvm.vecmath import MATH
 from chainrule.compiler.lower import lower
 from chainrule.compiler.machine_code import object_code
 from chainrule.compiler.region import Module, Region, Writer
-from chainrule.compiler.shared_functions import is_shared
 from chainrule.compiler.threads import processors
 from chainrule.program.garbage import clear_free_lists, collector_paused
 from chainrule.program.liveness import remove_dead
@@ -110,16 +109,14 @@ _SMALL = 10_000  # bytes of object code, of a program whose making leaves little
 _LARGE = 100_000  # of one whose kernels are not kept for others
 
 
-@lru_cache(maxsize=32)
-def _compiled_once(text: str) -> bytes:
-    return object_code(text)
+_latest = Latest(16 << 20)  # bytes: some 3,000 kernels
 
 
 def _object_code(text: str) -> bytes:
-    """The object code of a module. Where there is no cache on disk, what many programs hold is
-    compiled once in a process."""
-    if private_folder() is None and (text == runner_text() or is_shared(text)):
-        return _compiled_once(text)
+    """The object code of a module, from the cache on disk where there is one; else the latest of
+    the process are kept, in memory."""
+    if private_folder() is None:
+        return _latest.of(text, object_code)
     return cached_object_code(text)
 
 
