@@ -11,7 +11,7 @@ from chainrule.program.at_hand import run_equation
 from chainrule.program.evaluate import Plan
 from chainrule.program.op import Constant, Discrete
 from chainrule.program.program import Program
-from chainrule.program.trace import Builder, operand
+from chainrule.program.trace import Builder, inline, operand
 from chainrule.program.types import type_of
 from chainrule.transforms.forward import forward
 from chainrule.transforms.reverse import reverse
@@ -140,3 +140,19 @@ def derived_programs(row: Row):
     if is_smooth(row):
         yield point.forward()[0], [*point.inputs, *point.direction()]
         yield point.reverse(), [*point.inputs, *point.cotangents()]
+
+
+def both_derivatives(row: Row):
+    """One program with the outputs of both derivatives of the row's, and inputs to run it on."""
+    point = Point(row, best_dtype(row))
+    flat, back = point.forward()[0], point.reverse()
+    tangents, cotangents = point.direction(), point.cotangents()
+    with Builder(row.name) as builder:
+        builder.lines_from_user = False
+        at, along, against = (
+            [builder.input(type_of(x)) for x in items]
+            for items in (point.inputs, tangents, cotangents)
+        )
+        outputs = [*inline(flat, [*at, *along]), *inline(back, [*at, *against])]
+        both = builder.finish([operand(builder, out) for out in outputs])
+    return both, [*point.inputs, *tangents, *cotangents]
