@@ -55,13 +55,20 @@ def _pad_type(x: Type, *, widths) -> tuple[Type, ...]:
     return (x.with_shape(tuple(n + a + b for n, (a, b) in zip(x.shape, widths, strict=True))),)
 
 
+def _pad(x, *, widths):
+    """np.pad(x, widths), in a tenth of its time where arrays are small."""
+    out = np.zeros([n + a + b for n, (a, b) in zip(x.shape, widths, strict=True)], x.dtype)
+    out[tuple([slice(a, a + n) for n, (a, _) in zip(x.shape, widths, strict=True)])] = x
+    return out
+
+
 def _pad_transpose(ct, x, *, widths):
     at = tuple((a, a + n, 1) for n, (a, _) in zip(x.shape, widths, strict=True))
     return (index(ct, at=at),)
 
 
 pad: Op = Op(
-    "pad", _pad_type, lambda x, *, widths: np.pad(x, widths), Linear(_pad_transpose),
+    "pad", _pad_type, _pad, Linear(_pad_transpose),
     lambda size, inputs, batched, *, widths: pad(inputs[0], widths=((0, 0), *widths)),
     flops=lambda *_: 0, doc="zeros added before and after each axis",
 )  # fmt: skip

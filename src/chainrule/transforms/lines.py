@@ -35,12 +35,14 @@ class Points:
 
 def joined(parts: list[Points]) -> Points:
     """All places of several lists in one."""
-    width = max(p.codes.shape[1] for p in parts)
+    rows, width = sum(len(p.codes) for p in parts), max(p.codes.shape[1] for p in parts)
 
     def wide(arrays, fill):
-        return np.concatenate([
-            np.pad(x, ((0, 0), (0, width - x.shape[1])), constant_values=fill) for x in arrays
-        ])
+        out, start = np.full((rows, width), fill, arrays[0].dtype), 0
+        for x in arrays:
+            out[start : start + len(x), : x.shape[1]] = x
+            start += len(x)
+        return out
 
     return Points(
         np.concatenate([p.lane for p in parts]), np.concatenate([p.z for p in parts]),
