@@ -20,6 +20,7 @@ from chainrule.transforms.kinks import inlined
 from chainrule.transforms.lanes import Lanes
 
 FIRST = 256  # samples that the first way is chosen by
+_NONE = np.zeros((0, 2), np.uint64)
 STATE = array_type((2,), np.dtype(np.uint64))
 
 
@@ -71,6 +72,7 @@ class Paths:
         self.known: dict[Var, Any] = {}  # their values
         self.generators: set[Var] = set()
         self._tracer, self._states = tracer, states
+        self._tables: dict[Var, tuple[int, np.ndarray]] = {}  # (first number, states)
 
     @staticmethod
     def of_program(program: Program, values: list, generators: set[int], states: Callable) -> Paths:
@@ -127,8 +129,21 @@ class Paths:
         for var, value in self.known.items():
             if var not in lanes.values:
                 is_generator = var in self.generators
-                lanes.enter(var, self._states(value, numbers) if is_generator else value,
+                lanes.enter(var, self._states_of(var, value, numbers) if is_generator else value,
                             is_generator)  # fmt: skip
+
+    def _states_of(self, var: Var, value, numbers: np.ndarray) -> np.ndarray:
+        """The states of numbered samples. Those of the latest range are kept: estimates run the
+        same samples again and again, a few of them each time."""
+        if not len(numbers):
+            return self._states(value, numbers)
+        low, high = int(numbers.min()), int(numbers.max()) + 1
+        first, table = self._tables.get(var, (low, _NONE))
+        if low < first or high > first + len(table):
+            if high - low > 2 * len(numbers):
+                return self._states(value, numbers)  # scattered
+            first, table = self._tables[var] = low, self._states(value, np.arange(low, high))
+        return table[numbers - first]
 
     def _trace(self, node: Node, lanes: Lanes, numbers) -> None:
         assert self._tracer is not None
