@@ -12,6 +12,7 @@
 import numpy as np
 
 import chainrule as cr
+from chainrule import backends, errors
 
 
 def leaves(tree) -> list:
@@ -95,12 +96,33 @@ def check_derivatives(
     assert abs(products[0] - products[1]) <= reverse * max(1.0, abs(products[0]))
 
     gradient = cr.grad(weighted_sum(f, weights), argnums=tuple(range(len(arguments))))
+    if not (second or batched):
+        return
+    traced_once = on_the_evaluator(gradient)  # for the many points
+    assert error(traced_once(*arguments), gradient(*arguments)) < 1e-13
     if second:
         _, turned = cr.jvp(gradient, arguments, directions)
-        truth = extrapolated(lambda t: leaves(moved(gradient, t)), step)
+        truth = extrapolated(lambda t: leaves(moved(traced_once, t)), step)
         assert error(turned, truth) < second
     if batched:
-        _check_batching(f, gradient, arguments, directions)
+        _check_batching(f, gradient, traced_once, arguments, directions)
+
+
+def on_the_evaluator(f):
+    """The function traced at its first call only, and run without compiling; where it needs the
+    values of its arguments, traced at each call."""
+    compiled = cr.compile(f)
+
+    def run(*arguments):
+        chosen, backends.chosen = backends.chosen, "evaluator"
+        try:
+            return compiled(*arguments)
+        except errors.ConcreteValueNeeded:
+            return f(*arguments)
+        finally:
+            backends.chosen = chosen
+
+    return run
 
 
 def weighted_sum(f, weights):
@@ -116,7 +138,7 @@ def weighted_sum(f, weights):
     return total
 
 
-def _check_batching(f, gradient, arguments, directions):
+def _check_batching(f, gradient, traced_once, arguments, directions):
     count = len(arguments)
     many = [
         np.stack([a, a + 0.1 * d, a - 0.07 * d]) for a, d in zip(arguments, directions, strict=True)
@@ -126,12 +148,17 @@ def _check_batching(f, gradient, arguments, directions):
     def forward(*both):
         return tuple(leaves(cr.jvp(f, both[:count], both[count:])[1]))
 
-    for function in (
-        lambda *both: tuple(leaves(f(*both[:count]))),
-        forward,
-        lambda *both: tuple(leaves(gradient(*both[:count]))),
-    ):
+    def value(*both):
+        return tuple(leaves(f(*both[:count])))
+
+    def slope(*both):
+        return tuple(leaves(gradient(*both[:count])))
+
+    def slope_once(*both):
+        return tuple(leaves(traced_once(*both[:count])))
+
+    for function, one in ((value, value), (forward, forward), (slope, slope_once)):
         together = cr.vmap(function)(*many)
-        singly = [function(*[m[i] for m in many]) for i in range(3)]
+        singly = [one(*[m[i] for m in many]) for i in range(3)]
         looped = [np.stack(column) for column in zip(*singly, strict=True)]
         assert error(together, looped) < 1e-12
