@@ -44,7 +44,7 @@ def check_derivatives(f, plain, case) -> None:
     assert_close(cr.jvp(f, tuple(case.arguments()), tuple(directions))[1], exact, 1e-9)
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(cases())
 def test_functions_compute_and_change_what_numpy_does(case):
     f = case.function()
@@ -93,7 +93,7 @@ RUNS = {
 def test_functions_write_from_inside_control_flow(name):
     run, plain = RUNS[name]
 
-    @settings(max_examples=25)
+    @settings(max_examples=12)
     @given(cases(blocks=True))
     def check(case):
         check_derivatives(case.function(run), case.function(plain), case)

@@ -234,7 +234,7 @@ _STEPS = {
 
 
 @given(st.data())
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_sequences_of_views_writes_and_reads_agree_with_numpy(data):
     shape = data.draw(hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=3))
     x = np.arange(float(np.prod(shape))).reshape(shape)
