@@ -80,6 +80,18 @@ def test_an_exact_zero_annihilates_an_infinite_derivative_in_mixed_mode():
     assert np.array_equal(cr.jacobian(f, mode="mixed")(x), np.ones((9, 9)))
 
 
+@pytest.mark.parametrize("mode", ["auto", "forward", "reverse", "mixed"])
+def test_a_spectrum_between_real_ends_moves_by_both_of_its_parts(mode):
+    def resampled(x):  # linear: its matrix is its Jacobian
+        X = np.fft.rfft(x)[:3] * np.array([1.0, 0.5 - 0.25j, 2j])
+        return np.fft.irfft(X, n=12)
+
+    wanted = np.stack([resampled(column) for column in np.eye(10)], axis=1)
+    assert_close(cr.jacobian(resampled, mode=mode)(X[:10]), wanted)
+    assert_close(cr.compile(cr.jacobian(resampled, mode=mode))(X[:10]), wanted)
+    assert cr.jacobian(resampled, mode="mixed").passes(X[:10])[:2] == (6, 6)
+
+
 def test_mixed_jacobians_compose_with_the_other_transformations():
     batch = np.stack([X, 2 * X])
     assert_close(

@@ -23,6 +23,7 @@ from chainrule.ops.contract import contract
 from chainrule.ops.control import as_tuple, closed_program
 from chainrule.ops.elementwise import add, conj, join, multiply, scale
 from chainrule.ops.index import index
+from chainrule.ops.join import concatenate
 from chainrule.ops.reduce import any_
 from chainrule.ops.scan import scan_op
 from chainrule.ops.select import cast
@@ -34,7 +35,7 @@ from chainrule.program.trace import Builder, inline, operand
 from chainrule.program.types import Type
 from chainrule.transforms.batch import batch
 from chainrule.transforms.forward import forward, traced_of
-from chainrule.transforms.narrowest import narrowest, parted
+from chainrule.transforms.narrowest import narrowest, numbers, parted
 from chainrule.transforms.reverse import split_program, transpose_program
 
 
@@ -134,7 +135,7 @@ def _way(linear: Program, residuals: int, outputs, mode: str) -> Way:
         cost = n_out * price(pull)
         found.append(Way("reverse", outputs, residuals, linear, None, 0, n_out, cost))
     if mode in ("auto", "mixed"):
-        cut = None if _has_complex(linear) else narrowest(linear, residuals)
+        cut = None if _has_complex(linear, residuals) else narrowest(linear, residuals)
         if cut is not None:
             found.append(_cut_way(linear, residuals, outputs, cut, n_in * n_out))
     if mode == "mixed":
@@ -144,14 +145,14 @@ def _way(linear: Program, residuals: int, outputs, mode: str) -> Way:
 
 def _cut_way(linear: Program, residuals: int, outputs, cut, entries: int) -> Way:
     first, second = parted(linear, residuals, cut)
-    width = sum(v.type.size for v in cut)
+    width = numbers(v.type for v in cut)
     parts = price(transpose_program(first, residuals)) + price(second)
     cost = width * parts + entries * (1 + width // 4)  # products of matrices are the fastest flops
     return Way("mixed", outputs, residuals, first, second, width, width, cost)
 
 
-def _has_complex(linear: Program) -> bool:
-    return any(_is_complex(v.type) for v in (*linear.inputs, *linear.outputs))
+def _has_complex(linear: Program, residuals: int) -> bool:
+    return any(_is_complex(v.type) for v in (*linear.inputs[residuals:], *linear.outputs))
 
 
 def _first_outputs(program: Program, count: int) -> Program:
@@ -294,9 +295,23 @@ def _by_parts(way: Way, fixed, in_types) -> list:
     first, second = way.first, way.second
     assert first is not None and second is not None
     cut_types = first.out_types
-    pulled = _batched(transpose_program(first, way.residuals), fixed, cut_types)  # (k, *in)
+    pull = transpose_program(first, way.residuals)
+    pulled = _batched(pull, fixed, cut_types)  # (k, *in)
     pushed = _batched(second, fixed, cut_types)  # (k, *out)
+    if any(map(_is_complex, cut_types)):  # the ends are real: imaginary parts of the cut move on their own
+        pulled = _with_imaginary(pulled, _batched(pull, fixed, cut_types, 1j), cut_types)
+        pushed = _with_imaginary(pushed, _batched(second, fixed, cut_types, 1j), cut_types)
     return [_product(b, a) for b in pushed for a in pulled]
+
+
+def _with_imaginary(rows, turned, types) -> list:
+    """Rows, and below them those of `turned` that are of complex types."""
+    starts = np.cumsum([0] + [t.size for t in types])
+    places = [(int(s), t.size) for s, t in zip(starts, types, strict=False) if _is_complex(t)]
+    return [
+        concatenate(row, *(_cut(other, 0, *place) for place in places), axis=0)
+        for row, other in zip(rows, turned, strict=True)
+    ]
 
 
 def _product(b, a):

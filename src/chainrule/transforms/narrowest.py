@@ -2,7 +2,8 @@
 
 Between inputs and outputs of a linear map, any set of variables that every path goes through cuts
 it in two: out = second(cut), cut = first(in). The narrowest is a minimum vertex cut of the
-dataflow, each variable weighing its number of elements.
+dataflow, each variable weighing its number of elements, a complex element as two: between real
+ends a spectrum moves by its real and by its imaginary part.
 
 Source    Ford and Fulkerson, 1956 (a maximum flow is a minimum cut); the flow is SciPy's. One cut
           is enough on any path: what lies between two cuts of k and l numbers costs min(k, l)
@@ -11,10 +12,13 @@ Source    Ford and Fulkerson, 1956 (a maximum flow is a minimum cut); the flow i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program, Var
+from chainrule.program.types import Type
 
 _MOST = 50_000  # equations; beyond, a cut is not looked for
 
@@ -26,13 +30,18 @@ def narrowest(linear: Program, residuals: int) -> list[Var] | None:
     """
     tangents = linear.inputs[residuals:]
     outputs = list(dict.fromkeys(o for o in linear.outputs if not o.is_literal))
-    width = min(sum(v.type.size for v in tangents), sum(o.type.size for o in linear.outputs))
+    width = min(numbers(v.type for v in tangents), numbers(o.type for o in linear.outputs))
     moving = _moving(linear, tangents)
-    inside = [v for v in moving if v not in tangents and v.type.size < width]
+    inside = [v for v in moving if v not in tangents and numbers([v.type]) < width]
     if not inside or len(linear.equations) > _MOST:
         return None
     cut = _minimum_cut(linear, tangents, outputs, moving, width)
-    return cut if sum(v.type.size for v in cut) < width else None
+    return cut if numbers(v.type for v in cut) < width else None
+
+
+def numbers(types: Iterable[Type]) -> int:
+    """How many real numbers values of these types are."""
+    return sum(t.size * (2 if t.dtype.kind == "c" else 1) for t in types)
 
 
 def parted(linear: Program, residuals: int, cut: list[Var]) -> tuple[Program, Program]:
@@ -59,7 +68,7 @@ def _minimum_cut(linear: Program, tangents, outputs, moving: list[Var], width: i
     from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
     number = {v: i for i, v in enumerate(moving)}
-    edges = [(2 * i + 2, 2 * i + 3, v.type.size) for v, i in number.items()]
+    edges = [(2 * i + 2, 2 * i + 3, numbers([v.type])) for v, i in number.items()]
     edges += [(0, 2 * number[v] + 2, width + 1) for v in tangents]
     edges += [(2 * number[v] + 3, 1, width + 1) for v in outputs if v in number]
     node = 2 * len(moving) + 2
