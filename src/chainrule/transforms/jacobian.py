@@ -298,7 +298,7 @@ def _by_parts(way: Way, fixed, in_types) -> list:
     pull = transpose_program(first, way.residuals)
     pulled = _batched(pull, fixed, cut_types)  # (k, *in)
     pushed = _batched(second, fixed, cut_types)  # (k, *out)
-    if any(map(_is_complex, cut_types)):  # the ends are real: imaginary parts of the cut move on their own
+    if any(map(_is_complex, cut_types)):  # between real ends imaginary parts move on their own
         pulled = _with_imaginary(pulled, _batched(pull, fixed, cut_types, 1j), cut_types)
         pushed = _with_imaginary(pushed, _batched(second, fixed, cut_types, 1j), cut_types)
     return [_product(b, a) for b in pushed for a in pulled]
