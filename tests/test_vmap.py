@@ -289,3 +289,88 @@ def test_a_shape_cannot_depend_on_an_example():
     with pytest.raises(errors.ConcreteValueNeeded, match="depends on the mask's value"):
         cr.vmap(lambda x: x[x > 0.5])(XS)
     assert_close(cr.vmap(lambda x: x[np.array([True, False, True])])(XS), XS[:, [0, 2]])
+
+
+# --- Python's own branches: one example after the other ------------------------------------------
+
+
+def by_python(x):
+    """|x|^3 below 0, else as many sines as x has halves: no where, no cond."""
+    if x < 0:
+        return -(x**3)
+    y = x
+    for _ in range(int(2 * x)):
+        y = np.sin(y)
+    return y
+
+
+PLACES = np.array([-1.5, -0.25, 0.0, 0.3, 0.6, 2.2])
+
+
+def test_a_python_branch_decides_for_each_example():
+    for derivative in (lambda f: f, cr.grad, cr.hessian, lambda f: cr.grad(cr.grad(f))):
+        f = derivative(by_python)
+        assert_close(cr.vmap(f)(PLACES), [f(x) for x in PLACES])
+    slopes = [cr.grad(by_python)(x) for x in PLACES]
+    assert_close(cr.jacobian(cr.vmap(by_python))(PLACES), np.diag(slopes))
+    assert_close(cr.grad(lambda x: np.sum(cr.vmap(by_python)(x) ** 2))(PLACES),
+                 2 * cr.vmap(by_python)(PLACES) * slopes)  # fmt: skip
+
+
+def test_a_python_branch_at_a_tie_is_settled_for_its_example():
+    def identity(x):
+        positive = x if x > 0 else 0.0
+        return positive + (x if x < 0 else 0.0)
+
+    assert_close(cr.vmap(cr.grad(identity))(np.array([-1.0, 0.0, 2.0])), [1.0, 1.0, 1.0])
+
+
+def test_examples_one_after_the_other_keep_axes_trees_and_writes():
+    def f(p, scale):
+        if p["a"][0] < 0:
+            p["a"] *= scale
+        return {"sum": p["a"].sum(), "rows": 2.0 * p["a"]}
+
+    columns = np.array([[-1.0, 1.0], [2.0, 3.0]])
+    found = cr.vmap(f, in_axes=(1, None), out_axes={"sum": 0, "rows": 1})({"a": columns}, 3.0)
+    assert_close(columns, [[-3.0, 1.0], [6.0, 3.0]])
+    assert_close(found["sum"], [3.0, 4.0])
+    assert_close(found["rows"], 2.0 * columns)
+
+
+def test_examples_one_after_the_other_draw_from_streams_of_their_own():
+    def by_branch(x, rng):
+        return x + rng.normal() if x > 0 else x - rng.normal()
+
+    def by_where(x, rng):
+        z = rng.normal()
+        return np.where(x > 0, x + z, x - z)
+
+    first, second = Generator(3), Generator(3)
+    found = cr.vmap(by_branch, in_axes=(0, None))(PLACES, first)
+    assert_close(found, cr.vmap(by_where, in_axes=(0, None))(PLACES, second))
+    assert np.array_equal(first.state, second.state)
+    captured = Generator(3)
+    assert_close(cr.vmap(lambda x: by_branch(x, captured))(PLACES), found)
+    assert np.array_equal(captured.state, second.state)
+
+
+def test_what_cannot_be_told_one_after_the_other_is_refused():
+    with pytest.raises(errors.ConcreteValueNeeded, match="truth value"):
+        cr.compile(cr.vmap(by_python))(PLACES)
+
+    def replaces(p):
+        if p["a"] > 0:
+            p["a"] = 2.0 * p["a"]
+        return p["a"]
+
+    with pytest.raises(errors.ConcreteValueNeeded, match="truth value"):
+        cr.vmap(replaces)({"a": PLACES})
+
+    def writes(x, shared):
+        if x > 0:
+            shared[0] = x
+        return x
+
+    with pytest.raises(ValueError, match="read-only"):
+        cr.vmap(writes, in_axes=(0, None))(PLACES, np.zeros(2))

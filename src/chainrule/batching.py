@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 import numpy as np
 
 from chainrule import errors
 from chainrule.api import flatten_like
 from chainrule.derived import derived
+from chainrule.host_random import HostStates
+from chainrule.one_by_one import one_by_one
 from chainrule.ops.control import closed_program
 from chainrule.ops.random import fold_in, next_draw
 from chainrule.ops.shape import move_axis
 from chainrule.program.evaluate import plan
 from chainrule.program.trace import Traced
-from chainrule.program.tree import flatten, paths
+from chainrule.program.tree import flatten, paths, unflatten
 from chainrule.program.types import Type, array_type, type_of
 from chainrule.random import Generator
 from chainrule.running import run
@@ -45,10 +48,23 @@ def vmap(f: Callable, in_axes=0, out_axes=0) -> Callable:
         leaves, axes = _leaf_axes(args, kwargs, in_axes)
         size = _batch_size(leaves, axes)
         types = [_example_type(x, a) for x, a in zip(leaves, axes, strict=True)]
-        call = trace_call(f, args, kwargs, frozenset(), types, concrete=False, rows=axes)
+        hosts = HostStates(f, args, kwargs)
+        try:
+            call = trace_call(
+                f, args, kwargs, frozenset(), types, concrete=False, rows=axes, hosts=hosts
+            )
+        except errors.ConcreteValueNeeded as refused:
+            hosts.restore()
+            return _stacked(one_by_one(f, args, kwargs, axes, size, refused), out_axes)
         return _run(call, axes, size, out_axes, _generator_inputs(call, args, kwargs))
 
     return batched
+
+
+def _stacked(made: tuple[list, Any], out_axes):
+    """The results of `one_by_one` as a tree, with their batch axes where they are asked for."""
+    outputs, structure = made
+    return unflatten(structure, _out_moved(structure, outputs, out_axes))
 
 
 def _leaf_axes(args: tuple, kwargs: dict, in_axes) -> tuple[list, list]:
@@ -144,7 +160,7 @@ def _run(call: Call, axes, size: int, out_axes, generators: set[int]):
     wanted = (True,) * count
     plan = derived("batch", call.program, size, tuple(batched), wanted)
     outputs = run(plan, operands)
-    outputs[: call.count] = _out_moved(call, outputs[: call.count], out_axes)
+    outputs[: call.count] = _out_moved(call.structure, outputs[: call.count], out_axes)
     for k, effect in enumerate(call.effects, start=call.count):
         if effect.target in states:
             outputs[k] = next_draw(states[effect.target])
@@ -172,14 +188,14 @@ def _moved(value, source: int, target: int):
     return np.moveaxis(np.asarray(value), source, target)
 
 
-def _out_moved(call: Call, outputs: list, out_axes) -> list:
+def _out_moved(structure, outputs: list, out_axes) -> list:
     axes = (
-        [out_axes] * call.count
+        [out_axes] * len(outputs)
         if isinstance(out_axes, int)
-        else flatten_like(call.structure, out_axes, "out_axes")
+        else flatten_like(structure, out_axes, "out_axes")
     )
     if any(a is None for a in axes):
-        names = [p for p, a in zip(paths(call.structure), axes, strict=True) if a is None]
+        names = [p for p, a in zip(paths(structure), axes, strict=True) if a is None]
         raise errors.StructureMismatch(f"out_axes gives no axis for the result {names}.")
     return [
         value if a == 0 else _moved(value, 0, a % len(_shape(value)))

@@ -21,6 +21,7 @@ import numpy as np
 
 from chainrule.bytecode import names_in
 from chainrule.program.trace import Traced
+from chainrule.random.state import Stream
 from chainrule.reach import is_library
 
 MOST = 2000  # values that are looked at; a larger structure counts as one that may draw
@@ -51,11 +52,19 @@ def generators_in(*roots) -> list:
     return found.generators
 
 
+def streams_in(*roots) -> list[Stream]:
+    """The generators of chainrule within reach of these values, each once."""
+    found = _Walk((Stream,))
+    found.run(roots)
+    return [g for g in found.generators if isinstance(g, Stream)]
+
+
 class _Walk:
     """A walk through values, which collects generators."""
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: tuple[type, ...] = _OWN) -> None:
         self.generators: list = []
+        self._kinds = kinds
         self._seen: set[int] = set()
         self._pending: list = []
 
@@ -78,7 +87,7 @@ class _Walk:
 
     def _follow(self, value) -> None:
         kind = type(value)
-        if issubclass(kind, _OWN):
+        if issubclass(kind, self._kinds):
             self._note(value)
         elif kind is types.FunctionType:
             self._function(value)
