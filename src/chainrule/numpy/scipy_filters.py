@@ -1,7 +1,7 @@
-"""Linear filters of scipy.signal and scipy.ndimage under SciPy's names, while a trace is open.
+"""Linear filters of scipy.ndimage under SciPy's names, while a trace is open.
 
-`lfilter`, and `correlate`, `convolve`, `gaussian_filter`, `sobel`, ... of images: sums of shifted
-copies of the padded array. They are replaced in their modules (see undispatched.py).
+`correlate`, `convolve`, `gaussian_filter`, `sobel`, ... of images: sums of shifted copies of the
+padded array. They are replaced in their modules (see undispatched.py).
 """
 
 from __future__ import annotations
@@ -14,37 +14,14 @@ from typing import Any
 import numpy as np
 
 from chainrule import errors
-from chainrule.numpy.promotion import cast_to, result_dtype
+from chainrule.numpy.promotion import cast_to
 from chainrule.numpy.shaping import array, axis_index, axis_tuple
 from chainrule.numpy.undispatched import replaces
-from chainrule.ops.recurrence import recurrence
 from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, user_line
 
 _ndimage = replaces("scipy.ndimage")
 _FLOAT64 = np.dtype(np.float64)
-
-# --- scipy.signal -------------------------------------------------------------------------------
-
-
-@replaces("scipy.signal")
-def lfilter(b, a, x, axis=-1, zi=None):
-    """scipy.signal.lfilter: a digital filter with coefficients b over a, from rest."""
-    if zi is not None:
-        raise errors.NotSupported(
-            f"scipy.signal.lfilter(zi=...) is not supported on traced values, at "
-            f"{line_text(user_line())}: filter from rest, zi=None."
-        )
-    b, a, x = array(b), array(a), array(x)
-    dtype = result_dtype(b, a, x, np.float32 if x.dtype == np.float32 else _FLOAT64)
-    b, a, x = (cast_to(v, dtype) for v in (np.atleast_1d(b), np.atleast_1d(a), x))
-    axis = axis_index(axis, x.ndim)
-    x = np.moveaxis(x, axis, -1)
-    fed = _along(x, (b / a[0])[::-1], b.shape[0] - 1, 0, "constant", 0.0)
-    if a.shape[0] > 1:
-        fed = recurrence(a[1:] / a[0], fed)
-    return np.moveaxis(fed, -1, axis)
-
 
 # --- sums of shifted copies -----------------------------------------------------------------------
 
@@ -54,7 +31,8 @@ _PADDING = {
 }  # fmt: skip
 
 
-def _padded(x: Traced, widths, mode: str, cval: float) -> Any:
+def padded(x: Traced, widths, mode: str, cval: float) -> Any:
+    """An array continued at its borders in a mode of scipy.ndimage."""
     if mode not in _PADDING:
         raise RuntimeError(f"boundary mode not supported: {mode}, at {line_text(user_line())}")
     kind: Any = _PADDING[mode]
@@ -62,17 +40,17 @@ def _padded(x: Traced, widths, mode: str, cval: float) -> Any:
     return np.pad(x, widths, kind, **options)
 
 
-def _along(x: Traced, weights, before: int, after: int, mode: str, cval: float) -> Traced:
+def along(x: Traced, weights, before: int, after: int, mode: str, cval: float) -> Traced:
     """The sum of weights[j] x[i + j - before] over j, along the last axis."""
     n = x.shape[-1]
-    wide = _padded(x, ((0, 0),) * (x.ndim - 1) + ((before, after),), mode, cval)
+    wide = padded(x, ((0, 0),) * (x.ndim - 1) + ((before, after),), mode, cval)
     total = weights[0] * wide[..., :n]
     for j in range(1, before + after + 1):
         total = total + weights[j] * wide[..., j : j + n]
     return total
 
 
-def _reach(size: int, origin: int) -> tuple[int, int]:
+def reach(size: int, origin: int) -> tuple[int, int]:
     """How far a filter of a size reaches back and forth."""
     origin = operator.index(origin)
     before = size // 2 + origin
@@ -81,7 +59,7 @@ def _reach(size: int, origin: int) -> tuple[int, int]:
     return before, size - 1 - before
 
 
-def _image(input, output) -> tuple[Traced, np.dtype]:
+def image(input, output) -> tuple[Traced, np.dtype]:
     """The array in float64, as SciPy computes, and the dtype of the result."""
     if isinstance(output, np.ndarray):
         raise errors.MutationError(
@@ -101,13 +79,13 @@ def _image(input, output) -> tuple[Traced, np.dtype]:
 @_ndimage
 def correlate1d(input, weights, axis=-1, output=None, mode="reflect", cval=0.0, origin=0):
     """scipy.ndimage.correlate1d"""
-    x, dtype = _image(input, output)
+    x, dtype = image(input, output)
     weights = array(weights)
     if weights.ndim != 1 or weights.shape[0] < 1:
         raise RuntimeError("no filter weights given")
     axis = axis_index(axis, x.ndim)
-    before, after = _reach(weights.shape[0], origin)
-    out = _along(np.moveaxis(x, axis, -1), weights, before, after, mode, cval)
+    before, after = reach(weights.shape[0], origin)
+    out = along(np.moveaxis(x, axis, -1), weights, before, after, mode, cval)
     return cast_to(np.moveaxis(out, -1, axis), dtype)
 
 
@@ -119,21 +97,23 @@ def convolve1d(input, weights, axis=-1, output=None, mode="reflect", cval=0.0, o
     return correlate1d(input, weights[::-1], axis, output, mode, cval, origin)
 
 
-def _per_axis(value, count: int) -> list:
+def per_axis(value, count: int) -> list:
+    """A list of `count` values, of one for all or one for each."""
     return list(value) if np.iterable(value) and not isinstance(value, str) else [value] * count
 
 
 @_ndimage
 def correlate(input, weights, output=None, mode="reflect", cval=0.0, origin=0, *, axes=None):
     """scipy.ndimage.correlate"""
-    x, dtype = _image(input, output)
+    x, dtype = image(input, output)
     weights = array(weights)
     axes = tuple(range(x.ndim)) if axes is None else axis_tuple(axes, x.ndim)
     if weights.ndim != len(axes):
         raise RuntimeError(f"weights.ndim ({weights.ndim}) must match len(axes) ({len(axes)})")
-    reach = [_reach(n, o) for n, o in zip(weights.shape, _per_axis(origin, len(axes)), strict=True)]
-    widths = dict(zip(axes, reach, strict=True))
-    wide = _padded(x, [widths.get(a, (0, 0)) for a in range(x.ndim)], mode, cval)
+    origins = per_axis(origin, len(axes))
+    reaches = [reach(n, o) for n, o in zip(weights.shape, origins, strict=True)]
+    widths = dict(zip(axes, reaches, strict=True))
+    wide = padded(x, [widths.get(a, (0, 0)) for a in range(x.ndim)], mode, cval)
     total = None
     for place in itertools.product(*map(range, weights.shape)):
         start = dict(zip(axes, place, strict=True))
@@ -149,7 +129,7 @@ def convolve(input, weights, output=None, mode="reflect", cval=0.0, origin=0, *,
     weights = array(weights)
     origins = [
         -o - (1 - n % 2)
-        for o, n in zip(_per_axis(origin, weights.ndim), weights.shape, strict=True)
+        for o, n in zip(per_axis(origin, weights.ndim), weights.shape, strict=True)
     ]
     turned = weights[(slice(None, None, -1),) * weights.ndim]
     return correlate(input, turned, output, mode, cval, origins, axes=axes)
@@ -174,11 +154,11 @@ def gaussian_filter1d(
 ):  # fmt: skip
     """scipy.ndimage.gaussian_filter1d, for a plain sigma"""
     sigma = float(sigma)
-    reach = int(truncate * sigma + 0.5) if radius is None else operator.index(radius)
-    impulse = np.zeros(2 * reach + 1)
-    impulse[reach] = 1.0
+    half = int(truncate * sigma + 0.5) if radius is None else operator.index(radius)
+    impulse = np.zeros(2 * half + 1)
+    impulse[half] = 1.0
     smooth = import_module("scipy.ndimage").gaussian_filter1d
-    response = smooth(impulse, sigma, -1, order, None, "constant", 0.0, truncate, radius=reach)
+    response = smooth(impulse, sigma, -1, order, None, "constant", 0.0, truncate, radius=half)
     return correlate1d(input, response[::-1], axis, output, mode, cval)
 
 
@@ -192,7 +172,7 @@ def _over_axes(x, axes, options: list[dict], one_axis):
 
 
 def _options(count: int, **options) -> list[dict]:
-    spread = {name: _per_axis(value, count) for name, value in options.items()}
+    spread = {name: per_axis(value, count) for name, value in options.items()}
     return [{name: values[i] for name, values in spread.items()} for i in range(count)]
 
 
@@ -202,7 +182,7 @@ def gaussian_filter(
     axes=None,
 ):  # fmt: skip
     """scipy.ndimage.gaussian_filter"""
-    x, dtype = _image(input, output)
+    x, dtype = image(input, output)
     count = x.ndim if axes is None else len(axis_tuple(axes, x.ndim))
     options = _options(count, sigma=sigma, order=order, mode=mode, radius=radius)
     options = [o | {"cval": cval, "truncate": truncate} for o in options]
@@ -212,7 +192,7 @@ def gaussian_filter(
 @_ndimage
 def uniform_filter(input, size=3, output=None, mode="reflect", cval=0.0, origin=0, *, axes=None):
     """scipy.ndimage.uniform_filter"""
-    x, dtype = _image(input, output)
+    x, dtype = image(input, output)
     count = x.ndim if axes is None else len(axis_tuple(axes, x.ndim))
     options = [o | {"cval": cval} for o in _options(count, size=size, mode=mode, origin=origin)]
     return cast_to(_over_axes(x, axes, options, uniform_filter1d), dtype)
@@ -222,9 +202,9 @@ def uniform_filter(input, size=3, output=None, mode="reflect", cval=0.0, origin=
 
 
 def _edge_filter(input, axis, output, mode, cval, across) -> Traced:
-    x, dtype = _image(input, output)
+    x, dtype = image(input, output)
     axis = axis_index(axis, x.ndim)
-    modes = _per_axis(mode, x.ndim)
+    modes = per_axis(mode, x.ndim)
     x = correlate1d(x, [-1.0, 0.0, 1.0], axis, None, modes[axis], cval)
     for other in range(x.ndim):
         if other != axis:
@@ -247,11 +227,40 @@ def prewitt(input, axis=-1, output=None, mode="reflect", cval=0.0):
 @_ndimage
 def laplace(input, output=None, mode="reflect", cval=0.0, *, axes=None):
     """scipy.ndimage.laplace"""
-    x, dtype = _image(input, output)
+    x, dtype = image(input, output)
     chosen = tuple(range(x.ndim)) if axes is None else axis_tuple(axes, x.ndim)
-    modes = _per_axis(mode, len(chosen))
+    modes = per_axis(mode, len(chosen))
     parts = [
         correlate1d(x, [1.0, -2.0, 1.0], axis, None, one, cval)
         for axis, one in zip(chosen, modes, strict=True)
     ]
     return cast_to(sum(parts[1:], start=parts[0]), dtype)
+
+
+@_ndimage
+def gaussian_laplace(
+    input, sigma, output=None, mode="reflect", cval=0.0, *, axes=None, **options
+):
+    """scipy.ndimage.gaussian_laplace: the sum of second derivatives of the smoothed image"""
+    parts, dtype = _of_each_axis(input, sigma, 2, output, mode, cval, axes, options)
+    return cast_to(sum(parts[1:], start=parts[0]), dtype)
+
+
+@_ndimage
+def gaussian_gradient_magnitude(
+    input, sigma, output=None, mode="reflect", cval=0.0, *, axes=None, **options
+):
+    """scipy.ndimage.gaussian_gradient_magnitude"""
+    parts, dtype = _of_each_axis(input, sigma, 1, output, mode, cval, axes, options)
+    return cast_to(np.sqrt(sum(p * p for p in parts)), dtype)
+
+
+def _of_each_axis(input, sigma, order: int, output, mode, cval, axes, options: dict):
+    """The smoothed image, derived by each axis, and the dtype of a result."""
+    x, dtype = image(input, output)
+    chosen = tuple(range(x.ndim)) if axes is None else axis_tuple(axes, x.ndim)
+    orders = np.eye(len(chosen), dtype=int) * order
+    smooth = [
+        gaussian_filter(x, sigma, list(o), None, mode, cval, axes=chosen, **options) for o in orders
+    ]
+    return smooth, dtype
