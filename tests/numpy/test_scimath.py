@@ -39,4 +39,4 @@ def test_the_derivative_outside_the_real_domain_is_the_complex_one():
 
 def test_without_a_value_at_hand_it_is_refused():
     with pytest.raises(ConcreteValueNeeded, match=r"np.sqrt\(x.astype\(complex\)\)"):
-        cr.vmap(scimath.sqrt)(X)
+        cr.compile(cr.vmap(scimath.sqrt))(X)

@@ -139,7 +139,7 @@ def test_a_root_that_is_complex_comes_complex():
     for f in (lambda a: L.sqrtm(a), lambda a: L.logm(a)):
         check_same(f, turned, exact=False)
     with pytest.raises(ConcreteValueNeeded, match=r"a.astype\(complex\)"):
-        cr.vmap(lambda a: L.sqrtm(a))(np.stack([SPD, OTHER]))
+        cr.compile(cr.vmap(lambda a: L.sqrtm(a)))(np.stack([SPD, OTHER]))
 
 
 def test_derivatives_of_roots_solve_their_equations():
@@ -172,3 +172,29 @@ def test_scipy_is_itself_outside_of_traces():
     cr.vjp(lambda a: L.inv(a), A)
     assert (scipy.linalg.inv, scipy.spatial.distance.norm) == before
     assert L.inv.__module__.startswith("scipy.")
+
+
+ROW_EXCHANGES = np.random.default_rng(4).normal(size=(4, 4))  # LAPACK exchanges three rows
+RIGHT = np.random.default_rng(5).normal(size=(4, 2))
+BANDS = np.array([[0.0, 0.1, 0.2, 0.3], [3.0, 4.0, 5.0, 6.0]])
+FACTORED = {
+    "lu_factor": (lambda a: scipy.linalg.lu_factor(a)[0], ROW_EXCHANGES),
+    "lu_solve": (lambda a, b: scipy.linalg.lu_solve(scipy.linalg.lu_factor(a), b),
+                 ROW_EXCHANGES, RIGHT),
+    "lu_solve, transposed": (
+        lambda a, b: scipy.linalg.lu_solve(scipy.linalg.lu_factor(a), b, trans=1),
+        ROW_EXCHANGES, RIGHT),
+    "lu_solve by plain factors": (
+        lambda b: scipy.linalg.lu_solve(scipy.linalg.lu_factor(ROW_EXCHANGES), b), RIGHT[:, 0]),
+    "solve_banded": (lambda ab, b: scipy.linalg.solve_banded((1, 0), ab, b), BANDS[::-1], RIGHT),
+    "solveh_banded": (lambda ab, b: scipy.linalg.solveh_banded(ab, b), BANDS, RIGHT),
+    "solveh_banded of the lower triangle": (
+        lambda ab, b: scipy.linalg.solveh_banded(ab, b, lower=True), BANDS[::-1], RIGHT),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FACTORED)
+def test_factors_and_bands(name):
+    f, *arguments = FACTORED[name]
+    check_same(f, *arguments, exact=False)
+    check_derivatives(f, *arguments, step=1e-3, tolerance=1e-9, second=False, batched=False)

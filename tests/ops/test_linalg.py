@@ -220,7 +220,7 @@ def test_complex_eigenvectors_of_a_real_matrix():
 @pytest.mark.skipif(FROM_2_5, reason="eigvals is always complex from NumPy 2.5 on")
 def test_eig_of_a_real_matrix_needs_its_values():
     with pytest.raises(cr.errors.ConcreteValueNeeded, match="depends on its values"):
-        cr.vmap(np.linalg.eigvals)(np.ones((2, 3, 3)))
+        cr.compile(cr.vmap(np.linalg.eigvals))(np.ones((2, 3, 3)))
 
 
 # --- singular and deficient matrices -------------------------------------------------------------

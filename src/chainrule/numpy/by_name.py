@@ -59,14 +59,21 @@ def replaced_by_name() -> Iterator[None]:
 
 
 def may_help(error: BaseException | None) -> bool:
-    """Whether code of the user that an error went through uses such a name."""
+    """Whether code of the user that an error went through uses such a name.
+
+    A refusal inside a solver's compiled code comes out as another error, which it is the reason of.
+    """
     table = _meanings()
-    where = None if error is None else error.__traceback__
-    while where is not None:
-        names, code = where.tb_frame.f_globals, where.tb_frame.f_code
-        if is_of_the_user(code.co_filename) and _uses(code, names, table):
-            return True
-        where = where.tb_next
+    seen: list[BaseException] = []
+    while error is not None and not any(error is other for other in seen):
+        seen.append(error)
+        where = error.__traceback__
+        while where is not None:
+            names, code = where.tb_frame.f_globals, where.tb_frame.f_code
+            if is_of_the_user(code.co_filename) and _uses(code, names, table):
+                return True
+            where = where.tb_next
+        error = error.__cause__
     return False
 
 

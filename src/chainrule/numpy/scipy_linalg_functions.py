@@ -17,6 +17,7 @@ from chainrule.numpy import scipy_linalg as own
 from chainrule.numpy.interception import checked_finite
 from chainrule.numpy.linear_algebra import inexact, matrices
 from chainrule.numpy.promotion import cast_to, result_dtype
+from chainrule.numpy.selecting import at_hand
 from chainrule.numpy.shaping import array
 from chainrule.numpy.undispatched import replaces
 from chainrule.ops import factorize, matrix_equations, pseudo_inverse, spectral
@@ -133,6 +134,80 @@ def cho_factor(a, lower=False, overwrite_a=False, check_finite=True):
 def cho_solve(c_and_lower, b, overwrite_b=False, check_finite=True):
     """scipy.linalg.cho_solve"""
     return own.cho_solve(c_and_lower, _checked(b, check_finite))
+
+
+@_linalg
+def lu_factor(a, overwrite_a=False, check_finite=True):
+    """scipy.linalg.lu_factor of one matrix: rows are exchanged as LAPACK does for its value."""
+    a = inexact(matrices(_checked(a, check_finite), square=True))
+    if a.ndim != 2:
+        _refuse("lu_factor of a stack of matrices", "factor one after the other.")
+    value = at_hand(a, "which rows scipy.linalg.lu_factor exchanges")
+    (factor,) = import_module("scipy.linalg").lapack.get_lapack_funcs(("getrf",), (value,))
+    pivots = factor(value)[1]
+    rest = a[_order_of(pivots)]
+    n = a.shape[0]
+    for k in range(n - 1):  # the outer product form: one column of L and one row of U a step
+        below = rest[k + 1 :, k] / rest[k, k]
+        inner = rest[k + 1 :, k + 1 :] - below[:, None] * rest[k, k + 1 :]
+        lower = np.concatenate([below[:, None], inner], axis=1)
+        lower = np.concatenate([rest[k + 1 :, :k], lower], axis=1)
+        rest = np.concatenate([rest[: k + 1], lower], axis=0)
+    return rest, pivots
+
+
+def _order_of(pivots, back: bool = False) -> np.ndarray:
+    """The rows in the order that exchanging row i with row pivots[i], one by one, brings about."""
+    order = np.arange(len(pivots))
+    for i, p in enumerate(pivots):
+        order[[i, p]] = order[[p, i]]
+    return np.argsort(order) if back else order
+
+
+@_linalg
+def lu_solve(lu_and_piv, b, trans=0, overwrite_b=False, check_finite=True):
+    """scipy.linalg.lu_solve"""
+    lu, pivots = lu_and_piv
+    lu, b = _checked(lu, check_finite), _checked(b, check_finite)
+    if trans not in (0, 1, 2):
+        raise ValueError(f"Unknown 'trans' value {trans!r}")
+    solve = own.solve_triangular
+    if trans == 0:
+        return solve(lu, solve(lu, b[_order_of(pivots)], 0, True, True), 0, False)
+    made = solve(lu, solve(lu, b, trans, False), trans, True, True)
+    return made[_order_of(pivots, back=True)]
+
+
+@_linalg
+def solve_banded(
+    l_and_u, ab, b, overwrite_ab=False, overwrite_b=False, check_finite=True
+):
+    """scipy.linalg.solve_banded: the matrix is written out."""
+    lower, upper = (int(n) for n in l_and_u)
+    ab, b = _checked(ab, check_finite), _checked(b, check_finite)
+    if lower + upper + 1 != ab.shape[0] or ab.shape[-1] != b.shape[0]:
+        raise ValueError("invalid values for the number of lower and upper diagonals")
+    return np.linalg.solve(_of_bands(ab, lower, upper), b)
+
+
+def _of_bands(ab, lower: int, upper: int):
+    n = ab.shape[-1]
+    row, column = np.indices((n, n))
+    band = upper + row - column
+    inside = (band >= 0) & (band <= upper + lower)
+    return np.where(inside, ab[np.clip(band, 0, upper + lower), column], 0.0)
+
+
+@_linalg
+def solveh_banded(
+    ab, b, overwrite_ab=False, overwrite_b=False, lower=False, check_finite=True
+):
+    """scipy.linalg.solveh_banded: the matrix is written out, from the bands of one triangle."""
+    ab, b = _checked(ab, check_finite), _checked(b, check_finite)
+    count = ab.shape[0] - 1
+    half = _of_bands(ab, count, 0) if lower else _of_bands(ab, 0, count)
+    other = np.conj(half.T)
+    return np.linalg.solve(half + other - np.diag(np.diag(half)), b)
 
 
 @_linalg

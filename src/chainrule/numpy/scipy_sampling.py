@@ -194,7 +194,7 @@ def zoom(
     """scipy.ndimage.zoom, for plain factors"""
     x, dtype = image(input, output)
     factors = [float(z) for z in per_axis(zoom, x.ndim)]
-    shape = [int(round(n * z)) for n, z in zip(x.shape, factors, strict=True)]
+    shape = [round(n * z) for n, z in zip(x.shape, factors, strict=True)]
     if prefilter and all(z == 1 for z in factors):
         return cast_to(x, dtype)
     places = []

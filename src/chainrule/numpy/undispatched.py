@@ -17,6 +17,7 @@ from types import CodeType, FunctionType, ModuleType
 
 from chainrule.numpy.promotion import contains_traced
 from chainrule.numpy.protocols import refuse_unknown
+from chainrule.program.trace import current
 
 REPLACED: dict[tuple[str, str], Callable] = {}  # module and attribute -> the traced meaning
 PACKAGES: list[Callable[[], dict]] = []  # each gives modules, and functions of theirs by name
@@ -31,6 +32,13 @@ def replaces(module: str, *names: str):
         return implementation
 
     return register
+
+
+def calls_back(implementation: Callable) -> Callable:
+    """Mark a meaning that is asked for at every call in a trace: of a function that takes another,
+    which may close over traced values."""
+    implementation.calls_back = True  # type: ignore[attr-defined]
+    return implementation
 
 
 @functools.lru_cache(maxsize=1)
@@ -125,9 +133,12 @@ def _class_with(functions: dict[str, Callable]) -> type:
 def dispatching(original: Callable, implementation: Callable) -> Callable:
     """The function to put in the original's place."""
 
+    always = getattr(implementation, "calls_back", False)
+
     @functools.wraps(original)
     def dispatching(*args, **kwargs):
-        if not (contains_traced(args) or contains_traced(list(kwargs.values()))):
+        traced = contains_traced(args) or contains_traced(list(kwargs.values()))
+        if not (traced or (always and current() is not None)):
             return original(*args, **kwargs)
         if kwargs:
             refuse_unknown(original, implementation, kwargs)
