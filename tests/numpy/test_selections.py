@@ -253,7 +253,7 @@ REFUSED = {
 def test_what_needs_the_shape_is_refused_with_the_line_and_the_way_out(name):
     f = REFUSED[name]
     line = f.__code__.co_firstlineno
-    for g, x in ((cr.compile(f), X), (cr.vmap(f), X[None])):
+    for g, x in ((cr.compile(f), X), (cr.compile(cr.vmap(f)), X[None])):
         with pytest.raises(ConcreteValueNeeded) as caught:
             g(x)
         assert "the shape of x[mask] depends on the mask's value" in str(caught.value)
