@@ -124,14 +124,14 @@ def test_traced_values_are_not_written_to_plain_arrays(name):
     assert "cr.numpy.zeros" in message
 
 
-def compiled_batch(f):
-    """f of the examples of a batch, where no value is at hand."""
-    return cr.compile(cr.vmap(f))
+def in_a_loop(f):
+    """f in the body of a compiled loop, where no value is at hand."""
+    return cr.compile(lambda *xs: cr.scan(lambda carry, x: (carry, f(*x)), 0.0, xs))
 
 
 def test_without_a_value_at_hand_a_branch_is_refused():
     f = lambda x: x if x > 0 else -x
-    message = message_of(errors.ConcreteValueNeeded, f, X, derivative=compiled_batch)
+    message = message_of(errors.ConcreteValueNeeded, f, X, derivative=in_a_loop)
     assert "the truth value of a traced bool[] is needed at " + line_of(f) in message
     for way_out in ("np.where", "cr.cond", "cr.while_loop"):
         assert way_out in message
@@ -139,7 +139,7 @@ def test_without_a_value_at_hand_a_branch_is_refused():
 
 def test_without_a_value_at_hand_a_shape_is_refused():
     f = lambda x, n: x * len(range(n))
-    message = message_of(errors.ConcreteValueNeeded, f, X, np.arange(2), derivative=compiled_batch)
+    message = message_of(errors.ConcreteValueNeeded, f, X, np.arange(2), derivative=in_a_loop)
     assert "the value of a traced integer is needed at " + line_of(f) in message
 
 

@@ -325,6 +325,11 @@ def test_a_python_branch_at_a_tie_is_settled_for_its_example():
     assert_close(cr.vmap(cr.grad(identity))(np.array([-1.0, 0.0, 2.0])), [1.0, 1.0, 1.0])
 
 
+def test_a_python_branch_of_examples_compiles():
+    found = cr.compile(cr.vmap(cr.grad(lambda x: x**2 if x > 0.5 else -x)))(PLACES)
+    assert_close(found, np.where(PLACES > 0.5, 2 * PLACES, -1.0))
+
+
 def test_examples_one_after_the_other_keep_axes_trees_and_writes():
     def f(p, scale):
         if p["a"][0] < 0:
@@ -356,9 +361,6 @@ def test_examples_one_after_the_other_draw_from_streams_of_their_own():
 
 
 def test_what_cannot_be_told_one_after_the_other_is_refused():
-    with pytest.raises(errors.ConcreteValueNeeded, match="truth value"):
-        cr.compile(cr.vmap(by_python))(PLACES)
-
     def replaces(p):
         if p["a"] > 0:
             p["a"] = 2.0 * p["a"]
