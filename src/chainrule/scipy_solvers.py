@@ -3,8 +3,9 @@
 `scipy.optimize.brentq(lambda x: f(x, a), 0.0, 1.0)` calls f from compiled code, which cannot take a
 traced value. While a trace is open it is `cr.root` with SciPy's solver: SciPy finds the solution on
 plain numbers, and its derivatives, by all that f closes over, are those of the implicit function
-theorem. So are minima (`minimize`, `minimize_scalar`, `least_squares`: the gradient vanishes).
-A function that meets no traced value is solved by SciPy alone.
+theorem. A function that meets no traced value is solved by SciPy alone. Derivatives that a caller
+gives to be used on the way (`fprime`, `jac`) are not asked: they may hold traced values, and change
+the steps, not the root.
 """
 
 from __future__ import annotations
@@ -163,25 +164,20 @@ def _vector(values, size: int):
     return np.reshape(np.stack(values) if isinstance(values, list | tuple) else values, (size,))
 
 
-def _system(name: str):
-    def find(fun, x0, args=(), method="hybr", jac=None, *rest, **options):
-        args, start = _tuple(args), _plain(x0, "the starting point")
-        if not _is_moved(fun, start, args):
-            return _original("root")(fun, start, args, method, jac, *rest, **options)
-        start = np.atleast_1d(np.asarray(start, np.float64))
-        with_jacobian = jac is True
-        f = (lambda x: fun(x, *args)[0]) if with_jacobian else (lambda x: fun(x, *args))
-        report: list = []
+@replaces("scipy.optimize", "root")
+@calls_back
+def _root(fun, x0, args=(), method="hybr", jac=None, *rest, **options):
+    """scipy.optimize.root, with the derivative of the root"""
+    args, start = _tuple(args), _plain(x0, "the starting point")
+    if not _is_moved(fun, start, args):
+        return _original("root")(fun, start, args, method, jac, *rest, **options)
+    start = np.atleast_1d(np.asarray(start, np.float64))
+    f = (lambda x: fun(x, *args)[0]) if jac is True else (lambda x: fun(x, *args))
+    report: list = []
 
-        def solve(g, x0):
-            report.append(_original("root")(lambda x: g(x), x0, (), method, *rest, **options))
-            return report[-1].x
+    def solve(g, x0):
+        report.append(_original("root")(lambda x: g(x), x0, (), method, *rest, **options))
+        return report[-1].x
 
-        x = root(lambda x: _vector(f(x), start.size), start, solver=solve)
-        return _reported(report, x=x, fun=np.zeros(start.size))
-
-    find.__doc__ = "scipy.optimize.root, with the derivative of the root"
-    replaces("scipy.optimize", name)(calls_back(find))
-
-
-_system("root")
+    x = root(lambda x: _vector(f(x), start.size), start, solver=solve)
+    return _reported(report, x=x)
