@@ -45,6 +45,9 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "heavy ball, accumulated": dict(optimizer="heavyball", step_size=0.02, accumulate=2),
     "float16, loss scale": dict(precision="float16", optimizer="sgd", step_size=0.05),
     "a step size that the babysitter lowers": dict(optimizer="sgd", step_size=1e4),
+    "L-BFGS, early stopping": dict(
+        validation=0.25, metrics=["accuracy"], early_stopping=20, optimizer="lbfgs", epochs=30
+    ),
 }
 
 
@@ -60,8 +63,12 @@ def work(name: str, folder: Path) -> None:
     if (folder / "config.json").exists():
         train.resume(folder, data(), progress="none")
         return
-    model = nn.MLP(6, (8,), 3, batch_norm=True, dropout=0.25, rng=0)
-    train.fit(model, data(), run=folder, **{**COMMON, **TRAININGS[name]})
+    options = {**COMMON, **TRAININGS[name]}
+    if options.get("optimizer") == "lbfgs":  # needs the same function at each call
+        model = nn.MLP(6, (8,), 3, activation="tanh", rng=0)
+    else:
+        model = nn.MLP(6, (8,), 3, batch_norm=True, dropout=0.25, rng=0)
+    train.fit(model, data(), run=folder, **options)
 
 
 def started(name: str, folder: Path, at_call: int = 0) -> int:

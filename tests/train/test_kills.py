@@ -4,16 +4,21 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from benchmarks.training import io_failures, power
 from chainrule.train import files
 
 
-def test_runs_that_are_killed_end_at_the_bits_of_one_that_was_not(tmp_path):
+@pytest.mark.parametrize(
+    "kills",
+    ["at_calls([20, 61, 130, 222, 301], 'heavy ball, accumulated')",
+     "at_calls([90, 341, 602], 'L-BFGS, early stopping')",
+     "proof(0, 6, ['L-BFGS, early stopping'])"],
+)  # fmt: skip
+def test_runs_that_are_killed_end_at_the_bits_of_one_that_was_not(tmp_path, kills):
     """In a process of its own: forking one with threads is not safe."""
-    code = (
-        "from benchmarks.training import kills\n"
-        "kills.at_calls([20, 61, 130, 222, 301], 'heavy ball, accumulated')"
-    )
+    code = f"from benchmarks.training import kills; print(kills.{kills})"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=300,
         env={**os.environ, "CHAINRULE_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"},

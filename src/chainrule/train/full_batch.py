@@ -1,30 +1,46 @@
 """L-BFGS on all rows at once, in the place of minibatch steps: `fit(optimizer="lbfgs")`.
 
-Each iteration counts as a step and as an epoch: it has a record, validation and early stopping. The
-model runs in inference, as the loss must be the same function at each call; models with dropout or
-running statistics are refused. The babysitter has nothing to do here, and a run that is resumed
-starts over, to the same bits.
+Each iteration counts as a step and as an epoch: it has a record, validation and early stopping, and
+may leave a checkpoint. The model runs in inference, as the loss must be the same function at each
+call; models with dropout or running statistics are refused. The babysitter has nothing to do here.
 """
 
 from __future__ import annotations
 
-from chainrule import errors, nn, optim
+from chainrule import errors, nn
+from chainrule.optim.lbfgs import NO_STEP, Descent, Search
 from chainrule.program.tree import register
 from chainrule.train.epochs import end_epoch
 from chainrule.train.interrupts import Interrupts
+from chainrule.train.saving import save
 from chainrule.train.session import Session
 from chainrule.train.settings import Settings
 
 
 @register
 class FullBatch:
-    """Stands where other trainings have their optimizer: the options of `optim.lbfgs`."""
+    """Stands where other trainings have their optimizer: the options of L-BFGS, and where it is.
+
+    `memory` and `tolerance` may be changed at any time.
+    """
 
     def __init__(self, memory: int = 10, tolerance: float = 1e-8):
         if not (memory >= 1 and tolerance >= 0):
             raise ValueError(f"memory is from 1 and tolerance from 0, got {memory}, {tolerance}.")
         self.memory, self.tolerance = int(memory), float(tolerance)
-        self.step_size = 1.0  # what L-BFGS tries first in each iteration
+        self.descent = Descent()
+
+    @property
+    def step_size(self) -> float:
+        """The step size that an iteration tries first. It cannot be set: each finds its own."""
+        return 1.0
+
+    @step_size.setter
+    def step_size(self, value: float) -> None:
+        raise ValueError(
+            f"optimizer 'lbfgs' takes no step_size, got {value!r}: each of its iterations finds "
+            "its own. Leave it as it is, or take optimizer='adam'."
+        )
 
     def size(self) -> float:
         """The step size that an iteration tries first."""
@@ -60,7 +76,28 @@ def full_batch_for(model: nn.Module, settings: Settings) -> FullBatch:
 
 def minimise(session: Session, interrupts: Interrupts) -> None:
     """All iterations, up to the number asked for or until nothing gets better."""
-    s, place, data = session.settings, session.place, session.data
+    place, optimizer, history = session.place, session.optimizer, session.history
+    search = _search(session)
+    while history.stopped is None:
+        done = optimizer.descent.converged(optimizer.tolerance)
+        if done is None and not search.step(optimizer.memory):
+            done = NO_STEP
+        if done is not None:
+            history.stopped = f"L-BFGS: {done}"
+            return
+        place.step += 1
+        place.loss_sum, place.loss_count = optimizer.descent.loss, 1
+        end_epoch(session)
+        if interrupts.asked:
+            if session.run is not None:
+                save(session)
+                session.run.log("interrupted", step=place.step)
+            raise KeyboardInterrupt
+
+
+def _search(session: Session) -> Search:
+    """L-BFGS from wherever it is, on all rows to train on."""
+    s, data = session.settings, session.data
     rows = slice(None) if session.rows is None else session.rows
     whole = data[rows] if session.rows is not None or data.streamed else data
     targets = whole.inputs if whole.targets is None else whole.targets
@@ -69,20 +106,7 @@ def minimise(session: Session, interrupts: Interrupts) -> None:
         options = {} if weights is None else {"sample_weights": weights}
         return s.loss_function(model(x), y, **options)
 
-    def after(value: float) -> bool:
-        place.step += 1
-        place.loss_sum, place.loss_count = value, 1
-        end_epoch(session)
-        if interrupts.asked:
-            if session.run is not None:
-                session.run.log("interrupted", step=place.step)
-            raise KeyboardInterrupt
-        return session.history.stopped is not None
-
-    limit = min(n for n in (s.epochs, s.steps) if n is not None)
-    found = optim.lbfgs(
-        loss, session.model, whole.inputs, targets, whole.sample_weights, steps=limit,
-        tolerance=session.optimizer.tolerance, memory=session.optimizer.memory, after=after,
+    return Search(
+        loss, session.model, (whole.inputs, targets, whole.sample_weights),
+        session.optimizer.descent,
     )  # fmt: skip
-    if session.history.stopped is None:
-        session.history.stopped = f"L-BFGS: {found.reason}"

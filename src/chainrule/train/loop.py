@@ -28,7 +28,7 @@ def go_on(session: Session) -> History:
         session.progress.begin(session)
         if session.place.step == 0:
             _start(session)
-        if isinstance(session.optimizer, FullBatch):
+        if session.history.stopped is None and isinstance(session.optimizer, FullBatch):
             minimise(session, interrupts)
         while session.history.stopped is None:
             batches = session.batches()

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from chainrule import errors, nn
+from chainrule.optim.lbfgs import Descent
 from chainrule.train.callbacks import checked
 from chainrule.train.checkpoints import Checkpoint
 from chainrule.train.fingerprints import of_data, of_model
@@ -107,7 +108,7 @@ def _session(
 
 def _saved_optimizer(checkpoint: Checkpoint) -> Any:
     facts = checkpoint.facts["now"]["optimizer"]
-    known = {**CLASSES, "FullBatch": FullBatch}
+    known = {**CLASSES, "FullBatch": FullBatch, "Descent": Descent}
     if facts["class"] not in known:
         raise errors.FileDamaged(
             f"the optimizer of the run is {facts['class']!r}, which is none of chainrule's: pass "

@@ -32,10 +32,9 @@ def save(session: Any) -> None:
 def save_if_due(session: Any) -> None:
     """A checkpoint after so many steps, or, unless asked for, after a while on the clock.
 
-    Only at the end of a stretch; when it is taken changes nothing in the results. L-BFGS has no
-    checkpoints on its way: what it remembers is not at hand.
+    Only at the end of a stretch; when it is taken changes nothing in the results.
     """
-    if session.run is None or session.place.step == 0 or session.settings.full_batch:
+    if session.run is None or session.place.step == 0:
         return
     every, now = session.settings.checkpoint_every, time.monotonic()
     if every is not None:
