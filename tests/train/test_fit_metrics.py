@@ -8,7 +8,7 @@ import pytest
 import sklearn.metrics as judge
 from scipy.special import expit, softmax
 
-from chainrule import nn, random
+from chainrule import errors, nn, random
 from chainrule.train import fit
 from chainrule.train.early_stopping import EarlyStopping, early_stopping
 from chainrule.train.metrics import METRICS, direction, named, r2, rmse, top
@@ -43,6 +43,34 @@ def test_metrics_of_classes_are_scikit_learns(seed, ties, weighted):
         wanted["auc"] = np.mean(each)
     for name, value in wanted.items():
         assert METRICS[name].value(f, y, w) == pytest.approx(value, rel=1e-10), name
+
+
+@pytest.mark.parametrize("low", [0, -1])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_metrics_of_labels_are_scikit_learns(weighted, low):
+    f, _, w = scored(5)
+    held = f + random.Generator(6).normal(size=f.shape) > 0.3
+    y, w, guess = np.where(held, 1, low), w if weighted else None, f > 0
+    each = [judge.log_loss(held[:, k], expit(f[:, k].astype(float)), sample_weight=w)
+            for k in range(CLASSES)]  # fmt: skip
+    wanted = {
+        "exact_match": judge.accuracy_score(held, guess, sample_weight=w),
+        "hamming_loss": judge.hamming_loss(held, guess, sample_weight=w),
+        "label_f1": judge.f1_score(held, guess, average="macro", sample_weight=w),
+        "label_auc": judge.roc_auc_score(held, f, average="macro", sample_weight=w),
+        "label_log_loss": np.mean(each),
+    }
+    for name, value in wanted.items():
+        assert METRICS[name].value(f, y, w) == pytest.approx(value, rel=1e-10), name
+    assert direction("validation_exact_match") == "max" and direction("hamming_loss") == "min"
+
+
+def test_metrics_of_classes_and_of_labels_refuse_each_others_targets():
+    f, y, _ = scored(5)
+    with pytest.raises(errors.ShapeError, match=r"the targets are \(60, 4\): .* hamming_loss"):
+        METRICS["accuracy"].value(f, np.sign(f))
+    with pytest.raises(errors.ShapeError, match=r"got \(60, 4\) and \(60,\)"):
+        METRICS["exact_match"].value(f, y)
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])

@@ -14,12 +14,19 @@ Outputs f are a network's scores, y the targets, w the weights of the rows (1 wh
 | rmse | numbers | least | root of the mean squared distance |
 | mae | numbers | least | mean absolute distance |
 | r2 | numbers | largest | 1 - sum (y - f)^2 / sum (y - mean)^2, mean over outputs |
+| exact_match | labels | largest | share of rows all of whose labels are guessed right |
+| hamming_loss | labels | least | share of labels guessed wrong, over rows and labels |
+| label_f1 | labels | largest | mean over labels of 2 TP / (2 TP + FP + FN) |
+| label_auc | labels | largest | area under the ROC curve, mean over labels |
+| label_log_loss | labels | least | mean of log(1 + exp(-y f)) over rows and labels, in nats |
 
 A classifier has scores (N, K), K > 1, and targets (N,) from 0 to K - 1; or one score a row, (N,) or
-(N, 1), positive for the second class, with targets of 0 and 1 or of -1 and 1.
+(N, 1), positive for the second class, with targets of 0 and 1 or of -1 and 1. Several labels of
+each row have scores (N, L), positive where a label is guessed to hold, and targets (N, L) alike.
 
 Source    Hand and Till, Machine Learning 45 (2001), for areas of several classes; the definitions
-          are scikit-learn's (`f1_score(average="macro")`, `roc_auc_score(multi_class="ovr")`).
+          are scikit-learn's (`f1_score(average="macro")`, `roc_auc_score(multi_class="ovr")`,
+          `accuracy_score` and `hamming_loss` of label indicators).
 """
 
 from __future__ import annotations
@@ -30,6 +37,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.special
+
+from chainrule import errors
 
 Metric = Callable[..., float]
 
@@ -43,6 +52,11 @@ class Kind(NamedTuple):
 
 def _classes(outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Scores (N, K), K > 1, and targets from 0, of a classifier in one of its forms."""
+    if targets.size != len(targets):
+        raise errors.ShapeError(
+            f"this metric takes one class a row (N,), and the targets are {targets.shape}: of "
+            "several labels a row there are exact_match, hamming_loss, label_f1 and label_auc."
+        )
     scores = outputs.astype(np.float64)
     labels = targets.reshape(len(targets)).astype(np.int64)
     if scores.ndim == 1 or scores.shape[1] == 1:
@@ -157,6 +171,55 @@ def r2(outputs, targets, weights=None) -> float:
         return float(np.mean(1 - left / all_of_it))
 
 
+def _held(outputs, targets) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores (N, L) of several labels a row, what they guess, and whether each label holds."""
+    if outputs.ndim != 2 or outputs.shape != targets.shape:
+        raise errors.ShapeError(
+            f"a metric of labels takes scores and targets (N, L), got {outputs.shape} and "
+            f"{targets.shape}."
+        )
+    scores = outputs.astype(np.float64)
+    return scores, scores > 0, targets > 0
+
+
+def exact_match(outputs, targets, weights=None) -> float:
+    """The share of rows all of whose labels are guessed right.
+
+    >>> exact_match(np.array([[2.0, -1.0], [3.0, 1.0]]), np.array([[1, -1], [1, -1]]))
+    0.5
+    """
+    _, guesses, held = _held(outputs, targets)
+    return _mean((guesses == held).all(axis=1), weights)
+
+
+def hamming_loss(outputs, targets, weights=None) -> float:
+    """The share of labels that are guessed wrong, over rows and labels."""
+    _, guesses, held = _held(outputs, targets)
+    return _mean((guesses != held).mean(axis=1), weights)
+
+
+def label_f1(outputs, targets, weights=None) -> float:
+    """The mean over labels of 2 TP / (2 TP + FP + FN); one in no row or guess is left out."""
+    _, guesses, held = _held(outputs, targets)
+    w = _ones(held, weights)
+    hits, both = w @ (guesses & held), w @ guesses + w @ held
+    there = both > 0
+    return float(np.mean(2 * hits[there] / both[there]))
+
+
+def label_auc(outputs, targets, weights=None) -> float:
+    """The mean over labels of the area under the ROC curve; nan where one is in no row, or all."""
+    scores, _, held = _held(outputs, targets)
+    w = _ones(held, weights)
+    return float(np.mean([_area(f, y, w) for f, y in zip(scores.T, held.T, strict=True)]))
+
+
+def label_log_loss(outputs, targets, weights=None) -> float:
+    """The mean of log(1 + exp(-y f)), y of -1 and 1, over rows and labels; in nats."""
+    scores, _, held = _held(outputs, targets)
+    return -_mean(scipy.special.log_expit(np.where(held, scores, -scores)).mean(axis=1), weights)
+
+
 def top(k: int) -> Metric:
     """`top_k` for another k than 5."""
     if k < 1:
@@ -170,7 +233,9 @@ METRICS: dict[str, Kind] = {
     "accuracy": Kind(accuracy, True), "error": Kind(error, False), "top_k": Kind(top_k, True),
     "f1": Kind(f1, True), "auc": Kind(auc, True), "log_loss": Kind(log_loss, False),
     "perplexity": Kind(perplexity, False), "rmse": Kind(rmse, False), "mae": Kind(mae, False),
-    "r2": Kind(r2, True),
+    "r2": Kind(r2, True), "exact_match": Kind(exact_match, True),
+    "hamming_loss": Kind(hamming_loss, False), "label_f1": Kind(label_f1, True),
+    "label_auc": Kind(label_auc, True), "label_log_loss": Kind(label_log_loss, False),
 }  # fmt: skip
 
 
