@@ -24,10 +24,12 @@ def preparations():
                "word": ["a", "b", "b", None], "y": ["u", "v"] * 2}  # fmt: skip
     table = Table.of(columns)
     yield Preparation.fitted(table, target="y")
+    labels = {"x": [1.0, 2.0], "n": [0, 1], "t": ["no", "yes"]}
+    yield Preparation.fitted(Table.of(labels), target=["n", "t"])
     yield Preparation.fitted(Table.of({"image": [[[1], [2]], [[3], [4]]], "y": [1, 2]}), target="y")
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(4))
 def test_mutated_preparations_are_refused_or_sound(number):
     stored = [*preparations()][number].to_json()
     refused = 0
@@ -65,6 +67,25 @@ def test_what_does_not_fit_is_named_by_its_path(change, words):
     stored = Preparation.fitted(Table.of({"x": [1.0, 2.0], "y": ["a", "b"]}), target="y").to_json()
     change(stored)
     with pytest.raises(errors.FileDamaged) as caught:
+        Preparation.from_json(stored)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda t: t.update(labels=None), "needed is: two values of one kind for each of the names"),
+    (lambda t: t["labels"].pop(), "two values of one kind"),
+    (lambda t: t["labels"][0].append(2), "two values of one kind"),
+    (lambda t: t.update(labels=[[0, "a"], ["no", "yes"]]), "two values of one kind"),
+    (lambda t: t.update(labels=[[1, 1], ["no", "yes"]]), "two values of one kind"),
+    (lambda t: t.update(labels=[[0, [1]], ["no", "yes"]]), "two values of one kind"),
+    (lambda t: t.update(kind="text"), "needed is: that of the first label"),
+    (lambda t: t.update(std=[1.0]), "needed is: 0 numbers"),
+])  # fmt: skip
+def test_labels_that_do_not_fit_are_named_by_their_path(change, words):
+    labels = {"x": [1.0, 2.0], "n": [0, 1], "t": ["no", "yes"]}
+    stored = Preparation.fitted(Table.of(labels), target=["n", "t"]).to_json()
+    change(stored["target"])
+    with pytest.raises(errors.FileDamaged, match=r"^preparation\.target\.") as caught:
         Preparation.from_json(stored)
     assert words in str(caught.value)
 

@@ -348,3 +348,63 @@ def test_classes_that_were_not_there_are_named(tmp_path):
     assert "t.csv, line 3, column 'y': 'cow' is no class" in words
     assert "It knows: 'cat', 'dog'" in words
     assert "without a target" in raised(lambda: fitted({"x": [1.0, 2.0]}).targets(NUMBERS))
+
+
+LABELLED = {"x": [1.0, 2.0, 4.0, 3.0], "n": [0, 1, 1, 0], "b": [True, False, True, True],
+            "t": ["no", "yes", "yes", "no"]}  # fmt: skip
+
+
+def test_several_columns_of_two_values_are_labels_of_minus_one_and_one():
+    preparation = fitted(LABELLED, target=["n", "b", "t"])
+    assert (preparation.task, preparation.labels) == ("multilabel", None)
+    assert preparation.types == {"x": "number", "n": "number", "b": "boolean", "t": "text"}
+    found = preparation.targets(Table.of(LABELLED))
+    assert found.dtype == np.float32
+    assert found.tolist() == [[-1, 1, -1], [1, -1, 1], [1, 1, 1], [-1, 1, -1]]
+    back = preparation.target_back(0.1 * found)
+    assert back.tolist() == [[0, True, "no"], [1, False, "yes"], [1, True, "yes"], [0, True, "no"]]
+    assert "needed are 3 labels a row" in raised(lambda: preparation.target_back(found[:, :2]))
+
+
+@pytest.mark.parametrize("columns, task", [
+    ({"n": [0, 1, 1, 0], "m": [0, 1, 0, 1]}, "multilabel"),
+    ({"n": [0, 1, 1, 0], "m": [0, 1, 0, 2]}, "regression"),
+    ({"n": [0, 1, 1, 0], "m": [0.0, 0.5, 1.0, 0.0]}, "regression"),
+    ({"n": [0, 1, 1, 0], "b": [True, False, True, True]}, "multilabel"),
+    ({"n": [0.5, 1, 1, 0], "b": [True, False, True, True]}, "regression"),
+])  # fmt: skip
+def test_several_columns_are_labels_or_numbers(columns, task):
+    columns, target = {"x": LABELLED["x"], **columns}, list(columns)
+    assert fitted(columns, target=target).task == task
+    assert fitted(columns, target=target, task="regression").task == "regression"
+
+
+@pytest.mark.parametrize("second, words", [
+    (["a", "b", "c", "a"], "column 't': 'c' is one of 3 values, and a label has two"),
+    (["a", "a", "a", "a"], "column 't': the label is 'a' in every row"),
+    (["a", None, "b", "a"], "row 1, column 't': None stands where the target is missing"),
+])  # fmt: skip
+def test_columns_that_are_no_labels_are_refused(second, words):
+    assert words in raised(lambda: fitted({**LABELLED, "t": second}, target=["n", "t"]))
+
+
+def test_columns_that_cannot_be_labels_are_refused_by_their_kind():
+    days = np.array(["2024-01-01", "2024-01-02"] * 2, "M8[D]")
+    words = raised(lambda: fitted({**LABELLED, "d": days}, target=["n", "d"], task="multilabel"))
+    assert "column 'd' holds dates; a label is a column of two values" in words
+    words = raised(lambda: fitted(LABELLED, target="n", task="multilabel"))
+    assert "have a target column each, got 'n' alone" in words
+    words = raised(lambda: fitted(LABELLED, target=["n", "t"], task="classification"))
+    assert "Several columns of two values each are the task multilabel" in words
+
+
+def test_a_value_that_no_label_has_is_named():
+    preparation = fitted(LABELLED, target=["n", "t"])
+    words = raised(lambda: preparation.targets(Table.of({**LABELLED, "t": ["no", "maybe"] * 2})))
+    assert "row 1, column 't': 'maybe' is no class" in words and "It knows: 'no', 'yes'" in words
+
+
+def test_labels_come_back_from_json():
+    preparation = fitted(LABELLED, target=["n", "b", "t"])
+    again = Preparation.from_json(json.loads(json.dumps(preparation.to_json())))
+    assert again == preparation

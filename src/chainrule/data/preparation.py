@@ -52,9 +52,10 @@ class Preparation:
     ) -> Preparation:  # fmt: skip
         """The preparation that fits these rows.
 
-        `target` is the column to predict (several for a regression with several outputs, None for
-        none); `ignore` are columns not to use. `scale` is one of `scaling.METHODS`. Categories get
-        a column each, the most frequent `levels` of those that occur `rare` times or more.
+        `target` is the column to predict (several for a regression with several outputs, or for
+        labels that hold or do not; None for none); `ignore` are columns not to use. `scale` is one
+        of `scaling.METHODS`. Categories get a column each, the most frequent `levels` of those that
+        occur `rare` times or more.
 
         Arrays of two axes and more (images) stand alone; their channels are scaled, or with "pca"
         and "zca" all their entries.
@@ -87,13 +88,15 @@ class Preparation:
 
     @property
     def task(self) -> str | None:
-        """classification or regression; None without a target."""
+        """classification, multilabel or regression; None without a target."""
         return None if self.target is None else self.target.task
 
     @property
     def labels(self) -> list | None:
-        """The classes in the order of their numbers; None in a regression."""
-        return None if self.target is None or self.target.labels is None else [*self.target.labels]
+        """The classes in the order of their numbers; None where the task is no classification."""
+        if self.target is None or self.target.task != "classification":
+            return None
+        return [*(self.target.labels or ())]
 
     @property
     def columns(self) -> list[str]:
@@ -105,7 +108,7 @@ class Preparation:
         """The kind of each column, to `read` other files by: `read(path, types=...)`."""
         found = {record["name"]: record["kind"] for record in self.records}
         if self.target is not None:
-            found |= {name: self.target.kind for name in self.target.names}
+            found |= dict(zip(self.target.names, self.target.kinds, strict=True))
         return {name: kind for name, kind in found.items() if kind != "array"}
 
     @property
@@ -157,7 +160,8 @@ class Preparation:
         return found.reshape(len(table), *self.shape)
 
     def targets(self, table: Table) -> np.ndarray:
-        """Class numbers int64 (N,), or standardised numbers float32 (N,) or (N, K)."""
+        """Class numbers int64 (N,); labels of -1 and 1, float32 (N, L); or standardised numbers,
+        float32 (N,) or (N, K)."""
         return self._with_target().of(table)
 
     def target_back(self, array) -> np.ndarray:

@@ -24,12 +24,16 @@ def to_json(preparation: Preparation) -> dict:
     """A preparation as dicts, lists, texts and numbers."""
     target = None
     if preparation.target is not None:
-        target = {name: list(value) if isinstance(value, tuple) else value
-                  for name, value in asdict(preparation.target).items()}  # fmt: skip
+        target = {name: _listed(value) for name, value in asdict(preparation.target).items()}
     return {
         "format": FORMAT, "version": VERSION, "columns": [dict(r) for r in preparation.records],
         "scale": dict(preparation.scale), "target": target, "left_out": dict(preparation.left_out),
     }  # fmt: skip
+
+
+def _listed(value: Any) -> Any:
+    """Tuples as lists, those inside too."""
+    return [_listed(one) for one in value] if isinstance(value, tuple) else value
 
 
 def from_json(stored: Any) -> tuple[tuple[dict, ...], dict, Target | None, dict[str, str]]:
@@ -80,9 +84,13 @@ def _target(target: dict | None) -> Target | None:
     if target is None:
         return None
     _fields(target, _TARGET, where)
+    if target["task"] == "multilabel":
+        return _labelled(target, where)
     classes = target["task"] == "classification"
     if classes != (target["labels"] is not None):
         raise _damaged(where + ".labels", target["labels"], "classes, in a classification only")
+    if classes and not _labels(target["labels"]):
+        raise _damaged(where + ".labels", target["labels"], "two classes or more, all different")
     if classes and (len(target["names"]) != 1 or not all(
         _LABELS[target["kind"]](label) for label in target["labels"]
     )):  # fmt: skip
@@ -93,6 +101,20 @@ def _target(target: dict | None) -> Target | None:
             raise _damaged(f"{where}.{part}", target[part], f"{wanted} numbers")
     parts: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in target.items()}
     return Target(**parts)
+
+
+def _labelled(target: dict, where: str) -> Target:
+    """Several labels of each row: the two values of each column."""
+    pairs, count = target["labels"], len(target["names"])
+    if count < 2 or not _all(_pair, count)(pairs) or len(pairs) != count:
+        raise _damaged(where + ".labels", pairs, "two values of one kind for each of the names")
+    if not _LABELS[target["kind"]](pairs[0][0]):
+        raise _damaged(where + ".kind", target["kind"], "that of the first label")
+    for part in ("mean", "std"):
+        if target[part]:
+            raise _damaged(f"{where}.{part}", target[part], "0 numbers")
+    names, kind = tuple(target["names"]), target["kind"]
+    return Target(names, kind, "multilabel", tuple(map(tuple, pairs)))
 
 
 # --- checks: what a field holds, in words, and whether a value is that ---------------------------
@@ -143,9 +165,13 @@ def _distinct_texts(value: Any) -> bool:
     return _all(lambda v: isinstance(v, str))(value) and len(set(value)) == len(value)
 
 
+def _pair(value: Any) -> bool:
+    if not _labels(value) or len(value) != 2:
+        return False
+    return any(check(value[0]) and check(value[1]) for check in _LABELS.values())
+
+
 def _labels(value: Any) -> bool:
-    if value is None:
-        return True
     plain = _all(lambda v: isinstance(v, str | bool) or _is_number(v), 2)(value)
     return plain and len(set(value)) == len(value)
 
@@ -191,7 +217,7 @@ _TARGET = {
     "names": ("one name or more, all different", lambda v: _distinct_texts(v) and len(v) > 0),
     "kind": ("number, boolean or text", lambda v: v in ("number", "boolean", "text")),
     "task": (" or ".join(TASKS), lambda v: isinstance(v, str) and v in TASKS),
-    "labels": ("two classes or more, all different, or null", _labels),
+    "labels": ("a list, or null", lambda v: v is None or isinstance(v, list)),
     "mean": _NUMBERS,
     "std": _POSITIVE,
 }  # fmt: skip
