@@ -5,6 +5,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from chainrule.cli import main
@@ -20,7 +21,16 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     (folder / "job.toml").write_text(re.search(r"```toml\n((?:.*\n)*?)```", PAGE)[1])
     (folder / "model.py").write_text(re.search(r"```python\n((?:.*\n)*?)```", PAGE)[1])
+    (folder / "weather.csv").write_text(weather())
     return folder
+
+
+def weather() -> str:
+    """200 rows of two measurements and the two labels that follow from them."""
+    rng = np.random.default_rng(0)
+    rows = [f"{a:.3f},{b:.3f},{'yes' if a > b else 'no'},{int(a + b < 0)}"
+            for a, b in rng.normal(size=(200, 2))]  # fmt: skip
+    return "\n".join(["pressure,warmth,wet,cold", *rows, ""])
 
 
 @pytest.mark.parametrize(("line", "wanted"), BLOCKS, ids=[line[:30] for line, _ in BLOCKS])

@@ -37,12 +37,14 @@ def evaluate(
     if json:
         print_json(facts)
         return
-    print_facts({name: _said(value) for name, value in facts.items() if name != "classes"})
-    if "classes" in facts:
-        print()
-        print_table(["class", "rows", "precision", "recall"],
-                    [[str(c["class"]), c["rows"], _said(c["precision"]), _said(c["recall"])]
-                     for c in facts["classes"]])  # fmt: skip
+    parts = {"classes": "class", "labels": "label"}
+    print_facts({name: _said(value) for name, value in facts.items() if name not in parts})
+    for name, one in parts.items():
+        if name in facts:
+            columns = [key for key in facts[name][0] if key != "guessed"]
+            print()
+            print_table(columns, [[str(line[one]), *(_said(line[key]) for key in columns[1:])]
+                                  for line in facts[name]])  # fmt: skip
 
 
 def _test_rows(place: Path) -> Table:
@@ -55,13 +57,15 @@ def _test_rows(place: Path) -> Table:
 
 
 def evaluation(saved: Saved, table: Table) -> dict[str, Any]:
-    """The figures on a table's rows; of a classifier also those of each class."""
+    """The figures on a table's rows; also those of each class, or of each label."""
     preparation = saved.preparation
     targets = preparation.targets(table)
     outputs = saved.outputs(table)
     found = figures(outputs, targets, preparation)
     if preparation.labels is not None:
         found["classes"] = _by_class(outputs.argmax(axis=1), targets, preparation.labels)
+    elif preparation.task == "multilabel" and preparation.target is not None:
+        found["labels"] = _by_label(outputs > 0, targets > 0, preparation.target.names)
     return found
 
 
@@ -76,6 +80,24 @@ def _by_class(guesses: np.ndarray, targets: np.ndarray, labels: list) -> list[di
         {"class": label, "rows": confusion[k].sum(), "precision": precision[k],
          "recall": recall[k], "guessed": dict(zip(map(str, labels), confusion[k], strict=True))}
         for k, label in enumerate(labels)
+    ]  # fmt: skip
+
+
+def _by_label(
+    guesses: np.ndarray, held: np.ndarray, names: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """The rows where each label holds, and how its guesses are; nan where there are none.
+
+    **Shapes** guesses, held: bool (N, L).
+    """
+    hits, true, said = (guesses & held).sum(axis=0), held.sum(axis=0), guesses.sum(axis=0)
+    right = (guesses == held).mean(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision, recall = hits / said, hits / true
+    return [
+        {"label": name, "rows": true[k], "accuracy": right[k], "precision": precision[k],
+         "recall": recall[k]}
+        for k, name in enumerate(names)
     ]  # fmt: skip
 
 

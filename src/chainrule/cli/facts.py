@@ -30,6 +30,9 @@ def of_model(place: Path) -> dict[str, Any]:
     found |= {name: about.get(name) for name in ("task", "target")}
     if preparation.labels is not None:
         found["classes"] = preparation.labels
+    if preparation.task == "multilabel" and preparation.target is not None:
+        pairs = zip(preparation.target.names, preparation.target.labels or (), strict=True)
+        found["labels"] = [f"{name} ({no} or {yes})" for name, (no, yes) in pairs]
     found |= {"columns": preparation.columns, "inputs": len(preparation.names)}
     summary = nn.summary(saved.network, (1, *preparation.shape))
     found |= {"parameters": summary.parameters, "flops a row": summary.flops}

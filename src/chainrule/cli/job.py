@@ -48,7 +48,7 @@ class Job:
 
     @property
     def outputs(self) -> int:
-        """The outputs of a network for it: one a class, or one a target."""
+        """The outputs of a network for it: one a class, or one a target column."""
         labels, target = self.preparation.labels, self.preparation.target
         return len(labels) if labels else len(target.names) if target else 0
 
@@ -84,7 +84,8 @@ def job_of(source: str, options: dict[str, Any], validation: float | None) -> Jo
     notes = [*table.notes, *notes, *_left_out(preparation), *_constant(known, preparation)]
     balance, augment = options.get("balance"), _augment(preparation, options)
     if balance is not None and preparation.task != "classification":
-        raise Misused("--balance is for classes, and this target is a number.")
+        what = "several labels" if preparation.task == "multilabel" else "a number"
+        raise Misused(f"--balance is for classes, and this target is {what}.")
     return Job(table, preparation, rows, tuple(notes), balance, augment)
 
 
@@ -148,15 +149,16 @@ def _parts(
         left, found[part] = _set_apart(left, part, share, along)
     if classes is not None:
         _check_classes(table.column(target[0]).texts(), classes, left)
+    elif _task(table, target, options.get("task")) == "multilabel":
+        _check_labels(table, target, left)
     return {"training": left, **found}
 
 
 def _classes(table: data.Table, target: tuple[str, ...], task: str | None) -> np.ndarray | None:
-    """The number of each row's class; None in a regression."""
-    columns = [table.column(name) for name in target]
-    if (task or found_task(columns)) != "classification":
+    """The number of each row's class; None where the task is no classification."""
+    if _task(table, target, task) != "classification":
         return None
-    classes = _codes(columns[0].texts())
+    classes = _codes(table.column(target[0]).texts())
     count = int(classes.max()) + 1
     if count > len(table) / 2:
         raise Failed(
@@ -165,6 +167,23 @@ def _classes(table: data.Table, target: tuple[str, ...], task: str | None) -> np
             "  Choose another target, or, where they are numbers, --task regression."
         )
     return classes
+
+
+def _task(table: data.Table, target: tuple[str, ...], task: str | None) -> str:
+    return task or found_task([table.column(name) for name in target])
+
+
+def _check_labels(table: data.Table, target: tuple[str, ...], left: np.ndarray) -> None:
+    """Refuses a label that is the same in all rows to learn from, and is not in all others."""
+    for name in target:
+        texts = np.array(table.column(name).texts(), str)
+        if len(np.unique(texts[left])) < 2 <= len(np.unique(texts)):
+            (absent,) = np.setdiff1d(texts, texts[left])[:1]
+            raise Failed(
+                f"no row where {name!r} is {str(absent)!r} is left to learn from: the split put "
+                "them all into the test or the validation.\n  Leave the label out, or split in "
+                "another way (--seed, --test)."
+            )
 
 
 def _check_classes(texts: list, classes: np.ndarray, left: np.ndarray) -> None:

@@ -38,8 +38,12 @@ class Options:
 
     target: Annotated[tuple[str, ...] | None, _several(_DATA, "The column to predict.")] = None
     task: Annotated[
-        Literal["classification", "regression"] | None,
-        _option(_DATA, "Default: found from the target's values."),
+        Literal["classification", "multilabel", "regression"] | None,
+        _option(
+            _DATA,
+            "Default: found from the target's values; several columns of 0 and 1, true and false "
+            "or two words are labels, each of which holds or does not.",
+        ),
     ] = None
     ignore: Annotated[tuple[str, ...] | None, _several(_DATA, "A column to leave out.")] = None
     groups: Annotated[

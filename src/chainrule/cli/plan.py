@@ -12,6 +12,8 @@ from chainrule.cli.models import KINDS, parsed
 from chainrule.cli.models import OPTIONS as MODEL_OPTIONS
 from chainrule.train.recipe import recipe
 
+METRICS = {"classification": ["accuracy"], "multilabel": ["exact_match", "hamming_loss"],
+           "regression": ["r2"]}  # fmt: skip
 VALIDATION = 0.1  # share of rows, where options need a validation set and do not say how large
 _OF_OPTIMIZER = ("decay", "l2", "l1", "clip_norm")
 _OF_FIT = (
@@ -56,8 +58,7 @@ def _fit(usual: dict[str, Any], job: Job, options: dict[str, Any]) -> dict[str, 
     if "step_size" in options:
         found["step_size"] = step_size_of(options["step_size"])
     if len(job.rows["validation"]):
-        classes = job.preparation.task == "classification"
-        found["metrics"] = ["accuracy"] if classes else ["r2"]
+        found["metrics"] = METRICS[str(job.preparation.task)]
         found["early_stopping"] = options.get("patience", usual.get("early_stopping"))
     elif options.get("patience") is not None:
         raise Misused("--patience watches the validation: do not write --validation 0 beside it.")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from cyclopts import Parameter
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from chainrule import extras
 from chainrule.cli.failures import Failed
@@ -33,6 +33,8 @@ def predict(
     json: Json = False,
 ) -> None:
     """Predict the target of every row: its class and the probability of each, or its value.
+
+    Of several labels a row there are a column for each, and the probability of its second value.
 
     The columns may come in any order; ones that the model does not know are not looked at, a
     missing value is replaced as in training, an unseen category counts as a rare one, and a
@@ -74,11 +76,24 @@ def predictions(saved: Saved, table: Table, row_id: str | None = None) -> dict[s
         found["probability"] = shares[np.arange(len(table)), classes]
         found |= {f"p({label})": shares[:, k] for k, label in enumerate(preparation.labels)}
         return found
+    if preparation.task == "multilabel":
+        return found | _labels(saved, outputs)
     names = preparation.target.names if preparation.target is not None else ()
     values = preparation.target_back(outputs.reshape(len(table), len(names)))
     if len(names) == 1:
         return {**found, "value": values[:, 0]}
     return {**found, **{name: values[:, k] for k, name in enumerate(names)}}
+
+
+def _labels(saved: Saved, outputs: np.ndarray) -> dict[str, Any]:
+    """The value of each label, then the probability of the one that says that it holds."""
+    target = saved.preparation.target
+    assert target is not None
+    values, shares = target.back(outputs), expit(outputs.astype(np.float64))
+    pairs = list(zip(target.names, target.labels or (), strict=True))
+    return {name: values[:, k] for k, (name, _) in enumerate(pairs)} | {
+        f"p({name}={pair[1]})": shares[:, k] for k, (name, pair) in enumerate(pairs)
+    }
 
 
 def _note_unknown(saved: Saved, table: Table, row_id: str | None) -> None:

@@ -92,6 +92,8 @@ def opening(job: Job, steps: dict[str, dict[str, Any]], model: nn.Module) -> lis
     parts += [f"{count['test']} kept for the test"] if count["test"] else []
     names = ", ".join(fitted.target.names) if fitted.target is not None else ""
     classes = f"one of {len(fitted.labels)} classes" if fitted.labels else "a number"
+    if fitted.task == "multilabel":
+        classes = f"{job.outputs} labels"
     optimizer = steps["fit"]["optimizer"]
     name = optimizer["name"] if isinstance(optimizer, dict) else optimizer
     size = sum(a.size for a in model.parameters())

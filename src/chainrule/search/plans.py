@@ -10,7 +10,7 @@ from chainrule import nn
 from chainrule.train.recipe import LOSSES, recipe
 
 TRAINING = ("l2", "optimizer", "step_size", "schedule", "batch_size")
-METRICS = {"classification": "accuracy", "regression": "r2"}
+METRICS = {"classification": "accuracy", "multilabel": "hamming_loss", "regression": "r2"}
 
 
 def model_options(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,8 @@ def search(
     folder)` does this in another way, and gives the figures; `final=False` leaves it out.
 
     `training`, `validation` and `test` are `data.Arrays`, (x, y) or (x, y, weights), prepared.
-    `task` is "classification" or "regression"; `outputs` the classes, or the numbers of a row.
+    `task` is "classification", "multilabel" or "regression"; `outputs` the classes, or the numbers
+    of a row.
 
     The folder holds trials.jsonl (a line as each trial ends), trials.csv and best/.
 

@@ -19,7 +19,7 @@ TICKS = 10  # at so many places of a training trials are compared, whatever epoc
 class Task:
     """What networks are searched for: the data, and what becomes of a trial's values."""
 
-    task: str  # classification or regression
+    task: str  # classification, multilabel or regression
     outputs: int
     training: data.Arrays
     validation: data.Arrays
@@ -40,7 +40,9 @@ class Task:
         return {"model": options, "fit": fit}, model
 
     def error(self, record: Mapping[str, Any]) -> float:
-        """The validation error of an epoch: the share of wrong classes, or the loss."""
+        """The validation error of an epoch: the share of wrong classes or labels, or the loss."""
+        if self.task == "multilabel":
+            return float(record[f"validation_{METRICS[self.task]}"])
         if self.task == "classification":
             return 1.0 - float(record[f"validation_{METRICS[self.task]}"])
         return float(record["validation_loss"])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from chainrule import errors, extras
 from chainrule.data import Preparation, Table
@@ -174,6 +174,8 @@ def check_table(
         return _checked(path, difference(found[1], softmax(scores, axis=1)), tolerance)
     target = preparation.target
     assert target is not None
+    if target.task == "multilabel":
+        return _checked(path, difference(found[1], expit(scores)), tolerance)
     values = (found[0].reshape(scores.shape) - target.mean) / target.std
     return _checked(path, difference(values, scores), tolerance)
 

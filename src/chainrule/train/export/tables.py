@@ -126,10 +126,23 @@ def _by_channel(graph: Graph, kind: str, name: str, values: np.ndarray) -> str:
 
 
 def told(graph: Graph, preparation: Preparation, scores: str) -> list[Any]:
-    """The outputs: `class` and `probabilities`, or `value` in the units of the table."""
+    """The outputs: `class` and `probabilities`, or `value` in the units of the table.
+
+    Of several labels a row `labels`, 1 where the target's column has the second of its two values
+    and else 0, and the `probabilities` of that.
+    """
     double = graph.add("Cast", scores, to=graph.type_number(np.float64))
     target = preparation.target
     assert target is not None
+    if target.task == "multilabel":
+        held = graph.add("Greater", double, graph.constant(0.0, np.float64))
+        graph.give(graph.add("Cast", held, to=graph.type_number(np.int64)), "labels")
+        graph.give(graph.add("Sigmoid", double), "probabilities")
+        each = (Rows(1), len(target.names))
+        return [
+            graph.declared("labels", np.int64, each),
+            graph.declared("probabilities", np.float64, each),
+        ]
     if target.labels is not None:
         labels = np.array(target.labels, None if target.kind != "text" else str)
         place = graph.add("ArgMax", scores, axis=1, keepdims=0)

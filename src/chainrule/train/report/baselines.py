@@ -13,7 +13,7 @@ from chainrule import errors, extras
 from chainrule.train import metrics
 from chainrule.train.report import html
 from chainrule.train.report.html import Html, percent
-from chainrule.train.report.quality import headline
+from chainrule.train.report.quality import LABELS, headline
 from chainrule.train.report.subject import Absent, Subject
 
 ROWS = 10_000  # to learn from, at most
@@ -31,7 +31,7 @@ def baselines(subject: Subject) -> Html:
     held, learned = subject.held(), subject.learned()
     if held.targets is None or learned.targets is None:
         raise Absent("there are no targets")
-    own, names = headline(subject), _CLASSES if subject.classifies else _NUMBERS
+    own, names = headline(subject), _names(subject)
     rows, notes = compared(subject)
     first = ["this network", *(own[name] for name in names), ""]
     said = " ".join([f"On the same {len(held)} rows, prepared alike.", _ABOUT, *notes])
@@ -41,11 +41,11 @@ def baselines(subject: Subject) -> Html:
 
 def compared(subject: Subject) -> tuple[list[list[Any]], list[str]]:
     """A row for each simpler model: its name, its figures, its time; and what there is to note."""
-    names = _CLASSES if subject.classifies else _NUMBERS
+    names = _names(subject)
     learned, rows, notes = subject.learned(), [], []
     chosen = np.linspace(0, len(learned) - 1, min(len(learned), ROWS)).astype(int)
     part = learned[np.unique(chosen)]
-    for name, made in (_CLASSIFIERS if subject.classifies else _REGRESSORS).items():
+    for name, made in _simpler(subject).items():
         began = time.perf_counter()
         try:
             found = made(subject, part)
@@ -61,18 +61,33 @@ def compared(subject: Subject) -> tuple[list[list[Any]], list[str]]:
 
 _ABOUT = (
     "scikit-learn's with its usual settings: logistic or ridge regression, and histogram gradient "
-    f"boosting (100 trees for each class or target, {TREES} over all of them at most; of more than "
-    f"{COLUMNS} inputs, on their first {COLUMNS} principal components; on fewer rows where rows "
-    f"times columns times trees would be more than {WORK:,})."
+    f"boosting (100 trees for each class, label or target, {TREES} over all of them at most; of "
+    f"more than {COLUMNS} inputs, on their first {COLUMNS} principal components; on fewer rows "
+    f"where rows times columns times trees would be more than {WORK:,})."
 )
 
 
 def _figures(subject: Subject, found: np.ndarray, names: tuple[str, ...]) -> list[Any]:
+    if subject.labelled:
+        values = {n: metrics.METRICS[n].value(found, subject.targets) for n in names}
+        return [*(percent(values[n]) for n in names[:2]), *(values[n] for n in names[2:])]
     if not subject.classifies:
         guesses = subject.in_units(found)
         return [metrics.METRICS[n].value(guesses, subject.truth) for n in names]
     values = {n: metrics.METRICS[n].value(found, subject.classes) for n in names}
     return [percent(values["accuracy"]), *(values[n] for n in names[1:])]
+
+
+def _names(subject: Subject) -> tuple[str, ...]:
+    if subject.labelled:
+        return LABELS
+    return _CLASSES if subject.classifies else _NUMBERS
+
+
+def _simpler(subject: Subject) -> dict[str, Callable[..., np.ndarray]]:
+    if subject.labelled:
+        return _LABELLERS
+    return _CLASSIFIERS if subject.classifies else _REGRESSORS
 
 
 def _flat(inputs: Any) -> np.ndarray:
@@ -118,6 +133,49 @@ def _classes(subject: Subject, part) -> np.ndarray:
 
 def _logs(shares) -> np.ndarray:
     return np.log(np.maximum(shares, 1e-15))  # as scikit-learn's log_loss clips
+
+
+# --- labels: log-odds (N, L) of the held rows, each label by itself ------------------------------
+
+
+def _shares(subject: Subject, part) -> np.ndarray:
+    mean = np.average(part.targets > 0, axis=0, weights=part.sample_weights)
+    return np.broadcast_to(_odds(mean), subject.targets.shape)
+
+
+def _logistics(subject: Subject, part) -> np.ndarray:
+    linear = extras.load("sklearn.linear_model", "report", "The linear baselines")
+    held = _flat(subject.held().inputs)
+    return _by_label(part, held, lambda: linear.LogisticRegression(max_iter=100))
+
+
+def _boosted_labels(subject: Subject, part) -> np.ndarray:
+    ensemble = extras.load("sklearn.ensemble", "report", "Boosted trees")
+    count = part.targets.shape[1]
+    if count > CLASSES:
+        raise ValueError(f"{count} labels, each with its own trees, take too long")
+    few, held = narrow(part, subject, count)
+    return _by_label(few, held, lambda: ensemble.HistGradientBoostingClassifier(
+        max_iter=_trees(count), random_state=0
+    ))  # fmt: skip
+
+
+def _by_label(part, held: np.ndarray, make: Callable[[], Any]) -> np.ndarray:
+    """The log-odds that a classifier of each label gives for the held inputs."""
+    found = []
+    for k in range(part.targets.shape[1]):
+        own = part.targets[:, k] > 0
+        if own.min() == own.max():  # in the rows that were chosen
+            found.append(np.full(len(held), _odds(float(own[0]))))
+            continue
+        model = make()
+        _fit(model, part, own)
+        found.append(_odds(model.predict_proba(held)[:, 1]))
+    return np.stack(found, axis=1)
+
+
+def _odds(shares) -> np.ndarray:
+    return _logs(shares) - _logs(1 - np.asarray(shares))
 
 
 # --- numbers: (N, K) as training has them ------------------------------------------------------
@@ -181,6 +239,10 @@ def _fit(model, part, targets) -> None:
 _CLASSIFIERS: dict[str, Callable[..., np.ndarray]] = {
     "the most frequent class": _majority, "logistic regression": _logistic,
     "boosted trees": _boosted,
+}  # fmt: skip
+_LABELLERS: dict[str, Callable[..., np.ndarray]] = {
+    "the more frequent value of each label": _shares, "logistic regression": _logistics,
+    "boosted trees": _boosted_labels,
 }  # fmt: skip
 _REGRESSORS: dict[str, Callable[..., np.ndarray]] = {
     "the mean": _mean, "ridge regression": _ridge, "boosted trees": _boosted_numbers,

@@ -113,7 +113,10 @@ def _most_related(groups: dict[str, np.ndarray], inputs: np.ndarray, subject: Su
     if len(groups) <= COLUMNS:
         return groups
     x = inputs.reshape(len(inputs), -1).astype(np.float64)
-    y = np.eye(len(subject.labels))[subject.classes] if subject.classifies else subject.truth
+    if subject.classifies:
+        y = np.eye(len(subject.labels))[subject.classes]
+    else:
+        y = subject.held_labels.astype(np.float64) if subject.labelled else subject.truth
     with np.errstate(invalid="ignore", divide="ignore"):
         size = np.abs(_standard(x).T @ _standard(y[: len(x)])).max(axis=1)
     size = np.nan_to_num(size)
@@ -132,6 +135,11 @@ def _measure(subject: Subject, count: int) -> tuple[Callable[[np.ndarray], float
         if subject.scores_are_log_odds:
             return lambda outputs: metrics.log_loss(outputs, classes), "the log loss, in nats"
         return lambda outputs: metrics.error(outputs, classes), "the share of wrong guesses"
+    if subject.labelled:
+        held = subject.targets[:count]
+        if subject.scores_are_log_odds:
+            return lambda outputs: metrics.label_log_loss(outputs, held), "the log loss, in nats"
+        return lambda outputs: metrics.hamming_loss(outputs, held), "the share of wrong labels"
     truth, shape = subject.truth[:count], np.shape(subject.targets[:count])
     return (
         lambda outputs: metrics.rmse(subject.in_units(outputs.reshape(shape)), truth),

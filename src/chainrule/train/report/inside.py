@@ -160,6 +160,8 @@ def _balance(subject: Subject) -> Html | None:
     known = [(part, arrays.targets) for part, arrays in
              (("training", subject.training), (subject.part, subject.test))
              if arrays is not None and arrays.targets is not None]  # fmt: skip
+    if known and subject.labelled:
+        return _label_balance(subject, known)
     if not known or not subject.classifies:
         return None
     values = np.unique(np.concatenate([np.unique(t) for _, t in known]))
@@ -173,3 +175,15 @@ def _balance(subject: Subject) -> Html | None:
     more = len(values) - len(rows)
     return html.joined([html.table(("class", *head), rows),
                         html.note(f"{more} more classes.") if more else html.NOTHING])  # fmt: skip
+
+
+def _label_balance(subject: Subject, known: list[tuple[str, np.ndarray]]) -> Html:
+    """In how many rows of the parts each label holds."""
+    held = [np.asarray(targets) > 0 for _, targets in known]
+    rows = [(name, *(cell for part in held
+                     for cell in (int(part[:, k].sum()), percent(float(part[:, k].mean())))))
+            for k, name in enumerate(subject.target_names[:CLASSES])]  # fmt: skip
+    head = [text for part, _ in known for text in (f"rows with it, {part}", "share")]
+    more = len(subject.target_names) - len(rows)
+    return html.joined([html.table(("label", *head), rows),
+                        html.note(f"{more} more labels.") if more else html.NOTHING])  # fmt: skip

@@ -19,6 +19,7 @@ BINS = 10  # of the reliability diagram
 POINTS = 1500  # of a plot of residuals
 TARGETS = 4  # of a regression that are drawn
 WORST = 10
+LABELS = ("exact_match", "hamming_loss", "label_f1", "label_auc", "label_log_loss")
 
 
 def confusion(targets: np.ndarray, guesses: np.ndarray, count: int) -> np.ndarray:
@@ -27,7 +28,9 @@ def confusion(targets: np.ndarray, guesses: np.ndarray, count: int) -> np.ndarra
 
 
 def classes(subject: Subject) -> Html:
-    """The confusion matrix, and precision and recall of each class."""
+    """The confusion matrix, and precision and recall of each class; of labels, a line for each."""
+    if subject.labelled:
+        return _labels(subject)
     if not subject.classifies:
         raise Absent("the targets are numbers")
     guesses, labels = subject.scores.argmax(axis=1), subject.labels
@@ -45,6 +48,17 @@ def by_class(counts: np.ndarray, labels: list[Any]) -> Iterator[tuple]:
     for k in range(min(len(labels), 200)):
         shares = (percent(float(share[k])) for share in (precision, recall, f1))
         yield str(labels[k]), int(true[k]), *shares
+
+
+def _labels(subject: Subject) -> Html:
+    held, guesses = subject.held_labels, subject.outputs > 0
+    hits, true, said = (guesses & held).sum(axis=0), held.sum(axis=0), guesses.sum(axis=0)
+    right = (guesses == held).mean(axis=0)
+    with np.errstate(invalid="ignore"):
+        shares = np.stack([right, hits / said, hits / true, 2 * hits / (true + said)], axis=1)
+    rows = [(name, int(true[k]), *(percent(float(share)) for share in shares[k]))
+            for k, name in enumerate(subject.target_names[:200])]  # fmt: skip
+    return html.table(("label", "rows with it", "accuracy", "precision", "recall", "F1"), rows)
 
 
 def _matrix(counts: np.ndarray, labels: list[Any]) -> Html:
@@ -101,9 +115,15 @@ def calibration_error(share: np.ndarray, mean: np.ndarray, rows: np.ndarray) -> 
 
 def calibration(subject: Subject) -> Html:
     """Whether a probability of 0.8 is right in 8 of 10 rows."""
-    if not subject.classifies:
+    if subject.labelled:  # each label of each row is a guess between two
+        p, held = subject.label_probabilities.ravel(), subject.held_labels.ravel()
+        found = reliability(np.stack([1 - p, p], axis=1), held)
+    elif subject.classifies:
+        found = reliability(subject.probabilities, subject.classes)
+    else:
         raise Absent("a regression gives no probabilities")
-    edges, share, mean, rows = reliability(subject.probabilities, subject.classes)
+    edges, share, mean, rows = found
+    counted, guessed = ("Labels", "value") if subject.labelled else ("Rows", "class")
     error = calibration_error(share, mean, rows)
     whole = Axis(0.0, 1.0)
     return html.joined([
@@ -112,16 +132,16 @@ def calibration(subject: Subject) -> Html:
         html.side_by_side(
             charts.columns("Share of right guesses by confidence", edges, share, x="confidence",
                            line=([0, 1], [0, 1]), up=whole),
-            charts.columns("Rows by confidence", edges, rows, x="confidence"),
+            charts.columns(f"{counted} by confidence", edges, rows, x="confidence"),
         ),
-        html.note("Confidence is the probability of the guessed class. Dashed: perfect."),
+        html.note(f"Confidence is the probability of the guessed {guessed}. Dashed: perfect."),
     ])  # fmt: skip
 
 
 def residuals(subject: Subject) -> Html:
     """True against guessed values, and what is left over."""
-    if subject.classifies:
-        raise Absent("the targets are classes")
+    if subject.classifies or subject.labelled:
+        raise Absent("the targets are " + ("labels" if subject.labelled else "classes"))
     truth, guesses = subject.truth, subject.guesses
     chosen = _spread(len(truth), POINTS)
     drawn = []
@@ -156,6 +176,8 @@ def _spread(count: int, most: int) -> np.ndarray:
 
 def worst(subject: Subject) -> Html:
     """The rows that the model gets most wrong, by where they stand in the data."""
+    if subject.labelled:
+        return _worst_labels(subject)
     if subject.classifies:
         logs = np.log(np.maximum(subject.probabilities, 1e-300))
         own = logs[np.arange(len(logs)), subject.classes]
@@ -182,6 +204,25 @@ def worst(subject: Subject) -> Html:
     ])  # fmt: skip
 
 
+def _worst_labels(subject: Subject) -> Html:
+    """The rows of the least probable true label, among those that are guessed wrong."""
+    p, held = subject.label_probabilities, subject.held_labels
+    own = np.where(held, p, 1 - p)
+    at = own.argmin(axis=1)
+    least = own[np.arange(len(own)), at]
+    wrong = ((subject.outputs > 0) != held).any(axis=1)
+    order = [i for i in np.argsort(least, kind="stable") if wrong[i]][:WORST]
+    if not order:
+        return html.paragraph("No row is guessed wrong.")
+    target = subject.preparation.target if subject.preparation is not None else None
+    pairs: Any = target.labels if target is not None else ((0, 1),) * held.shape[1]
+    return html.table(("row", "label", "true", "guessed", "probability of true"), [
+        (_place(subject, i), subject.target_names[at[i]], str(pairs[at[i]][int(held[i, at[i]])]),
+         str(pairs[at[i]][int(subject.outputs[i, at[i]] > 0)]), float(least[i]))
+        for i in order
+    ])  # fmt: skip
+
+
 def _share(log: float) -> float:
     return float(np.exp(log))
 
@@ -198,6 +239,11 @@ def _place(subject: Subject, row: int) -> str:
 def headline(subject: Subject) -> dict[str, Any]:
     """The most important figures on the held rows."""
     rows = {"rows": len(subject.held())}
+    if subject.labelled:
+        values = {name: metrics.METRICS[name].value(subject.outputs, subject.targets)
+                  for name in LABELS}  # fmt: skip
+        shares = {name: percent(values[name]) for name in LABELS[:2]}
+        return {**rows, **values, **shares}
     if subject.classifies:
         found: dict[str, Any] = {
             "accuracy": percent(metrics.accuracy(subject.scores, subject.classes))

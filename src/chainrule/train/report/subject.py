@@ -118,13 +118,32 @@ class Subject:
     @cached_property
     def classifies(self) -> bool:
         """Whether the targets are classes."""
-        task = self.about.get("task") or (self.preparation.task if self.preparation else None)
-        if task is not None:
-            return task == "classification"
+        if self._task is not None:
+            return self._task == "classification"
         known = self.test if self.test is not None else self.training
         if known is None:
             raise Absent("no data are known here")
         return known.targets is not None and known.targets.dtype.kind == "i"
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the targets are several labels of each row, as the run or its data say."""
+        return self._task == "multilabel"
+
+    @property
+    def _task(self) -> str | None:
+        return self.about.get("task") or (self.preparation.task if self.preparation else None)
+
+    @cached_property
+    def held_labels(self) -> np.ndarray:
+        """Whether each label holds in each held row, bool (N, L)."""
+        return np.asarray(self.targets) > 0
+
+    @cached_property
+    def label_probabilities(self) -> np.ndarray:
+        """The probability of each label (N, L). **Errors** Absent: the loss makes none."""
+        self._check_probable()
+        return scipy.special.expit(np.asarray(self.outputs, np.float64))
 
     @cached_property
     def scores(self) -> np.ndarray:
@@ -138,9 +157,12 @@ class Subject:
     @cached_property
     def probabilities(self) -> np.ndarray:
         """The probability of each class (N, K). **Errors** Absent: the loss makes none."""
+        self._check_probable()
+        return scipy.special.softmax(self.scores, axis=1)
+
+    def _check_probable(self) -> None:
         if not self.scores_are_log_odds:
             raise Absent(f"the loss {self._loss!r} makes scores, not probabilities")
-        return scipy.special.softmax(self.scores, axis=1)
 
     @property
     def scores_are_log_odds(self) -> bool:
