@@ -151,6 +151,11 @@ class Decisions:
             return builder.finish([as_operand(builder, x) for x in given])
 
 
+def _is_whole(x: Operand) -> bool:
+    """Whether this is one condition or whole number."""
+    return x.type.dtype.kind in "biu" and x.type.size == 1
+
+
 def _captured(builder: Builder, array) -> Operand:
     """The outermost trace's variable of an array that a trace inside captured."""
     while builder.parent is not None:
@@ -186,13 +191,16 @@ class Deciding(AtHand):
 
     def decided(self, builder: Builder, wanted: Operand):
         """The value of a variable that Python decides by, or None where there is none."""
-        whole = wanted.type.dtype.kind in "biu" and wanted.type.size == 1
-        if not whole or self.strict.is_whole(builder, wanted):
+        if not _is_whole(wanted) or self.strict.is_whole(builder, wanted):
             return self.strict.value(builder, wanted)
         value = self.value(builder, wanted)
         if value is not None:
             self.decisions.note(builder, wanted, value)
         return value
+
+    def decides(self, builder: Builder, wanted: Operand) -> bool:
+        """Whether `decided` gives a value."""
+        return (self if _is_whole(wanted) else self.strict).has(builder, wanted)
 
     def note_look(self, builder: Builder, equation: Equation, look: Callable, met: bool) -> None:
         """Told of a choice that a decision hangs on, and of whether it meets a tie."""

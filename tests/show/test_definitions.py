@@ -59,7 +59,7 @@ def test_a_definition_given_as_text_is_entered_once_and_renamed_beside_another()
     assert definitions.blocks == ["def scale_(x):\n    return x"]
 
 
-@pytest.mark.parametrize("name", ["sort", "iota", "pad"])
+@pytest.mark.parametrize("name", ["sort", "iota", "argmax"])
 def test_a_lambda_becomes_a_function(name):
     value = REGISTRY[name].evaluate
     assert is_plain_lambda(value)

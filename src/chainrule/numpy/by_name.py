@@ -61,7 +61,8 @@ def replaced_by_name() -> Iterator[None]:
 def may_help(error: BaseException | None) -> bool:
     """Whether code of the user that an error went through uses such a name.
 
-    A refusal inside a solver's compiled code comes out as another error, which it is the reason of.
+    A refusal inside a solver's compiled code comes out as another error, which it is the reason of;
+    NumPy itself, under any name, is no such solver.
     """
     table = _meanings()
     seen: list[BaseException] = []
@@ -70,18 +71,21 @@ def may_help(error: BaseException | None) -> bool:
         where = error.__traceback__
         while where is not None:
             names, code = where.tb_frame.f_globals, where.tb_frame.f_code
-            if is_of_the_user(code.co_filename) and _uses(code, names, table):
+            if is_of_the_user(code.co_filename) and _uses(code, names, table, len(seen) == 1):
                 return True
             where = where.tb_next
         error = error.__cause__
     return False
 
 
-def _uses(code: CodeType, names: dict, table: dict) -> bool:
+def _uses(code: CodeType, names: dict, table: dict, numpy_too: bool) -> bool:
+    found = [(n, names.get(n, _ABSENT)) for n in names_in(code).globals]
     return any(
-        id(names[name]) in table if name in names else name in _BUILTINS
-        for name in names_in(code).globals
-    )
+        name in _BUILTINS if value is _ABSENT else id(value) in table and (
+            numpy_too or value is not np
+        )
+        for name, value in found
+    )  # fmt: skip
 
 
 def _replace() -> None:

@@ -250,7 +250,7 @@ def _is_known(traced: Traced) -> bool:
     """Whether a value is at hand that no derivative has to follow."""
     if not traced.builder.open:
         raise_leaked(traced)
-    return not traced.active and traced.builder.has_value(traced._var)
+    return not traced.active and traced.builder.may_decide(traced._var)
 
 
 def _as_python(scalar: Traced) -> Traced:

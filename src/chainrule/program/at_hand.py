@@ -66,6 +66,10 @@ class AtHand:
         """The value of a variable that Python decides by, or None where there is none."""
         return self.value(builder, wanted)
 
+    def decides(self, builder: Builder, wanted: Operand) -> bool:
+        """Whether `decided` gives a value."""
+        return self.has(builder, wanted)
+
     def note_leaf(self, var: Var, value, number: bool) -> None:
         """Told of the value of an argument of a compiled function, and whether it is a number."""
         if number:

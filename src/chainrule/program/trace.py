@@ -234,6 +234,10 @@ class Builder:
             return var.value
         return None if self.at_hand is None else self.at_hand.decided(self, var)
 
+    def may_decide(self, var: Operand) -> bool:
+        """Whether `decided` gives a value."""
+        return var.is_literal or (self.at_hand is not None and self.at_hand.decides(self, var))
+
     def has_value(self, var: Operand) -> bool:
         """Whether there is a value at hand."""
         return var.is_literal or (self.at_hand is not None and self.at_hand.has(self, var))
