@@ -1,13 +1,18 @@
 """Programs packed and unpacked: the same structure, names and lines."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
 import chainrule as cr
 from chainrule.program.digest import digest
+from chainrule.program.exact import ExactFloat
 from chainrule.program.op import REGISTRY
 from chainrule.program.packed import Lines, Unfit, equations_of, pack, unpack
+from chainrule.program.trace import Builder, operand
+from chainrule.program.types import array_type
 from chainrule.tracing import trace_call
 from tests.program.random_programs import programs
 
@@ -53,6 +58,18 @@ def test_exact_numbers_stay_exact():
     found = [x.exact for e in equations_of(again(program)) for x in e.inputs
              if x.is_literal and x.exact]  # fmt: skip
     assert exact and [x.key for x in found] == [x.key for x in exact]
+
+
+def test_exact_numbers_among_params_stay_exact():
+    third = ExactFloat(Fraction(1, 3), {})
+    with Builder("f") as builder:
+        x = builder.input(array_type((2,), np.dtype(np.float64)))
+        made = REGISTRY["series"](x, start=1, coefficients=(0.5, third))
+        program = builder.finish([operand(builder, made)])
+    found = again(program).equations[0].params["coefficients"]
+    assert found == (0.5, third)
+    assert found[1].ratio == Fraction(1, 3)
+    assert digest(again(program)) == digest(program)
 
 
 def test_functions_are_not_packed():

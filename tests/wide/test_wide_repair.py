@@ -357,3 +357,16 @@ def test_a_slope_that_cancels_on_one_side_of_a_tie_is_not_repaired(f, x, wanted)
     assert np.array_equal(cr.grad(f)(x), wanted)
     assert np.array_equal(cr.compile(cr.grad(f))(x), wanted)
     assert np.array_equal([cr.jvp(f, (x,), (e,))[1] for e in np.eye(3)], wanted)
+
+
+def test_what_is_derived_of_a_series_near_zero_cancels_with_it():
+    """The series' coefficients are rounded; the formula that it stands for has none."""
+    f = lambda t: (1 - t * np.sin(t) / (2 * (1 - np.cos(t)))) / t**2
+    points = np.array([0.3, 1e-2, 1e-4, 1e-7])
+    with mp.workdps(80):
+        exact = lambda t: (1 - t * mp.sin(t) / (2 * (1 - mp.cos(t)))) / t**2
+        wanted = [float(mp.diff(exact, mp.mpf(t), h=mp.mpf(10) ** -25)) for t in points.tolist()]
+    slope = cr.grad(f)
+    assert [slope(t) for t in points] == pytest.approx(wanted, rel=4e-16)
+    assert cr.vmap(slope)(points).tolist() == pytest.approx(wanted, rel=4e-16)
+    assert [cr.compile(slope)(t) for t in points] == pytest.approx(wanted, rel=1e-14)

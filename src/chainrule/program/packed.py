@@ -127,6 +127,8 @@ class _Packer:
         kind = type(value)
         if kind in _PLAIN:
             return "plain", value
+        if kind is ExactFloat:
+            return "exact", _numbers(value)
         if kind in (tuple, list):
             return kind.__name__, [self._value(item) for item in value]
         if kind is Program:
@@ -182,6 +184,8 @@ class _Unpacker:
     def _value(self, kind: str, value) -> Any:
         if kind == "plain":
             return value
+        if kind == "exact":
+            return _exact(value)
         if kind == "tuple":
             return tuple([self._value(*item) for item in value])
         if kind == "list":

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
+from fractions import Fraction
 
 import numpy as np
 
+from chainrule.program.exact import ExactFloat
 from chainrule.program.program import Equation, Operand, folded
 from chainrule.transforms import power_series as ps
 from chainrule.transforms.stabilize_patterns import Reader
@@ -159,7 +161,7 @@ def _computed(operand: Operand, known, reader: Reader) -> ps.Series:
 def _placed(equation: Equation, x: Operand, total: ps.Series, reader: Reader) -> Operand | None:
     if total.shift < 0 or x.type is not equation.outputs[0].type:
         return None
-    coefficients = [float(c) for c in total.coefficients]
+    coefficients = [_coefficient(c) for c in total.coefficients]
     radius = _radius(coefficients)
     if radius is None:
         return None
@@ -172,6 +174,12 @@ def _placed(equation: Equation, x: Operand, total: ps.Series, reader: Reader) ->
     return reader.graph.emit(
         "series_near_zero", x, direct, radius=radius, start=total.shift, coefficients=kept
     )
+
+
+def _coefficient(exact: Fraction) -> float:
+    """A coefficient as a float, which knows what it is rounded from."""
+    value = float(exact)
+    return value if value == exact or not np.isfinite(value) else ExactFloat(exact, {})
 
 
 def _radius(coefficients: list[float]) -> float | None:

@@ -189,9 +189,9 @@ def _series(x, *, start, coefficients):
 
 def _series_slope(x, out, *, start, coefficients):
     if start:
-        slopes = tuple(c * (start + k) for k, c in enumerate(coefficients))
+        slopes = tuple([c * (start + k) for k, c in enumerate(coefficients)])
         return series(x, start=start - 1, coefficients=slopes)
-    slopes = tuple(c * k for k, c in enumerate(coefficients))[1:] or (0.0,)
+    slopes = tuple([c * k for k, c in enumerate(coefficients[1:], 1)]) or (0.0,)
     return series(x, start=0, coefficients=slopes)
 
 
@@ -399,6 +399,8 @@ def _plain_sum_of_others(x, *, axes):
 
 
 def _plain_series(x, *, start, coefficients):
+    """By the numbers that coefficients are rounded from: what is a series near 0 is elsewhere the
+    formula itself, and what has been derived of the one must cancel with the other."""
     total = constant_like(x, coefficients[-1])
     for c in coefficients[-2::-1]:
         total = total * x + c
