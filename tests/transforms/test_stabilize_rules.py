@@ -26,6 +26,9 @@ _MP = {
     "root_of_difference": lambda x, y: mp.sqrt(x * x - y * y),
     "log_ratio": lambda x, y: mp.log(x / y), "log1mexp": lambda x: mp.log(1 - mp.exp(x)),
     "exp_sum": lambda x, y: mp.exp(x + y), "exp_difference": lambda x, y: mp.exp(x) - mp.exp(y),
+    "psi": mp.digamma,
+    "i0": lambda x: mp.besseli(0, x), "i1": lambda x: mp.besseli(1, x),
+    "k0": lambda x: mp.besselk(0, x), "k1": lambda x: mp.besselk(1, x),
     **{n: getattr(mp, n) for n in (
         "exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh",
         "erf", "erfc")},
@@ -83,7 +86,7 @@ def _formulas(rule) -> tuple[str, str]:
 
 def _names(text: str) -> set[str]:
     code = compile(text, "", "eval")
-    return {n for n in code.co_names if len(n) <= 2}
+    return {n for n in code.co_names if len(n) <= 2 and n not in _MP}
 
 
 def _truth(rule, point: dict[str, float]):
@@ -92,7 +95,9 @@ def _truth(rule, point: dict[str, float]):
     found = []
     if any(abs(x) > 1e4 and math.isfinite(x) for x in point.values()) and _grows(rule.pattern):
         return None
-    for bits in (1300, 2400):
+    if _is_slow(rule.pattern) and not all(1e-30 < abs(x) < 1e3 for x in point.values()):
+        return None
+    for bits in (150, 300) if _is_slow(rule.pattern) else (1300, 2400):
         mp.prec = bits
         try:
             out = _evaluated(rule.pattern, _exact(rule, point))
@@ -109,8 +114,13 @@ def _truth(rule, point: dict[str, float]):
     return float(found[1]) if settled else None
 
 
+def _is_slow(text: str) -> bool:
+    """Whether mpmath takes seconds, or fails, for numbers of any size at thousands of bits."""
+    return any(f"{name}(" in text for name in ("i0", "k0", "i1", "k1"))
+
+
 def _grows(text: str) -> bool:
-    return any(word in text for word in ("exp", "cosh", "sinh", "power"))
+    return any(word in text for word in ("exp", "cosh", "sinh", "power", "i0", "k0"))
 
 
 def _bits(found: float, truth: float) -> float:
@@ -161,7 +171,7 @@ def _undefined(rule, point) -> bool:
         return False
     if any(abs(x) > 1e4 for x in point.values()) and _grows(rule.pattern):
         return False
-    mp.prec = 2400
+    mp.prec = 150 if _is_slow(rule.pattern) else 2400
     try:
         out = _evaluated(rule.pattern, _exact(rule, point))
         return not isinstance(out, mp.mpf) or bool(mp.isnan(out))

@@ -41,9 +41,12 @@ from chainrule.transforms.stabilize_reductions import REDUCTIONS, ReductionRule
 from chainrule.transforms.stabilize_roots import ROOTS
 from chainrule.transforms.stabilize_rules import Rule, place
 from chainrule.transforms.stabilize_series import near_zero
+from chainrule.transforms.stabilize_special import SPECIAL
 from chainrule.transforms.stabilize_trigonometric import TRIGONOMETRIC
 
-RULES: tuple[Rule, ...] = (*EXPONENTIALS, *ROOTS, *TRIGONOMETRIC, *DIFFERENCES)
+RULES: tuple[Rule, ...] = (
+    *EXPONENTIALS, *ROOTS, *TRIGONOMETRIC, *SPECIAL, *DIFFERENCES,
+)  # fmt: skip
 
 SERIES_TO = 1000  # equations: in a longer program series near 0 are not looked for
 

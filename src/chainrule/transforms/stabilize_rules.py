@@ -15,6 +15,8 @@ import numpy as np
 
 from chainrule.ops import compare, elementwise, select
 from chainrule.ops.special import (
+    bessel_functions,
+    bessel_relatives,
     entropy,
     error_functions,
     exponential_integrals,
@@ -66,8 +68,8 @@ def only(condition, x):
 _OPS: dict[str, Any] = {
     name: value
     for module in (
-        compare, elementwise, entropy, error_functions, exponential_integrals, gamma_functions,
-        logistic, stable_forms,
+        compare, elementwise, bessel_functions, bessel_relatives, entropy, error_functions,
+        exponential_integrals, gamma_functions, logistic, stable_forms,
     )
     for name, value in vars(module).items()
     if isinstance(value, Op)
