@@ -24,14 +24,13 @@ from chainrule import errors
 from chainrule.batching import vmap
 from chainrule.numpy.promotion import contains_traced
 from chainrule.numpy.shaping import array
-from chainrule.numpy.undispatched import calls_back, replaces
+from chainrule.numpy.undispatched import replaces
 from chainrule.program.text import line_text
-from chainrule.program.trace import Traced, concrete_value, user_line
+from chainrule.program.trace import Traced, user_line
+from chainrule.scipy_callers import as_arguments, original, plain_value
 
-
-def _original(name: str) -> Any:
-    found = vars(import_module("scipy.integrate"))[name]
-    return getattr(found, "__wrapped__", found)
+_original = functools.partial(original, "scipy.integrate")
+_integral = functools.partial(replaces, "scipy.integrate", calls_back=True)
 
 
 def _refuse(what: str, instead: str) -> None:
@@ -43,16 +42,8 @@ def _refuse(what: str, instead: str) -> None:
 
 def _value(x) -> Any:
     """The value at hand of what may be traced."""
-    if type(x) is not Traced:
-        return x
-    found = concrete_value(x)
-    if found is None:
-        raise errors.ConcreteValueNeeded(
-            f"scipy.integrate chooses its points by values, at {line_text(user_line())}, and this "
-            "trace has none at hand (compile, vmap, or the body of a loop).\n"
-            "  Write a sum over np.polynomial.legendre.leggauss's points, or steps of your own."
-        )
-    return found
+    instead = "Write a sum over np.polynomial.legendre.leggauss's points, or steps of your own."
+    return plain_value(x, "scipy.integrate chooses its points by values", instead)
 
 
 # --- quad ---------------------------------------------------------------------------------------
@@ -65,12 +56,11 @@ def _rule(points: int) -> tuple[np.ndarray, np.ndarray]:
     return (x + 1.0) / 2.0, w / 2.0
 
 
-@replaces("scipy.integrate")
-@calls_back
+@_integral()
 def quad(func, a, b, args=(), full_output=0, epsabs=1.49e-8, epsrel=1.49e-8, limit=50, points=None,
          **options):  # fmt: skip
     """scipy.integrate.quad, with the derivative of the integral"""
-    args = args if isinstance(args, tuple) else (args,)
+    args = as_arguments(args)
     low, high = float(_value(a)), float(_value(b))
     moved = contains_traced([a, b, *args]) or any(
         contains_traced([func(x, *args)]) for x in _some_places(low, high)
@@ -144,16 +134,15 @@ def _halved(f, ends, inner, epsabs: float, epsrel: float, limit: int):
 # --- odeint -------------------------------------------------------------------------------------
 
 
-@replaces("scipy.integrate")
-@calls_back
+@_integral()
 def odeint(func, y0, t, args=(), Dfun=None, col_deriv=0, full_output=0, ml=None, mu=None, rtol=None,
            atol=None, tcrit=None, h0=0.0, hmax=0.0, hmin=0.0, ixpr=0, mxstep=0, mxhnil=0, mxordn=12,
            mxords=5, printmessg=0, tfirst=False):  # fmt: skip
     """scipy.integrate.odeint, with the derivative of the solution"""
-    args = args if isinstance(args, tuple) else (args,)
+    args = as_arguments(args)
     if any(type(s) is Traced and s.active for s in (t if isinstance(t, list | tuple) else [t])):
         _refuse("odeint at times that move", "use solve_ivp with dense_output.")
-    times = np.array([_value(s) for s in t] if isinstance(t, list | tuple) else _value(t), float)
+    times = np.array(_value(t), float)
     f = (lambda s, y: func(s, y, *args)) if tfirst else (lambda s, y: func(y, s, *args))
     probe = y0 if contains_traced([y0]) else np.atleast_1d(np.asarray(y0, np.float64))
     if not contains_traced([y0, *args]) and not contains_traced([f(times[0], probe)]):

@@ -10,6 +10,7 @@ the steps, not the root.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -19,35 +20,19 @@ import numpy as np
 from chainrule import errors
 from chainrule.implicit import root
 from chainrule.numpy.promotion import contains_traced
-from chainrule.numpy.undispatched import calls_back, replaces
+from chainrule.numpy.undispatched import replaces
 from chainrule.program.text import line_text
-from chainrule.program.trace import Traced, concrete_value, user_line
+from chainrule.program.trace import user_line
+from chainrule.scipy_callers import as_arguments, original, plain_value
 
-
-def _original(name: str) -> Callable:
-    module = import_module("scipy.optimize")
-    found = vars(module)[name]
-    return getattr(found, "__wrapped__", found)
+_original = functools.partial(original, "scipy.optimize")
+_solver = functools.partial(replaces, "scipy.optimize", calls_back=True)
 
 
 def _plain(value, what: str):
     """A starting point or a bound as plain numbers: the solution does not move with it."""
-    if isinstance(value, list | tuple):
-        return type(value)(_plain(v, what) for v in value)
-    if type(value) is not Traced:
-        return value
-    found = concrete_value(value)
-    if found is None:
-        raise errors.ConcreteValueNeeded(
-            f"the value of {what} is needed at {line_text(user_line())}, and this trace has none "
-            "at hand (compile, vmap, or the body of a loop).\n"
-            "  Pass plain numbers, or use cr.root, cr.fixed_point or cr.argmin."
-        )
-    return found
-
-
-def _tuple(args) -> tuple:
-    return args if isinstance(args, tuple) else (args,)
+    instead = "Pass plain numbers, or use cr.root, cr.fixed_point or cr.argmin."
+    return plain_value(value, f"the value of {what} is needed", instead)
 
 
 def _is_moved(f: Callable, x, args: tuple) -> bool:
@@ -66,7 +51,7 @@ def _scalar(f: Callable, args: tuple, x0, solver: Callable):
 
 def _bracketing(name: str) -> None:
     def find(f, a, b, args=(), *rest, full_output=False, **options):
-        args = _tuple(args)
+        args = as_arguments(args)
         low, high = _plain(a, "a bound"), _plain(b, "a bound")
         find_plain = _original(name)
         if not (_is_moved(f, low, args) or _is_moved(f, high, args)):
@@ -83,18 +68,17 @@ def _bracketing(name: str) -> None:
 
     find.__name__ = name
     find.__doc__ = f"scipy.optimize.{name}, with the derivative of the root"
-    replaces("scipy.optimize", name)(calls_back(find))
+    _solver(name)(find)
 
 
 for _name in ("brentq", "brenth", "ridder", "bisect", "toms748"):
     _bracketing(_name)
 
 
-@replaces("scipy.optimize")
-@calls_back
+@_solver()
 def newton(func, x0, fprime=None, args=(), *rest, **options):
     """scipy.optimize.newton of one number, with the derivative of the root"""
-    args, start = _tuple(args), _plain(x0, "the starting point")
+    args, start = as_arguments(args), _plain(x0, "the starting point")
     if not _is_moved(func, start, args):
         return _original("newton")(func, start, fprime, args, *rest, **options)
     if np.ndim(start) or options.get("full_output"):  # it is Python, and can be followed
@@ -103,12 +87,11 @@ def newton(func, x0, fprime=None, args=(), *rest, **options):
     return _scalar(func, args, start, lambda g: _original("newton")(g, start, **options))
 
 
-@replaces("scipy.optimize")
-@calls_back
+@_solver()
 def root_scalar(f, args=(), method=None, bracket=None, fprime=None, fprime2=None, x0=None,
                 x1=None, **options):  # fmt: skip
     """scipy.optimize.root_scalar, with the derivative of the root"""
-    args = _tuple(args)
+    args = as_arguments(args)
     bracket, x0, x1 = (_plain(v, "the starting point") for v in (bracket, x0, x1))
     start = x0 if x0 is not None else bracket[0]
     if not _is_moved(f, start, args):
@@ -140,11 +123,10 @@ def _reported(report: list, **found) -> Any:
     return made
 
 
-@replaces("scipy.optimize")
-@calls_back
+@_solver()
 def fsolve(func, x0, args=(), fprime=None, full_output=0, *rest, **options):
     """scipy.optimize.fsolve, with the derivative of the root"""
-    args, start = _tuple(args), _plain(x0, "the starting point")
+    args, start = as_arguments(args), _plain(x0, "the starting point")
     if not _is_moved(func, start, args):
         return _original("fsolve")(func, start, args, fprime, full_output, *rest, **options)
     if full_output:
@@ -164,11 +146,10 @@ def _vector(values, size: int):
     return np.reshape(np.stack(values) if isinstance(values, list | tuple) else values, (size,))
 
 
-@replaces("scipy.optimize", "root")
-@calls_back
+@_solver("root")
 def _root(fun, x0, args=(), method="hybr", jac=None, *rest, **options):
     """scipy.optimize.root, with the derivative of the root"""
-    args, start = _tuple(args), _plain(x0, "the starting point")
+    args, start = as_arguments(args), _plain(x0, "the starting point")
     if not _is_moved(fun, start, args):
         return _original("root")(fun, start, args, method, jac, *rest, **options)
     start = np.atleast_1d(np.asarray(start, np.float64))

@@ -20,25 +20,25 @@ from chainrule.numpy.protocols import refuse_unknown
 from chainrule.program.trace import current
 
 REPLACED: dict[tuple[str, str], Callable] = {}  # module and attribute -> the traced meaning
+CALLING_BACK: set[Callable] = set()  # meanings that are asked for at every call in a trace
 PACKAGES: list[Callable[[], dict]] = []  # each gives modules, and functions of theirs by name
 
 
-def replaces(module: str, *names: str):
-    """Register the decorated function as the meaning of these attributes on traced values."""
+def replaces(module: str, *names: str, calls_back: bool = False):
+    """Register the decorated function as the meaning of these attributes on traced values.
+
+    One that calls back takes a function, which may close over traced values: it is asked for at
+    every call in a trace.
+    """
 
     def register(implementation: Callable) -> Callable:
         for name in names or (implementation.__name__,):
             REPLACED[module, name] = implementation
+        if calls_back:
+            CALLING_BACK.add(implementation)
         return implementation
 
     return register
-
-
-def calls_back(implementation: Callable) -> Callable:
-    """Mark a meaning that is asked for at every call in a trace: of a function that takes another,
-    which may close over traced values."""
-    implementation.calls_back = True  # type: ignore[attr-defined]
-    return implementation
 
 
 @functools.lru_cache(maxsize=1)
@@ -133,7 +133,7 @@ def _class_with(functions: dict[str, Callable]) -> type:
 def dispatching(original: Callable, implementation: Callable) -> Callable:
     """The function to put in the original's place."""
 
-    always = getattr(implementation, "calls_back", False)
+    always = implementation in CALLING_BACK
 
     @functools.wraps(original)
     def dispatching(*args, **kwargs):
