@@ -14,6 +14,7 @@ from chainrule import train
 from chainrule.cli import main
 from chainrule.cli.saved import saved_model
 from chainrule.cli.training import job_of_run, network_of, stored_job
+from tests.cli.tables import write
 
 TARGETS = ("warm", "wet", "late")
 FIT = [part for name in TARGETS for part in ("--target", name)]
@@ -32,14 +33,6 @@ def rows() -> list[dict]:
             "grade": i % 3, "one": 1,
         })  # fmt: skip
     return found
-
-
-def write(path, lines: list[dict]) -> str:
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, lines[0])
-        writer.writeheader()
-        writer.writerows(lines)
-    return str(path)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from chainrule.cli import main
+from tests.cli.tables import write
 
 COLOURS = ("red", "green", "blue")
 LABELS = ("large", "small")
@@ -26,14 +27,6 @@ def rows_of(count: int, seed: int) -> list[dict]:
             "kind": LABELS[int(total < 0)], "price": f"{100 + 20 * total:.6f}",
         })  # fmt: skip
     return rows
-
-
-def write(path, rows: list[dict]) -> str:
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    return str(path)
 
 
 SMALL = ("--hidden", "8", "--progress", "none", "--no-report")

@@ -222,7 +222,7 @@ def test_from_many_python_threads_at_once():
     assert not wrong and not any(c.is_alive() for c in callers)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_in_a_forked_child():
     compiled, given = cr.compile(chains), matrices(8)

@@ -316,7 +316,7 @@ threads.runtime_pointers()
     assert python(text, CHAINRULE_THREADS="3") == "10"
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_has_helpers_of_its_own(kernels):
     threads.set_threads(2)

@@ -2,26 +2,16 @@
 
 import signal
 
-import numpy as np
 import pytest
 
-from chainrule import nn, random, train
+from chainrule import nn, train
 from chainrule.train import full_batch, saving
+from tests.train.stopping import Stopped, rows, same, story
 
 OPTIONS = dict(
     loss="softmax_cross_entropy", optimizer="lbfgs", validation=0.25, epochs=12,
     metrics=["accuracy"], early_stopping=30, progress="none", checkpoint_every=1,
 )  # fmt: skip
-
-
-class Stopped(Exception):
-    pass
-
-
-def rows():
-    rng = random.Generator(3)
-    x = rng.normal(size=(96, 6)).astype("f")
-    return x, (x[:, 0] + x[:, 1] > 0).astype(np.int64) + (x[:, 2] > 1)
 
 
 def network(dtype="f"):
@@ -46,15 +36,6 @@ def resumed(folder, **options):
     run = train.Run.open(folder)
     (step,) = (event["step"] for event in run.events() if event["event"] == "resumed")
     return train.load_model(folder / "model")[0].parameters(), story(history), step
-
-
-def story(history):
-    untimed = [{k: v for k, v in r.items() if k != "seconds"} for r in history.records]
-    return untimed, history.stopped
-
-
-def same(a, b):
-    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
 @pytest.mark.parametrize("dtype", ["f", "d"])
