@@ -246,11 +246,3 @@ def test_what_is_decided_is_explained(monkeypatch):
     assert "where Python decides:" in report.text()
     report = cr.explain(f, np.array([0.0, 1.0]))
     assert "a tie" in report.fallbacks[0]
-
-
-def test_what_arrays_of_more_than_one_hold_is_not_asked_for():
-    with pytest.raises(errors.ConcreteValueNeeded) as caught:
-        cr.compile(lambda x, n: np.repeat(x, n))(np.ones(2), np.array([1, 2]))
-    message = str(caught.value)
-    assert "test_compile_deciding.py:" in message
-    assert "this trace has none at hand" in message

@@ -22,7 +22,7 @@ from chainrule.deciding import Deciding, DecidingByArrays
 from chainrule.guards import Guards
 from chainrule.host_random import HostStates, randomness_noticed
 from chainrule.options import options
-from chainrule.program.at_hand import AtHand
+from chainrule.program.at_hand import AtHand, OfOneCall
 from chainrule.program.cost import takes_more
 from chainrule.program.garbage import collector_paused
 from chainrule.program.noting import code_that_runs
@@ -50,17 +50,19 @@ def compile(
     and objects that it reaches through names; arrays that it reaches are read at each call. Where a
     Python `if` or `while` decides by data, each way through the function is traced and compiled
     when a call first goes it, 16 of them; calls that go yet another way are evaluated, which a
-    RuntimeWarning says (chainrule.deciding). What it writes to arguments, their attributes and
-    entries, and generators is written as without `compile`. Inside a derivative or another trace it
-    is simply the function. With check="nan", the first operation that makes a nan or an infinity of
-    finite numbers raises. With `memory` (bytes, or "256MB") a call allocates no more, results
-    included: what does not fit is computed again instead of kept (docs/memory.md). `kinks` is that
-    of derivatives inside which do not say it themselves (docs/kinks.md). Unless stabilize=False,
+    RuntimeWarning says (chainrule.deciding). Where it needs more of an array's values than that
+    (`np.unique`, `scipy.integrate.quad`), each call is traced and evaluated, which is as fast as
+    `grad` without compile; a RuntimeWarning says so, and why. What it writes to arguments, their
+    attributes and entries, and generators is written as without `compile`. Inside a derivative or
+    another trace it is simply the function. With check="nan", the first operation that makes a nan
+    or an infinity of finite numbers raises. With `memory` (bytes, or "256MB") a call allocates no
+    more, results included: what does not fit is computed again instead of kept (docs/memory.md).
+    `kinks` is that of derivatives inside which do not say it themselves. Unless stabilize=False,
     formulas that lose digits or overflow are rewritten (docs/stability.md), and results that lost
     theirs all the same are computed again in wide arithmetic (docs/wide.md).
 
-    **Errors** `ConcreteValueNeeded` where Python asks for more of an array than a condition or a
-    whole number, with the ways out; `MutationError` where it keeps traced values, or writes by
+    **Errors** `ConcreteValueNeeded` where values are asked for in a loop, a branch or a batch that
+    is traced once, with the ways out; `MutationError` where it keeps traced values, or writes by
     plain NumPy to arrays, outside of its arguments; `NotANumber` (see `check`); `BudgetTooSmall`,
     with the least that would do.
     **Cost** a call costs less than NumPy's `x * 2.0 + w`, on top of the work, for arrays in C
@@ -108,6 +110,7 @@ class Compiled:
         self._is_bound = bool(self._bound or self._keywords)
         self._traces: dict[tuple, list[CompiledTrace]] = {}
         self._entered: list[CompiledTrace] = []  # the traces that the entry leads to
+        self._by_values: dict[tuple, str] = {}  # signatures that no program serves, and why
         self._lock, self._has_warned = threading.RLock(), False
         self.__class__ = type("Compiled", (type(self),), {})
         self._lead_to(self._call)
@@ -194,8 +197,11 @@ class Compiled:
         ]  # fmt: skip
         return sorted(found, key=lambda trace: -trace.used)
 
-    @collector_paused()
     def _traced(self, args, kwargs, arguments: Arguments) -> CompiledTrace:
+        with collector_paused():
+            return self._made(args, kwargs, arguments)
+
+    def _made(self, args, kwargs, arguments: Arguments) -> CompiledTrace:
         roots = [*arguments.objects, *map(type, arguments.containers)]
         guards = Guards(self._f, roots)
         with randomness_noticed(self.__name__, guards.generators), code_that_runs() as ran:
@@ -205,11 +211,9 @@ class Compiled:
             if old.proves_same(call, arguments):
                 old.guards.clear_suspects()
                 return old
-        ways = sum(t.decided is not None for t in self._traces.get(arguments.key, ()))
-        once = bool(call.decided) and (call.decided.tied or ways >= WAYS)
-        made = CompiledTrace(call, guards, self._check, self.memory, self._stable, once)
-        if once:
-            self._warn_of_ways(call)
+        reason = self._why_evaluated(call, arguments)
+        made = CompiledTrace(call, guards, self._check, self.memory, self._stable, reason)
+        if reason:
             return made
         self._make_room()
         self._traces[arguments.key] = [*self._traces.get(arguments.key, ()), made]
@@ -217,18 +221,22 @@ class Compiled:
 
     def _call_of(self, args, kwargs, arguments: Arguments, guards: Guards) -> Call:
         types, hosts = arguments.types(), HostStates(self._f, args, kwargs)
-        kinds = self._what_is_at_hand(arguments)
+        kinds, refusal = self._what_is_at_hand(arguments), ""
         for knows in kinds:
             try:
-                return trace_call(
+                call = trace_call(
                     self._f, args, kwargs, types=types, concrete=False, compiled=True,
                     kinks=self._kinks, knows=knows, hosts=hosts,
                 )  # fmt: skip
-            except errors.ConcreteValueNeeded:
+                if knows is OfOneCall:
+                    self._note_by_values(arguments, refusal)
+                return call
+            except errors.ConcreteValueNeeded as refused:
                 guards.restore()
                 if knows is kinds[-1]:
                     raise
                 hosts.restore()
+                refusal = str(refused)
             except BaseException:
                 guards.restore()
                 raise
@@ -241,24 +249,49 @@ class Compiled:
         numbers; then for the ways that it goes, where its numbers have proved to vary, or where
         the values of arrays decide.
         """
+        if arguments.key in self._by_values:
+            return [OfOneCall]
         traces = self._traces.get(arguments.key, [])
         if any(t.decided is not None and t.decided.by_arrays for t in traces):
-            return [DecidingByArrays]
+            return [DecidingByArrays, OfOneCall]
         varies = any(t.decided is not None or t.asks_for_fractions() for t in traces)
-        return [Deciding if varies else AtHand, DecidingByArrays]
+        return [Deciding if varies else AtHand, DecidingByArrays, OfOneCall]
 
-    def _warn_of_ways(self, call: Call) -> None:
-        """Say once that calls are traced one by one, since there are too many ways through it."""
-        if call.decided.tied or self._has_warned:
+    def _note_by_values(self, arguments: Arguments, refusal: str) -> None:
+        """Note that calls of this signature are traced one by one, and say so the first time."""
+        if arguments.key in self._by_values:
             return
-        self._has_warned = True
-        line = next(iter(call.decided.made.values())).line
-        warnings.warn(
-            f"{self.__name__} goes more than {WAYS} ways, by what Python decides at {line} and "
-            "elsewhere: further ones are not compiled, but traced and evaluated at each call.\n"
-            "  Use np.where, cr.cond or cr.while_loop, which are compiled once.",
-            RuntimeWarning, stacklevel=5,
-        )  # fmt: skip
+        if len(self._by_values) >= KEPT:
+            del self._by_values[next(iter(self._by_values))]
+        self._by_values[arguments.key] = refusal
+        self._warn(
+            f"{self.__name__} is not compiled for these arguments, but traced and evaluated at "
+            f"each call: {refusal}"
+        )
+
+    def _why_evaluated(self, call: Call, arguments: Arguments) -> str:
+        """Why a trace is for the one call that it was made for; empty where it is for others."""
+        if arguments.key in self._by_values:
+            return self._by_values[arguments.key]
+        ways = sum(t.decided is not None for t in self._traces.get(arguments.key, ()))
+        if not call.decided or (ways < WAYS and not call.decided.tied):
+            return ""
+        if not call.decided.tied and not self._has_warned:
+            self._has_warned = True
+            line = next(iter(call.decided.made.values())).line
+            self._warn(
+                f"{self.__name__} goes more than {WAYS} ways, by what Python decides at {line} and "
+                "elsewhere: further ones are not compiled, but traced and evaluated at each call.\n"
+                "  Use np.where, cr.cond or cr.while_loop, which are compiled once."
+            )
+        return "Python decides at a tie, or the function goes too many ways"
+
+    def _warn(self, text: str) -> None:
+        """Warn at the call of the compiled function."""
+        depth, frame = 1, sys._getframe()
+        while frame.f_back is not None and frame.f_globals is globals():
+            depth, frame = depth + 1, frame.f_back
+        warnings.warn(text, RuntimeWarning, stacklevel=depth)
 
     def _make_room(self) -> None:
         """Forget the trace whose last use is longest ago, where there are too many."""

@@ -31,7 +31,7 @@ class CompiledTrace:
 
     def __init__(
         self, call: Call, guards: Guards, check: str | None, memory: int | None = None,
-        stable: bool = True, evaluated: bool = False,
+        stable: bool = True, evaluated: str = "",
     ):  # fmt: skip
         self.uses = -1
         self.note_use()
@@ -44,7 +44,7 @@ class CompiledTrace:
         self.wanted, self._plain, self.in_place = _native_part(call)
         self.decided: Decisions | None = call.decided or None
         held = self._plain if self.decided is None else self.decided.held(self._plain)
-        self.evaluated = evaluated  # for the one call that it was made for
+        self.evaluated = evaluated  # why it is, for the one call that it was made for; or empty
         making = Evaluated if evaluated else build
         program = self._plain if evaluated else held
         self.native: Any = making(program, self.in_place, check, memory, stable)

@@ -145,6 +145,26 @@ class AtHand:
         return names
 
 
+class OfOneCall(AtHand):
+    """Everything is at hand: the trace of a compiled function that is right for one call only."""
+
+    __slots__ = ("arguments",)
+
+    def __init__(self, by_reference: bool = False):
+        super().__init__()
+        self.arguments: dict[Var, Any] = {}
+
+    def note_leaf(self, var: Var, value, number: bool) -> None:
+        self.arguments[var] = np.asarray(value, var.type.dtype)[()]
+
+    def _has_input(self, builder: Builder, var: Var) -> bool:
+        return var in self.arguments or super()._has_input(builder, var)
+
+    def _value_of_input(self, builder: Builder, var: Var):
+        found = self.arguments.get(var)
+        return super()._value_of_input(builder, var) if found is None else found
+
+
 class Unrolled(AtHand):
     """Nothing is at hand, but loops of a known length run as Python's own."""
 

@@ -163,8 +163,7 @@ def _of_trace(name: str, trace: CompiledTrace) -> Report:
     """The report of one trace of a compiled function."""
     native = trace.native
     if trace.evaluated:
-        reason = "Python decides at a tie, or the function goes too many ways"
-        native = Evaluated(native.program, native.written, reason, None)
+        native = Evaluated(native.program, native.written, trace.evaluated, None)
     return replace(report(name, _explicable(native)), decided=_decided(trace))
 
 
