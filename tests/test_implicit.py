@@ -454,3 +454,15 @@ def test_valleys_that_bend_and_saddles_on_the_way():
     )  # fmt: skip
     assert_close(cr.argmin(beale, np.array([1.0, 1.0])), [3.0, 0.5], 1e-9)
     assert_close(cr.argmin(wood, np.array([-3.0, -1.0, -3.0, -1.0])), np.ones(4), 1e-9)
+
+
+@pytest.mark.parametrize("solution", [
+    lambda a: cr.root(lambda x: np.sign(x - a), 0.3),
+    lambda a: cr.argmin(lambda x: np.abs(x - a), 0.3),
+])  # fmt: skip
+def test_equations_that_are_constant_in_pieces_have_no_derivative(solution):
+    """The gradient needs no solution, so that nothing else would tell."""
+    with pytest.raises(errors.SingularJacobian):
+        cr.grad(solution)(1.0)
+    settled = lambda a: cr.root(lambda x: x - np.floor(a), 0.3)
+    assert cr.grad(settled)(1.5) == 0.0

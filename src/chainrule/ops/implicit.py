@@ -49,6 +49,9 @@ def _forward(equation, inputs, tangents, forward):
     active = tuple(t is not None for t in tangents[:fixed])
     made, moves = _pushed(forward, residual, active)
     if not any(moves):
+        unknown = (False,) * fixed + (True,) * len(outputs)
+        if outputs and not any(_kept_forward(residual, forward, unknown)[1]):
+            raise _singular(params["name"])  # all derivatives of F are 0, as of sign(x - a)
         return outputs, [None] * len(outputs)
     at = [*inputs[:fixed], *outputs]
     moved = inline(made, [*at, *(t for t in tangents[:fixed] if t is not None)])[-1]
@@ -154,13 +157,17 @@ def _solve_matrix(a, b, *, adjoint, name):
     try:
         made = solve.evaluate(a, b, adjoint=adjoint, raises=True)
     except np.linalg.LinAlgError:
-        raise errors.SingularJacobian(
-            f"the solution of {name} has no derivative: the Jacobian of its equations by the "
-            "unknowns is singular there, so that the solution is not unique or moves without "
-            "bound.\n  Give as many independent equations as unknowns, or use lstsq or argmin of "
-            "a sum that has one minimum."
-        ) from None
+        raise _singular(name) from None
     return made
+
+
+def _singular(name: str) -> errors.SingularJacobian:
+    return errors.SingularJacobian(
+        f"the solution of {name} has no derivative: the Jacobian of its equations by the "
+        "unknowns is singular there, so that the solution is not unique or moves without "
+        "bound.\n  Give as many independent equations as unknowns, or use lstsq or argmin of "
+        "a sum that has one minimum."
+    )
 
 
 def _solve_matrix_tangent(inputs, outputs, tangents, *, adjoint, name):
