@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from chainrule import errors, linalg, numpy, random, special, testing
 from chainrule import scipy_integrals as _scipy_integrals  # registers what scipy.integrate means
-from chainrule import scipy_solvers as _scipy_solvers  # and scipy.optimize
+from chainrule import scipy_minimisers as _scipy_minimisers  # and scipy.optimize
+from chainrule import scipy_solvers as _scipy_solvers
 from chainrule.api import (
     grad,
     hessian,
