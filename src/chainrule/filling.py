@@ -26,7 +26,7 @@ from chainrule.program.trace import Builder, current, is_internal
 
 AS_IT_IS, BY_NAME, FILLED = 0, 1, 2  # ways to trace a function
 MOST = 4096  # functions that are remembered
-_REFUSED = (errors.ConcreteValueNeeded, errors.MutationError)
+_REFUSED = (errors.ConcreteValueNeeded, errors.MutationError, errors.NotSupported)
 _needs: dict[tuple[types.CodeType, ...], int] = {}
 
 

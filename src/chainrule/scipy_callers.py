@@ -5,19 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 from chainrule import errors
 from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, concrete_value, user_line
-
-
-def original(module: str, name: str) -> Callable:
-    """SciPy's own function, whatever stands in its place while a trace is open."""
-    found = vars(import_module(module))[name]
-    return getattr(found, "__wrapped__", found)
 
 
 def as_arguments(args) -> tuple:

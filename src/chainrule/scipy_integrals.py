@@ -24,10 +24,10 @@ from chainrule import errors
 from chainrule.batching import vmap
 from chainrule.numpy.promotion import contains_traced
 from chainrule.numpy.shaping import array
-from chainrule.numpy.undispatched import replaces
+from chainrule.numpy.undispatched import original, replaces
 from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, user_line
-from chainrule.scipy_callers import as_arguments, original, plain_value
+from chainrule.scipy_callers import as_arguments, plain_value
 
 _original = functools.partial(original, "scipy.integrate")
 _integral = functools.partial(replaces, "scipy.integrate", calls_back=True)

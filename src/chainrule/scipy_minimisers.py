@@ -24,10 +24,10 @@ from chainrule import errors
 from chainrule.api import jacobian, value_and_grad
 from chainrule.implicit import argmin
 from chainrule.numpy.promotion import contains_traced
-from chainrule.numpy.undispatched import replaces
+from chainrule.numpy.undispatched import original, replaces
 from chainrule.program.text import line_text
 from chainrule.program.trace import user_line
-from chainrule.scipy_callers import as_arguments, original, plain_value
+from chainrule.scipy_callers import as_arguments, plain_value
 
 _original = functools.partial(original, "scipy.optimize")
 _minimiser = functools.partial(replaces, "scipy.optimize", calls_back=True)

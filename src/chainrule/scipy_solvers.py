@@ -20,10 +20,10 @@ import numpy as np
 from chainrule import errors
 from chainrule.implicit import root
 from chainrule.numpy.promotion import contains_traced
-from chainrule.numpy.undispatched import replaces
+from chainrule.numpy.undispatched import original, replaces
 from chainrule.program.text import line_text
 from chainrule.program.trace import user_line
-from chainrule.scipy_callers import as_arguments, original, plain_value
+from chainrule.scipy_callers import as_arguments, plain_value
 
 _original = functools.partial(original, "scipy.optimize")
 _solver = functools.partial(replaces, "scipy.optimize", calls_back=True)

@@ -33,6 +33,7 @@ ELSEWHERE = {
     **dict.fromkeys(("custom", "custom_linear"), "tests/test_custom.py"),
     **dict.fromkeys(("implicit", "jacobian_solve", "krylov_solve", "host_solution"),
                     "tests/test_implicit.py"),
+    "sparse_solve": "tests/numpy/test_scipy_sparse.py",
     **dict.fromkeys(("germ", "refuse"), "tests/test_kinks.py"),
     **dict.fromkeys(("side_limits", "mean_of_sides"), "tests/test_ties_in_python.py"),
 }

@@ -31,6 +31,7 @@ from chainrule.numpy import (
     one_by_one,
     python_math,
     scipy_distributions,
+    scipy_sparse,
     scipy_splines,
 )
 from chainrule.numpy.buffers import MAKERS, making
@@ -159,7 +160,10 @@ def _of_classes(_homes: tuple) -> list[tuple[Any, str, Callable, Callable]]:
     original, replacement."""
     call = vars(np.vectorize)["_vectorize_call"]
     own = (np.vectorize, "_vectorize_call", call, one_by_one.vectorized(call))
-    return [own, *scipy_distributions.replacements(), *scipy_splines.replacements()]
+    return [
+        own, *scipy_distributions.replacements(), *scipy_sparse.replacements(),
+        *scipy_splines.replacements(),
+    ]  # fmt: skip
 
 
 def _entries(names: list[str]) -> Callable[[dict], tuple]:

@@ -50,9 +50,17 @@ def _between(function):
     def method(self, other):
         if type(other) in PLAIN:
             return unnoted(function, self, other)
+        if _goes_first(type(other)):
+            return NotImplemented
         return function(self, other)
 
     return method
+
+
+def _goes_first(kind: type) -> bool:
+    """Whether NumPy's arrays leave an operator to objects of this class (a sparse matrix)."""
+    priority = getattr(kind, "__array_priority__", 0)
+    return type(priority) in (int, float) and priority > 0 and not hasattr(kind, "__array_ufunc__")
 
 
 def _forward(ufunc):

@@ -70,6 +70,13 @@ def _by_programs(use: Use) -> Fragment:
     )
 
 
+def _sparse_solve(use: Use) -> Fragment:
+    raise errors.NotSupported(
+        f"sparse_solve, at {use.equation.where}, holds the places of a sparse matrix: it has no "
+        "form in Python source."
+    )
+
+
 def _triangular_solve(use: Use) -> Fragment:
     params = use.params
     if not params["raises"] or use.types[0].ndim > 2 or not use.out.size:
@@ -246,6 +253,7 @@ def _random_bits(use: Use) -> Fragment:
 
 FORMS.update({
     "jacobian_solve": _jacobian_solve, "krylov_solve": _by_programs, "host_solution": _by_programs,
+    "sparse_solve": _sparse_solve,
     "solve": _solve, "triangular_solve": _triangular_solve, "inv": _inv,
     "slogdet": _function("slogdet"), "cholesky": _cholesky, "qr": _qr,
     "eigh": _triangle("eigh"), "eigvalsh": _triangle("eigvalsh"), "svd": _svd,
