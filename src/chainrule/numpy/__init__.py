@@ -42,6 +42,7 @@ from chainrule.numpy import (
     scimath,
     scipy_distances,
     scipy_filters,
+    scipy_internals,
     scipy_linalg_functions,
     scipy_linalg_matrices,
     scipy_ranks,

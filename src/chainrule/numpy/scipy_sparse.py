@@ -254,12 +254,6 @@ _METHODS: dict[str, Callable] = {
 }  # fmt: skip
 
 
-@replaces("scipy._lib._util", "_prune_array")
-def _whole(array):
-    """A traced value is no view of a larger array."""
-    return array
-
-
 # --- makers and systems ---------------------------------------------------------------------------
 
 
