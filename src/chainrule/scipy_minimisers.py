@@ -120,7 +120,10 @@ def minimize_scalar(fun, bracket=None, bounds=None, args=(), method=None, tol=No
     args = as_arguments(args)
     bracket, within = _plain(bracket), _plain(bounds)
     somewhere = next((float(np.mean(r)) for r in (within, bracket) if r is not None), 0.0)
-    f = lambda x: fun(x, *args)  # noqa: E731
+
+    def f(x):
+        return fun(x, *args)
+
     if not contains_traced([f(somewhere), bounds]):
         return _original("minimize_scalar")(fun, bracket, within, args, method, tol, options)
     report = _original("minimize_scalar")(
@@ -140,7 +143,10 @@ def least_squares(fun, x0, jac="2-point", bounds=(-np.inf, np.inf), method="trf"
     start = np.atleast_1d(np.asarray(_plain(x0), np.float64))
     options = dict(options, method=method, ftol=ftol, xtol=xtol, gtol=gtol, loss=loss,
                    **({} if x_scale is None else {"x_scale": x_scale}))  # fmt: skip
-    residuals = lambda x: np.atleast_1d(fun(x, *args, **kwargs))  # noqa: E731
+
+    def residuals(x):
+        return np.atleast_1d(fun(x, *args, **kwargs))
+
     if not contains_traced([residuals(start), bounds, f_scale]):
         return _original("least_squares")(fun, start, jac, bounds, f_scale=f_scale, args=args,
                                           kwargs=kwargs, **options)  # fmt: skip
