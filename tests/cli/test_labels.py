@@ -197,6 +197,40 @@ def test_tune_searches_for_the_fewest_wrong_labels(place, table, capsys):
     assert found["best"]["error"] == pytest.approx(history["best"]["validation_hamming_loss"])
 
 
+def test_each_label_has_its_share_of_the_test_rows(run):
+    job = job_of_run(train.Run.open(run))
+    every = np.concatenate([*job.rows.values()])
+    assert len(every) == 300 and job.rows["test"].size == 60
+    for name in TARGETS:
+        _, codes = np.unique(np.array(job.table.column(name).texts(), str), return_inverse=True)
+        assert abs(codes[job.rows["test"]].sum() - codes.sum() / 5) <= 1
+
+
+def recalls_of_rare(place, name: str, *options: str) -> list[float]:
+    """The recall of labels that 5 and 50 % of the rows have and noise hides, after a `fit`."""
+    rng, lines = np.random.default_rng(2), []
+    for _ in range(600):
+        rare, even = int(rng.random() < 0.05), int(rng.random() < 0.5)
+        x, y = rng.normal(size=2) + (1.2 * rare, 1.2 * even)
+        lines.append({"x": f"{x:.5f}", "y": f"{y:.5f}", "rare": rare, "even": even})
+    path, folder = write(place / f"{name}.csv", lines), place / name
+    common = ["--epochs", "40", "--hidden", "8", "--no-report", "--progress", "none"]
+    both = ["--target", "rare", "--target", "even"]
+    assert main(["fit", path, *both, *common, *options, "--output", str(folder)]) == 0
+    job = job_of_run(train.Run.open(folder))
+    known = job.arrays("training")
+    model, _ = train.load_model(folder / "model")
+    found, held = model(known.inputs) > 0, known.targets > 0
+    return [float(found[held[:, k], k].mean()) for k in (0, 1)]
+
+
+def test_balanced_labels_make_a_rare_one_heard(tmp_path):
+    plain = recalls_of_rare(tmp_path, "plain")
+    for way in ("weights", "batches"):
+        balanced = recalls_of_rare(tmp_path, way, "--balance", way)
+        assert balanced[0] > plain[0] + 0.15 and abs(plain[1] - balanced[1]) < 0.15
+
+
 REFUSED = {
     "a third word or number": (
         ["--target", "wet", "--target", "grade"],
@@ -213,7 +247,10 @@ REFUSED = {
     "classes in several columns": (
         ["--target", "warm", "--target", "wet", "--task", "classification"], "the task multilabel",
     ),
-    "balanced": ([*FIT, "--balance", "weights"], "--balance is for classes, .* several labels"),
+    "balanced by another loss": (
+        [*FIT, "--balance", "weights", "--loss", "hinge"],
+        "--balance weights of labels are for --loss logistic, got hinge",
+    ),
     "a loss of classes": ([*FIT, "--loss", "softmax_cross_entropy"], "takes whole numbers"),
 }  # fmt: skip
 

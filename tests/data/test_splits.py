@@ -5,7 +5,7 @@ import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
 from chainrule import errors
-from chainrule.data import class_weights, split
+from chainrule.data import class_weights, label_weights, split
 
 
 def parted(count, rows):
@@ -64,6 +64,53 @@ def test_groups_are_never_parted():
         assert not set(groups[train]) & set(groups[other])
         assert abs(len(other) - 75) <= 12
     assert abs(targets[other].mean() - targets.mean()) < 0.08
+
+
+def labels_of(rng, rows: int) -> np.ndarray:
+    """Up to seven labels (N, L) of 0 and 1, held by many rows or by few."""
+    shares = rng.random(rng.integers(1, 8)) * rng.choice([0.05, 0.5, 1.0])
+    return (rng.random((rows, len(shares))) < shares).astype(int)
+
+
+def test_labels_keep_their_shares():
+    rng = np.random.default_rng(0)
+    worst = {True: 0.0, False: 0.0}
+    for seed in range(100):
+        labels, share = labels_of(rng, rng.integers(4, 300)), rng.uniform(0.05, 0.9)
+        for stratify in (True, False):
+            _, other = parted(len(labels), split(labels, share=share, seed=seed, stratify=stratify))
+            assert len(other) == min(max(round(share * len(labels)), 1), len(labels) - 1)
+            missed = labels[other].sum(axis=0) - labels.sum(axis=0) * len(other) / len(labels)
+            worst[stratify] = max(worst[stratify], np.abs(missed).max())
+    assert worst[True] < 4 < 8 < worst[False]  # rows of a label too many or too few
+
+
+def test_a_rare_label_has_a_row_to_train_on():
+    labels = np.zeros((40, 3), bool)
+    labels[7, 0], labels[[7, 9], 1], labels[:, 2] = True, True, np.arange(40) != 11
+    for seed in range(20):
+        train, _ = split(labels, share=0.5, seed=seed)
+        assert labels[train, :2].any(axis=0).all() and not labels[train, 2].all()
+
+
+def test_groups_with_labels_are_whole_and_keep_the_shares():
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 40, 400)
+    labels = (rng.random((400, 3)) < (0.1, 0.5, 0.8)).astype(int)
+    train, other = parted(400, split(labels, share=0.25, seed=1, groups=groups))
+    assert not set(groups[train]) & set(groups[other])
+    assert abs(len(other) - 100) <= 12
+    assert np.abs(labels[other].mean(axis=0) - labels.mean(axis=0)).max() < 0.03
+
+
+def test_weights_of_labels_are_balanced_for_each():
+    labels = np.array([[0, 1, 1], [0, 1, 1], [1, 0, 1], [0, 1, 1]])
+    for k in (0, 1):
+        balanced = compute_class_weight("balanced", classes=np.arange(2), y=labels[:, k])
+        np.testing.assert_allclose(label_weights(labels)[k], balanced, rtol=1e-6)
+    assert label_weights(labels)[2].tolist() == [1, 1]  # it does not vary
+    with pytest.raises(errors.DataError, match="two values each"):
+        label_weights(np.arange(6).reshape(3, 2))
 
 
 def test_two_groups_are_parted_whatever_the_share():

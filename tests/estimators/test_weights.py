@@ -57,8 +57,21 @@ def test_weights_that_cannot_be_are_refused():
         DeepClassifier(**FULL).fit(X, LABELS, np.zeros(20))
     with pytest.raises(ValueError, match="[Nn]egative"):
         DeepClassifier(**FULL).fit(X, LABELS, -np.ones(20))
-    with pytest.raises(ValueError, match="one class a row"):
-        DeepClassifier(**FULL, class_weight="balanced").fit(X, (X > 0).astype(int))
+    with pytest.raises(ValueError, match="weights of 0 and 1 of each of the 3 labels"):
+        DeepClassifier(**FULL, class_weight={0: 1, 1: 2}).fit(X, (X > 0).astype(int))
+
+
+@FULL_BATCH
+def test_weights_of_labels_count_in_each_label():
+    labels = (X > [0.0, 0.8, -0.5]).astype(int)
+    counts = np.stack([20 - labels.sum(axis=0), labels.sum(axis=0)], axis=1)
+    given = [{k: 20 / (2 * counts[label, k]) for k in (0, 1)} for label in range(3)]
+    found = [DeepClassifier(**FULL, **PLAIN, class_weight=w).fit(X, labels).predict_proba(X)
+             for w in ("balanced", given, [{0: 1, 1: 1}] * 3, None)]  # fmt: skip
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5)
+    np.testing.assert_allclose(found[2], found[3], rtol=1e-12)
+    rare = labels[:, 1] == 1
+    assert found[0][rare, 1].mean() > found[3][rare, 1].mean()
 
 
 @pytest.mark.parametrize("size", [1e300, 1e-300])

@@ -67,6 +67,21 @@ def test_cross_entropy_with_smoothing_and_weights():
     np.testing.assert_allclose(slope, np.exp(logs) - np.eye(3)[labels], rtol=1e-12, atol=1e-15)
 
 
+def test_the_two_values_of_each_label_may_have_weights():
+    scores, signs = RNG.normal(size=(4, 2)), np.array([[1, -1], [-1, -1], [1, 1], [1, -1.0]])
+    weights, samples = np.array([[0.5, 2.0], [1.0, 3.0]]), np.array([1.0, 0.0, 2.0, 1.0])
+    chosen = np.where(signs > 0, weights[:, 1], weights[:, 0])
+    each = (np.log1p(np.exp(-signs * scores)) * chosen).sum(axis=1)
+    options = {"class_weights": weights, "sample_weights": samples}
+    found = losses.logistic(scores, signs, **options)
+    np.testing.assert_allclose(found, (each * samples).sum() / samples.sum(), rtol=1e-13)
+    slope = cr.grad(lambda s: losses.logistic(s, signs, class_weights=weights, reduce="sum"))
+    wanted = -signs * chosen / (1 + np.exp(signs * scores))
+    np.testing.assert_allclose(slope(scores), wanted, rtol=1e-12)
+    with pytest.raises(cr.errors.ShapeError, match=r"\(2, 2\) for scores \(4, 2\), got \(3, 2\)"):
+        losses.logistic(scores, signs, class_weights=np.ones((3, 2)))
+
+
 def test_scores_of_a_thousand_do_not_overflow():
     scores = np.array([[1000.0, -1000.0]])
     assert losses.softmax_cross_entropy(scores, np.array([1])) == 2000.0

@@ -40,11 +40,33 @@ class Job:
         found = arrays_of(self.table[self.rows[part]], self.preparation)
         if part != "training":
             return found
-        weights = {}
-        if self.balance is not None:
-            name = "sample_weights" if self.balance == "weights" else "frequencies"
-            weights[name] = data.class_weights(found.targets)[found.targets]
-        return data.Arrays(found.inputs, found.targets, augment=self.augment, **weights)
+        return data.Arrays(
+            found.inputs, found.targets, augment=self.augment, **self._balanced(found.targets)
+        )
+
+    def _balanced(self, targets: Any) -> dict[str, np.ndarray]:
+        """The weights or frequencies of the rows that are trained on, by name.
+
+        A row with several labels comes as often as the rarest of their values asks for; weights of
+        each label belong into the loss (`label_weights`).
+        """
+        if self.preparation.task == "multilabel":
+            if self.balance != "batches":
+                return {}
+            values = (targets > 0).astype(int)
+            weights = np.take_along_axis(data.label_weights(targets), values.T, axis=1)
+            return {"frequencies": weights.max(axis=0)}
+        if self.balance is None:
+            return {}
+        name = "sample_weights" if self.balance == "weights" else "frequencies"
+        return {name: data.class_weights(targets)[targets]}
+
+    def label_weights(self) -> list[list[float]] | None:
+        """Weights of the two values of each label, for the loss; None where none are wanted."""
+        if self.balance != "weights" or self.preparation.task != "multilabel":
+            return None
+        targets = self.preparation.targets(self.table[self.rows["training"]])
+        return data.label_weights(targets).tolist()
 
     @property
     def outputs(self) -> int:
@@ -83,9 +105,8 @@ def job_of(source: str, options: dict[str, Any], validation: float | None) -> Jo
     )
     notes = [*table.notes, *notes, *_left_out(preparation), *_constant(known, preparation)]
     balance, augment = options.get("balance"), _augment(preparation, options)
-    if balance is not None and preparation.task != "classification":
-        what = "several labels" if preparation.task == "multilabel" else "a number"
-        raise Misused(f"--balance is for classes, and this target is {what}.")
+    if balance is not None and preparation.task == "regression":
+        raise Misused("--balance is for classes and labels, and this target is a number.")
     return Job(table, preparation, rows, tuple(notes), balance, augment)
 
 
@@ -138,7 +159,8 @@ def _parts(
 ) -> dict[str, np.ndarray]:
     """The rows of each part: first the test is set apart, then the validation."""
     classes = _classes(table, target, options.get("task"))
-    along = {"stratify": classes, "seed": options.get("seed") or 0}
+    labels = _labels(table, target, options.get("task"))
+    along = {"stratify": labels if classes is None else classes, "seed": options.get("seed") or 0}
     for key, name in {"groups": options.get("groups"), "times": options.get("time")}.items():
         along[key] = None if name is None else _keys(table, name)
     left = np.arange(len(table))
@@ -149,7 +171,7 @@ def _parts(
         left, found[part] = _set_apart(left, part, share, along)
     if classes is not None:
         _check_classes(table.column(target[0]).texts(), classes, left)
-    elif _task(table, target, options.get("task")) == "multilabel":
+    elif labels is not None:
         _check_labels(table, target, left)
     return {"training": left, **found}
 
@@ -167,6 +189,14 @@ def _classes(table: data.Table, target: tuple[str, ...], task: str | None) -> np
             "  Choose another target, or, where they are numbers, --task regression."
         )
     return classes
+
+
+def _labels(table: data.Table, target: tuple[str, ...], task: str | None) -> np.ndarray | None:
+    """The numbers of each label's values (N, L); None where the task is another."""
+    if _task(table, target, task) != "multilabel":
+        return None
+    codes = [_codes(table.column(name).texts()) for name in target]
+    return np.minimum(np.stack(codes, axis=1), 1)  # a third value is refused by the preparation
 
 
 def _task(table: data.Table, target: tuple[str, ...], task: str | None) -> str:

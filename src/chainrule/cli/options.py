@@ -67,7 +67,9 @@ class Options:
     balance: Annotated[
         Literal["weights", "batches"] | None,
         _option(
-            _DATA, "Make classes count the same: by weights of rows, or by how often they come."
+            _DATA,
+            "Make classes, or the values of labels, count the same: by weights, or by how often "
+            "their rows come.",
         ),
     ] = None
     flip: Annotated[

@@ -48,6 +48,12 @@ def _model(usual: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
 def _fit(usual: dict[str, Any], job: Job, options: dict[str, Any]) -> dict[str, Any]:
     found = {name: usual[name] for name in ("loss", "epochs", "batch_size", "schedule")}
     found |= {name: options[name] for name in _OF_FIT if name in options}
+    if (weights := job.label_weights()) is not None:
+        if found["loss"] != "logistic":
+            raise Misused(
+                f"--balance weights of labels are for --loss logistic, got {found['loss']}."
+            )
+        found["loss"] = {"name": "logistic", "class_weights": weights}
     if "steps" in options and "epochs" not in options:
         found["epochs"] = None
     name = options.get("optimizer") or usual["optimizer"]

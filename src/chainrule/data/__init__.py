@@ -17,13 +17,13 @@ from chainrule.data.datasets import DATASETS, Dataset, load
 from chainrule.data.order import order
 from chainrule.data.preparation import Preparation
 from chainrule.data.read import read
-from chainrule.data.splits import class_weights, split
+from chainrule.data.splits import class_weights, label_weights, split
 from chainrule.data.summary import summary
 from chainrule.data.table import Column, Table
 from chainrule.data.values import MISSING
 
 __all__ = [
     "Arrays", "Augment", "Column", "DATASETS", "Dataset", "MISSING", "Preparation", "Table",
-    "arrays", "augmented", "class_weights", "load", "order", "read", "split",
+    "arrays", "augmented", "class_weights", "label_weights", "load", "order", "read", "split",
     "summary",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule import errors, random
+from chainrule.data.label_splits import are_labels, by_label, rare_values
 
 _SPLIT = 3  # the word of the seed for splits
 
@@ -16,7 +17,8 @@ def split(
 
     `count_or_targets` is the number of rows or their targets. Whole-number targets are classes,
     whose shares are then the same on both sides as far as whole rows allow (a class of one row is
-    trained on); `stratify` is an array of classes to use instead, or False. `groups` (N,): rows
+    trained on), and so are those of each label where they are labels (N, L) of two values each;
+    `stratify` is an array of classes or labels to use instead, or False. `groups` (N,): rows
     with equal entries go to the same side. `times` (N,): no chance, the latest rows are set aside,
     and rows of equal time go to the same side.
 
@@ -35,6 +37,8 @@ def split(
         side = _latest(_entries(times, count, "times"), wanted)
     elif groups is not None:
         side = _by_group(_entries(groups, count, "groups"), classes, share, rng)
+    elif classes is not None and classes.ndim == 2:
+        side = by_label(classes, wanted, rng)
     elif classes is not None:
         side = _by_class(classes, wanted, rng)
     else:
@@ -66,20 +70,61 @@ def class_weights(targets, classes: int | None = None) -> np.ndarray:
     return weights.astype(np.float32)
 
 
+def label_weights(targets) -> np.ndarray:
+    """Weights that make the two values of each label count the same: N / (2 N_v), for the lesser
+    value and the greater one. A label that does not vary has weights 1.
+
+    For `{"name": "logistic", "class_weights": label_weights(y)}`.
+
+    **Shapes** (N, L) -> (L, 2). **Dtypes** float32. **Source** scikit-learn's "balanced".
+
+    >>> label_weights([[-1, 1], [-1, 1], [-1, 1], [1, 1]])
+    array([[0.6666667, 2.       ],
+           [1.       , 1.       ]], dtype=float32)
+    """
+    targets = np.asarray(targets)
+    if not are_labels(targets):
+        raise errors.DataError(
+            f"label_weights needs labels (N, L) of two values each, got {targets.shape} "
+            f"{targets.dtype}."
+        )
+    upper = (targets == targets.max(axis=0)).sum(axis=0)
+    counts = np.stack([len(targets) - upper, upper], axis=1)
+    varies = counts.all(axis=1, keepdims=True)
+    return np.where(varies, len(targets) / (2 * np.maximum(counts, 1)), 1).astype(np.float32)
+
+
 def _count_and_classes(given, stratify) -> tuple[int, np.ndarray | None]:
-    """How many rows there are, and the class of each (None: they are not to be balanced)."""
+    """How many rows there are, and the class of each (None: they are not to be balanced); or where
+    they have the rare value of each label, (N, L) bool."""
     targets = None if np.ndim(given) == 0 else np.asarray(given)
     count = int(given) if targets is None else len(targets)
     if count < 2:
         raise errors.DataError(f"a split needs two rows at least, got {count}.")
     if stratify is None or stratify is True:
-        are_classes = targets is not None and targets.ndim == 1 and targets.dtype.kind not in "fc"
-        if stratify and not are_classes:
-            raise errors.DataError("stratify=True needs targets that are classes (N,).")
-        chosen = targets if are_classes else None
+        chosen = targets if targets is not None and _are_classes(targets) else None
+        if stratify and chosen is None:
+            raise errors.DataError(
+                "stratify=True needs targets that are classes (N,), or labels (N, L)."
+            )
     else:
-        chosen = None if stratify is False else _entries(stratify, count, "stratify")
-    return count, None if chosen is None else np.unique(chosen, return_inverse=True)[1]
+        chosen = None if stratify is False else _classes_or_labels(stratify, count)
+    if chosen is None:
+        return count, None
+    if chosen.ndim == 2:
+        return count, rare_values(chosen)
+    return count, np.unique(chosen, return_inverse=True)[1]
+
+
+def _are_classes(targets: np.ndarray) -> bool:
+    return targets.dtype.kind not in "fc" and (targets.ndim == 1 or are_labels(targets))
+
+
+def _classes_or_labels(given, count: int) -> np.ndarray:
+    found = np.asarray(given)
+    if found.ndim == 2 and len(found) == count and are_labels(found):
+        return found
+    return _entries(found, count, "stratify")
 
 
 def _entries(given, count: int, name: str) -> np.ndarray:
@@ -127,9 +172,7 @@ def _by_group(groups: np.ndarray, classes: np.ndarray | None, share: float, rng)
     member = np.unique(groups, return_inverse=True)[1]
     if member.max() < 1:
         raise errors.DataError("a split by group needs two groups at least.")
-    kinds = np.zeros(len(groups), int) if classes is None else classes
-    counts = np.zeros((member.max() + 1, kinds.max() + 1))
-    np.add.at(counts, (member, kinds), 1)
+    counts = _counts_of_groups(member, classes)
     total = counts.sum(axis=0)
     shuffled = rng.permutation(len(counts))
     shuffled = shuffled[np.argsort(-counts[shuffled].std(axis=1), kind="stable")]
@@ -144,3 +187,16 @@ def _by_group(groups: np.ndarray, classes: np.ndarray | None, share: float, rng)
     if set_aside.all():
         set_aside[shuffled[0]] = False
     return set_aside[member]
+
+
+def _counts_of_groups(member: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
+    """How many rows of each class a group has; or rows, and rare values of each label."""
+    groups = member.max() + 1
+    if classes is not None and classes.ndim == 2:
+        counts = np.zeros((groups, 1 + classes.shape[1]))
+        np.add.at(counts, member, np.insert(classes.astype(float), 0, 1.0, axis=1))
+        return counts
+    kinds = np.zeros(len(member), int) if classes is None else classes
+    counts = np.zeros((groups, kinds.max() + 1))
+    np.add.at(counts, (member, kinds), 1)
+    return counts

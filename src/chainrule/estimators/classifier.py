@@ -8,6 +8,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from chainrule import data
 from chainrule.estimators import parameters
 from chainrule.estimators.inference import dense
 from chainrule.estimators.network import Network
@@ -23,7 +24,8 @@ class DeepClassifier(ClassifierMixin, Network):
     `schedule` ("constant", "cosine"), `l2`, `decay`: see `optim`. `batch_size`, `epochs`;
     `early_stopping` sets `validation_fraction` of the rows aside, stops after `patience` epochs
     without a better loss on them and keeps the best weights. `standardize` centres and scales the
-    columns. `class_weight` as in scikit-learn. "auto" is what the recipe says for such data.
+    columns. `class_weight` as in scikit-learn; of labels "balanced", or a list with a dict of the
+    weights of 0 and 1 for each. "auto" is what the recipe says for such data.
     **Attributes** `classes_`, `network_`, `settings_`, `history_`, `loss_curve_`, `n_iter_`.
     **Errors** `ValueError` for parameters, inputs and targets that do not fit.
 
@@ -97,15 +99,16 @@ class DeepClassifier(ClassifierMixin, Network):
         weights = self._weighted(X, sample_weight)
         y = self._known(y, classes, again)
         labels = y if self.multilabel_ else np.searchsorted(self.classes_, y)
-        weights = self._by_class(labels, weights)
+        loss: str | dict = "logistic" if self.multilabel_ else "softmax_cross_entropy"
+        if self.class_weight is not None and self.multilabel_:
+            loss = {"name": loss, "class_weights": self._of_labels(labels, weights)}
+        elif self.class_weight is not None:
+            weights = self._by_class(labels, weights)
         x = dense(X)
         if not again:
             self._begin(x, weights, len(self.classes_))
         targets = (2.0 * labels - 1) if self.multilabel_ else labels
-        self._learn(
-            x, targets, weights, self.settings_["fit"]["loss"], incremental=incremental,
-            classes=None if self.multilabel_ else labels,
-        )  # fmt: skip
+        self._learn(x, targets, weights, loss, incremental=incremental, classes=labels)
         return self
 
     def _known(self, y, classes, again: bool) -> np.ndarray:
@@ -143,12 +146,8 @@ class DeepClassifier(ClassifierMixin, Network):
                 f"{self.classes_.tolist()}, `y` has {found.tolist()}."
             )
 
-    def _by_class(self, labels: np.ndarray, weights) -> np.ndarray | None:
+    def _by_class(self, labels: np.ndarray, weights) -> np.ndarray:
         """Weights of the rows, multiplied by those of their classes."""
-        if self.class_weight is None:
-            return weights
-        if self.multilabel_:
-            raise ValueError("class_weight is for one class a row; use sample_weight with labels.")
         present = np.unique(labels)
         factors = np.ones(len(self.classes_))
         factors[present] = compute_class_weight(
@@ -156,6 +155,22 @@ class DeepClassifier(ClassifierMixin, Network):
         )
         by_row = factors[labels]
         return by_row if weights is None else weights * by_row
+
+    def _of_labels(self, labels: np.ndarray, weights) -> list[list[float]]:
+        """The weights of 0 and 1 for each label, (L, 2)."""
+        used = labels if weights is None else labels[weights > 0]
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            return data.label_weights(used).tolist()
+        given = self.class_weight
+        if not isinstance(given, list | tuple) or len(given) != labels.shape[1]:
+            raise ValueError(
+                "class_weight of labels is None, 'balanced', or a list with the weights of 0 and 1 "
+                f"of each of the {labels.shape[1]} labels, as [{{0: 1, 1: 5}}, ...]; got {given!r}."
+            )
+        return [
+            [float(compute_class_weight(one, classes=np.arange(2), y=column)[k]) for k in (0, 1)]
+            for one, column in zip(given, used.T, strict=True)
+        ]
 
     def predict_proba(self, X) -> np.ndarray:
         """The probability of each class (N, K), or of each label (N, L); float64."""

@@ -82,7 +82,7 @@ class Network(BaseEstimator):
     def _dtype(self) -> np.dtype:
         return np.dtype(self.precision)
 
-    def _learn(self, x, targets, weights, loss: str, *, incremental: bool, classes=None) -> None:
+    def _learn(self, x, targets, weights, loss, *, incremental: bool, classes=None) -> None:
         """Training on rows x (N, C) as they came, and their targets as the loss takes them."""
         if weights is not None:
             used = weights > 0

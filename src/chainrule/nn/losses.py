@@ -49,14 +49,28 @@ def huber(outputs, targets, *, delta: float = 1.0, sample_weights=None, reduce: 
     return _reduced(_by_example(near * (size - 0.5 * near)), sample_weights, reduce)
 
 
-def logistic(scores, signs, *, sample_weights=None, reduce: str = "mean"):
+def logistic(
+    scores, signs, *, class_weights=None, sample_weights=None, reduce: str = "mean"
+):  # fmt: skip
     """log(1 + exp(-y f)) for targets y of -1 and 1: minus the log-likelihood, in nats.
+
+    `class_weights` weigh the targets -1 and 1: (2,), or (L, 2) for scores (B, L) of labels. A mean
+    is over examples, whatever they are: weights that are 1 on average leave its scale as it is.
 
     >>> logistic(np.array([0.0]), np.array([1.0]))
     np.float64(0.6931471805599453)
     """
-    margins = scores * _targets(scores, signs)
-    return _reduced(_by_example(np.logaddexp(-margins, 0)), sample_weights, reduce)
+    signs = _targets(scores, signs)
+    losses = np.logaddexp(-(scores * signs), 0)
+    if class_weights is not None:
+        weights = _like(scores, class_weights)
+        if weights.shape not in ((2,), (*scores.shape[1:], 2)):
+            raise errors.ShapeError(
+                f"class_weights of logistic are (2,), or {(*scores.shape[1:], 2)} for scores "
+                f"{scores.shape}, got {weights.shape}."
+            )
+        losses = losses * np.where(signs > 0, weights[..., 1], weights[..., 0])
+    return _reduced(_by_example(losses), sample_weights, reduce)
 
 
 def binary_cross_entropy(scores, targets, *, sample_weights=None, reduce: str = "mean"):
@@ -119,9 +133,7 @@ def poisson(scores, counts, *, sample_weights=None, reduce: str = "mean"):
 def quantile(outputs, targets, *, level: float = 0.5, sample_weights=None, reduce: str = "mean"):
     """max(q z, (q - 1) z), z = y - f, for the level q in (0, 1): least for the quantile."""
     z = _targets(outputs, targets) - outputs
-    return _reduced(
-        _by_example(np.maximum(level * z, (level - 1) * z)), sample_weights, reduce
-    )
+    return _reduced(_by_example(np.maximum(level * z, (level - 1) * z)), sample_weights, reduce)
 
 
 LOSSES = {

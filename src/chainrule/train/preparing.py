@@ -9,8 +9,9 @@ import numpy as np
 
 from chainrule import errors, nn
 from chainrule.data import Arrays, arrays, split
+from chainrule.data.label_splits import are_labels
 from chainrule.nn.module import Module
-from chainrule.train.checks import check_data, check_scores
+from chainrule.train.checks import SIGNS, check_data, check_scores
 from chainrule.train.settings import Settings, known_loss, loss_function
 
 
@@ -87,7 +88,17 @@ def _split(data: Arrays, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(
             f"validation is a share between 0 and 1, or a set (x, y), got {settings.validation!r}."
         )
+    return split(len(data), share=share, seed=settings.seed, stratify=_classes(data, settings))
+
+
+def _classes(data: Arrays, settings: Settings) -> Any:
+    """The classes or labels whose shares are to be the same in the validation set; False: none."""
     targets = data.targets
-    if targets is not None and targets.dtype.kind in "iu" and targets.ndim == 1:
-        return split(targets, share=share, seed=settings.seed)
-    return split(len(data), share=share, seed=settings.seed)
+    if targets is None:
+        return False
+    if targets.ndim == 1 and targets.dtype.kind in "iu":
+        return targets
+    if targets.ndim > 2 or known_loss(settings.loss) not in (*SIGNS, "binary_cross_entropy"):
+        return False
+    labels = targets.reshape(len(targets), -1)
+    return labels if are_labels(labels) else False

@@ -152,10 +152,14 @@ def loss_function(given: Any) -> Callable:
     if not options:
         return LOSSES[name]
     frozen = {
-        key: tuple(np.asarray(value).tolist()) if np.ndim(value) else value
+        key: _frozen(np.asarray(value).tolist()) if np.ndim(value) else value
         for key, value in options.items()
     }
     return _with_options(name, tuple(sorted(frozen.items())))
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 @lru_cache(maxsize=64)
@@ -163,15 +167,18 @@ def _with_options(name: str, options: tuple) -> Callable:
     """One function for the same name and options, so that compiled steps are shared."""
     try:
         chosen = partial(LOSSES[name], **dict(options))
-        chosen(*_example(name))
+        chosen(*_example(name, np.asarray(dict(options).get("class_weights", 1.0)).shape))
     except TypeError as error:
         raise ValueError(f"loss {name!r}: {error}.") from None
     return chosen
 
 
-def _example(name: str) -> tuple:
-    outputs = np.zeros((1, 2) if name == "softmax_cross_entropy" else 1)
-    return outputs, np.zeros(1, np.int64 if outputs.ndim == 2 else float)
+def _example(name: str, weights: tuple[int, ...]) -> tuple:
+    """Scores and targets of one row, as a loss takes them, with class weights of that shape."""
+    if name == "softmax_cross_entropy":
+        return np.zeros((1, *(weights[:1] or (2,)))), np.zeros(1, np.int64)
+    outputs = np.zeros((1, *weights[:-1]))
+    return outputs, np.zeros_like(outputs)
 
 
 def loss_name(given: Any) -> str:
