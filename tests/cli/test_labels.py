@@ -251,7 +251,9 @@ REFUSED = {
         [*FIT, "--balance", "weights", "--loss", "hinge"],
         "--balance weights of labels are for --loss logistic, got hinge",
     ),
-    "a loss of classes": ([*FIT, "--loss", "softmax_cross_entropy"], "takes whole numbers"),
+    "a loss of classes": (
+        [*FIT, "--loss", "softmax_cross_entropy"], "is not for labels. Known: logistic",
+    ),
 }  # fmt: skip
 
 

@@ -74,7 +74,7 @@ def test_a_summary_holds_the_figures_of_each_kind():
     assert found["b"] == {"kind": "boolean", "missing": 1, "true": 2 / 3}
     assert found["w"]["frequent"] == [["y", 2], ["x", 1]]
     assert found["d"]["first"][:10] + found["d"]["last"][:10] == "2023-01-012024-01-02"
-    assert found["a"] == {"kind": "array", "missing": 0, "shape": [2, 3], "dtype": "uint8"}
+    assert found["a"] == {"kind": "array", "missing": 0, "shape": [2, 3, 1], "dtype": "uint8"}
     assert found["e"]["missing"] == 4
     assert found["huge"]["std"] is None
     json.dumps(found, allow_nan=False)

@@ -334,7 +334,7 @@ def test_regression_targets_are_standardised_and_turned_back():
     (np.array(["2024-01-01"] * 3, "M8[D]"), {"task": "classification"}, "text, booleans or"),
     (["a", "b", "a"], {"target": "z"}, "has no column 'z'"),
     (["a", "b", "a"], {"target": ["y", "y"]}, "target names a column twice"),
-    (np.zeros((3, 2)), {}, "is of the kind array, not number"),
+    (np.zeros((3, 2)), {}, "column 'y' holds arrays; a target is a class or a number"),
 ])  # fmt: skip
 def test_targets_that_cannot_be_learned_are_refused(values, options, words):
     columns = {"x": [1.0, 2.0, 4.0], "y": values}

@@ -66,7 +66,7 @@ def test_categories_zones_and_decimals_are_read():
 
 
 @pytest.mark.parametrize("frame, words", [
-    (pl.DataFrame({"a": [[1, 2]]}), "column 'a'"),
+    (pl.DataFrame({"a": [[1, 2], [3]]}), "column 'a'"),
     (pd.DataFrame([[1, 2]], columns=["a", "a"]), "'a'"),
     (pd.DataFrame({"a": [1, "x"]}, dtype=object), "column 'a', row 0: 1 is of type int"),
     (pd.DataFrame({"a": ["x", {}]}), "column 'a', row 1: {} is of type dict"),
@@ -209,3 +209,40 @@ def test_keys_of_more_digits_than_a_number_holds_are_text(library):
     keys = np.array([2**53 + 1, 2**53, -(2**62)])
     assert read(library({"key": keys}))["key"].tolist() == [str(key) for key in keys]
     assert read(library({"n": keys[1:2]})).columns["n"].kind == "number"
+
+
+def test_columns_that_do_not_matter_are_text_as_they_stand(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n1,2\n2,3\n3,about 9\n4,5\n")
+    with pytest.raises(errors.DataError, match="'about 9' is not a number"):
+        read(path)
+    for options in ({"ignore": ["b"]}, {"only": ["a"]}):
+        table = read(path, **options)
+        assert table["b"].tolist() == ["2", "3", "about 9", "5"] and table["a"].sum() == 10
+    frame = pl.DataFrame({"a": [1.0, 2.0], "b": [{"x": 1}, None]})
+    with pytest.raises(errors.DataError, match=r"leave it out: ignore=\['b'\]"):
+        read(frame)
+    assert read(frame, ignore=["b"])["b"].tolist() == ["{'x': 1}", None]
+
+
+def test_durations_and_times_are_seconds_and_equal_lists_an_array():
+    frame = pl.DataFrame({
+        "wait": [datetime.timedelta(minutes=2), None],
+        "at": [datetime.time(1, 0, 0, 500_000), None],
+        "vector": [[1.0, 2.0], [3.0, 4.0]],
+    })  # fmt: skip
+    table = read(frame)
+    np.testing.assert_array_equal(table["wait"], [120, np.nan])
+    np.testing.assert_array_equal(table["at"], [3600.5, np.nan])
+    assert table.column("vector").kind == "array" and table["vector"].tolist() == [[1, 2], [3, 4]]
+    as_objects = read(frame.select("vector").to_pandas())
+    np.testing.assert_array_equal(as_objects["vector"], table["vector"])
+    for ragged in ([[1.0], [2.0, 3.0]], [[1.0], None], [["a"], ["b"]]):
+        with pytest.raises(errors.DataError, match="'vector' holds lists"):
+            read({"vector": np.array([*ragged, None], object)[:-1]})
+
+
+def test_gray_images_have_a_channel_and_other_arrays_stay():
+    gray, waves = np.zeros((3, 5, 4), np.uint8), np.zeros((3, 5, 4))
+    table = read({"gray": gray, "waves": waves})
+    assert table["gray"].shape == (3, 5, 4, 1) and table["waves"].shape == (3, 5, 4)

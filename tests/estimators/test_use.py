@@ -118,3 +118,8 @@ def test_a_batch_of_more_rows_than_there_are_is_said():
         model = DeepRegressor(epochs=2, random_state=0).fit(x, x[:, 0])
         DeepRegressor(batch_size=90, epochs=2, random_state=0).fit(x, x[:, 0])
     assert model.settings_["fit"]["batch_size"] == 32
+
+
+def test_two_rows_are_too_few_to_set_some_aside():
+    with pytest.raises(ValueError, match="10% of 2 rows aside, .* early_stopping=False"):
+        DeepClassifier(early_stopping=True).fit([[0.0], [1.0]], [0, 1])

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import numpy as np
 from cyclopts import Parameter
 
-from chainrule.cli.failures import Misused
-from chainrule.cli.output import Json, print_facts, print_json, print_table
+from chainrule.cli.failures import Failed, Misused
+from chainrule.cli.output import Json, note, print_facts, print_json, print_table
 from chainrule.cli.predict import Model
 from chainrule.cli.saved import Saved, is_run, saved_model
 from chainrule.cli.scores import figures
@@ -32,7 +32,7 @@ def evaluate(
     Without DATA, a run is evaluated on the rows that it kept for its test.
     """
     saved = saved_model(model)
-    table = _test_rows(model) if data is None else saved.table(data, with_target=True)
+    table = _test_rows(model) if data is None else _known(saved, data)
     facts = evaluation(saved, table)
     if json:
         print_json(facts)
@@ -45,6 +45,19 @@ def evaluate(
             print()
             print_table(columns, [[str(line[one]), *(_said(line[key]) for key in columns[1:])]
                                   for line in facts[name]])  # fmt: skip
+
+
+def _known(saved: Saved, source: str) -> Table:
+    """The rows of a source whose targets are known, and a note on the others."""
+    table = saved.table(source, with_target=True)
+    count, target = len(table), saved.preparation.target
+    for name in target.names if target is not None else ():
+        table = table.present(name)
+    if not len(table):
+        raise Failed(f"{source}: no row has a target to compare with.")
+    if len(table) < count:
+        note(f"{count - len(table)} of {count} rows have no target and are left out")
+    return table
 
 
 def _test_rows(place: Path) -> Table:

@@ -10,6 +10,7 @@ _SPELLINGS = (
     (r"ignore=\['([^']*)'\]", r"--ignore '\1'"),
     (r"size=\((\d+), (\d+)\)", r"--resize \1x\2"),
     (r"dates=\{'?([^':]*)'?: '([^']*)'\}", r"--date '\1=\2'"),
+    (r"missing=\[\*data\.MISSING, ('[^']*'|\"[^\"]*\")\]", r"--missing \1"),
     (r"\bheader=False", "--no-header"),
     (r"\b(decimal|thousands|delimiter|encoding)=('[^']*')", r"--\1 \2"),
 )

@@ -87,12 +87,14 @@ def job_of(source: str, options: dict[str, Any], validation: float | None) -> Jo
     """
     target = options.get("target") or target_of(source)
     reading = reading_of(options)
-    table = table_of(source, reading.pop("types", None), reading)
+    held = {options.get(name) for name in ("groups", "time")}
+    ignored = set(options.get("ignore") or ()) - {*(target or ()), *held}
+    table = table_of(source, reading.pop("types", None), {**reading, "ignore": ignored})
     if not target:
         raise Misused(f"say what to predict: --target COLUMN.\n  {source} has: {_listed(table)}.")
     table, notes = _with_targets(table, tuple(target))
-    held = [options[name] for name in ("groups", "time") if options.get(name)]
-    for name in held:
+    apart = [options[name] for name in ("groups", "time") if options.get(name)]
+    for name in apart:
         table.column(name)
     rows = _parts(table, tuple(target), options, validation)
     known = table[np.sort(np.concatenate([rows["training"], rows["validation"]]))]
@@ -100,7 +102,7 @@ def job_of(source: str, options: dict[str, Any], validation: float | None) -> Jo
         known,
         target=target[0] if len(target) == 1 else target,
         task=options.get("task") or "auto",
-        ignore=[*(options.get("ignore") or ()), *(n for n in held if n not in target)],
+        ignore=[*(options.get("ignore") or ()), *(n for n in apart if n not in target)],
         scale=options.get("scale") or "standardize",
     )
     notes = [*table.notes, *notes, *_left_out(preparation), *_constant(known, preparation)]

@@ -100,7 +100,10 @@ class Options:
     thousands: Annotated[str | None, _option(_READING, "The mark between thousands.")] = None
     encoding: Annotated[str | None, _option(_READING, "Of the text. Default: utf-8.")] = None
     missing: Annotated[
-        tuple[str, ...] | None, _several(_READING, "A text that stands for no value.")
+        tuple[str, ...] | None,
+        _several(
+            _READING, "A text that stands for no value, as NA does; '': NA and its like do not."
+        ),
     ] = None
     resize: Annotated[
         str | None, _option(_READING, "Height and width that images are brought to, as 32x32.")

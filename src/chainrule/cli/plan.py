@@ -14,6 +14,13 @@ from chainrule.train.recipe import recipe
 
 METRICS = {"classification": ["accuracy"], "multilabel": ["exact_match", "hamming_loss"],
            "regression": ["r2"]}  # fmt: skip
+# The losses that mean something for outputs that are class scores, log-odds, standardised numbers.
+LOSSES = {
+    "classification": ("softmax_cross_entropy",),
+    "multilabel": ("logistic", "hinge", "perceptron"),
+    "regression": ("squared", "absolute", "huber", "quantile"),
+}
+_WORDS = {"classification": "classes", "multilabel": "labels", "regression": "numbers"}
 VALIDATION = 0.1  # share of rows, where options need a validation set and do not say how large
 _OF_OPTIMIZER = ("decay", "l2", "l1", "clip_norm")
 _OF_FIT = (
@@ -48,6 +55,7 @@ def _model(usual: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
 def _fit(usual: dict[str, Any], job: Job, options: dict[str, Any]) -> dict[str, Any]:
     found = {name: usual[name] for name in ("loss", "epochs", "batch_size", "schedule")}
     found |= {name: options[name] for name in _OF_FIT if name in options}
+    _check_loss(found["loss"], str(job.preparation.task))
     if (weights := job.label_weights()) is not None:
         if found["loss"] != "logistic":
             raise Misused(
@@ -69,6 +77,17 @@ def _fit(usual: dict[str, Any], job: Job, options: dict[str, Any]) -> dict[str, 
     elif options.get("patience") is not None:
         raise Misused("--patience watches the validation: do not write --validation 0 beside it.")
     return found
+
+
+def _check_loss(name: str, task: str) -> None:
+    if name in LOSSES[task]:
+        return
+    instead = ""
+    if name == "poisson":
+        instead = "\n  Counts: chainrule.estimators.DeepRegressor(loss='poisson') in Python."
+    raise Misused(
+        f"--loss {name} is not for {_WORDS[task]}. Known: {', '.join(LOSSES[task])}." + instead
+    )
 
 
 def optimizer_of(

@@ -138,5 +138,5 @@ def written(found: dict[str, Any], path: Path) -> bytes:
         )
         return sink.getvalue()
     if path.suffix not in (".csv", ""):
-        raise Failed(f"{path}: predictions are written as .csv, .json or .parquet.")
+        raise Failed(f"{path}: a table is written as .csv, .json or .parquet.")
     return as_csv(found).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from chainrule import data, errors, nn, train
 from chainrule.cli.failures import Failed
 from chainrule.cli.tables import reading_for, table_of
+from chainrule.data.table import listed
 from chainrule.train import files
 from chainrule.train.evaluation import predict
 
@@ -26,24 +28,36 @@ class Saved:
 
     def table(self, source: str, *, with_target: bool) -> data.Table:
         """The table of a source, its columns read as the kinds that the model was trained with."""
-        types = dict(self.preparation.types)
-        if not with_target and self.preparation.target is not None:
-            for name in self.preparation.target.names:
-                types.pop(name, None)
-        reading = reading_for(source, self.about.get("reading", {}))
+        target = self.preparation.target
+        asked = target.names if with_target and target is not None else ()
+        used = {*self.preparation.columns, *asked}
+        types = {name: kind for name, kind in self.preparation.types.items() if name in used}
+        reading = {**reading_for(source, self.about.get("reading", {})), "only": used}
         if "dates" in reading:
             reading["dates"] = {k: v for k, v in reading["dates"].items() if k in types}
         try:
-            return table_of(source, types, reading)
+            table = table_of(source, types, reading)
         except errors.DataError:
-            self.preparation.inputs(
-                table_of(source, None, reading)[:0]
-            )  # says which columns are missing
+            table = table_of(source, None, reading)[:0]
+            self.preparation.inputs(table)  # says which columns are missing
+            _check_targets(table, asked)
             raise
+        _check_targets(table, asked)
+        return table
 
     def outputs(self, table: data.Table) -> np.ndarray:
         """The network's outputs for a table's rows."""
         return predict(self.network, self.preparation.inputs(table))
+
+
+def _check_targets(table: data.Table, names: Iterable[str]) -> None:
+    for name in names:
+        if name not in table:
+            raise Failed(
+                f"{table.source} lacks {name!r}, which the model predicts: what it predicts is "
+                f"compared with what is known.\n  It has: {listed(table.columns)}. Without it: "
+                "chainrule predict."
+            )
 
 
 def is_run(folder: Path) -> bool:

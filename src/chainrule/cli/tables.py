@@ -71,8 +71,14 @@ def reading_of(options: Mapping[str, Any]) -> dict[str, Any]:
     {'size': (32, 24), 'types': {'zip': 'text'}}
     >>> reading_of({"delimiter": "tab", "date": ["day=%d.%m.%Y"]})
     {'delimiter': '\\t', 'dates': {'day': '%d.%m.%Y'}}
+    >>> len(reading_of({"missing": ["-"]})["missing"]) - len(data.MISSING)
+    1
+    >>> reading_of({"missing": [""]})  # nothing but empty fields
+    {'missing': ['']}
     """
     found = {name: options[name] for name in (*TEXT, "channels") if name in options}
+    if "missing" in found and "" not in found["missing"]:
+        found["missing"] = (*data.MISSING, *found["missing"])
     if "delimiter" in found:
         found["delimiter"] = DELIMITERS.get(found["delimiter"], found["delimiter"])
     if "date" in options:

@@ -8,7 +8,7 @@ often mistakes, or missing values spelled in a way of their own, than categories
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import nan
@@ -34,6 +34,8 @@ class Reading:
     dates: Mapping[str, str] = field(default_factory=dict)  # strptime format by column
     decimal: str = "."
     thousands: str | None = None
+    ignore: Collection[str] = ()  # columns that are not looked at
+    only: Collection[str] | None = None  # those that are, where no others are
 
     def __post_init__(self):
         for name, kind in self.types.items():
@@ -47,8 +49,14 @@ class Reading:
                 f"{self.thousands!r}."
             )
 
+    def looks_at(self, name: str) -> bool:
+        """Whether the values of a column matter; others are text as they stand."""
+        return name not in self.ignore and (self.only is None or name in self.only)
+
     def asked(self, name: str) -> str | None:
         """The kind that a column is to be, if the caller said so."""
+        if not self.looks_at(name):
+            return "text"
         return "date" if name in self.dates else self.types.get(name)
 
     def parser(self, kind: str, name: str) -> Callable[[str], Any]:
@@ -152,13 +160,13 @@ def _stray(where: str, name: str, kind: str, asked: bool, value: str | None, cou
     more = "" if count == 1 else f" ({count} values are like this)"
     return errors.DataError(
         f"{where}: {shown(value)} {_WANTED[kind]}{others}{more}.\n"
-        f"  Correct it; or where it stands for a missing value, read with "
+        "  Correct it; or where it stands for a missing value, leave the field empty, or read with "
         f"missing=[*data.MISSING, {shown(value)}]" + categories
     )
 
 
 def _look_alike(where: str, name: str, value: str | None, found: list[LookAlike]):
-    options = " or ".join(like.instead.replace("NAME", repr(name)) for like in found)
+    options = " or ".join(like.how(value or "").replace("NAME", repr(name)) for like in found)
     return errors.DataError(
         f"{where}: {shown(value)} and all others of its column look like {found[0].words}.\n"
         f"  {options[0].upper()}{options[1:]};\n"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +29,13 @@ def is_frame(source: Any) -> bool:
 _KNOWN = ("pandas", "polars", "pyarrow", "modin", "cudf", "narwhals", "duckdb", "dask", "ibis")
 
 
-def read_frame(frame: Any, source: str = "the data frame") -> Table:
+def read_frame(
+    frame: Any, source: str = "the data frame", looked_at: Callable[[str], bool] = lambda _: True
+) -> Table:
     """The table in a data frame; its index, if it has one, is no column.
+
+    Durations and times of the day are numbers of seconds, lists of equal lengths arrays. Columns of
+    other types are text where they are not `looked_at`.
 
     **Errors** DataError: names that come twice, columns of a type that is no number, boolean,
     date or text; MissingExtra without narwhals.
@@ -42,12 +50,14 @@ def read_frame(frame: Any, source: str = "the data frame") -> Table:
     twice = {name for i, name in enumerate(names) if name in names[:i]}
     if twice:
         raise errors.DataError(f"{source} has more than one column called {listed(twice)}.")
-    made = {name: _column(nw, frame[given], name, source)
+    made = {name: _column(nw, frame[given], name, source, looked_at(name))
             for name, given in zip(names, frame.columns, strict=True)}  # fmt: skip
     return Table(made, source)
 
 
-def read_parquet(path: str | Path) -> Table:
+def read_parquet(
+    path: str | Path, looked_at: Callable[[str], bool] = lambda _: True
+) -> Table:  # fmt: skip
     """The table in a Parquet file; the index that pandas stores along is no column."""
     parquet = extras.load("pyarrow.parquet", "data", "Parquet files")
     arrow = extras.load("pyarrow", "data", "Parquet files")
@@ -57,10 +67,10 @@ def read_parquet(path: str | Path) -> Table:
         frame = frame.drop_columns([n for n in frame.column_names if _INDEX.fullmatch(n)])
     except (arrow.ArrowException, OSError, ValueError) as error:
         raise errors.DataError(f"{path} cannot be read as a Parquet file: {error}") from error
-    return read_frame(frame, str(path))
+    return read_frame(frame, str(path), looked_at)
 
 
-def _column(nw, series, name: str, source: str) -> Column:
+def _column(nw, series, name: str, source: str, matters: bool) -> Column:
     """One column by its type, in whatever library it lives."""
     dtype = series.dtype
     if dtype.is_integer() and series.abs().max() is not None and series.abs().max() > EXACT:
@@ -72,13 +82,31 @@ def _column(nw, series, name: str, source: str) -> Column:
         return Column(name, "boolean", _floats(nw, series))
     if dtype in (nw.Date, nw.Datetime):
         return Column(name, "date", _dates(nw, series))
-    if dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object, nw.Unknown):
-        listed = zip(series.to_list(), _missing(series), strict=True)
-        return column(name, objects([None if gone else value for value, gone in listed]))
+    if dtype in (nw.Duration, nw.Time):
+        return Column(name, "number", np.array(list(map(_seconds, _values(series))), np.float64))
+    values = objects(_values(series))
+    if not matters:
+        return Column(name, "text", objects([None if v is None else str(v) for v in values]))
+    if dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object, nw.Unknown, nw.List, nw.Array):
+        return column(name, values)
     raise errors.DataError(
         f"{source}, column {name!r}: {dtype} is no number, boolean, date or text.\n"
-        f"  Convert the column first, or leave it out."
+        f"  Convert the column first, or leave it out: ignore=[{name!r}]"
     )
+
+
+def _values(series) -> list:
+    """The values as Python's own, None where missing."""
+    listed = zip(series.to_list(), _missing(series), strict=True)
+    return [None if gone else value for value, gone in listed]
+
+
+def _seconds(value: timedelta | time | None) -> float:
+    """A duration, or the time since midnight; nan where missing."""
+    if isinstance(value, time):
+        parts = {name: getattr(value, name) for name in ("hour", "minute", "second", "microsecond")}
+        value = timedelta(**{f"{name}s": number for name, number in parts.items()})
+    return math.nan if value is None else value.total_seconds()
 
 
 def _missing(series) -> np.ndarray:

@@ -22,6 +22,14 @@ class LookAlike(NamedTuple):
     is_one: Callable[[str], object]
     instead: str
 
+    def how(self, text: str) -> str:
+        """What to do instead, for such a text: dates are read with marks as it has them."""
+        mark = _MARK.search(text)
+        return self.instead if mark is None else self.instead.replace(".%", f"{mark[0]}%")
+
+
+_MARK = re.compile(r"(?<=\d)[/-](?=\d)", re.A)
+
 
 def _matches(pattern: str) -> Callable[[str], object]:
     return re.compile(pattern, re.A).fullmatch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ def read(
     missing: Sequence[str] = values.MISSING, delimiter: str | None = None, decimal: str = ".",
     thousands: str | None = None, encoding: str = "utf-8", header: bool = True,
     size: tuple[int, int] | None = None, channels: int | None = None,
+    ignore: Collection[str] = (), only: Collection[str] | None = None,
 ) -> Table:  # fmt: skip
     """The table in a file, a folder of images, a data frame, or a dict of columns.
 
@@ -40,6 +41,8 @@ def read(
     `types`      kinds by column ("number", "boolean", "date", "text"), where they are to be others
                  than what is found
     `dates`      the `strptime` form of dates that are not ISO, by column
+    `ignore`     columns whose values do not matter: whatever stands in them is text, and no error
+    `only`       those whose values do, where no others do
     Delimited text only: `missing`, the texts that stand for no value (an empty field always does);
     `delimiter`, which is else found (" " is any number of blanks); `decimal` and `thousands`, the
     marks in numbers; `encoding`; `header=False` where there is no line of names.
@@ -50,11 +53,14 @@ def read(
     >>> read({"x": [1.0, 2.0], "y": ["a", "b"]}, target="y")
     Table(2 rows; x: number, y: text)
     """
-    reading = Reading(tuple(missing), dict(types or {}), dict(dates or {}), decimal, thousands)
+    reading = Reading(
+        tuple(missing), dict(types or {}), dict(dates or {}), decimal, thousands,
+        frozenset(ignore), None if only is None else frozenset(only),
+    )  # fmt: skip
     text = {"missing": missing, "delimiter": delimiter, "decimal": decimal, "thousands": thousands,
             "encoding": encoding, "header": header}  # fmt: skip
     images = {"size": size, "channels": channels}
-    kind, reader = _reader(source)
+    kind, reader = _reader(source, reading)
     changed = [n for n, v in text.items() if kind != "text" and v != _TEXT_ONLY[n]]
     changed += [n for n, v in images.items() if kind != "images" and v is not None]
     if changed:
@@ -73,14 +79,14 @@ def read(
     return table
 
 
-def _reader(source: Any) -> tuple[str, Any]:
+def _reader(source: Any, reading: Reading) -> tuple[str, Any]:
     """What a source is: text, images, or something else and what reads it."""
     if isinstance(source, Table):
         return "table", lambda table: table
     if isinstance(source, dict):
         return "columns", Table.of
     if is_frame(source):
-        return "frame", read_frame
+        return "frame", partial(read_frame, looked_at=reading.looks_at)
     if not isinstance(source, str | Path):
         raise errors.DataError(
             f"data comes from a path, a data frame or a dict of columns, got "
@@ -95,7 +101,7 @@ def _reader(source: Any) -> tuple[str, Any]:
     if name.endswith((".npy", ".npz")):
         return "arrays", read_array_file
     if name.endswith((".parquet", ".pq")):
-        return "parquet", read_parquet
+        return "parquet", partial(read_parquet, looked_at=reading.looks_at)
     if name.endswith(TEXT_FILES):
         return "text", None
     raise errors.DataError(

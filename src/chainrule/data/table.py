@@ -147,12 +147,17 @@ def column(name: str, values) -> Column:
     """A column of the kind that an array's dtype says; objects are text, or an error.
 
     Whole numbers that float64 does not hold exactly are keys, and text: some would become equal.
+    Lists of numbers of one length are an array, and so are gray images, uint8 (N, H, W) or
+    (N, H, W, 1).
     """
     array = np.asarray(values)
     if array.ndim == 0:
         raise errors.DataError(f"column {name!r} needs an array of values, got {values!r}.")
+    if array.dtype.kind == "O" and array.ndim == 1 and _are_lists(array):
+        array = _stacked(name, array)
     if array.dtype.kind in "fiub" and array.ndim > 1:
-        return Column(name, "array", array)
+        gray = array.dtype == np.uint8 and array.ndim == 3
+        return Column(name, "array", array[..., None] if gray else array)
     if array.ndim == 1 and array.dtype.kind in "iu" and _are_keys(array):
         return Column(name, "text", objects([str(value) for value in array]))
     if array.ndim == 1 and array.dtype.kind in "fiu":
@@ -166,6 +171,24 @@ def column(name: str, values) -> Column:
     raise errors.DataError(
         f"column {name!r} has dtype {array.dtype} and {array.ndim} axes; needed are numbers, "
         "booleans, datetime64 or text."
+    )
+
+
+def _are_lists(array: np.ndarray) -> bool:
+    known = [type(value) for value in array if value is not None]
+    return bool(known) and all(issubclass(kind, list | tuple | np.ndarray) for kind in known)
+
+
+def _stacked(name: str, array: np.ndarray) -> np.ndarray:
+    """Lists of numbers as the rows of one array."""
+    shapes = {np.shape(value) for value in array}
+    if len(shapes) == 1 and () not in shapes:
+        stacked = np.array(array.tolist())
+        if stacked.dtype.kind in "fiub":
+            return stacked
+    raise errors.DataError(
+        f"column {name!r} holds lists; needed are lists of numbers, of the same length in every "
+        "row.\n  Make columns of what is in them, or leave the column out."
     )
 
 

@@ -104,6 +104,12 @@ class Network(BaseEstimator):
             own, other = data.split(
                 len(x), share=self.validation_fraction, seed=self._seed, stratify=classes
             )
+            if not len(other):
+                raise ValueError(
+                    f"early_stopping sets {self.validation_fraction:.0%} of {len(x)} rows aside, "
+                    "and each class needs a row to learn from: none is left. "
+                    "early_stopping=False trains on all of them."
+                )
             arrays, held = arrays[own], arrays[other]
         if not incremental:
             self._say_few(len(arrays))

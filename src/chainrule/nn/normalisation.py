@@ -52,7 +52,9 @@ class BatchNorm(Module):
         count = x.size // x.shape[-1]
         if count < 2:
             raise errors.ShapeError(
-                f"BatchNorm trains on at least 2 values a channel, got an input of {x.shape}."
+                f"BatchNorm trains on at least 2 values a channel, got an input of {x.shape}.\n"
+                "  Make minibatches larger (accumulate= makes them smaller where rows are few), or "
+                "leave batch norm out."
             )
         mean, variance = x.mean(axis=axes), x.var(axis=axes)
         step = self.momentum
