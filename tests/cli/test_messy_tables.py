@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from chainrule import train
 from chainrule.cli import main
@@ -111,6 +112,21 @@ def test_what_cannot_be_is_refused_with_what_to_write_instead(name, tmp_path, ca
     said = capsys.readouterr().err
     assert re.search(wanted, said) and "Traceback" not in said
     assert not (tmp_path / "run").exists()
+
+
+def test_predictions_of_images_are_named_by_their_files(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "all" / name).mkdir(parents=True)
+        for i in range(6):
+            image = rng.integers(0, 255, (4, 4, 3)).astype(np.uint8)
+            Image.fromarray(image).save(tmp_path / "all" / name / f"{i} ü.png")
+    options = [*SMALL, "--output", str(tmp_path / "run")]
+    assert main(["fit", str(tmp_path / "all"), *options]) == 0
+    capsys.readouterr()
+    assert main(["predict", str(tmp_path / "run"), str(tmp_path / "all" / "dog")]) == 0
+    found = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["file"][-7:] for row in found] == [f"{i} ü.png" for i in range(6)]
 
 
 def test_gray_images_of_an_array_file_go_into_a_network_of_images(tmp_path):

@@ -246,3 +246,17 @@ def test_gray_images_have_a_channel_and_other_arrays_stay():
     gray, waves = np.zeros((3, 5, 4), np.uint8), np.zeros((3, 5, 4))
     table = read({"gray": gray, "waves": waves})
     assert table["gray"].shape == (3, 5, 4, 1) and table["waves"].shape == (3, 5, 4)
+
+
+def test_frames_may_have_numbers_as_names_and_values_of_numpy_in_objects():
+    table = read(pd.DataFrame(np.arange(6.0).reshape(3, 2)))
+    assert list(table.columns) == ["0", "1"] and table["1"].tolist() == [1, 3, 5]
+    levels = pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")])
+    assert read(pd.DataFrame(np.ones((3, 2)), columns=levels))["('a', 'y')"].tolist() == [1, 1, 1]
+    assert read(pd.DataFrame({"s": pd.arrays.SparseArray([0, 1, 0])}))["s"].tolist() == [0, 1, 0]
+    mixed = np.array([np.int64(1), 2.5, np.float32("nan")], object)
+    np.testing.assert_array_equal(read({"m": mixed})["m"], [1, 2.5, np.nan])
+    moments = np.array([np.datetime64("2024-01-01T00", "ns"), None], object)
+    assert read({"d": moments}).column("d").kind == "date"
+    with pytest.raises(errors.DataError, match=r"row 0: b'x' is of type bytes\.\n"):
+        read({"b": np.array([b"x", b"y"], object)})

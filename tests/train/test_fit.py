@@ -446,3 +446,34 @@ def test_an_optimizer_of_another_model_is_refused():
     other = optim.Adam(nn.MLP(4, (8, 8), 3, rng=0))
     with pytest.raises(errors.StructureMismatch, match="made for 6 parameters.*has 4"):
         trained(optimizer=other)
+
+
+def test_early_stopping_by_what_no_record_has_is_refused_before_the_first_step(tmp_path):
+    x, y = np.ones((8, 2), np.float32), np.arange(8) % 2
+    options = {"loss": "softmax_cross_entropy", "progress": "none", "run": tmp_path / "run"}
+    with pytest.raises(ValueError, match=r"have loss\. Set rows aside: validation=0\.2"):
+        train.fit(nn.MLP(2, (), 2, rng=0), (x, y), early_stopping=3, **options)
+    stopping = {"patience": 3, "monitor": "val_loss"}
+    with pytest.raises(ValueError, match="'val_loss', and the records have loss, validation_loss"):
+        train.fit(
+            nn.MLP(2, (), 2, rng=0), (x, y), early_stopping=stopping, validation=0.25, **options
+        )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_column_of_classes_is_refused_with_what_to_write():
+    x, y = np.ones((8, 2), np.float32), (np.arange(8) % 2)[:, None]
+    for targets, wanted in (
+        (y, r"Write: y\[:, 0\]$"),
+        (y * 1.0, r"y\[:, 0\]\.astype\(np\.int64\)"),
+    ):
+        with pytest.raises(errors.DataError, match=wanted):
+            train.fit(nn.MLP(2, (), 2, rng=0), (x, targets), loss="softmax_cross_entropy")
+
+
+def test_rows_that_come_more_often_are_refused_where_all_come_at_once():
+    frequent = data.Arrays(np.ones((8, 2), "f"), np.arange(8) % 2, frequencies=np.arange(8.0))
+    with pytest.raises(ValueError, match="takes all rows in each step"):
+        train.fit(
+            nn.MLP(2, (), 2, rng=0), frequent, loss="softmax_cross_entropy", optimizer="lbfgs"
+        )

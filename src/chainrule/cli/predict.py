@@ -45,7 +45,8 @@ def predict(
     output
         The file to write: .csv, .json or .parquet. Without it, CSV is printed.
     row_id
-        The column that names the rows in the output; without it they are numbered from 0.
+        The column that names the rows in the output; without it they are numbered from 0, and
+        images named by their files.
     """
     saved = saved_model(model)
     table = saved.table(data, with_target=False)
@@ -64,10 +65,7 @@ def predict(
 
 def predictions(saved: Saved, table: Table, row_id: str | None = None) -> dict[str, Any]:
     """Columns by name: the rows' names, and what the model says of them."""
-    rows: Any = np.arange(len(table))
-    if row_id is not None:
-        rows = [text if text is not None else "" for text in table.column(row_id).texts()]
-    found: dict[str, Any] = {row_id or "row": rows}
+    found = _names_of(table, row_id)
     outputs, preparation = saved.outputs(table), saved.preparation
     if preparation.labels is not None:
         shares = softmax(outputs.astype(np.float64), axis=1)
@@ -83,6 +81,15 @@ def predictions(saved: Saved, table: Table, row_id: str | None = None) -> dict[s
     if len(names) == 1:
         return {**found, "value": values[:, 0]}
     return {**found, **{name: values[:, k] for k, name in enumerate(names)}}
+
+
+def _names_of(table: Table, row_id: str | None) -> dict[str, Any]:
+    """What the rows are known by: a column, the files of images, or numbers from 0."""
+    if row_id is not None:
+        return {row_id: ["" if text is None else text for text in table.column(row_id).texts()]}
+    if table.unit == "file" and table.lines is not None:
+        return {"file": list(map(str, table.lines))}
+    return {"row": np.arange(len(table))}
 
 
 def _labels(saved: Saved, outputs: np.ndarray) -> dict[str, Any]:

@@ -50,8 +50,8 @@ def read_frame(
     twice = {name for i, name in enumerate(names) if name in names[:i]}
     if twice:
         raise errors.DataError(f"{source} has more than one column called {listed(twice)}.")
-    made = {name: _column(nw, frame[given], name, source, looked_at(name))
-            for name, given in zip(names, frame.columns, strict=True)}  # fmt: skip
+    made = {name: _column(nw, frame[:, i], name, source, looked_at(name))
+            for i, name in enumerate(names)}  # by place: names may be numbers  # fmt: skip
     return Table(made, source)
 
 

@@ -198,7 +198,7 @@ def _are_keys(array: np.ndarray) -> bool:
 
 def _of_objects(name: str, array: np.ndarray) -> Column:
     """Objects that are all of one kind, with None or nan where missing."""
-    given = [None if _is_nothing(value) else _in_utc(value) for value in array.tolist()]
+    given = [None if _is_nothing(v) else v for v in map(_plain, array.tolist())]
     if all(value is None or isinstance(value, str) for value in given):
         return Column(name, "text", objects([v if v is None else str(v) for v in given]))
     for kind, types, dtype, nothing in _OBJECTS:
@@ -206,15 +206,20 @@ def _of_objects(name: str, array: np.ndarray) -> Column:
             values = [nothing if value is None else value for value in given]
             return Column(name, kind, np.array(values, dtype))
     row, value = next((i, v) for i, v in enumerate(given) if v is not None and type(v) is not str)
+    alike = len({type(v) for v in given if v is not None}) == 1
     raise errors.DataError(
-        f"column {name!r}, row {row}: {shown(value)} is of type {type(value).__name__}, and others "
-        "of its column are not.\n  A column holds numbers, booleans, dates or text. Convert it "
-        "first."
+        f"column {name!r}, row {row}: {shown(value)} is of type {type(value).__name__}"
+        f"{'' if alike else ', and others of its column are not'}.\n"
+        "  A column holds numbers, booleans, dates or text. Convert it first."
     )
 
 
-def _in_utc(value):
-    """A moment of a time zone as one without, in UTC; anything else as it is."""
+def _plain(value):
+    """A value of NumPy as Python's; a moment of a time zone as one without, in UTC."""
+    if isinstance(value, np.datetime64):
+        value = value.astype("datetime64[us]")  # nanoseconds would be a whole number
+    if isinstance(value, np.generic):
+        return value.item()
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC).replace(tzinfo=None)
     return value

@@ -80,7 +80,9 @@ def _check_classes(outputs: np.ndarray, targets: np.ndarray) -> None:
     if targets.ndim != 1 or targets.dtype.kind not in "iu":
         raise errors.DataError(
             f"softmax_cross_entropy takes whole numbers (N,) from 0 to {classes - 1} as targets, "
-            f"got {targets.dtype} {targets.shape}. Write: y.astype(np.int64)"
+            f"got {targets.dtype} {targets.shape}. Write: "
+            + ("y[:, 0]" if targets.shape[1:] == (1,) else "y")
+            + ("" if targets.dtype.kind in "iu" else ".astype(np.int64)")
         )
     fits = (targets >= 0) & (targets < classes)
     _check_values(

@@ -36,6 +36,12 @@ def session_for(model: Module, data: Any, settings: Settings, *, recorded: bool)
         if isinstance(settings.optimizer, Optimizer):
             to_double(settings.optimizer)
     data, rows, held = prepared(model, data, settings)
+    _check_monitor(settings, held is not None)
+    if settings.full_batch and data.frequencies is not None:
+        raise ValueError(
+            "optimizer 'lbfgs' takes all rows in each step, and none comes more often. Weigh them "
+            "(--balance weights), or take optimizer='adam'."
+        )
     count = len(data) if rows is None else len(rows)
     if count < settings.accumulate:
         raise ValueError(f"accumulate={settings.accumulate} needs as many rows, got {count}.")
@@ -63,6 +69,21 @@ def session_for(model: Module, data: Any, settings: Settings, *, recorded: bool)
         session.history.trials = [[float(size), float(loss)] for size, loss in trials]
     session.first = capture(session)
     return session
+
+
+def _check_monitor(settings: Settings, validates: bool) -> None:
+    """Refuses early stopping by what the records will not have."""
+    if settings.early_stopping is None:
+        return
+    name = settings.early_stopping.monitor
+    measured = ["validation_loss", *(f"validation_{m}" for m in settings.metrics)]
+    known = ["loss", *(measured if validates else settings.metrics)]
+    if name in (*known, "step_size", "loss_scale", "seconds"):
+        return
+    instead = "" if validates else " Set rows aside: validation=0.2."
+    raise ValueError(
+        f"early_stopping monitors {name!r}, and the records have {', '.join(known)}.{instead}"
+    )
 
 
 def keep_in(session: Session, run: str | os.PathLike | Run | Callable[[dict], Run]) -> None:
