@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import sklearn.metrics as judge
 
-from chainrule import train
+from chainrule import data, train
 from chainrule.cli import main
 from chainrule.cli.saved import saved_model
 from chainrule.cli.training import job_of_run, network_of, stored_job
@@ -229,6 +229,17 @@ def test_balanced_labels_make_a_rare_one_heard(tmp_path):
     for way in ("weights", "batches"):
         balanced = recalls_of_rare(tmp_path, way, "--balance", way)
         assert balanced[0] > plain[0] + 0.15 and abs(plain[1] - balanced[1]) < 0.15
+
+
+def test_tune_takes_what_is_said_about_the_data(table, tmp_path):
+    options = ["--trials", "1", "--epochs", "2", "--balance", "weights", "--scale", "center"]
+    without = ["--ignore", "grade", "--ignore", "one", "--no-report"]
+    assert main(["tune", table, *FIT, *options, *without, "--output", str(tmp_path / "t")]) == 0
+    best = train.Run.open(tmp_path / "t" / "best")
+    weights = np.array(best.config["fit"]["loss"]["class_weights"])
+    targets = job_of_run(best).arrays("training").targets
+    np.testing.assert_allclose(weights, data.label_weights(targets))
+    assert job_of_run(best).preparation.scale["method"] == "center"
 
 
 REFUSED = {

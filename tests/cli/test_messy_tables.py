@@ -129,6 +129,24 @@ def test_predictions_of_images_are_named_by_their_files(tmp_path, capsys):
     assert [row["file"][-7:] for row in found] == [f"{i} ü.png" for i in range(6)]
 
 
+def test_rows_named_by_a_column_that_is_called_as_the_predictions_are(tmp_path, capsys):
+    path = write(tmp_path / "x.csv", "a,class,t", lambda i, a, b: (a, f"k{i % 7}", "ny"[i % 2]))
+    assert fitted(path, tmp_path / "run") == 0
+    capsys.readouterr()
+    assert main(["predict", str(tmp_path / "run"), path, "--id", "class"]) == 0
+    found = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["class (data)"] for row in found[:8]] == [f"k{i % 7}" for i in range(8)]
+    assert {row["class"] for row in found} <= {"n", "y"}
+
+
+def test_names_that_differ_in_capitals_are_pointed_at(tmp_path, capsys):
+    path = write(tmp_path / "x.csv", "Age,b,t", lambda i, a, b: (a, b, ["Yes", "no", "YES"][i % 3]))
+    assert fitted(path, tmp_path / "run") == 0
+    assert "warning: the classes 'YES' and 'Yes' differ in capitals" in capsys.readouterr().err
+    assert fitted(path, tmp_path / "no", "--ignore", "AGE") == 1
+    assert "Did you mean 'Age'?" in capsys.readouterr().err
+
+
 def test_gray_images_of_an_array_file_go_into_a_network_of_images(tmp_path):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (40, 8, 8)).astype(np.uint8)

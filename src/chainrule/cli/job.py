@@ -105,7 +105,8 @@ def job_of(source: str, options: dict[str, Any], validation: float | None) -> Jo
         ignore=[*(options.get("ignore") or ()), *(n for n in apart if n not in target)],
         scale=options.get("scale") or "standardize",
     )
-    notes = [*table.notes, *notes, *_left_out(preparation), *_constant(known, preparation)]
+    notes = [*table.notes, *notes, *_left_out(preparation), *_constant(known, preparation),
+             *_alike(preparation)]  # fmt: skip
     balance, augment = options.get("balance"), _augment(preparation, options)
     if balance is not None and preparation.task == "regression":
         raise Misused("--balance is for classes and labels, and this target is a number.")
@@ -154,6 +155,17 @@ def _constant(table: data.Table, preparation: data.Preparation) -> list[str]:
             "can be learned is this number. Look at --target, and at how the table is read."
             for name, values in columns.items()
             if values.dtype.kind == "f" and np.ptp(values) == 0]  # fmt: skip
+
+
+def _alike(preparation: data.Preparation) -> list[str]:
+    """Warnings of classes that differ in nothing but capitals or blanks."""
+    known: dict[str, list[str]] = {}
+    for label in preparation.labels or ():
+        if isinstance(label, str):
+            known.setdefault(" ".join(label.casefold().split()), []).append(repr(label))
+    return [f"warning: the classes {' and '.join(same)} differ in capitals or blanks alone: if "
+            "they are the same, write them alike in the file."
+            for same in known.values() if len(same) > 1]  # fmt: skip
 
 
 def _parts(

@@ -56,12 +56,12 @@ def _fit(usual: dict[str, Any], job: Job, options: dict[str, Any]) -> dict[str, 
     found = {name: usual[name] for name in ("loss", "epochs", "batch_size", "schedule")}
     found |= {name: options[name] for name in _OF_FIT if name in options}
     _check_loss(found["loss"], str(job.preparation.task))
-    if (weights := job.label_weights()) is not None:
-        if found["loss"] != "logistic":
+    if (loss := balanced_loss(job)) is not None:
+        if found["loss"] != loss["name"]:
             raise Misused(
                 f"--balance weights of labels are for --loss logistic, got {found['loss']}."
             )
-        found["loss"] = {"name": "logistic", "class_weights": weights}
+        found["loss"] = loss
     if "steps" in options and "epochs" not in options:
         found["epochs"] = None
     name = options.get("optimizer") or usual["optimizer"]
@@ -77,6 +77,12 @@ def _fit(usual: dict[str, Any], job: Job, options: dict[str, Any]) -> dict[str, 
     elif options.get("patience") is not None:
         raise Misused("--patience watches the validation: do not write --validation 0 beside it.")
     return found
+
+
+def balanced_loss(job: Job) -> dict[str, Any] | None:
+    """The loss of labels whose values are to count the same; None where that is not asked for."""
+    weights = job.label_weights()
+    return None if weights is None else {"name": "logistic", "class_weights": weights}
 
 
 def _check_loss(name: str, task: str) -> None:

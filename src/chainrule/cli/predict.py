@@ -45,7 +45,8 @@ def predict(
     output
         The file to write: .csv, .json or .parquet. Without it, CSV is printed.
     row_id
-        The column that names the rows in the output; without it they are numbered from 0, and
+        The column that names the rows in the output (with "(data)" behind its name where the
+        predictions have a column of that name); without it they are numbered from 0, and
         images named by their files.
     """
     saved = saved_model(model)
@@ -65,22 +66,27 @@ def predict(
 
 def predictions(saved: Saved, table: Table, row_id: str | None = None) -> dict[str, Any]:
     """Columns by name: the rows' names, and what the model says of them."""
-    found = _names_of(table, row_id)
-    outputs, preparation = saved.outputs(table), saved.preparation
+    said = _said(saved, saved.outputs(table))
+    names = _names_of(table, row_id)
+    return {f"{n} (data)" if n in said else n: rows for n, rows in names.items()} | said
+
+
+def _said(saved: Saved, outputs: np.ndarray) -> dict[str, Any]:
+    """What the model says of each row, by what it is called."""
+    preparation = saved.preparation
     if preparation.labels is not None:
         shares = softmax(outputs.astype(np.float64), axis=1)
         classes = shares.argmax(axis=1)
-        found["class"] = [preparation.labels[k] for k in classes]
-        found["probability"] = shares[np.arange(len(table)), classes]
-        found |= {f"p({label})": shares[:, k] for k, label in enumerate(preparation.labels)}
-        return found
+        found: dict[str, Any] = {"class": [preparation.labels[k] for k in classes]}
+        found["probability"] = shares[np.arange(len(outputs)), classes]
+        return found | {f"p({label})": shares[:, k] for k, label in enumerate(preparation.labels)}
     if preparation.task == "multilabel":
-        return found | _labels(saved, outputs)
+        return _labels(saved, outputs)
     names = preparation.target.names if preparation.target is not None else ()
-    values = preparation.target_back(outputs.reshape(len(table), len(names)))
+    values = preparation.target_back(outputs.reshape(len(outputs), len(names)))
     if len(names) == 1:
-        return {**found, "value": values[:, 0]}
-    return {**found, **{name: values[:, k] for k, name in enumerate(names)}}
+        return {"value": values[:, 0]}
+    return {name: values[:, k] for k, name in enumerate(names)}
 
 
 def _names_of(table: Table, row_id: str | None) -> dict[str, Any]:

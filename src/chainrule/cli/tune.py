@@ -16,6 +16,7 @@ from chainrule.cli.job import Job, job_of
 from chainrule.cli.models import KINDS, Kind, network, parsed
 from chainrule.cli.options import DEFAULTS, Options, merged, options_in
 from chainrule.cli.output import Json, note, print_json
+from chainrule.cli.plan import balanced_loss
 from chainrule.cli.scores import headline
 from chainrule.cli.tables import place_of
 from chainrule.cli.training import about, ended, new_folder, rows
@@ -23,9 +24,9 @@ from chainrule.train import files
 
 VALIDATION = 0.2  # share of the rows that are not tested, by which trials are compared
 _DATA = (
-    "target", "task", "ignore", "groups", "time", "test", "validation", "type", "delimiter",
-    "header", "date", "decimal", "thousands", "encoding", "missing", "resize", "channels", "seed",
-    "epochs", "report",
+    "target", "task", "ignore", "groups", "time", "test", "validation", "scale", "balance", "flip",
+    "crop", "type", "delimiter", "header", "date", "decimal", "thousands", "encoding", "missing",
+    "resize", "channels", "seed", "epochs", "report",
 )  # fmt: skip
 _SEARCHED = (
     "activation", "dropout", "batch_norm", "init", "optimizer", "step_size", "schedule",
@@ -98,7 +99,11 @@ def tune(
 
 
 def _check(
-    source: str, given: dict[str, Any], minutes: float | None, trials: int | None, jobs: int,
+    source: str,
+    given: dict[str, Any],
+    minutes: float | None,
+    trials: int | None,
+    jobs: int,
     only: str,
 ) -> None:
     kind = _kind(given)
@@ -150,7 +155,7 @@ def searched(
         folder, training, validation, task=str(job.preparation.task), outputs=job.outputs,
         space=_space(given, job, asked["only"]), minutes=asked["minutes"], trials=asked["trials"],
         epochs=given.get("epochs"), storage=asked["storage"], seed=given.get("seed", 0),
-        network=_network, finish=finish, final=final, say=say,
+        network=_network, loss=balanced_loss(job), finish=finish, final=final, say=say,
     )  # fmt: skip
 
 

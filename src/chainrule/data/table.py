@@ -114,7 +114,8 @@ class Table:
         """A column by its name; an error that lists what there is where it does not exist."""
         if name in self.columns:
             return self.columns[name]
-        near = get_close_matches(name, self.columns, 1)
+        same = [one for one in self.columns if one.casefold().split() == name.casefold().split()]
+        near = same or get_close_matches(name, self.columns, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise errors.DataError(
             f"{self.source} has no column {name!r}.{hint}\n  It has: {listed(self.columns)}"

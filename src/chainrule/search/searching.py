@@ -27,7 +27,8 @@ def search(
     folder: str | os.PathLike, training: Any, validation: Any, test: Any = None, *, task: str,
     outputs: int, space: Space = SPACE, minutes: float | None = None, trials: int | None = None,
     epochs: int | None = None, storage: str | os.PathLike | None = None, seed: int = 0,
-    network: Callable | None = None, finish: Callable | None = None, final: bool = True,
+    network: Callable | None = None, loss: Any = None, finish: Callable | None = None,
+    final: bool = True,
     say: Callable[[str], Any] = lambda text: None,
 ) -> Result:  # fmt: skip
     """Search `space` for the network of the least validation error, and score it on the test set.
@@ -44,7 +45,7 @@ def search(
 
     `training`, `validation` and `test` are `data.Arrays`, (x, y) or (x, y, weights), prepared.
     `task` is "classification", "multilabel" or "regression"; `outputs` the classes, or the numbers
-    of a row.
+    of a row; `loss` another one than the task's usual, as `train.fit` takes it.
 
     The folder holds trials.jsonl (a line as each trial ends), trials.csv and best/.
 
@@ -67,7 +68,7 @@ def search(
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     sets = [_arrays(one) for one in (training, validation, test)]
-    wanted = Task(task, outputs, sets[0], sets[1], epochs, network or plans.network)
+    wanted = Task(task, outputs, sets[0], sets[1], epochs, network or plans.network, loss)
     facts = _facts(wanted, space, seed)
     study = Study(Path(storage) if storage else place / JOURNAL, seed, facts)
     deadline = time.monotonic() + (60 * minutes if minutes is not None else 1e9)
@@ -91,7 +92,9 @@ def _arrays(given: Any) -> Any:
 
 def _facts(task: Task, space: Space, seed: int) -> dict[str, Any]:
     """What processes that share a search agree on."""
+    own = {} if task.loss is None else {"loss": task.loss}
     return {
+        **own,
         "data": [fingerprints.of_data(one) for one in (task.training, task.validation)],
         "task": task.task, "outputs": task.outputs, "epochs": task.epochs, "seed": seed,
         "space": {name: entry.to_json() for name, entry in space.items()},

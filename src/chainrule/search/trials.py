@@ -25,6 +25,7 @@ class Task:
     validation: data.Arrays
     epochs: int | None = None  # None: as many steps as the recipe makes
     network: Callable = network
+    loss: Any = None  # None: the task's
 
     @property
     def usual(self) -> dict[str, dict[str, Any]]:
@@ -37,6 +38,8 @@ class Task:
         options = model_options(values, self.usual["model"])
         model = self.network(options, self.training.inputs.shape[1:], self.outputs, seed)
         fit = fit_options(values, model, self.task, len(self.training), seed, self.epochs)
+        if self.loss is not None:
+            fit["loss"] = self.loss
         return {"model": options, "fit": fit}, model
 
     def error(self, record: Mapping[str, Any]) -> float:
