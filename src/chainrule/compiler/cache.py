@@ -66,8 +66,8 @@ def cached_object_code(ir: str, level: int = 2) -> bytes:
 def own_object_code(name: str, text: Callable[[], str], level: int) -> bytes:
     """The object code of a module of chainrule's own, which is written only where it is not in the
     cache: by its name, of which there is one, and chainrule's source."""
-    source = source_digest(IMPORTED)
-    if source is None:
+    source = None if private_folder() is None else source_digest(IMPORTED)
+    if source is None:  # there is no cache, or it is of other source
         return object_code(text(), level)
     return _cached(
         lambda: key_of("own module", name, str(level), source),

@@ -73,6 +73,7 @@ def bindings() -> list[tuple[ModuleType, str, Callable, Callable]]:
     and uses in a function of its own.
     """
     found = []
+    reads = functools.cache(_read_in)  # what a module's functions read is looked for once
     scipy = [m for name, m in list(sys.modules.items()) if name.startswith("scipy.") and m]
     for (home, name), implementation in REPLACED.items():
         original = getattr(sys.modules.get(home), name, None)
@@ -80,17 +81,18 @@ def bindings() -> list[tuple[ModuleType, str, Callable, Callable]]:
             continue
         users = [sys.modules[home]]
         if home.startswith("scipy."):
-            users = [m for m in scipy if vars(m).get(name) is original and _uses(m, name)]
+            users = [m for m in scipy if vars(m).get(name) is original and name in reads(m)]
         found += [(module, name, original, implementation) for module in users]
     return found
 
 
-def _uses(module: ModuleType, name: str) -> bool:
-    """Whether a function of the module reads this name among the module's."""
-    return any(
-        isinstance(f, FunctionType) and f.__globals__ is vars(module) and _reads(f.__code__, name)
-        for f in _functions_of(module)
-    )
+def _read_in(module: ModuleType) -> set[str]:
+    """The names that functions of the module read, the module's own among them."""
+    found: set[str] = set()
+    for f in _functions_of(module):
+        if isinstance(f, FunctionType) and f.__globals__ is vars(module):
+            _note_names(f.__code__, found)
+    return found
 
 
 def _functions_of(module: ModuleType) -> list:
@@ -102,10 +104,11 @@ def _functions_of(module: ModuleType) -> list:
     return found
 
 
-def _reads(code: CodeType, name: str) -> bool:
-    return name in code.co_names or any(
-        _reads(inner, name) for inner in code.co_consts if isinstance(inner, CodeType)
-    )
+def _note_names(code: CodeType, found: set[str]) -> None:
+    found.update(code.co_names)
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            _note_names(inner, found)
 
 
 @functools.lru_cache(maxsize=1)
