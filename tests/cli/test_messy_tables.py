@@ -147,6 +147,22 @@ def test_names_that_differ_in_capitals_are_pointed_at(tmp_path, capsys):
     assert "Did you mean 'Age'?" in capsys.readouterr().err
 
 
+def test_a_file_may_be_written_otherwise_than_that_of_the_training(tmp_path, capsys):
+    path = tmp_path / "x.csv"
+    rows = "\n".join(f"{i % 9},{i / 7:.2f};{'ny'[i % 2]}" for i in range(60)).replace(",", ";")
+    path.write_bytes(f"größe;b;t\n{rows.replace('.', ',')}\n".encode("latin-1"))
+    options = ["--encoding", "latin-1", "--delimiter", ";", "--decimal", ","]
+    assert fitted(str(path), tmp_path / "run", *options) == 0
+    new = tmp_path / "new.csv"
+    new.write_text("größe,b,t\n1,2.5,n\n2,0.5,y\n")
+    run = str(tmp_path / "run")
+    assert main(["predict", run, str(new)]) == 1
+    written = ["--encoding", "utf-8", "--delimiter", ",", "--decimal", "."]
+    assert main(["predict", run, str(new), *written]) == 0
+    assert main(["evaluate", run, str(new), *written]) == 0
+    assert main(["evaluate", run, str(path)]) == 0
+
+
 def test_gray_images_of_an_array_file_go_into_a_network_of_images(tmp_path):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (40, 8, 8)).astype(np.uint8)

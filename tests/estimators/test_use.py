@@ -120,6 +120,11 @@ def test_a_batch_of_more_rows_than_there_are_is_said():
     assert model.settings_["fit"]["batch_size"] == 32
 
 
+def test_images_are_refused_with_what_takes_them():
+    with pytest.raises(ValueError, match=r"with dim 3.*X\.reshape\(len\(X\), -1\)"):
+        DeepClassifier().fit(np.zeros((4, 8, 8)), [0, 1, 0, 1])
+
+
 def test_two_rows_are_too_few_to_set_some_aside():
     with pytest.raises(ValueError, match="10% of 2 rows aside, .* early_stopping=False"):
         DeepClassifier(early_stopping=True).fit([[0.0], [1.0]], [0, 1])

@@ -9,6 +9,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from chainrule.cli.failures import Failed, Misused
+from chainrule.cli.options import AS_STORED, TextOptions, given
 from chainrule.cli.output import Json, note, print_facts, print_json, print_table
 from chainrule.cli.predict import Model
 from chainrule.cli.saved import Saved, is_run, saved_model
@@ -26,13 +27,14 @@ def evaluate(
     /,
     *,
     json: Json = False,
+    options: Annotated[TextOptions, Parameter(name="*")] = AS_STORED,
 ) -> None:
     """Compare a model's predictions with the targets that the data hold.
 
     Without DATA, a run is evaluated on the rows that it kept for its test.
     """
     saved = saved_model(model)
-    table = _test_rows(model) if data is None else _known(saved, data)
+    table = _test_rows(model) if data is None else _known(saved, data, given(options))
     facts = evaluation(saved, table)
     if json:
         print_json(facts)
@@ -47,9 +49,9 @@ def evaluate(
                                   for line in facts[name]])  # fmt: skip
 
 
-def _known(saved: Saved, source: str) -> Table:
+def _known(saved: Saved, source: str, options: dict[str, Any]) -> Table:
     """The rows of a source whose targets are known, and a note on the others."""
-    table = saved.table(source, with_target=True)
+    table = saved.table(source, with_target=True, options=options)
     count, target = len(table), saved.preparation.target
     for name in target.names if target is not None else ():
         table = table.present(name)

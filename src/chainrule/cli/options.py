@@ -33,7 +33,35 @@ def _on_or_off(group: Group, name: str, text: str) -> Parameter:
 
 
 @dataclass(frozen=True)
-class Options:
+class TextOptions:
+    """How files of text are read. None: as is found, or as usual; as a model was trained."""
+
+    delimiter: Annotated[
+        str | None,
+        _option(_READING, "Between the fields of a line, as ';', tab or blanks. Default: found."),
+    ] = None
+    header: Annotated[
+        bool | None, _on_or_off(_READING, "header", "Whether a line of names comes first.")
+    ] = None
+    date: Annotated[
+        tuple[str, ...] | None,
+        _several(_READING, "How a column's dates are written, as day=%d.%m.%Y."),
+    ] = None
+    decimal: Annotated[str | None, _option(_READING, "The mark in numbers. Default: a point.")] = (
+        None
+    )
+    thousands: Annotated[str | None, _option(_READING, "The mark between thousands.")] = None
+    encoding: Annotated[str | None, _option(_READING, "Of the text. Default: utf-8.")] = None
+    missing: Annotated[
+        tuple[str, ...] | None,
+        _several(
+            _READING, "A text that stands for no value, as NA does; '': NA and its like do not."
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Options(TextOptions):
     """What `fit` may be told. None: what the recipe says for data of this kind and size."""
 
     target: Annotated[tuple[str, ...] | None, _several(_DATA, "The column to predict.")] = None
@@ -82,28 +110,6 @@ class Options:
     type: Annotated[
         tuple[str, ...] | None,
         _several(_READING, "A column's kind, as zip=text: number, boolean, date or text."),
-    ] = None
-    delimiter: Annotated[
-        str | None,
-        _option(_READING, "Between the fields of a line, as ';', tab or blanks. Default: found."),
-    ] = None
-    header: Annotated[
-        bool | None, _on_or_off(_READING, "header", "Whether a line of names comes first.")
-    ] = None
-    date: Annotated[
-        tuple[str, ...] | None,
-        _several(_READING, "How a column's dates are written, as day=%d.%m.%Y."),
-    ] = None
-    decimal: Annotated[str | None, _option(_READING, "The mark in numbers. Default: a point.")] = (
-        None
-    )
-    thousands: Annotated[str | None, _option(_READING, "The mark between thousands.")] = None
-    encoding: Annotated[str | None, _option(_READING, "Of the text. Default: utf-8.")] = None
-    missing: Annotated[
-        tuple[str, ...] | None,
-        _several(
-            _READING, "A text that stands for no value, as NA does; '': NA and its like do not."
-        ),
     ] = None
     resize: Annotated[
         str | None, _option(_READING, "Height and width that images are brought to, as 32x32.")
@@ -184,6 +190,7 @@ class Options:
     ] = None
 
 
+AS_STORED = TextOptions()  # of a command that goes by what a model was trained with
 DEFAULTS = Options()  # what no line and no file say otherwise
 
 
@@ -209,15 +216,23 @@ def options_in(path: Path) -> tuple[str | None, dict[str, Any]]:
     return data, {name: _value(path, name, value, hints) for name, value in given.items()}
 
 
+def given(options: TextOptions) -> dict[str, Any]:
+    """The options that somebody set.
+
+    >>> given(TextOptions(encoding="latin-1"))
+    {'encoding': 'latin-1'}
+    """
+    return {f.name: v for f in fields(options) if (v := getattr(options, f.name)) is not None}
+
+
 def merged(line: Options, file: dict[str, Any]) -> dict[str, Any]:
     """All options that somebody set; what the line says wins.
 
     >>> merged(Options(epochs=3), {"epochs": 10, "seed": 1})
     {'epochs': 3, 'seed': 1}
     """
-    said = {f.name: getattr(line, f.name) for f in fields(line)}
-    return {name: file.get(name) if value is None else value
-            for name, value in said.items() if value is not None or name in file}  # fmt: skip
+    known = [f.name for f in fields(line)]
+    return {name: value for name, value in {**file, **given(line)}.items() if name in known}
 
 
 def _value(path: Path, name: str, value: Any, hints: dict[str, Any]) -> Any:

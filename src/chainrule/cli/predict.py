@@ -14,6 +14,7 @@ from scipy.special import expit, softmax
 
 from chainrule import extras
 from chainrule.cli.failures import Failed
+from chainrule.cli.options import AS_STORED, TextOptions, given
 from chainrule.cli.output import Json, note, print_json
 from chainrule.cli.saved import Saved, saved_model
 from chainrule.data import Table
@@ -31,6 +32,7 @@ def predict(
     output: Path | None = None,
     row_id: Annotated[str | None, Parameter(name="--id")] = None,
     json: Json = False,
+    options: Annotated[TextOptions, Parameter(name="*")] = AS_STORED,
 ) -> None:
     """Predict the target of every row: its class and the probability of each, or its value.
 
@@ -38,7 +40,8 @@ def predict(
 
     The columns may come in any order; ones that the model does not know are not looked at, a
     missing value is replaced as in training, an unseen category counts as a rare one, and a
-    column that is not there is an error.
+    column that is not there is an error. Text is read as the data of the training were, unless
+    an option says how it is written.
 
     Parameters
     ----------
@@ -50,7 +53,7 @@ def predict(
         images named by their files.
     """
     saved = saved_model(model)
-    table = saved.table(data, with_target=False)
+    table = saved.table(data, with_target=False, options=given(options))
     if not len(table):
         raise Failed(f"{table.source} has no rows.")
     found = predictions(saved, table, row_id)

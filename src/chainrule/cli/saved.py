@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule import data, errors, nn, train
 from chainrule.cli.failures import Failed
-from chainrule.cli.tables import reading_for, table_of
+from chainrule.cli.tables import reading_for, reading_of, table_of
 from chainrule.data.table import listed
 from chainrule.train import files
 from chainrule.train.evaluation import predict
@@ -26,13 +26,19 @@ class Saved:
     preparation: data.Preparation
     about: dict[str, Any]
 
-    def table(self, source: str, *, with_target: bool) -> data.Table:
-        """The table of a source, its columns read as the kinds that the model was trained with."""
+    def table(
+        self, source: str, *, with_target: bool, options: Mapping[str, Any] | None = None
+    ) -> data.Table:
+        """The table of a source, its columns read as the kinds that the model was trained with.
+
+        It is read as the data of the training were, but for what the `options` say.
+        """
         target = self.preparation.target
         asked = target.names if with_target and target is not None else ()
         used = {*self.preparation.columns, *asked}
         types = {name: kind for name, kind in self.preparation.types.items() if name in used}
-        reading = {**reading_for(source, self.about.get("reading", {})), "only": used}
+        stored = reading_for(source, self.about.get("reading", {}))
+        reading = {**stored, **reading_of(options or {}), "only": used}
         if "dates" in reading:
             reading["dates"] = {k: v for k, v in reading["dates"].items() if k in types}
         try:

@@ -38,6 +38,13 @@ class Network(BaseEstimator):
 
     def _validated(self, X, y: Any = "none", *, reset: bool, **options):
         """X, and y where it is given, checked: X of float32 or float64, in a sparse form or not."""
+        axes = len(getattr(X, "shape", ()))
+        if axes > 2:
+            raise ValueError(
+                f"Found array with dim {axes}, while dim <= 2 is required by "
+                f"{type(self).__name__}: rows of numbers. Images: X.reshape(len(X), -1), or a "
+                "network of images, train.fit(nn.CNN(...), (X, y), ...)."
+            )
         targets = {} if isinstance(y, str) else {"y": y, "multi_output": True}
         return validate_data(
             self, X, **targets, reset=reset, accept_sparse=("csr", "csc"),
