@@ -57,8 +57,9 @@ def trained(model: nn.Module, pairs: Any, seed: int) -> tuple[float, list[str], 
 def main(arguments: list[str]) -> None:
     """Trains all, prints the table, and writes it where asked."""
     numbers = [int(a) for a in arguments if a.isdigit()]
+    seeds = numbers[0] if numbers else 2
     lines, spoken = [], {}
-    for seed in range(numbers[0] if numbers else 2):
+    for seed in range(seeds):
         pairs = halves(DIGITS, seed)
         inputs, outputs = pairs[0][0].shape[1], int(pairs[0][1].max()) + 1
         for name, model in networks(inputs, outputs, seed).items():
@@ -69,8 +70,8 @@ def main(arguments: list[str]) -> None:
                          f"{seconds:.0f} s |")  # fmt: skip
             print(lines[-1], flush=True)
     text = "\n".join([
-        "# Depth", "", f"`python -m benchmarks.training.depth --write`: the digits, half of them "
-        f"for the test; width {WIDTH}, ReLU, Adam, {EPOCHS} epochs, the weights with the least "
+        "# Depth", "", f"`python -m benchmarks.training.depth {seeds} --write`: the digits, half of "
+        f"them for the test; width {WIDTH}, ReLU, Adam, {EPOCHS} epochs, the weights with the least "
         "validation loss.", "",
         "| network | seed | test accuracy | says that gradients vanish | time |",
         "|---|---|---|---|---|", *lines, "", "What the babysitter said, seed 0:", "",
