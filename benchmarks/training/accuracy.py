@@ -50,10 +50,10 @@ def score(outputs: np.ndarray, targets: np.ndarray, classes: bool) -> float:
 
 
 MADE_OF = """\
-Where chainrule's first epoch goes (digits, nothing in any cache, 360 ms on two cores, one process
-at a time): the session 8 ms, what the function depends on 8, tracing it with its derivative 55,
+Where chainrule's first epoch goes (digits, nothing in any cache, 325 ms on two cores, one process
+at a time): the session 8 ms, what the function depends on 8, tracing it with its derivative 40,
 loading the compiler and LLVM 45, simplifying 18, memory and schedule 37, writing LLVM IR 14, LLVM
-itself 142 (264 on one core), loading the code 12, the steps 10. The other epochs take 1 to 2 ms
+itself 140 (264 on one core), loading the code 9, the steps 10. The other epochs take 1 to 2 ms
 each. So a set that scikit-learn learns in 10 to 30 ms is learned before anything is compiled; where
 the program is in the cache on disk, tracing is what is left, 0.12 s in all.
 """  # measured by hand: where the sets that are missed are lost

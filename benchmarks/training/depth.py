@@ -70,9 +70,9 @@ def main(arguments: list[str]) -> None:
                          f"{seconds:.0f} s |")  # fmt: skip
             print(lines[-1], flush=True)
     text = "\n".join([
-        "# Depth", "", f"`python -m benchmarks.training.depth {seeds} --write`: the digits, half of "
-        f"them for the test; width {WIDTH}, ReLU, Adam, {EPOCHS} epochs, the weights with the least "
-        "validation loss.", "",
+        "# Depth", "", f"`python -m benchmarks.training.depth {seeds} --write`: the digits, half "
+        f"of them for the test; width {WIDTH}, ReLU, Adam, {EPOCHS} epochs, the weights with the "
+        "least validation loss.", "",
         "| network | seed | test accuracy | says that gradients vanish | time |",
         "|---|---|---|---|---|", *lines, "", "What the babysitter said, seed 0:", "",
         *(f"- {name}: {' '.join(said) or 'nothing'}" for name, said in spoken.items()), "",
