@@ -163,6 +163,52 @@ def test_a_file_may_be_written_otherwise_than_that_of_the_training(tmp_path, cap
     assert main(["evaluate", run, str(path)]) == 0
 
 
+def images(*folders) -> None:
+    rng = np.random.default_rng(0)
+    for folder in folders:
+        folder.mkdir(parents=True)
+        for i in range(4):
+            image = rng.integers(0, 255, (4, 4, 3)).astype(np.uint8)
+            Image.fromarray(image).save(folder / f"{i}.png")
+
+
+def test_folders_that_are_no_classes_are_refused(tmp_path, capsys):
+    images(*(tmp_path / "set" / part / name for part in ("test", "train") for name in "ab"))
+    images(tmp_path / "flat")
+    output = ["--output", str(tmp_path / "run")]
+    assert main(["fit", str(tmp_path / "set"), *SMALL, *output]) == 1
+    said = capsys.readouterr().err
+    assert "(test, train) are parts of a data set" in said and "Train on one, " in said
+    assert main(["fit", str(tmp_path / "flat"), *SMALL, *output]) == 1
+    assert "lie in no folder" in capsys.readouterr().err
+    train_part = str(tmp_path / "set" / "train")
+    assert main(["fit", train_part, *SMALL, "--crop", "4", *output]) == 2
+    assert "expected pixels from 0 to 3" in capsys.readouterr().err
+    assert main(["fit", train_part, *SMALL, "--crop", "3", *output]) == 0
+
+
+def test_an_empty_output_is_refused(tmp_path, capsys, monkeypatch):
+    path = write(tmp_path / "x.csv", "a,b,t", lambda i, a, b: (a, b, "ny"[i % 2]))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for command in ("fit", "tune"):
+        assert main([command, path, "--target", "t", "--output", ""]) == 2
+        assert "--output is empty" in capsys.readouterr().err
+    assert not list((tmp_path / "here").iterdir())
+
+
+def test_what_is_no_column_of_an_array_file_may_be_ignored(tmp_path, capsys):
+    x, t = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
+    np.savez(tmp_path / "x.npz", x=x, t=t, version=3, names=np.arange(3))
+    path = str(tmp_path / "x.npz")
+    assert fitted(path, tmp_path / "no") == 1
+    assert "Leave it out: --ignore 'version'" in capsys.readouterr().err
+    assert fitted(path, tmp_path / "run", "--ignore", "version", "--ignore", "names") == 0
+    assert main(["predict", str(tmp_path / "run"), path]) == 0
+    assert fitted(path, tmp_path / "no", "--resize", "4x4") == 1
+    assert "--resize is for folders of images" in capsys.readouterr().err
+
+
 def test_gray_images_of_an_array_file_go_into_a_network_of_images(tmp_path):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (40, 8, 8)).astype(np.uint8)

@@ -11,6 +11,9 @@ _SPELLINGS = (
     (r"size=\((\d+), (\d+)\)", r"--resize \1x\2"),
     (r"dates=\{'?([^':]*)'?: '([^']*)'\}", r"--date '\1=\2'"),
     (r"missing=\[\*data\.MISSING, ('[^']*'|\"[^\"]*\")\]", r"--missing \1"),
+    (r"\bsize= is for", "--resize is for"),
+    (r"\b(missing|delimiter|decimal|thousands|encoding|channels)= is for", r"--\1 is for"),
+    (r"\bheader= is for", "--no-header is for"),
     (r"\bheader=False", "--no-header"),
     (r"\b(decimal|thousands|delimiter|encoding)=('[^']*')", r"--\1 \2"),
 )

@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule import data
 from chainrule.cli.failures import Failed, Misused
-from chainrule.cli.tables import reading_of, table_of, target_of
+from chainrule.cli.tables import check_classes, reading_of, table_of, target_of
 from chainrule.data.targets import found_task
 
 TEST = 0.2  # share of the rows that are kept for the test, where nothing else is said
@@ -92,6 +92,7 @@ def job_of(source: str, options: dict[str, Any], validation: float | None) -> Jo
     table = table_of(source, reading.pop("types", None), {**reading, "ignore": ignored})
     if not target:
         raise Misused(f"say what to predict: --target COLUMN.\n  {source} has: {_listed(table)}.")
+    check_classes(source, table)
     table, notes = _with_targets(table, tuple(target))
     apart = [options[name] for name in ("groups", "time") if options.get(name)]
     for name in apart:
@@ -120,8 +121,12 @@ def _augment(preparation: data.Preparation, options: dict[str, Any]) -> data.Aug
         return None
     if len(preparation.shape) != 3:
         raise Misused("--flip and --crop are for images, and these rows are none.")
-    if crop < 0:
-        raise Misused(f"--crop {crop}: expected pixels from 0.")
+    least = min(preparation.shape[:2])
+    if not 0 <= crop < least:
+        raise Misused(
+            f"--crop {crop}: expected pixels from 0 to {least - 1}; the images have {least}, and "
+            "none is moved out of sight."
+        )
     return data.Augment(flip=flip, crop=crop, seed=options.get("seed") or 0)
 
 

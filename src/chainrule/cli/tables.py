@@ -51,6 +51,32 @@ def _with_images(table: data.Table, shape: tuple[int, ...] | None) -> data.Table
     return data.Table(columns, table.source, table.lines, table.notes, table.unit)
 
 
+_PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"}
+
+
+def check_classes(source: str, table: data.Table) -> None:
+    """Nothing, where the folders of images are their classes.
+
+    **Errors** Failed: images in no folder, or folders that are parts of a data set.
+    """
+    if not Path(source).is_dir():
+        return
+    if "class" not in table:
+        raise Failed(
+            f"the images of {source} lie in no folder: needed is a folder for each class, with its "
+            "images in it."
+        )
+    names: set[str] = set(table["class"])
+    lines = [] if table.lines is None else table.lines.tolist()
+    if {name.casefold() for name in names} <= _PARTS and all(n.count("/") > 1 for n in lines):
+        first = sorted(names, key=lambda name: "train" not in name.casefold())[0]
+        raise Failed(
+            f"the folders of {source} ({', '.join(sorted(names))}) are parts of a data set, not "
+            f"classes, which are in them.\n  Train on one, {Path(source) / first}, and evaluate on "
+            "the others."
+        )
+
+
 def place_of(source: str) -> str:
     """The source as it is found from any folder: a path from the root, or a name."""
     return str(Path(source).resolve()) if Path(source).exists() else source

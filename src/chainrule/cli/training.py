@@ -35,6 +35,8 @@ def new_folder(source: str) -> Path:
 
 def begun(source: str, options: dict[str, Any], folder: Path, progress: str) -> dict[str, Any]:
     """Train on a data set into a new run folder; what `ended` gives."""
+    if folder == Path():
+        raise Misused("--output is empty, or the folder at hand: name one to make.")
     if (folder / "config.json").exists():
         raise Failed(
             f"{folder} holds a run already.\n  Let it go on: chainrule resume {folder}\n"

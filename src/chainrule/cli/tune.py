@@ -78,6 +78,8 @@ def tune(
     given = merged(options, chosen)
     source = data or written or ""
     _check(source, given, minutes, trials, jobs, only)
+    if output == Path():
+        raise Misused("--output is empty, or the folder at hand: name one to make.")
     folder = output or new_folder(f"{Path(source).name.split('.')[0]}-tuned")
     asked = {
         "minutes": 5.0 if minutes is None and trials is None else minutes, "trials": trials,

@@ -99,7 +99,7 @@ def _reader(source: Any, reading: Reading) -> tuple[str, Any]:
     if path.is_dir():
         return "images", None
     if name.endswith((".npy", ".npz")):
-        return "arrays", read_array_file
+        return "arrays", partial(read_array_file, looked_at=reading.looks_at)
     if name.endswith((".parquet", ".pq")):
         return "parquet", partial(read_parquet, looked_at=reading.looks_at)
     if name.endswith(TEXT_FILES):

@@ -229,10 +229,13 @@ def _complete(table: Table, name: str) -> Column:
 def _numbers(table: Table, name: str) -> np.ndarray:
     column = _complete(table, name)
     if column.kind in ("date", "array"):
-        instead = "Write a number in its place, as the days since a date."
+        instead = {
+            "date": "Write a number in its place, as the days since a date.",
+            "array": "Choose another column; of a row for each class (one-hot), y.argmax(axis=1).",
+        }[column.kind]
         raise errors.DataError(
             f"{table.source}, column {name!r} holds {column.kind}s; a target is a class or a "
-            f"number.\n  {instead if column.kind == 'date' else 'Choose another column.'}"
+            f"number.\n  {instead}"
         )
     if column.kind != "number":
         column = as_kind(table, name, "number")

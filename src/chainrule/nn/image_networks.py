@@ -227,7 +227,8 @@ def _densenet(name, growth, bottleneck, reduction) -> tuple[tuple[int, ...], int
 def image_shape(shape: Sequence[int]) -> tuple[int, int, int]:
     """(H, W, C), checked."""
     if len(shape) != 3 or min(shape) < 1:
-        raise ValueError(f"the shape of an image is (H, W, C), got {tuple(shape)}.")
+        gray = " Gray images have one channel: x[..., None]." if len(shape) == 2 else ""
+        raise ValueError(f"the shape of an image is (H, W, C), got {tuple(shape)}.{gray}")
     high, wide, channels = (int(n) for n in shape)
     return high, wide, channels
 
