@@ -127,6 +127,9 @@ def test_predictions_of_images_are_named_by_their_files(tmp_path, capsys):
     assert main(["predict", str(tmp_path / "run"), str(tmp_path / "all" / "dog")]) == 0
     found = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["file"][-7:] for row in found] == [f"{i} ü.png" for i in range(6)]
+    assert main(["predict", str(tmp_path / "run"), str(tmp_path / "all" / "dog" / "3 ü.png")]) == 0
+    (one,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert one == found[3]
 
 
 def test_rows_named_by_a_column_that_is_called_as_the_predictions_are(tmp_path, capsys):

@@ -21,7 +21,9 @@ from chainrule.data import Table
 from chainrule.train import files
 
 Model = Annotated[Path, Parameter(name="MODEL", help="A run, or the model folder of one.")]
-Data = Annotated[str, Parameter(name="DATA", help="A file, a folder of images, or a data set.")]
+Data = Annotated[
+    str, Parameter(name="DATA", help="A file, an image or a folder of them, or a data set.")
+]
 
 
 def predict(

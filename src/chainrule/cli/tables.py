@@ -9,6 +9,7 @@ from typing import Any
 
 from chainrule import data
 from chainrule.cli.failures import Failed, Misused
+from chainrule.data.image_folders import ENDINGS
 from chainrule.data.table import Column
 
 # how delimited text is read, and a folder of images
@@ -118,7 +119,7 @@ def reading_of(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def reading_for(source: str, stored: Mapping[str, Any]) -> dict[str, Any]:
     """Those of a model's options of reading that a source of this kind has."""
-    if Path(source).is_dir():
+    if Path(source).is_dir() or source.lower().endswith(ENDINGS):
         names: tuple[str, ...] = IMAGES
     else:
         text = not is_bundled(source) and not source.lower().endswith(_NOT_TEXT)

@@ -21,10 +21,11 @@ def read_image_folder(
 ) -> Table:
     """The images in a folder: "image", uint8 (N, H, W, C), and "class", the folder each lies in.
 
-    Images that lie in the folder itself have no class; then there is no such column. `size` (H, W)
-    resizes all (bilinear); without it they must be of one size. `channels` is 1 (gray) or 3 (red,
-    green, blue); without it 1 where all are gray. Transparency is dropped, of several frames the
-    first is taken. Rows are in the order of their paths and known by them.
+    A file is read as a folder with that one image. Images that lie in the folder itself have no
+    class; then there is no such column. `size` (H, W) resizes all (bilinear); without it they must
+    be of one size. `channels` is 1 (gray) or 3 (red, green, blue); without it 1 where all are gray.
+    Transparency is dropped, of several frames the first is taken. Rows are in the order of their
+    paths and known by them.
 
     **Errors** DataError: no images, sizes that differ, files that are damaged or too large,
     classes beside images without one; MissingExtra without pillow.
@@ -32,7 +33,7 @@ def read_image_folder(
     folder = Path(folder)
     if channels not in (None, 1, 3):
         raise errors.DataError(f"channels is 1 (gray) or 3 (red, green, blue), got {channels}.")
-    paths = sorted(
+    paths = [folder] if folder.is_file() else sorted(
         p for p in folder.rglob("*")
         if p.suffix.lower() in ENDINGS and not any(part.startswith(".") for part in p.parts[1:])
         and p.is_file()
@@ -42,7 +43,8 @@ def read_image_folder(
             f"{folder} holds no images ({', '.join(ENDINGS[:4])}, ...). Needed is a folder for "
             "each class, with its images in it."
         )
-    names = [path.relative_to(folder) for path in paths]
+    above = folder.parent if folder.is_file() else folder
+    names = [path.relative_to(above) for path in paths]
     classes = [str(name.parts[0]) if len(name.parts) > 1 else None for name in names]
     images = _images(paths, size, channels)
     columns = {"image": Column("image", "array", images)}

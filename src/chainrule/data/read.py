@@ -14,7 +14,7 @@ from chainrule.data.columns import Reading, of_texts
 from chainrule.data.converting import as_kind
 from chainrule.data.csv_files import read_csv
 from chainrule.data.frames import is_frame, read_frame, read_parquet
-from chainrule.data.image_folders import read_image_folder
+from chainrule.data.image_folders import ENDINGS, read_image_folder
 from chainrule.data.table import Table
 
 _TEXT = (".csv", ".tsv", ".txt", ".data")
@@ -35,7 +35,8 @@ def read(
 ) -> Table:  # fmt: skip
     """The table in a file, a folder of images, a data frame, or a dict of columns.
 
-    Files: delimited text (.csv, .tsv, .txt, .data; or .gz or .zip of one), .parquet, .npy, .npz.
+    Files: delimited text (.csv, .tsv, .txt, .data; or .gz or .zip of one), .parquet, .npy, .npz;
+    an image, which is one row.
 
     `target`     columns that there must be
     `types`      kinds by column ("number", "boolean", "date", "text"), where they are to be others
@@ -96,7 +97,7 @@ def _reader(source: Any, reading: Reading) -> tuple[str, Any]:
     name = path.name.lower()
     if not path.exists():
         raise errors.DataError(f"{path} does not exist.")
-    if path.is_dir():
+    if path.is_dir() or name.endswith(ENDINGS):
         return "images", None
     if name.endswith((".npy", ".npz")):
         return "arrays", partial(read_array_file, looked_at=reading.looks_at)
