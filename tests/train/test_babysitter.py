@@ -369,6 +369,18 @@ def test_a_network_of_equal_weights_learns_after_all():
     assert history.records[-1]["loss"] < 0.3
 
 
+def test_the_chance_of_weighted_labels_is_the_least_loss_of_equal_outputs():
+    rng = np.random.default_rng(0)
+    signs = np.where(rng.random((40, 2)) < (0.1, 0.6), 1.0, -1.0)
+    weights = np.array([[0.5, 5.0], [1.2, 0.9]])
+    grid = np.linspace(-5, 5, 20001)[:, None]
+    least = [np.min((np.logaddexp(-grid * y, 0) * np.where(y > 0, w[1], w[0])).mean(axis=1))
+             for y, w in zip(signs.T, weights, strict=True)]  # fmt: skip
+    loss = {"name": "logistic", "class_weights": weights.tolist()}
+    found = chance_loss(loss, Arrays(np.zeros((40, 1)), signs))
+    assert found == pytest.approx(sum(least), rel=1e-6)
+
+
 def test_a_perplexity_of_chance_is_said_once():
     ten = float(np.log(10.0))
 

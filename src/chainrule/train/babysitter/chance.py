@@ -9,7 +9,8 @@ import numpy as np
 
 def chance_loss(loss: Any, data: Any, rows: np.ndarray | None = None) -> float | None:
     """The least loss of outputs that are the same for every row, in nats: the entropy of the
-    targets. None where the loss is no log-likelihood of classes, or has options.
+    targets. None where the loss is no log-likelihood of classes, or has options other than the
+    weights of the logistic loss.
 
     `data` is an `Arrays`, `rows` those of it that are trained on (None: all).
 
@@ -18,14 +19,19 @@ def chance_loss(loss: Any, data: Any, rows: np.ndarray | None = None) -> float |
     >>> bool(np.exp(chance_loss("softmax_cross_entropy", Arrays(x, y))).round(12) == 4)
     True
     """
-    name = loss.get("name") if isinstance(loss, dict) and len(loss) == 1 else loss
-    if not isinstance(name, str) or name not in _SHARES or data.targets is None:
+    options = dict(loss) if isinstance(loss, dict) else {"name": loss}
+    name = options.pop("name", None)
+    values = options.pop("class_weights", None) if name == "logistic" else None
+    if options or not isinstance(name, str) or name not in _SHARES or data.targets is None:
         return None
     chosen = slice(None) if rows is None else rows
     weights = [w[chosen] for w in (data.sample_weights, data.frequencies) if w is not None]
     weight = np.prod(np.asarray(weights, np.float64), axis=0) if weights else None
     shares = _SHARES[name](np.asarray(data.targets)[chosen], weight)
-    return float(-np.sum(shares * np.log(np.where(shares > 0, shares, 1.0))))
+    if values is not None:  # (..., 2), of -1 and 1; the shares begin with that of 1
+        shares = shares * np.moveaxis(np.asarray(values, np.float64), -1, 0)[::-1]
+    part = shares / shares.sum(axis=0)
+    return float(-np.sum(shares * np.log(np.where(part > 0, part, 1.0))))
 
 
 def _of_classes(targets: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
