@@ -172,3 +172,10 @@ def test_help_names_every_command(capsys):
 def test_each_command_explains_itself(name, capsys):
     assert main([name, "--help"]) == 0
     assert f"Usage: chainrule {name}" in capsys.readouterr().out
+
+
+def test_a_drawing_that_cannot_be_written_names_its_own_path(model, tmp_path, capsys):
+    target = tmp_path / "none" / "x.svg"
+    assert main(["graph", f"{model}:course", "1.0", "--output", str(target)]) == 1
+    said = capsys.readouterr().err
+    assert f"{target} could not be written" in said and ".part" not in said

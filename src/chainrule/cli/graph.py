@@ -9,6 +9,7 @@ import chainrule as cr
 from chainrule.cli.functions import arguments_of, faults_of_the_file, function_in
 from chainrule.cli.output import Json, note, print_json
 from chainrule.cli.source import Arguments, Place
+from chainrule.train import files
 
 
 def graph(
@@ -36,7 +37,7 @@ def graph(
     with faults_of_the_file(function.rpartition(":")[0]):
         made = cr.graph(found, *positional, group=group, **named)
     if output is not None:
-        made.save(output)
+        files.write(output, made.svg().encode())
         note(f"wrote {output}")
     if json:
         print_json({"title": made.title, "nodes": [_facts(made, node) for node in made.nodes]})
