@@ -67,10 +67,12 @@ def _check_differentiable(f, n: int, leaves: list, structure, learned: list[bool
     for leaf, path, is_learned in zip(leaves, paths(structure), learned, strict=True):
         if not is_learned:
             continue
-        dtype = leaf.type.dtype if type(leaf) is Traced else np.asarray(leaf).dtype
+        is_traced = type(leaf) is Traced
+        dtype = leaf.type.dtype if is_traced else np.asarray(leaf).dtype
         if dtype.kind not in "fc":
             raise errors.NotDifferentiable(
-                f"argument {n}{path} of {_name(f)} is {leaf!r} of dtype {dtype}, which has no "
+                f"argument {n}{path} of {_name(f)} is {'' if is_traced else f'{leaf!r} '}"
+                f"of dtype {dtype}, which has no "
                 "derivative.\n  Pass a float (3.0 instead of 3, x.astype(float)), or choose "
                 "other arguments with argnums."
             )

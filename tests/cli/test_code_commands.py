@@ -179,3 +179,9 @@ def test_a_drawing_that_cannot_be_written_names_its_own_path(model, tmp_path, ca
     assert main(["graph", f"{model}:course", "1.0", "--output", str(target)]) == 1
     said = capsys.readouterr().err
     assert f"{target} could not be written" in said and ".part" not in said
+
+
+def test_a_whole_number_is_refused_in_the_users_words(model, capsys):
+    assert main(["source", f"{model}:course", "3"]) == 1
+    said = capsys.readouterr().err
+    assert "argument 0 of course is of dtype int64, which has no derivative" in said
