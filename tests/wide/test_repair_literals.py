@@ -1,11 +1,16 @@
 """Constants that derivative rules compute stand for the numbers that they are rounded from."""
 
+from fractions import Fraction
+
+import mpmath
 import numpy as np
 import pytest
+from mpmath import mp
 
 import chainrule as cr
-from chainrule.program.exact import ExactFloat
+from chainrule.program.exact import ExactFloat, log_of
 from chainrule.program.program import Literal
+from chainrule.wide.elementary import exp
 from chainrule.wide.literals import literal_number
 from chainrule.wide.number import precision, wide
 
@@ -41,3 +46,30 @@ def test_roots_are_known_to_the_precision_in_force(exact, square):
     with precision(200):
         found = literal_number(Literal(np.float64(exact), exact=exact))
         assert abs(float(found * found - wide(square))) < 2.0**-190
+
+
+@pytest.mark.parametrize("x", [1.0 + 1e-9, 1.0 - 1e-6, 3.0])
+def test_the_logarithm_of_the_base_of_a_power_is_known(x):
+    """log 2 was a rounded number: slopes that cancel were off by 1e-7 of themselves and more."""
+    utility = lambda g: (2.0 ** (1.0 - g) - 1.0) / (1.0 - g)
+    with mpmath.workdps(60):
+        exact = lambda g: (mp.mpf(2) ** (1 - g) - 1) / (1 - g)
+        wanted = float(mp.diff(exact, mp.mpf(x), h=mp.mpf(10) ** -25))
+    for slope in (cr.grad(utility), cr.compile(cr.grad(utility))):
+        np.testing.assert_allclose(slope(x), wanted, rtol=1e-14)
+
+
+def test_near_bases_cancel_in_a_loop():
+    f = lambda x: cr.fori_loop(0, 1, lambda i, c: 2.0**x - 1.9999999**x, x)
+    with mpmath.workdps(60):
+        two, near = mp.mpf(2), mp.mpf(1.9999999)
+        wanted = float(8 * mp.log(two) - near**3 * mp.log(near))
+    assert cr.grad(f)(3.0) == pytest.approx(wanted, rel=1e-15)
+
+
+def test_a_logarithm_of_a_ratio_is_known_to_the_precision_in_force():
+    x = log_of(Fraction(1, 3))
+    assert x == pytest.approx(-np.log(3.0), rel=1e-15)
+    with precision(500):
+        third = exp(literal_number(Literal(np.float64(x), exact=x)))
+        assert float(third * wide(3.0) - wide(1.0)) == pytest.approx(0.0, abs=2.0**-400)

@@ -26,7 +26,7 @@ import numpy as np
 
 from chainrule.certify.flint import load
 from chainrule.certify.rounding import round_ratio
-from chainrule.program.exact import ExactFloat
+from chainrule.program.exact import ExactFloat, logarithm
 from chainrule.program.program import Equation
 
 MOST_EXACT_BITS = 4096  # of numerators and denominators
@@ -163,8 +163,11 @@ def exact_ball(value: ExactFloat) -> Ball:
     flint = load()
     made = ratio(value.ratio.numerator, value.ratio.denominator)
     for name, power in value.powers.items():
-        base = {"pi": flint.arb.pi, "log 2": flint.arb.const_log2,
-                "log 10": flint.arb.const_log10}.get(name, lambda: flint.arb(2))()  # fmt: skip
+        operand = logarithm(name)
+        if operand is not None:
+            base = flint.arb(flint.fmpq(operand.numerator, operand.denominator)).log()
+        else:
+            base = flint.arb.pi() if name == "pi" else flint.arb(2)
         exponent = flint.arb(flint.fmpq(power.numerator, power.denominator))
         made = made * Ball(base**exponent)
     return made

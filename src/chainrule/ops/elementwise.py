@@ -22,7 +22,7 @@ from chainrule.ops.compare import (
     signbit,
 )
 from chainrule.ops.select import constant_like, select
-from chainrule.program.exact import LN2, LN10, exact_result
+from chainrule.program.exact import LN2, LN10, exact_result, log_of
 from chainrule.program.op import (
     TAKES,
     Bilinear,
@@ -157,6 +157,12 @@ def _one_less(y):
     return y - 1 if exact is None else exact
 
 
+def _log_of_base(x):
+    """log(x); of a number, a float that remembers it."""
+    known = not _is_array(x) and not np.iscomplexobj(x) and 0.0 < x < math.inf and x != 1
+    return log_of(x) if known else log(x)
+
+
 def _is_array(value) -> bool:
     return is_traced(value) or not isinstance(value, int | float | complex | np.generic)
 
@@ -164,7 +170,7 @@ def _is_array(value) -> bool:
 power = elementwise(
     "power",
     np.power,
-    (_power_by_base, lambda x, y, out: scale(out, log(x))),
+    (_power_by_base, lambda x, y, out: scale(out, _log_of_base(x))),
     takes="number",
     edges=(),
     doc="x ** y; the derivative by y is 0 where the value is 0",

@@ -31,7 +31,7 @@ class ExactFloat(float):
         exact = Fraction(ratio)
         value = float(exact)
         for name, power in powers.items():
-            value *= NUMBERS[name] ** float(power)
+            value *= _named(name) ** float(power)
         made = super().__new__(cls, value)
         made.ratio = exact
         made.powers = {n: Fraction(p) for n, p in powers.items() if p}
@@ -130,9 +130,30 @@ def _with_powers(name: str, values) -> ExactFloat | None:
     return made if isinstance(made, ExactFloat) else None
 
 
-NUMBERS = {"pi": math.pi, "log 2": math.log(2.0), "log 10": math.log(10.0), "2": 2.0}
+def log_of(number: float | Fraction) -> ExactFloat:
+    """The logarithm of a positive number, as a float that remembers its operand.
+
+    >>> log_of(1.5), log_of(1.5).powers
+    (0.4054651081081644, {'log 3/2': Fraction(1, 1)})
+    """
+    return ExactFloat(1, {f"{_LOG}{Fraction(number)}": 1})
+
+
+def logarithm(name: str) -> Fraction | None:
+    """The operand of the logarithm that a name stands for; None of other names."""
+    return Fraction(name.removeprefix(_LOG)) if name.startswith(_LOG) else None
+
+
+def _named(name: str) -> float:
+    operand = logarithm(name)
+    return NUMBERS[name] if operand is None else math.log(operand)
+
+
+_LOG = "log "
+
+NUMBERS = {"pi": math.pi, "2": 2.0}
 
 PI = ExactFloat(1, {"pi": 1})
-LN2, LN10 = ExactFloat(1, {"log 2": 1}), ExactFloat(1, {"log 10": 1})
+LN2, LN10 = log_of(2.0), log_of(10.0)
 ROOT_PI, ROOT_2 = ExactFloat(1, {"pi": Fraction(1, 2)}), ExactFloat(1, {"2": Fraction(1, 2)})
 ROOT_2PI = ROOT_2 * ROOT_PI

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
+from chainrule.program.exact import log_of
 from chainrule.program.program import Equation, Literal, Operand
 from chainrule.transforms.stabilize_patterns import Reader, Terms, is_value
 from chainrule.transforms.stabilize_products import log_of_product
@@ -123,14 +125,30 @@ def _log_mean_exp(equation: Equation, reader: Reader) -> Operand | None:
     if len(others) != 1 or not numbers or others[0][0] < 0:
         return None
     found = _sum_of_exponentials(others[0][1], reader)
-    factor = np.prod([float(y.value) ** s for s, y in numbers if y.is_literal])
-    if found is None or not factor > 0:
+    factor = _exact_product(terms)
+    if found is None or factor is None or factor <= 0:
         return None
     x, moved = found
     emit = reader.graph.emit
     out = emit("logsumexp", x, axes=moved.source.params["axes"])
-    out = emit("add", out, Literal(out.type.dtype.type(np.log(factor))))
+    shift = log_of(factor)
+    out = emit("add", out, Literal(out.type.dtype.type(shift), exact=shift))
     return _as_moved(out, moved.moves, reader)
+
+
+def _exact_product(terms: Terms) -> Fraction | None:
+    """The product of the numbers among factors; None where one is 0 or not finite."""
+    product = Fraction(1)
+    for sign, x in terms:
+        if not x.is_literal:
+            continue
+        if not np.isfinite(x.value) or not x.value:
+            return None
+        exact = Fraction(float(x.value))
+        if x.exact is not None and not x.exact.powers:
+            exact = x.exact.ratio
+        product *= exact**sign
+    return product
 
 
 def _log_softmax(equation: Equation, reader: Reader) -> Operand | None:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from chainrule.program.exact import ExactFloat
+from chainrule.program.exact import ExactFloat, logarithm
 from chainrule.program.program import Literal
 from chainrule.wide import elementary as e
 from chainrule.wide.arrays import to_wide
 from chainrule.wide.number import ONE, TWO, Number, Wide, wide
 
-_NAMED = {
-    "pi": e.pi, "log 2": lambda: e.log(TWO), "log 10": lambda: e.log(wide(10)), "2": lambda: TWO,
-}  # fmt: skip
+_NAMED = {"pi": e.pi, "2": lambda: TWO}
 
 
 def literal_number(x: Literal):
@@ -32,8 +30,15 @@ def literal_number(x: Literal):
 def _number(exact: ExactFloat) -> Number:
     made: Number = wide(exact.ratio.numerator) / wide(exact.ratio.denominator)
     for name, power in exact.powers.items():
-        made = made * _power(_NAMED[name](), power)
+        made = made * _power(_named(name), power)
     return made
+
+
+def _named(name: str) -> Number:
+    operand = logarithm(name)
+    if operand is None:
+        return _NAMED[name]()
+    return e.log(wide(operand.numerator) / wide(operand.denominator))
 
 
 def _power(x: Number, power: Fraction) -> Number:
