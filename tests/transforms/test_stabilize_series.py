@@ -84,3 +84,14 @@ def test_quotients_may_have_poles():
     x = ps.variable()
     inverse = ps.divide(ps.number(1.0), ps.apply("sin", x))
     assert (inverse.shift, inverse.coefficients[2]) == (-1, Fraction(1, 6))
+
+
+def test_a_series_of_every_second_power_is_summed_by_the_square():
+    """Half of its products were by coefficients of 0: too long to be looked at, compiled."""
+
+    def stumpff(z):
+        s = np.sqrt(np.abs(z))
+        return np.where(z > 0, (s - np.sin(s)) / s**3, (np.sinh(s) - s) / s**3)
+
+    wanted = -1 / 120 + 1e-7 / 2520
+    assert cr.compile(cr.grad(stumpff))(1e-7) == pytest.approx(wanted, rel=1e-15)

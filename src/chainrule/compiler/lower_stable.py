@@ -27,6 +27,7 @@ from chainrule.ops.elementwise import (
 from chainrule.ops.reduce import max_, prod
 from chainrule.ops.select import constant_like, select
 from chainrule.ops.shape import broadcast, kept_axes, sum_
+from chainrule.ops.special.stable_forms import every_second
 
 _LN2 = math.log(2.0)
 
@@ -94,9 +95,12 @@ def _log_exp_difference(x, y):
 
 
 def _series(x, *, start, coefficients):
+    by = x
+    if every_second(coefficients):
+        by, coefficients = x * x, coefficients[::2]
     total = constant_like(x, coefficients[-1])
     for c in coefficients[-2::-1]:
-        total = total * x + c
+        total = total * by + c
     return total * power(x, float(start)) if start else total
 
 

@@ -180,10 +180,18 @@ log_exp_difference: Op = elementwise(
 )  # fmt: skip
 
 
+def every_second(coefficients: tuple[float, ...]) -> bool:
+    """Whether the powers of a series are c_0, c_2 x^2, c_4 x^4 and so on: summed by x^2."""
+    return len(coefficients) > 2 and not any(coefficients[1::2])
+
+
 def _series(x, *, start, coefficients):
+    by = x
+    if every_second(coefficients):
+        by, coefficients = x * x, coefficients[::2]
     total = np.full_like(x, coefficients[-1])
     for c in coefficients[-2::-1]:
-        total = total * x + x.dtype.type(c)
+        total = total * by + x.dtype.type(c)
     return (total * np.power(x, x.dtype.type(start)) if start else total)[()]
 
 
@@ -192,7 +200,8 @@ def _series_slope(x, out, *, start, coefficients):
         slopes = tuple([c * (start + k) for k, c in enumerate(coefficients)])
         return series(x, start=start - 1, coefficients=slopes)
     slopes = tuple([c * k for k, c in enumerate(coefficients[1:], 1)]) or (0.0,)
-    return series(x, start=0, coefficients=slopes)
+    skipped = int(len(slopes) > 1 and not slopes[0])  # so that `every_second` stays so
+    return series(x, start=skipped, coefficients=slopes[skipped:])
 
 
 series: Op = elementwise_family(
