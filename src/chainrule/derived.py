@@ -33,7 +33,7 @@ from chainrule.transforms.single_draws import refuse_jumps
 from chainrule.transforms.sparse_jacobian import SparseJacobian
 from chainrule.transforms.stabilize import stabilize
 from chainrule.transforms.storing import storing_less
-from chainrule.wide.repair import Watch, watch
+from chainrule.wide.repair import Batched, Watch, watch
 
 _KEPT = 512
 _cache: OrderedDict[tuple, Any] = OrderedDict()
@@ -68,7 +68,8 @@ def derived(kind: str, program: Program, *arguments, options: Options = DEFAULT)
             refuse_jumps(program, arguments[0])
         made = _kept_or_made(kind, program, options, arguments)
         if options.stabilize and kind != "run":
-            _watch(made, lambda: _made(kind, program, replace(options, stabilize=False), arguments))
+            written = partial(_made, kind, program, replace(options, stabilize=False), arguments)
+            _watch(made, written, Batched(program, arguments[1]) if kind == "batch" else None)
     if checking:
         _check(program, made)
     with _lock:
@@ -123,7 +124,7 @@ def _plans(made) -> list[Plan]:
     return [p for p in plans if isinstance(p, Plan)]
 
 
-def _watch(made, as_written: Callable[[], Any]) -> None:
+def _watch(made, as_written: Callable[[], Any], batched: Batched | None) -> None:
     """Have lost digits looked for; a half by the whole that it belongs to, since what its residuals
     have lost is found in the inputs only. They are found in the formulas as they were written."""
     for number, plan in enumerate(_wholes(made)):
@@ -133,7 +134,7 @@ def _watch(made, as_written: Callable[[], Any]) -> None:
                 return _wholes(as_written())[number].recorded
 
         def watching(program: Program, written=written) -> Watch | None:
-            return watch(program, written)
+            return watch(program, written, batched)
 
         plan.watching = watching
 

@@ -408,6 +408,18 @@ def _of_entries(out, inputs, errors, equation):
     return _joined(own, _length(_filled(e, inputs[0]), equation.params["axes"]))
 
 
+def _others(out, inputs, errors, equation):
+    """A sum less each entry: the rounding of the sum, but where an entry is alone."""
+    axes = equation.params["axes"]
+    x, e = inputs[0], errors[0]
+    lengths = np.sqrt(np.add.reduce(np.square(x), axes, keepdims=True))
+    alone = np.add.reduce(x != 0, axes, keepdims=True) <= 1
+    own = np.where(alone, 0.0, UNIT * (lengths + abs(out)))
+    if e is None:
+        return own
+    return _joined(own, np.sqrt(np.add.reduce(np.square(_filled(e, x)), axes, keepdims=True)))
+
+
 def _of_any(out, inputs, errors, equation):
     """Any other operation: how far the result moves with each operand, along a secant that is long
     enough to be seen."""
@@ -458,7 +470,7 @@ _RULES: dict[str, Callable] = {
     "index_set": _written, "index_add": _written,
     "sum": _total, "cumsum": _running, "contract": _product, "max": _largest, "min": _largest,
     "prod": _prod, "cumprod": _cumprod, "log_prod": _log_prod,
-    **dict.fromkeys(("logsumexp", "norm", "safe_norm"), _of_entries),
+    **dict.fromkeys(("logsumexp", "norm", "safe_norm"), _of_entries), "sum_of_others": _others,
 }  # fmt: skip
 
 
@@ -545,7 +557,9 @@ def _inner(equation: Equation) -> Callable:
 def _germ(equation: Equation) -> Callable:
     """A derivative that settles ties: where it does, its values are no roundings of others.
 
-    Where all digits were lost besides, the tie may be one of rounded numbers only.
+    One tie has all entries settled, along a germ: those that it is nothing to are rounded otherwise
+    than without it, and no more. Where all digits were lost besides, the tie may be one of rounded
+    numbers only.
     """
     follower = Follower(equation.params["program"])
 
@@ -554,7 +568,7 @@ def _germ(equation: Equation) -> Callable:
         made = list(made) if isinstance(made, tuple) else [made]
         plain, lost = follower.run(inputs, errors)
         return made, [
-            None if e is None else np.where((a == b) | ~np.isfinite(e), e, 0.0)[()]
+            None if e is None else np.where((abs(a - b) <= 4.0 * e) | ~np.isfinite(e), e, 0.0)[()]
             for a, b, e in zip(made, plain, lost, strict=True)
         ]
 

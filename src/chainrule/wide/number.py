@@ -67,9 +67,12 @@ def ties_noted() -> Iterator[Callable[[], bool]]:
 
 
 def compare_noted(x, y) -> int:
-    """As `compare`, for a comparison of the program's own."""
+    """As `compare`, for a comparison of the program's own.
+
+    A number with itself, such as an array's largest entry with the array, is no tie.
+    """
     found = compare(x, y)
-    if not found:
+    if not found and (x is not y or x in (ZERO, ONE, TWO, HALF)):
         _state.tied = True
     return found
 

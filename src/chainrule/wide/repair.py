@@ -12,7 +12,7 @@ Outputs that are computed entry by entry are repaired at the entries that lost t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from chainrule.wide.patterns import holds_error_free_pattern
 LOST = 5  # bits, and two roundings for every equation
 TOGETHER = 16  # times the number of entries, where these are computed together (see `_bad`)
 EQUATIONS = 400  # a longer program is not watched
-COMPILED = 160  # equations; of a longer one the estimates take seconds to compile
+COMPILED = 200  # equations; of a longer one the estimates take seconds to compile
 ENTRIES = 1 << 16  # of all values of a program together; a larger one is not watched
 ENTRIES_APART = 1 << 21  # where entries are computed apart from each other, up to a last sum
 PRODUCTS = 1 << 10  # multiplications in products of matrices; with more, it is not watched
@@ -46,11 +46,14 @@ WIDE_FORMS = ("polynomial",)  # what stands for a formula, and has a wide form o
 ABSOLUTE = 64 * 5e-324  # the error that numbers below the normal ones may have
 
 
-def watch(whole: Program, written: Callable[[], Program] | None = None) -> Watch | None:
+def watch(
+    whole: Program, written: Callable[[], Program] | None = None, batched: Batched | None = None
+) -> Watch | None:
     """How a program is watched; None where it is not.
 
     `written` gives the program before rules rewrote it, by which it is repaired: a rule may fold
-    numbers, which rounds, and what one equation has folded need not cancel with another.
+    numbers, which rounds, and what one equation has folded need not cancel with another. `batched`
+    says of which program the whole is the batch.
     """
     if len(whole.equations) > EQUATIONS:
         return None
@@ -66,7 +69,14 @@ def watch(whole: Program, written: Callable[[], Program] | None = None) -> Watch
     able = may_lose(program) and followed(program) and supported(program)
     if not able or holds_error_free_pattern(program):
         return None
-    return Watch(whole, program, written)
+    return Watch(whole, program, written, batched)
+
+
+class Batched(NamedTuple):
+    """What a batch is made of: the program of one lane, and which of its inputs have lanes."""
+
+    lane: Program
+    inputs: tuple[bool, ...]
 
 
 def _exact(written: Callable[[], Program] | None, program: Program) -> Program:
@@ -85,17 +95,22 @@ class Watch:
     """A program that is watched, and the parts of it that are evaluated when it is repaired.
 
     `plain` is the program with the derivatives in it seen through: what they settle at a tie
-    (chainrule.kinked) is never repaired.
+    (chainrule.kinked) is never repaired. Lanes of a batch that are not computed entry by entry are
+    repaired one by one: what one of them leaves undecided, or tied, is nothing to the others.
     """
 
     __slots__ = (
-        "_exact", "_follower", "_parts", "_settles", "_written", "allowed", "plain", "program",
+        "_batched", "_exact", "_follower", "_lane", "_parts", "_settles", "_written", "allowed",
+        "plain", "program",
     )  # fmt: skip
 
     def __init__(
-        self, program: Program, plain: Program, written: Callable[[], Program] | None = None
-    ):
+        self, program: Program, plain: Program, written: Callable[[], Program] | None = None,
+        batched: Batched | None = None,
+    ):  # fmt: skip
         self.program, self.plain, self._written = program, plain, written
+        self._batched = batched
+        self._lane: Watch | None = None  # made when a lane is to be repaired
         self._exact: Program | None = None  # made when something is to be repaired
         self._follower = Follower(program)
         self._settles = holds_germs(program)
@@ -155,13 +170,44 @@ class Watch:
         for numbers in by_shape.values():
             part = self._part(tuple(numbers))
             masks = [bad[i] for i in numbers]
+            if part.shape is None and self._by_lane(inputs, numbers, masks, found, certain):
+                continue
             made, tied = part.repaired(inputs, masks)
             for i, better in zip(numbers, made, strict=True):
                 mask = bad[i] & ~np.isnan(better)
                 if self._settles:  # a tie of exact numbers was settled, and is not repaired
-                    mask = mask & ~tied
+                    mask = mask & (~tied | np.isnan(found[i]))
                 found[i] = np.where(mask, better, found[i])[()]
                 certain[i] = mask & ~tied
+
+    def _by_lane(self, inputs: list, numbers, masks: list, found: list, certain: list) -> bool:
+        """Run the lanes that lost digits by themselves, repaired; False where there are none, or
+        too many."""
+        lane = self._watch_of_a_lane()
+        if lane is None or self._batched is None:
+            return False
+        lost = [np.asarray(m).any(axis=tuple(range(1, m.ndim))) for m in masks]
+        lanes = np.flatnonzero(np.logical_or.reduce(lost))
+        if len(lanes) * _size(lane.plain) > WORK_BY_ENTRY:
+            return False
+        for i in numbers:
+            found[i] = np.array(found[i])
+            certain[i] = np.zeros(found[i].shape, bool)
+        for k in lanes:
+            mixed = zip(inputs, self._batched.inputs, strict=True)
+            made, known = lane.run_noted([x[k] if has_lanes else x for x, has_lanes in mixed])
+            for i, mask in zip(numbers, masks, strict=True):
+                found[i][k] = np.where(mask[k], made[i], found[i][k])
+                certain[i][k] = False if known[i] is None else mask[k] & known[i]
+        return True
+
+    def _watch_of_a_lane(self) -> Watch | None:
+        """How one lane is watched; None where this is no batch."""
+        if self._lane is None and self._batched is not None:
+            self._lane = watch(self._batched.lane)
+            if self._lane is None:
+                self._batched = None
+        return self._lane
 
     def _part(self, numbers: tuple[int, ...]) -> Part:
         found = self._parts.get(numbers)
