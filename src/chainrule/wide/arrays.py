@@ -16,6 +16,7 @@ from chainrule.ops.shape import kept_axes
 from chainrule.program.types import Type
 from chainrule.wide import elementary
 from chainrule.wide.functions import FUNCTIONS, PREDICATES, add, multiply
+from chainrule.wide.matrices import MATRICES
 from chainrule.wide.number import ONE, ZERO, nearest, wide
 
 _to_wide = np.frompyfunc(wide, 1, 1)
@@ -165,7 +166,7 @@ SPECIAL: dict[str, Callable] = {
     "cumsum": _accumulated(_add), "cumprod": _cumprod, "cummax": _accumulated(_maximum),
     "cummin": _accumulated(_minimum), "contract": _contract, "select": _select,
     "softmax": _softmax, "softmax_shares": _softmax, "log_softmax": _log_softmax,
-    "logsumexp": _logsumexp, "norm": _norm,
+    "logsumexp": _logsumexp, "norm": _norm, **MATRICES,
 }  # fmt: skip
 
 # Operations whose own evaluation moves entries, or adds them, whatever they are.

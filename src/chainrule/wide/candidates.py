@@ -13,6 +13,7 @@ from math import frexp
 
 from chainrule.program.cost import subprograms
 from chainrule.program.program import Equation, Operand, Program
+from chainrule.wide.matrix_errors import MATRIX_OPERATIONS
 
 MOVING = {
     "broadcast", "reshape", "transpose", "flip", "index", "index_set", "concatenate", "pad",
@@ -51,7 +52,7 @@ class _Look:
             return True
         if not any(v.type.dtype.kind == "f" for v in equation.outputs):
             return any(x in self.rounded for x in inputs)  # a comparison of rounded numbers
-        if name == "polynomial":
+        if name == "polynomial" or name in MATRIX_OPERATIONS:
             return True
         if name in _SUMS:
             return self._cancels(equation)

@@ -20,6 +20,12 @@ from chainrule.program.program import Equation, Program
 from chainrule.program.trace import Builder, Traced, operand
 from chainrule.transforms.forward import copy_equation, traced_of
 from chainrule.wide.loss import NORMAL, SMALLEST, UNIT
+from chainrule.wide.matrix_errors import (
+    MATRIX_ERRORS,
+    MATRIX_OPERATIONS,
+    is_small,
+    slogdet_errors,
+)
 
 
 def estimating(program: Program, allowed: Sequence[float], absolute_error: float) -> Program | None:
@@ -39,9 +45,10 @@ def estimating(program: Program, allowed: Sequence[float], absolute_error: float
             inputs = [x.value if x.is_literal else env[x] for x in equation.inputs]
             errors = [None if x.is_literal else lost.get(x) for x in equation.inputs]
             rule = _RULES.get(equation.op.name, _of_any)
-            error = rule(made[0], inputs, errors, equation)
-            if error is not None:
-                lost[equation.outputs[0]] = error
+            found = rule(made[0] if len(made) == 1 else made, inputs, errors, equation)
+            for v, error in zip(equation.outputs, _listed(found), strict=True):
+                if error is not None:
+                    lost[v] = error
         finite = [isfinite(env[v]) for v in program.inputs if v.type.dtype.kind == "f"]
         bad = None
         for out, limit in zip(program.outputs, allowed, strict=True):
@@ -71,7 +78,13 @@ def _value(result):
     return result.value if getattr(result, "is_literal", False) else result
 
 
+def _listed(errors) -> list:
+    return errors if isinstance(errors, list) else [errors]
+
+
 def _has_rule(equation: Equation) -> bool:
+    if equation.op.name in MATRIX_OPERATIONS:
+        return is_small(equation)
     return len(equation.outputs) == 1 and (
         equation.op.name in _RULES
         or equation.op.elementwise
@@ -376,7 +389,12 @@ def _at_most_one(x, out):
     return 1.0
 
 
+def _slogdet(out, inputs, errors, equation):
+    return slogdet_errors(out, inputs, errors)
+
+
 _RULES: dict[str, Callable] = {
+    **MATRIX_ERRORS, "slogdet": _slogdet,
     "add": _add, "subtract": _add, "multiply": _multiply, "divide": _divide, "scale": _scale,
     **dict.fromkeys(
         ("negative", "absolute", "stop_gradient", "barrier", "copysign", "clip"), _same),

@@ -26,6 +26,12 @@ from chainrule.program.at_hand import add_line
 from chainrule.program.cost import subprograms
 from chainrule.program.evaluate import Layout
 from chainrule.program.program import Equation, Program
+from chainrule.wide.matrix_errors import (
+    MATRIX_ERRORS,
+    MATRIX_OPERATIONS,
+    is_small,
+    slogdet_errors,
+)
 
 UNIT = 2.0**-53
 SMALLEST = 5e-324
@@ -92,6 +98,8 @@ def followed(program: Program) -> bool:
 
 
 def _is_followed(equation: Equation) -> bool:
+    if equation.op.name in MATRIX_OPERATIONS:
+        return is_small(equation)
     if equation.op.name in _CONTROL:
         return all(followed(p) for _, p in subprograms(equation))
     return len(equation.outputs) == 1
@@ -471,6 +479,7 @@ _RULES: dict[str, Callable] = {
     "sum": _total, "cumsum": _running, "contract": _product, "max": _largest, "min": _largest,
     "prod": _prod, "cumprod": _cumprod, "log_prod": _log_prod,
     **dict.fromkeys(("logsumexp", "norm", "safe_norm"), _of_entries), "sum_of_others": _others,
+    **MATRIX_ERRORS,
 }  # fmt: skip
 
 
@@ -575,7 +584,15 @@ def _germ(equation: Equation) -> Callable:
     return run
 
 
+def _slogdet(equation: Equation) -> Callable:
+    def run(inputs, errors):
+        outs = list(equation.op.evaluate(*inputs))
+        return outs, slogdet_errors(outs, inputs, errors)
+
+    return run
+
+
 _CONTROL: dict[str, Callable] = {
     "cond": _cond, "while": _while, "scan": _scan, "checkpoint": _inner, "custom": _inner,
-    "germ": _germ,
+    "germ": _germ, "slogdet": _slogdet,
 }  # fmt: skip

@@ -27,6 +27,7 @@ from chainrule.wide.candidates import may_lose
 from chainrule.wide.estimate import estimating
 from chainrule.wide.evaluate import certain_float, settled, supported
 from chainrule.wide.loss import UNIT, Follower, followed
+from chainrule.wide.matrix_errors import MATRIX_OPERATIONS, work
 from chainrule.wide.number import ties_noted
 from chainrule.wide.patterns import holds_error_free_pattern
 
@@ -319,6 +320,8 @@ def _size(program: Program, products_only: bool = False) -> int:
 
 
 def _own_size(equation: Equation) -> int:
+    if equation.op.name in MATRIX_OPERATIONS:
+        return work(equation)
     return max(1, *(v.type.size for v in (*equation.inputs, *equation.outputs)))
 
 
