@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import special
 
 import chainrule as cr
 from chainrule import backends
@@ -76,3 +77,10 @@ def test_updates_in_place_are_not_watched():
     w = np.ones(3)
     step(w, np.array([1.0, 1.0 + 1e-12, 2.0]))
     np.testing.assert_allclose(w, [1.0, 1.0, 1.1], rtol=1e-12)
+
+
+def test_a_power_of_two_times_what_is_rounded_is_rounded():
+    """2 f(x) - 4 g(x) was taken to be exact, and not looked at."""
+    slope = cr.grad(cr.grad(lambda x: 2 * special.gammaln(x) - special.gammaln(2 * x)))
+    assert repair.watch(trace_call(slope, (2.0,), {}).program) is not None
+    assert slope(1e12) == pytest.approx(5e-25 + 2.5e-37, rel=1e-15)

@@ -79,14 +79,14 @@ class _Look:
     def _pass(self, equation: Equation) -> bool:
         """Note what the results are; False."""
         name, inputs, out = equation.op.name, equation.inputs, equation.outputs[0]
-        if name not in MOVING or any(x in self.rounded for x in inputs):
-            if not _is_exact(equation):
-                self.rounded.add(out)
-        if not _is_exact(equation) and (
-            name in _STRETCHED
-            or (name in _SUMS and not any(x.is_literal for x in inputs))
-            or (name in MOVING | _SUMS and any(x in self.stretched for x in inputs))
-        ):
+        exact = _is_exact(equation)
+        if any(x in self.rounded for x in inputs) or not (name in MOVING or exact):
+            self.rounded.add(out)
+        if exact or name in MOVING | _SUMS:
+            stretches = any(x in self.stretched for x in inputs)
+        else:
+            stretches = name in _STRETCHED
+        if stretches or (name in _SUMS and not any(x.is_literal for x in inputs)):
             self.stretched.add(out)
         sign = self._sign_of_result(equation)
         if sign:

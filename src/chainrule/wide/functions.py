@@ -16,6 +16,8 @@ import numpy as np
 from chainrule.ops.special.polynomials import at_infinity
 from chainrule.wide import elementary as e
 from chainrule.wide import special as s
+from chainrule.wide.bessel import BESSEL
+from chainrule.wide.integrals import INTEGRALS
 from chainrule.wide.number import (
     HALF,
     ONE,
@@ -261,6 +263,7 @@ FUNCTIONS: dict[str, Callable] = {
     "gammaln": s.gammaln, "gamma": s.gamma, "psi": s.psi,
     "rgamma": lambda x: divide(ONE, s.gamma(x)),
     "stop_gradient": lambda x: x, "barrier": lambda x, token: x,
+    **BESSEL, **INTEGRALS,
 }  # fmt: skip
 
 

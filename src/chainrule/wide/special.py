@@ -121,7 +121,7 @@ def log_ndtr(x: Number) -> Number:
 
 
 @lru_cache(maxsize=4)
-def _bernoulli(count: int) -> tuple[tuple[int, int], ...]:
+def bernoulli(count: int) -> tuple[tuple[int, int], ...]:
     """B_2, B_4, ... as pairs of numerator and denominator, by tangent numbers.
 
     Source: Brent and Harvey, "Fast computation of Bernoulli, tangent and secant numbers" (2013).
@@ -153,7 +153,7 @@ def _stirling_terms(x: Wide, term_of) -> Wide:
     total = ZERO
     square = x * x
     power = ONE / x
-    numbers = _bernoulli(32 << max(0, (bits_in_force() // 256).bit_length()))
+    numbers = bernoulli(32 << (bits_in_force() // 160).bit_length())
     for k, (numerator, denominator) in enumerate(numbers, 1):
         term = term_of(Wide(numerator) / Wide(denominator), k, power)
         total = total + term
