@@ -40,6 +40,7 @@ from chainrule.transforms.leading import leading_side
 from chainrule.transforms.plain import plain
 from chainrule.transforms.recompute import for_budget
 from chainrule.transforms.ties import first_tie, watched
+from chainrule.wide.repair import watch
 
 DIRECTIONS = 3  # pairs of germs that `kinks="raise"` compares
 
@@ -71,6 +72,7 @@ class Kinked:
         self.watches = self._seen is not None if watches is None else watches
         self.plan = _planned(program, lambda made: order(self._seen or made), memory)
         self.memory = memory  # the budget that the plan is within
+        self.inside = False  # an equation of another program, which is looked at as a whole
         self.recorded = self.plan.program if not self.watches and memory is not None else program
         self.with_quotient = affected_outputs(program)
         self._side: Plan | None = None
@@ -88,7 +90,7 @@ class Kinked:
         if self._has_side and self._side is None:
             made = one_side(self.program, self.moving, self.first)
             self._has_side = made is not None
-            self._side = None if made is None else Plan(made)
+            self._side = None if made is None else self._side_plan(made)
         if self._side is None:
             return None
         if seed not in self._ways:
@@ -101,8 +103,7 @@ class Kinked:
             np.where(np.isfinite(x), sign * w, w.dtype.type(0))[()]  # infinities and nan stay
             for x, w in zip(movers, self._ways[seed], strict=True)
         ]
-        with one_thread():
-            *found, undecided = self._side.run([*operands, *ways])
+        *found, undecided = _run_side(self._side, [*operands, *ways])
         return None if undecided else found
 
     def on_leading_sides(self, operands: list) -> list[list] | None:
@@ -110,16 +111,24 @@ class Kinked:
         for thorough in (False, True) if self.first else ():
             if thorough not in self._leading:
                 sides = [leading_side(self.program, self.moving, s, thorough) for s in (1, -1)]
-                self._leading[thorough] = [Plan(made) for made in sides if made is not None]
+                self._leading[thorough] = [
+                    self._side_plan(made) for made in sides if made is not None
+                ]
             found = [self._unless_open(side, operands) for side in self._leading[thorough]]
             if len(found) == 2 and None not in found:
                 return [x for x in found if x is not None]
         return None
 
+    def _side_plan(self, program: Program) -> Plan:
+        """A side's program, planned; looked at for lost digits where the derivative is."""
+        plan = Plan(program)
+        if self.inside or self.plan.watching is not None:
+            plan.watching = watch
+        return plan
+
     @staticmethod
     def _unless_open(side: Plan, operands: list) -> list | None:
-        with one_thread():
-            *outputs, open_, open_on_both = side.run(operands)
+        *outputs, open_, open_on_both = _run_side(side, operands)
         return None if open_ or open_on_both else outputs
 
     def operands(self, given: list) -> list:
@@ -134,6 +143,11 @@ class Kinked:
             return found
         *found, met = found
         return settled_outputs(self, found, operands) if met and any(self.settled) else found
+
+
+def _run_side(side: Plan, operands: list) -> list:
+    with one_thread():
+        return side.run(operands) if side.watch is None else side.watch.run(operands)
 
 
 class KinkedHalf:
@@ -367,7 +381,9 @@ def _evaluate(*operands, program, moving, settled, kinks, first):
 
 @remembered
 def _kinked(program: Program, moving, settled, kinks, first) -> Kinked:
-    return Kinked(program, moving, settled, kinks, first)
+    made = Kinked(program, moving, settled, kinks, first)
+    made.inside = True
+    return made
 
 
 def _forward(equation, inputs, tangents, forward):

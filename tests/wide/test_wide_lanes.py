@@ -80,3 +80,21 @@ def test_the_entropy_of_a_certain_choice_keeps_the_digits_of_its_slope(number):
     np.testing.assert_allclose(slope(np.array(z)), wanted, rtol=1e-14)
     np.testing.assert_allclose(cr.compile(slope)(np.array(z)), wanted, rtol=1e-14)
     np.testing.assert_allclose(cr.vmap(slope)(np.array([z]))[0], wanted, rtol=1e-14)
+
+
+@pytest.mark.parametrize("points", [[[0.1, 0.2], [0.3, 0.4]], [[1.0, 2.0], [1.0, 2.0 + 1e-9]]])
+@pytest.mark.parametrize("run", [lambda f: f, cr.compile,
+                                 lambda f: lambda x: cr.vmap(f)(x[None])[0]])  # fmt: skip
+def test_the_sides_of_a_tie_are_repaired(points, run):
+    """Distances by inner products, cut at 0, tie on the diagonal: both sides had lost 8 digits."""
+
+    def total(x):
+        squares = np.sum(x * x, axis=1)
+        distances = squares[:, None] - 2 * (x @ x.T) + squares[None, :]
+        return np.sum(np.sqrt(np.maximum(distances, 0.0) + 1e-18))
+
+    x = np.array(points)
+    move = x[0] - x[1]
+    wanted = 2 * move / np.sqrt(np.sum(move**2) + 1e-18)
+    found = run(cr.grad(total))(x)
+    np.testing.assert_allclose(found, [wanted, -wanted], rtol=1e-15)

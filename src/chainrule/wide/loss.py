@@ -246,7 +246,9 @@ def _select(out, inputs, errors, equation):
     if ex is not None or ey is not None:
         error = np.where(condition, 0.0 if ex is None else ex, 0.0 if ey is None else ey)[()]
     if doubt is not None:
-        wrong = np.where(doubt > 0, abs(np.subtract(x, y)), 0.0)[()]
+        logical = equation.outputs[0].type.dtype.kind == "b"
+        apart = np.not_equal(x, y) if logical else abs(np.subtract(x, y))
+        wrong = np.where(doubt > 0, apart, 0.0)[()]
         error = wrong if error is None else error + wrong
     return error
 
