@@ -26,7 +26,7 @@ _MP = {
     "root_of_difference": lambda x, y: mp.sqrt(x * x - y * y),
     "log_ratio": lambda x, y: mp.log(x / y), "log1mexp": lambda x: mp.log(1 - mp.exp(x)),
     "exp_sum": lambda x, y: mp.exp(x + y), "exp_difference": lambda x, y: mp.exp(x) - mp.exp(y),
-    "psi": mp.digamma,
+    "psi": mp.digamma, "gamma": mp.gamma,
     "i0": lambda x: mp.besseli(0, x), "i1": lambda x: mp.besseli(1, x),
     "k0": lambda x: mp.besselk(0, x), "k1": lambda x: mp.besselk(1, x),
     **{n: getattr(mp, n) for n in (
@@ -116,11 +116,11 @@ def _truth(rule, point: dict[str, float]):
 
 def _is_slow(text: str) -> bool:
     """Whether mpmath takes seconds, or fails, for numbers of any size at thousands of bits."""
-    return any(f"{name}(" in text for name in ("i0", "k0", "i1", "k1"))
+    return any(f"{name}(" in text for name in ("i0", "k0", "i1", "k1", "gamma"))
 
 
 def _grows(text: str) -> bool:
-    return any(word in text for word in ("exp", "cosh", "sinh", "power", "i0", "k0"))
+    return any(word in text for word in ("exp", "cosh", "sinh", "power", "i0", "k0", "gamma"))
 
 
 def _bits(found: float, truth: float) -> float:

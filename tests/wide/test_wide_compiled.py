@@ -1,5 +1,7 @@
 """Compiled functions look for lost digits natively, and are run again on the evaluator for them."""
 
+from math import factorial
+
 import numpy as np
 import pytest
 from scipy import special
@@ -84,3 +86,26 @@ def test_a_power_of_two_times_what_is_rounded_is_rounded():
     slope = cr.grad(cr.grad(lambda x: 2 * special.gammaln(x) - special.gammaln(2 * x)))
     assert repair.watch(trace_call(slope, (2.0,), {}).program) is not None
     assert slope(1e12) == pytest.approx(5e-25 + 2.5e-37, rel=1e-15)
+
+
+@pytest.mark.parametrize("x", [1e-8, 0.3])
+def test_special_functions_are_looked_at_as_a_whole(x):
+    """Written out, exprel and its moments are too long for an estimate of every step."""
+    f = lambda x: (special.exprel(x) - 1) / x
+    value, slope = cr.compile(cr.value_and_grad(f))(x)
+    terms = [x**k / factorial(k + 2) for k in range(20)]
+    slopes = [(k + 1) * x**k / factorial(k + 3) for k in range(20)]
+    assert (value, slope) == pytest.approx((sum(terms), sum(slopes)), rel=1e-14)
+
+
+def test_loops_written_out_are_looked_at():
+    def missed(h):
+        y = 1.0
+        for _ in range(60):
+            y = y + h / 60 * y
+        return np.exp(h) - y
+
+    value, slope = cr.value_and_grad(missed)(1e-6)
+    assert (value, slope) == pytest.approx((1e-12 / 120, 1e-6 / 60), rel=1e-5)
+    compiled = cr.compile(missed)(1e-6)
+    assert compiled == pytest.approx(value, rel=1e-15)

@@ -214,7 +214,7 @@ def test_networks_and_long_programs_are_not_watched():
         return np.sum(np.tanh(np.ones((64, 64)) @ w) ** 2)
 
     def long(x):
-        for _ in range(200):
+        for _ in range(500):
             x = x * 0.5 + np.sin(x)
         return x
 

@@ -32,10 +32,10 @@ from chainrule.program.garbage import clear_free_lists, collector_paused
 from chainrule.program.liveness import remove_dead
 from chainrule.program.program import Program
 from chainrule.transforms.columns import in_columns
-from chainrule.transforms.kinks import goes_on, guarded, holds_germs, says_unmet, settled
+from chainrule.transforms.kinks import goes_on, guarded, holds_germs, inlined, says_unmet, settled
 from chainrule.transforms.refused import without_refused
 from chainrule.transforms.simplify import DEFAULT, named, remove_barriers, simplify
-from chainrule.wide.repair import watch
+from chainrule.wide.repair import COMPILED, Watch, watch
 
 _FIRST = (*DEFAULT, *named(["product with a number", "product with a filled array"]))
 
@@ -89,10 +89,23 @@ def built(request: Request, program: Program) -> Built:
     ties = not checked and holds_germs(program)
     if request.stable and not checked and not request.written:
         looking = watch(program)
-        estimate = None if looking is None else looking.estimating(prepared)
+        estimate = None if looking is None else _estimating(looking, prepared, program)
         if estimate is not None:
             return _built(estimate, program, request, estimates=True, ties=ties, goes_on=ties)
     return _built(prepared, program, request, ties=ties, goes_on=ties)
+
+
+def _estimating(looking: Watch, prepared: Program, program: Program) -> Program | None:
+    """The program as it is compiled, made to stop where it loses digits; None where it cannot be.
+
+    Special functions, written out, make a program too long for estimates of every step: these are
+    then of whole functions.
+    """
+    found = looking.estimating(prepared)
+    if found is not None or len(prepared.equations) <= COMPILED:
+        return found
+    found = looking.estimating(guarded(program))
+    return None if found is None else prepare(found, inlined)
 
 
 def _built(

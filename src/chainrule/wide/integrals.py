@@ -114,11 +114,11 @@ def zeta(s: Number, x: Number) -> Number:
         raise Undecided
     with more_bits(32 + 4 * max(s.top, 0)):
         goal = bits_in_force() // 5 + 4 + (float(s) if s.top < 12 else _LONGEST)
-        total = ZERO
-        while x.top < 40 and float(x) < goal:
-            total = total + power(x, -s)
-            x = x + ONE
-        return total + _tail(s, x)
+        total, y = ZERO, x
+        while y.top < 40 and float(y) < goal:
+            total = total + power(y, -s)
+            y = y + ONE
+        return total + _tail(s, y)
 
 
 def _tail(s: Wide, x: Wide) -> Wide:

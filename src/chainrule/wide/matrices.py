@@ -10,6 +10,7 @@ Source    Bareiss, "Sylvester's identity and multistep integer-preserving Gaussi
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,8 @@ def _is_zero(x: Number) -> bool:
 
 def _determinant(a: np.ndarray) -> Number:
     rows: Rows = a.tolist()
-    sign, before = ONE, ONE
+    sign: Number = ONE
+    before: Number = ONE
     for k in range(len(rows)):
         place = _largest(rows, k)
         if place is None:
@@ -190,9 +192,10 @@ def triangular_solve(a, b, *, lower, adjoint, unit_diagonal, raises):
     """As `solve`, for the lower or upper triangle of a."""
     n = a.shape[-1]
     kept = np.tri(n, n, -1 if unit_diagonal else 0, dtype=bool)
-    part = np.where(kept if lower else kept.T, a, ZERO)
+    part = np.array(a)
+    part[..., ~kept if lower else ~kept.T] = ZERO
     if unit_diagonal:
-        part = np.where(np.eye(n, dtype=bool), ONE, part)
+        part[..., np.eye(n, dtype=bool)] = ONE
     return solve(part, b, adjoint=adjoint, raises=raises)
 
 
@@ -201,13 +204,22 @@ def cholesky(a, *, upper):
     return _over_stacks(lambda x: _cholesky(x, upper), a)
 
 
+def _as_array(x) -> np.ndarray:
+    made = np.empty(np.shape(x), object)
+    made[...] = x
+    return made
+
+
 def slogdet(a) -> list:
     """The signs of the determinants, and the logarithms of their sizes."""
-    found = np.asarray(det(a), object)
+    found = _as_array(det(a))
     signs, sizes = np.empty(found.shape, object), np.empty(found.shape, object)
     for place in np.ndindex(found.shape):
-        signs[place] = Wide(found[place].sign())
-        sizes[place] = log(abs(found[place]))
+        x: Any = found[place]
+        if isinstance(x, float):
+            raise Undecided
+        signs[place] = Wide(x.sign())
+        sizes[place] = log(abs(x))
     return [signs[()], sizes[()]] if not found.shape else [signs, sizes]
 
 

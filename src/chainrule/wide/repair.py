@@ -33,8 +33,8 @@ from chainrule.wide.patterns import holds_error_free_pattern
 
 LOST = 5  # bits, and two roundings for every equation
 TOGETHER = 16  # times the number of entries, where these are computed together (see `_bad`)
-EQUATIONS = 400  # a longer program is not watched
-COMPILED = 200  # equations; of a longer one the estimates take seconds to compile
+EQUATIONS = 1000  # a longer program is not watched
+COMPILED = 400  # equations; of a longer one the estimates take seconds to compile
 ENTRIES = 1 << 16  # of all values of a program together; a larger one is not watched
 ENTRIES_APART = 1 << 21  # where entries are computed apart from each other, up to a last sum
 PRODUCTS = 1 << 10  # multiplications in products of matrices; with more, it is not watched
