@@ -12,8 +12,7 @@ from pathlib import Path
 
 from chainrule.program.op import REGISTRY, Op
 from chainrule.transforms.simplify import REWRITES
-from chainrule.transforms.stabilize import RULES
-from chainrule.transforms.stabilize_reductions import REDUCTIONS
+from chainrule.transforms.stabilize import REDUCTION_RULES, RULES
 
 DOCS = Path(__file__).parent
 START = "<!-- table: python docs/tables.py --write -->"
@@ -50,7 +49,7 @@ def _rewrites() -> list[tuple[str, ...]]:
 
 def _rules() -> list[tuple[str, ...]]:
     rows = [("rule", "pattern", "becomes", "for", "source")]
-    for r in (*RULES, *REDUCTIONS):
+    for r in (*RULES, *REDUCTION_RULES):
         difference = getattr(r, "difference", None)
         becomes = _code(r.becomes) + (f", d = `{difference}`" if difference else "")
         rows.append((r.name, _code(r.pattern), becomes, _cell(r.domain), r.source))

@@ -23,6 +23,7 @@ from chainrule.transforms.power_series import FUNCTIONS
 from chainrule.transforms.rewrites_arithmetic import ARITHMETIC
 from chainrule.transforms.rewriting import Graph, Rewrite, Rules
 from chainrule.transforms.stabilize_differences import DIFFERENCES
+from chainrule.transforms.stabilize_distances import DISTANCES
 from chainrule.transforms.stabilize_exponentials import EXPONENTIALS
 from chainrule.transforms.stabilize_linear import difference
 from chainrule.transforms.stabilize_patterns import (
@@ -47,6 +48,8 @@ from chainrule.transforms.stabilize_trigonometric import TRIGONOMETRIC
 RULES: tuple[Rule, ...] = (
     *EXPONENTIALS, *ROOTS, *TRIGONOMETRIC, *SPECIAL, *DIFFERENCES,
 )  # fmt: skip
+
+REDUCTION_RULES: tuple[ReductionRule, ...] = (*REDUCTIONS, *DISTANCES)
 
 SERIES_TO = 1000  # equations: in a longer program series near 0 are not looked for
 
@@ -151,8 +154,8 @@ def _size(p: Pattern) -> int:
 
 @lru_cache(maxsize=1)
 def _reductions() -> dict[str, tuple[ReductionRule, ...]]:
-    names = {name for rule in REDUCTIONS for name in rule.ops}
-    return {name: tuple(r for r in REDUCTIONS if name in r.ops) for name in names}
+    names = {name for rule in REDUCTION_RULES for name in rule.ops}
+    return {name: tuple(r for r in REDUCTION_RULES if name in r.ops) for name in names}
 
 
 class _Reading:
