@@ -42,9 +42,9 @@ def test_determinants_and_inverses_near_singular_ones_have_their_digits(a):
     exact = _exact(a)
     for run in (lambda f: f, cr.compile):
         value, slope = run(cr.value_and_grad(np.linalg.det))(a)
-        assert value == pytest.approx(float(_determinant(exact)), rel=1e-11)
+        assert value == pytest.approx(float(_determinant(exact)), rel=1e-15)
         adjugate = _floats(_inverse(exact)) * float(_determinant(exact))
-        np.testing.assert_allclose(slope, adjugate.T, rtol=1e-11)
+        np.testing.assert_allclose(slope, adjugate.T, rtol=1e-14)
         inverse = _inverse(exact)
         columns = [sum(column) for column in zip(*inverse, strict=True)]
         wanted = _floats([[-x * sum(row) for row in inverse] for x in columns])

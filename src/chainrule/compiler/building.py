@@ -35,7 +35,7 @@ from chainrule.transforms.columns import in_columns
 from chainrule.transforms.kinks import goes_on, guarded, holds_germs, inlined, says_unmet, settled
 from chainrule.transforms.refused import without_refused
 from chainrule.transforms.simplify import DEFAULT, named, remove_barriers, simplify
-from chainrule.wide.repair import COMPILED, Watch, watch
+from chainrule.wide.repair import Watch, watch
 
 _FIRST = (*DEFAULT, *named(["product with a number", "product with a filled array"]))
 
@@ -98,11 +98,11 @@ def built(request: Request, program: Program) -> Built:
 def _estimating(looking: Watch, prepared: Program, program: Program) -> Program | None:
     """The program as it is compiled, made to stop where it loses digits; None where it cannot be.
 
-    Special functions, written out, make a program too long for estimates of every step: these are
-    then of whole functions.
+    Special functions, written out, make a program too long for estimates of every step, and there
+    are none of singular values, which adjugates are computed by: these are then of whole functions.
     """
     found = looking.estimating(prepared)
-    if found is not None or len(prepared.equations) <= COMPILED:
+    if found is not None:
         return found
     found = looking.estimating(guarded(program))
     return None if found is None else prepare(found, inlined)

@@ -100,7 +100,7 @@ def _cholesky(out, inputs, errors, equation):
 
 def _adjugate(out, inputs, errors, equation):
     (a,), (e,) = inputs, errors
-    own = _largest(out) * (4.0 * _UNIT * a.shape[-1])
+    own = _largest(a) ** (a.shape[-1] - 1.0) * (4.0 * _UNIT * a.shape[-1])
     if e is None or a.shape[-1] == 1:
         return own
     if a.shape[-1] == 2:
