@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from mpmath import mp
+from scipy import special
 
 import chainrule as cr
 from chainrule import derived as derived_programs
@@ -195,3 +196,10 @@ def test_the_exponential_of_a_logarithm_of_an_array():
     """The rule's condition is an array, what it keeps has another dtype than the condition."""
     p = np.array([0.5, 0.25])
     assert cr.grad(lambda p: np.sum(np.exp(np.log(p)) ** 2))(p) == pytest.approx(2 * p)
+
+
+def test_the_logarithm_of_gamma_near_its_zeros_keeps_its_digits():
+    """gammaln itself has 8 of them at 1 + 1e-9."""
+    f = lambda x: np.log(special.gamma(x))
+    assert cr.value_and_grad(f)(1.000000001)[0] == pytest.approx(-5.772157118381039e-10, rel=1e-15)
+    assert cr.grad(cr.grad(f))(1e5) == pytest.approx(1.0000050000166667e-05, rel=1e-15)

@@ -33,7 +33,7 @@ SPECIAL = (
          "where(greater(x, 8.0), log(k1e(x)) - x, log(k1(x)))", source="DLMF 10.40"),
     *_quotients("i0", "i1"), *_quotients("k0", "k1"),
     Rule("log of gamma", "log(gamma(x))",
-         "where(greater(x, 0.0), gammaln(x), log(gamma(x)))", source="DLMF 5.2"),
+         "where(greater(x, 3.0), gammaln(x), log(gamma(x)))", source="DLMF 5.2"),
     Rule("gamma at neighbours", "gamma(1 + x) / gamma(x)",
          "where(greater(x, 0.0), x, gamma(1 + x) / gamma(x))", source="DLMF 5.5.1"),
     Rule("digamma at neighbours", "psi(1 + x) - psi(x)",
