@@ -433,3 +433,31 @@ def test_what_else_is_refused_in_an_expectation_is_named():
 
     with pytest.raises(cr.errors.ConcreteValueNeeded, match="stop_gradient"):
         cr.grad(cr.expectation(f))(0.3, rng=rng())
+
+
+def test_a_parameter_that_most_samples_do_without_is_found():
+    def loss(scale, rng):
+        total = 0.0
+        for _ in range(rng.poisson(0.4)):  # most samples have no claim at all
+            total = total + rng.exponential(scale)
+        return 1.0 if total > 2.0 else 0.0
+
+    mean = cr.expectation(loss, samples=400)
+    value, slope = cr.value_and_grad(mean)(0.7, rng=rng(3))
+    found = mean.estimate(0.7, rng=rng(3))
+    assert slope == found.gradient > 0.0
+    assert value == found.value
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_ways_on_which_nothing_that_moves_is_drawn(closed):
+    def paid(p, rng):
+        if rng.bernoulli(0.1):
+            return 5.0 * rng.bernoulli(p) + p
+        return 0.0
+
+    def through_a_closure(p):
+        return cr.expectation(lambda rng: paid(p, rng), samples=100)(rng=rng())
+
+    mean = through_a_closure if closed else lambda p: cr.expectation(paid)(p, rng=rng())
+    assert cr.grad(mean)(0.3) == pytest.approx(0.6, rel=1e-12)

@@ -19,7 +19,7 @@ from chainrule.numpy.reductions import mean
 from chainrule.ops.control import as_tuple
 from chainrule.program.at_hand import Unrolled
 from chainrule.program.garbage import collector_paused
-from chainrule.program.program import Program
+from chainrule.program.program import Program, Var
 from chainrule.program.trace import Traced, bind, concrete_value, current
 from chainrule.program.tree import first_difference, flatten, unflatten
 from chainrule.program.types import type_of
@@ -156,7 +156,13 @@ class _Question:
     # --- tracing --------------------------------------------------------------------------------
 
     def _paths(self) -> Paths:
-        return Paths(self._trace, sample_states, self.leaves, self.values)
+        """The function's paths; what a derivative may be taken by is an input of each of them, also
+        where the way that is traced first does without it."""
+        paths = Paths(self._trace, sample_states, self.leaves, self.values)
+        for number, (leaf, value) in enumerate(zip(self.leaves, self.values, strict=True)):
+            if number in self.active or (type(leaf) is Traced and leaf.active):
+                paths.enter(("argument", number), Var(_type(leaf)), leaf, value, False)
+        return paths
 
     def _trace(self, recording):
         others = generators_in(self.f) if self.call is None else []
@@ -298,12 +304,21 @@ class _Question:
 
     def _computed(self, paths: Paths, samples: int) -> list:
         """The means as numbers; where traced values go in, with their slopes by these."""
-        moving = [v for v, x in paths.hosts.items() if type(x) is Traced and x.active]
+
+        def active() -> list[Var]:
+            return [v for v, x in paths.hosts.items() if type(x) is Traced and x.active]
+
+        known = None
+        while known != (moving := active()):  # a way that was new may have captured more
+            known = moving
+            if moving:
+                seed = self._seed(paths)
+                moments, slopes = mean_slopes(paths, moving, samples, seed, self.method)
+            else:
+                moments, slopes = mean_value(paths, samples, self.method), {}
         if not moving:
-            moments = mean_value(paths, samples, self.method)
             return [*split_rows(moments.mean(), self._types),
                     *split_rows(moments.error(), self._types)]  # fmt: skip
-        moments, slopes = mean_slopes(paths, moving, samples, self._seed(paths), self.method)
         means = split_rows(moments.mean(), self._types)
         parts = [split_rows(slopes[v].mean(), self._types) for v in moving]
         ordered = [p[k] for k in range(len(means)) for p in parts]
@@ -327,9 +342,8 @@ class _Question:
         paths = self._paths()
         paths.prepare(samples)
         moving = {
-            leaf: paths.inputs[("argument", leaf)]
-            for leaves in chosen for leaf in leaves if ("argument", leaf) in paths.inputs
-        }  # fmt: skip
+            leaf: paths.inputs[("argument", leaf)] for leaves in chosen for leaf in leaves
+        }
         moments, slopes = mean_slopes(
             paths, list(moving.values()), samples, self._seed(paths), self.method
         )
@@ -342,9 +356,7 @@ class _Question:
         def by_argument(which):
             trees = []
             for n, leaves in zip(numbers, chosen, strict=True):
-                found = [tree(which(slopes[moving[leaf]])) if leaf in moving
-                         else tree(np.zeros((len(moments.mean()), *np.shape(self.values[leaf]))))
-                         for leaf in leaves]  # fmt: skip
+                found = [tree(which(slopes[moving[leaf]])) for leaf in leaves]
                 trees.append(unflatten(flatten(self.args[n])[1], found))
             return trees[0] if single else tuple(trees)
 

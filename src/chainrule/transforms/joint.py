@@ -212,6 +212,8 @@ def _wide(x: np.ndarray, like: np.ndarray) -> np.ndarray:
 
 def _products_of_others(known: dict[int, Any]) -> np.ndarray:
     """For each draw the probability of the values of all others, (draws, lanes)."""
+    if not known:  # on some ways nothing that moves is drawn
+        return np.ones((0, 0))
     own = np.stack([np.prod(share, axis=1) for _, share, _ in known.values()])
     one = np.ones_like(own[:1])
     before = np.concatenate([one, np.cumprod(own[:-1], axis=0)])

@@ -8,7 +8,7 @@ when the first one comes to it. Without questions there is one way, and one prog
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,17 +34,29 @@ class Node:
         self.asked: Operand | None = None
         self.children: dict[Any, Node] = {}
         self.outputs: list[Operand] = []
+        self._needs: list[Var] | None = None
         self._program: Program | None = None
 
     def way(self) -> list[Node]:
         """The nodes from the root to this one."""
         return [*(self.parent.way() if self.parent else ()), self]
 
-    def program(self, inputs: Sequence[Var]) -> Program:
-        """The straight program of a way that ends here; what only answers questions is kept."""
+    def needs(self, known) -> list[Var]:
+        """The inputs of the function, those of `known`, that the node itself uses once traced."""
+        if self._needs is None:
+            used = [x for e in self.equations or () for x in e.inputs]
+            used += [*self.outputs, *(() if self.asked is None else (self.asked,))]
+            self._needs = list(dict.fromkeys(x for x in used if not x.is_literal and x in known))
+        return self._needs
+
+    def program(self, known) -> Program:
+        """The straight program of a way that ends here, of the inputs that it uses; what only
+        answers questions is kept."""
         if self._program is None:
-            equations = [e for node in self.way() for e in node.equations or ()]
-            self._program = Program(inputs, equations, self.outputs)
+            way = self.way()
+            inputs = dict.fromkeys(x for node in way for x in node.needs(known))
+            equations = [e for node in way for e in node.equations or ()]
+            self._program = Program(list(inputs), equations, self.outputs)
         return self._program
 
 
@@ -106,14 +118,14 @@ class Paths:
         pending = [(self.root, lanes, np.arange(len(numbers)))]
         while pending:
             node, lanes, places = pending.pop()
-            self.enter_all(lanes, numbers[places])
             if node.equations is None:
                 self._trace(node, lanes, numbers[places])
             assert node.equations is not None
-            self.enter_all(lanes, numbers[places])
+            for var in node.needs(self.known):
+                self.enter_into(lanes, var, numbers[places])
             lanes.run(node.equations)
             if node.asked is None:
-                groups.append(Group(places, node, lanes, node.program(list(self.hosts))))
+                groups.append(Group(places, node, lanes, node.program(self.known)))
                 continue
             answers = lanes.value(node.asked)
             ways = _parted(answers)
@@ -125,12 +137,12 @@ class Paths:
                 pending.append((child, own, places if len(ways) == 1 else places[which]))
         return groups
 
-    def enter_all(self, lanes: Lanes, numbers) -> None:
-        for var, value in self.known.items():
-            if var not in lanes.values:
-                is_generator = var in self.generators
-                lanes.enter(var, self._states_of(var, value, numbers) if is_generator else value,
-                            is_generator)  # fmt: skip
+    def enter_into(self, lanes: Lanes, var: Var, numbers) -> None:
+        """Give lanes the value of an input, for the samples with these numbers."""
+        if var not in lanes.values:
+            value, is_generator = self.known[var], var in self.generators
+            lanes.enter(var, self._states_of(var, value, numbers) if is_generator else value,
+                        is_generator)  # fmt: skip
 
     def _states_of(self, var: Var, value, numbers: np.ndarray) -> np.ndarray:
         """The states of numbered samples. Those of the latest range are kept: estimates run the
@@ -262,7 +274,7 @@ class Recording(AtHand):
             if key not in self.paths.inputs:
                 self.paths.enter(key, Var(var.type, var.name), host, value, var.type is STATE)
             self._mine[var] = self.paths.inputs[key]
-            self.paths.enter_all(self.lanes, self._samples)
+            self.paths.enter_into(self.lanes, self._mine[var], self._samples)
         return self._mine[var]
 
     def _run(self) -> None:
