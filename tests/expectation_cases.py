@@ -242,6 +242,7 @@ def _programs():
     yield ("order above demand", lambda q, r: np.where(r.exponential(2.0) > q, 4.0, 0.0) + q,
            lambda q: q + 4 * mp.exp(-q / 2), 1.5)  # fmt: skip
     yield "restocking", _restocking, _restocking_mean, 1.2
+    yield "extinction", _extinct, _extinct_mean, 1.2
     yield "first passage", _passage, _passage_mean, 0.2
     yield ("mixture", lambda t, r: np.where(r.bernoulli(t), r.normal(2.0, 1.0), r.exponential(t)),
            lambda t: 2 * t + (1 - t) * t, 0.3)  # fmt: skip
@@ -334,6 +335,17 @@ def _restocking_mean(t, stock=3, left=3):
     for k, share in enumerate(chance):
         total += share * (stock - k + _restocking_mean(t, stock - k, left - 1))
     return total
+
+
+def _extinct(t, rng):
+    children = 1
+    for _ in range(3):
+        children = rng.poisson(t * children)
+    return np.where(children == 0, 1.0, 0.0)
+
+
+def _extinct_mean(t):
+    return mp.exp(t * (mp.exp(t * (mp.exp(-t) - 1)) - 1))
 
 
 def _passage(t, rng):

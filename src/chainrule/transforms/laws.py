@@ -121,7 +121,8 @@ def _poisson_values(mean):
 
 def _poisson_share(k, mean):
     special = _special()
-    share = np.exp(special.xlogy(k, mean) - mean - special.gammaln(k + 1.0))
+    count = np.maximum(k, 0)
+    share = np.exp(special.xlogy(count, mean) - mean - special.gammaln(count + 1.0))
     return np.where(k < 0, 0.0, share)
 
 

@@ -13,7 +13,13 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.program.program import Equation
-from chainrule.transforms.laws import ALL_VALUES, ALTERNATIVES, how_many, subset_score
+from chainrule.transforms.laws import (
+    ALL_VALUES,
+    ALTERNATIVES,
+    NEGLIGIBLE,
+    how_many,
+    subset_score,
+)
 from chainrule.transforms.paths import Group
 from chainrule.transforms.samples import Model, Runs
 
@@ -21,6 +27,7 @@ MOST = 64  # elements that are perturbed in each sample
 MANY_WAYS = 64  # Python ways of the samples, beyond which fewer elements are perturbed in each
 MOST_RUNS = 128  # reruns of a sample that are made so that each draw takes all of its values
 MOST_ASKED = 4096  # the same, where that is asked for
+WIDEST = 8  # times as many values, of the widest of the samples, are looked at
 MOST_VALUES = 24  # other values that are tried for one categorical draw
 
 
@@ -50,11 +57,11 @@ class Perturbed:
             self._perturb(number, chance.draws[number], elements, scale)
 
     def _all_values(self, moving: list[int], sizes: list[int], method: str) -> dict:
-        """For each draw all of its values, and how their probabilities move, if they are few."""
+        """For each draw all of its values, and how their probabilities move, if they are few: as
+        many draws as there are reruns for, those of the fewest values first."""
         if method != "enumerate" and sum(sizes) > self.most:
             return {}
-        found, reruns = {}, 0.0
-        most = self.most_runs
+        open_draws, reruns = [], 0.0
         for number, size in zip(moving, sizes, strict=True):
             draw = self.model.chance(self.group).draws[number]
             name = draw.op.name
@@ -64,15 +71,23 @@ class Perturbed:
                 continue
             _refuse_trials(self.model, self.group, draw)
             parameters = [self.group.lanes.value(p) for p in draw.inputs[1:]]
-            reruns += size * how_many(name, *parameters)
-            if reruns <= most:
-                found[number] = ALL_VALUES[name](*parameters)
-        if method == "enumerate" and reruns > most:
+            most = size * how_many(name, *parameters)
+            made = None
+            if most <= WIDEST * self.most_runs:
+                made = _values_that_count(ALL_VALUES[name](*parameters))
+                most = np.count_nonzero(made[3]) / len(self.numbers)
+            open_draws.append((most, number, made))
+        found = {}
+        for count, number, made in sorted(open_draws, key=lambda known: known[:2]):
+            reruns += count
+            if made is not None and reruns <= self.most_runs:
+                found[number] = made
+        if method == "enumerate" and reruns > self.most_runs:
             raise errors.NotDifferentiable(
                 f'method="enumerate" takes {reruns:.0f} reruns of each sample here, more than '
                 f'{MOST_ASKED}.\n  Use method="auto".'
             )
-        return found if reruns <= most else {}
+        return found
 
     def _tasks(self, moving: list[int], sizes: list[int]):
         """(draw, its element in each sample or -1, weight): all elements, or some at random."""
@@ -183,6 +198,12 @@ class Perturbed:
         others = (np.sum(everyone, axis=0) - self.results) / max(len(everyone) - 1, 1)
         score = subset_score(x, weights)
         self.found[key] = (self.results - others)[:, :, None] * score[:, None, :]
+
+
+def _values_that_count(known: tuple) -> tuple:
+    """All values of a draw; those that are next to impossible have no slope."""
+    position, values, share, slopes = known
+    return position, values, share, np.where(np.abs(slopes) < NEGLIGIBLE, 0.0, slopes)
 
 
 def _refuse_trials(model: Model, group: Group, draw: Equation) -> None:
