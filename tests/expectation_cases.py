@@ -86,6 +86,15 @@ def _moments():
            lambda t, r: np.prod(r.multivariate_normal(np.zeros(2), np.stack(
                [np.stack([1.0, t]), np.stack([t, 1.0])]))),
            lambda t: t, 0.4)  # fmt: skip
+    yield "wald", lambda t, r: r.wald(t, 2.0) ** 2, lambda t: t**2 + t**3 / 2, 1.3
+    yield ("vonmises", lambda t, r: np.cos(r.vonmises(0.0, t)),
+           lambda t: mp.besseli(1, t) / mp.besseli(0, t), 1.3)  # fmt: skip
+    yield ("noncentral chisquare", lambda t, r: r.noncentral_chisquare(3.0, t) ** 2,
+           lambda t: 2 * (3 + 2 * t) + (3 + t) ** 2, 1.5)  # fmt: skip
+    yield ("of half a degree", lambda t, r: r.noncentral_chisquare(0.5, t) ** 2,
+           lambda t: 2 * (0.5 + 2 * t) + (0.5 + t) ** 2, 1.5)  # fmt: skip
+    yield ("noncentral f", lambda t, r: r.noncentral_f(3.0, 14.0, t),
+           lambda t: 14 * (3 + t) / (3 * 12), 1.5)  # fmt: skip
     yield ("kink", lambda t, r: np.maximum(r.normal(t, 1.0), 0.0),
            lambda t: t * mp.ncdf(t) + mp.npdf(t), 0.3)  # fmt: skip
 
@@ -105,6 +114,9 @@ def _discrete():
            lambda t: mp.fsum(mp.exp(-t + k * mp.log(t) - mp.loggamma(k + 1)) * mp.sqrt(1 + k)
                              for k in range(90)), 25.0)  # fmt: skip
     yield ("geometric", lambda p, r: 1.0 * r.geometric(p) ** 2, lambda p: (2 - p) / p**2, 0.3)
+    yield ("logseries", lambda p, r: 1.0 * r.logseries(p) ** 2,
+           lambda p: -p / ((1 - p) ** 2 * mp.log(1 - p)), 0.6)  # fmt: skip
+    yield ("hypergeometric of a draw", _urn, lambda p: _binomial(10, _urn_of)(p), 0.4)
     yield ("negative_binomial", lambda p, r: 1.0 * r.negative_binomial(3.0, p) ** 2,
            lambda p: 3 * (1 - p) / p**2 + (3 * (1 - p) / p) ** 2, 0.4)  # fmt: skip
     yield ("multinomial", lambda p, r: 1.0 * np.max(r.multinomial(3, np.stack([p, 1.0 - p]))),
@@ -132,6 +144,16 @@ def _discrete():
            lambda p: 100 * p * (1 - p) + 10_000 * p**2, 0.3)  # fmt: skip
     yield ("poisson of a gamma", lambda t, r: 1.0 * r.poisson(r.gamma(2.0, t)) ** 2,
            lambda t: 2 * t + 6 * t**2, 1.1)  # fmt: skip
+
+
+def _urn(p, rng):
+    good = rng.binomial(10, p)
+    return 1.0 * rng.hypergeometric(good, 15 - good, 4) ** 2
+
+
+def _urn_of(good):
+    spread = 4 * good * (15 - good) * 11 / mp.mpf(15 * 15 * 14)
+    return spread + mp.mpf(4 * good / 15) ** 2
 
 
 def _subset(t):
@@ -191,6 +213,9 @@ def _jumps():
         lambda t: (mp.exp(t) + 2 * mp.exp(2 * t) + 5) / (mp.exp(t) + mp.exp(2 * t) + 1), 0.3)
     yield ("best by its mask", _mask_of_best, lambda t: (
         mp.exp(t) + 2 * mp.exp(2 * t) + 5) / (mp.exp(t) + mp.exp(2 * t) + 1), 0.3)
+    yield ("direction above", lambda t, r: 1.0 * (r.vonmises(t, 2.0) > 0.5),
+           lambda t: mp.quad(lambda x: mp.exp(2 * mp.cos(x - t)), [0.5, mp.pi])
+           / (2 * mp.pi * mp.besseli(0, 2)), 0.3)  # fmt: skip
     yield ("jump and slope", lambda t, r: _bonus(r.exponential(t)),
            lambda t: t + 2 * mp.exp(-1 / t), 0.9)  # fmt: skip
     yield ("cost after a deadline", lambda t, r: _late(r.exponential(t) + r.exponential(t)),

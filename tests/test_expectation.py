@@ -268,7 +268,7 @@ def test_what_is_not_pathwise_is_refused_on_request():
 
 BY_SCORE = {"subset", "threshold that moves", "digital option", "own bernoulli",
             "own exponential", "rounding", "inside a circle", "best of three", "best by its mask",
-            "remainder", "order above demand"}  # fmt: skip
+            "remainder", "order above demand", "direction above"}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -461,3 +461,21 @@ def test_ways_on_which_nothing_that_moves_is_drawn(closed):
 
     mean = through_a_closure if closed else lambda p: cr.expectation(paid)(p, rng=rng())
     assert cr.grad(mean)(0.3) == pytest.approx(0.6, rel=1e-12)
+
+
+def test_counts_without_replacement_have_no_derivative_by_themselves():
+    mean = cr.expectation(lambda t, rng: 1.0 * rng.hypergeometric(t, 5, 2))
+    with pytest.raises(cr.errors.DtypeError, match="whole numbers"):
+        cr.grad(mean)(4.0, rng=rng())
+    with pytest.raises(ValueError, match="nsample"):
+        rng().hypergeometric(3, 2, 9)
+    with pytest.raises(cr.errors.NotSupported, match="table"):
+        rng().zipf(2.0)
+
+
+def test_counts_of_several_colours_have_the_law_of_hypergeometric_ones():
+    drawn = rng().multivariate_hypergeometric([3, 5, 2], 4, size=(200, 100)).reshape(-1, 3)
+    assert (drawn.sum(-1) == 4).all() and drawn.dtype == np.int64
+    assert drawn.mean(0) == pytest.approx([1.2, 2.0, 0.8], abs=0.03)
+    cov = -4.0 * 0.3 * 0.5 * (10 - 4) / 9.0
+    assert np.cov(drawn.T)[0, 1] == pytest.approx(cov, abs=0.02)

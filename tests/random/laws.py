@@ -58,6 +58,12 @@ CONTINUOUS = [
     Law("standard_t", (30.0,), stats.t(30)),
     Law("student_t", (3.0, 1.0, 2.0), stats.t(3, 1, 2)),
     Law("f", (3.0, 8.0), stats.f(3, 8)),
+    Law("wald", (1.5, 0.4), stats.invgauss(1.5 / 0.4, scale=0.4)),
+    Law("wald", (0.5, 1e6), stats.invgauss(0.5e-6, scale=1e6)),
+    *(Law("vonmises", (0.0, k), stats.vonmises(k)) for k in (0.0, 0.4, 2.5, 60.0, 1e4)),
+    Law("noncentral_chisquare", (3.0, 4.0), stats.ncx2(3, 4)),
+    Law("noncentral_chisquare", (0.3, 1.2), stats.ncx2(0.3, 1.2)),
+    Law("noncentral_f", (3.0, 8.0, 2.0), stats.ncf(3, 8, 2)),
     Law("beta", (0.2, 0.3), stats.beta(0.2, 0.3)),
     Law("beta", (2.0, 5.0), stats.beta(2, 5)),
     Law("beta", (300.0, 1.0), stats.beta(300, 1)),
@@ -82,6 +88,11 @@ DISCRETE = [
     *(Law("geometric", (p,), stats.geom(p)) for p in (0.9, 0.3, 0.004)),
     Law("negative_binomial", (3, 0.4), stats.nbinom(3, 0.4)),
     Law("negative_binomial", (0.5, 0.1), stats.nbinom(0.5, 0.1)),
+    *(
+        Law("hypergeometric", (good, bad, n), stats.hypergeom(good + bad, good, n))
+        for good, bad, n in ((5, 5, 5), (10, 3, 4), (100, 200, 30), (3, 1000, 900), (60, 50, 100))
+    ),
+    *(Law("logseries", (p,), stats.logser(p)) for p in (0.01, 0.6, 0.999)),
     Law("bernoulli", (0.3,), stats.bernoulli(0.3)),
     Law("categorical", (THIRDS,), stats.rv_discrete(values=(range(3), THIRDS)).freeze()),
     Law("integers", (6,), stats.randint(0, 6)),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from chainrule.program.tree import register
-from chainrule.random.continuous import Continuous
-from chainrule.random.discrete import Discrete
+from chainrule.random.mixed import Mixed
 from chainrule.random.parameters import of_arrays
 from chainrule.random.scores import LAWS, noted
 
 
-class Generator(Continuous, Discrete):
+class Generator(Mixed):
     """Random numbers, with the method names of numpy.random.Generator.
 
     `seed` is a whole number from 0, a sequence of them, or None for a fresh one from the system.
@@ -24,7 +23,8 @@ class Generator(Continuous, Discrete):
 register(Generator, ("state",))
 for _name in LAWS:
     setattr(Generator, _name, of_arrays(noted(_name, getattr(Generator, _name))))
-for _name in ("choice", "permutation", "permuted", "triangular", "uniform"):
+for _name in ("choice", "hypergeometric", "multivariate_hypergeometric", "noncentral_chisquare",
+              "noncentral_f", "permutation", "permuted", "triangular", "uniform"):  # fmt: skip
     setattr(Generator, _name, of_arrays(getattr(Generator, _name)))
 
 

@@ -79,6 +79,14 @@ def _fisher(x, first, second):
     return a * np.log(ratio) + (a - 1.0) * np.log(x) - (a + b) * np.log1p(ratio * x) - beta
 
 
+def _wald(x, mean, scale):
+    return 0.5 * np.log(scale) - scale * (x - mean) ** 2 / (2.0 * mean * mean * x)
+
+
+def _vonmises(x, mu, kappa):
+    return kappa * (np.cos(x - mu) - 1.0) - np.log(special.i0e(kappa))
+
+
 def _beta(x, a, b):
     normal = special.gammaln(a + b) - special.gammaln(a) - special.gammaln(b)
     return normal + (a - 1.0) * np.log(x) + (b - 1.0) * np.log1p(-x)
@@ -120,6 +128,10 @@ def _multinomial(x, n, pvals):
     return np.sum(_times_log(counts[..., :-1], first), axis=-1) + last
 
 
+def _logseries(x, p):
+    return _whole(x) * np.log(p) - np.log(-np.log1p(-p))
+
+
 def _categorical(x, p, logits, axis):
     weights = np.moveaxis(as_array(p if logits is None else logits), axis, -1)
     logs = np.log(weights) if logits is None else weights
@@ -151,11 +163,14 @@ LAWS: dict[str, Callable] = {
     "f": _fisher,
     "beta": _beta,
     "dirichlet": _dirichlet,
+    "wald": _wald,
+    "vonmises": _vonmises,
     "multivariate_normal": _multivariate_normal,
     "poisson": lambda x, lam: _whole(x) * np.log(lam) - lam,
     "binomial": lambda x, n, p: _times_log(_whole(x), p) + _times_log(n - _whole(x), 1.0 - p),
     "negative_binomial": _negative_binomial,
     "multinomial": _multinomial,
+    "logseries": _logseries,
     "geometric": lambda x, p: _times_log(_whole(x) - 1.0, 1.0 - p) + np.log(p),
     "bernoulli": lambda x, p: np.where(x, np.log(p), np.log1p(-p)),
     "categorical": _categorical,

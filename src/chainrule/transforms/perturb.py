@@ -28,7 +28,7 @@ MANY_WAYS = 64  # Python ways of the samples, beyond which fewer elements are pe
 MOST_RUNS = 128  # reruns of a sample that are made so that each draw takes all of its values
 MOST_ASKED = 4096  # the same, where that is asked for
 WIDEST = 8  # times as many values, of the widest of the samples, are looked at
-MOST_VALUES = 24  # other values that are tried for one categorical draw
+MOST_VALUES = 24  # other values of a categorical draw that are tried, where reruns are short
 
 
 class Perturbed:
@@ -52,6 +52,11 @@ class Perturbed:
         ways = max(1.0, len(runs.groups) / MANY_WAYS)  # each rerun may be a new way to be traced
         self.most = max(1, int(MOST / ways**2))
         self.most_runs = MOST_ASKED if method == "enumerate" else int(MOST_RUNS / ways**2)
+        categorical = sum(
+            size for n, size in zip(moving, sizes, strict=True)
+            if chance.draws[n].op.name == "random_categorical"
+        )  # fmt: skip
+        self.most_values = max(MOST_VALUES, self.most_runs // max(categorical, 1))
         self.all_values = {} if method == "perturb" else self._all_values(moving, sizes, method)
         for number, elements, scale in self._tasks(moving, sizes):
             self._perturb(number, chance.draws[number], elements, scale)
@@ -184,10 +189,11 @@ class Perturbed:
 
     def _steps(self, lanes: int, count: int):
         """By how many places values are moved on, and what each such change counts for."""
-        if count - 1 <= MOST_VALUES:
+        most = self.most_values
+        if count - 1 <= most:
             return np.arange(1, count), 1.0
-        order = np.argsort(self.rng.random((lanes, count - 1)), axis=1)[:, :MOST_VALUES]
-        return order.T + 1, (count - 1) / MOST_VALUES
+        order = np.argsort(self.rng.random((lanes, count - 1)), axis=1)[:, :most]
+        return order.T + 1, (count - 1) / most
 
     def _subset(self, number: int, x, weights, elements) -> None:
         """By the score function; the baseline is the mean of the other samples."""
