@@ -479,3 +479,21 @@ def test_counts_of_several_colours_have_the_law_of_hypergeometric_ones():
     assert drawn.mean(0) == pytest.approx([1.2, 2.0, 0.8], abs=0.03)
     cov = -4.0 * 0.3 * 0.5 * (10 - 4) / 9.0
     assert np.cov(drawn.T)[0, 1] == pytest.approx(cov, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("f", "at", "slope"),
+    [
+        (lambda p, rng: 3.0 * rng.bernoulli(p), 0.0, 3.0),
+        (lambda p, rng: 3.0 * rng.bernoulli(p) + rng.normal(), 0.0, 3.0),
+        (lambda p, rng: rng.bernoulli(p) * (1.0 + rng.bernoulli(p)), 1.0, 3.0),
+        (lambda t, rng: 1.0 * rng.poisson(t) ** 2, 0.0, 1.0),
+        (lambda p, rng: 1.0 * rng.binomial(20, p) ** 2, 0.0, 20.0),
+        (lambda p, rng: 1.0 * rng.geometric(p) ** 2, 1.0, -3.0),
+        (lambda p, rng: 2.0 + rng.categorical(np.stack([p, 1.0 - p])), 0.0, -1.0),
+        (lambda p, rng: 0.1 * rng.bernoulli(np.where(rng.bernoulli(p), 0.5, 0.2)), 0.0, 0.03),
+    ],
+)
+def test_values_that_are_impossible_have_slopes(f, at, slope):
+    found = cr.expectation(f).estimate(at, rng=rng(), samples=20)
+    assert found.gradient == pytest.approx(slope, rel=1e-12)

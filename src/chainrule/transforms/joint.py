@@ -6,8 +6,8 @@ weighted by its probability w; later draws depend on earlier ones as they do in 
     d/dx  sum over combinations of w(x) f(x)  =  sum of w f_x + f w_x
 
 the discrete draws add no variance. Where there are no other draws, all discrete draws are treated
-so, and one sample says everything. Combinations of negligible probability are left out, so a loop
-until a first success ends.
+so, and one sample says everything. Combinations whose probability and its slope are negligible are
+left out, so a loop until a first success ends; one that is impossible counts where it has a slope.
 """
 
 from __future__ import annotations
@@ -171,18 +171,23 @@ class _Joint:
     def _branches(self, group: Group, chance: Chance, number: int, samples, given):
         """The same lanes with each combination of values of one draw's elements."""
         draw = chance.draws[number]
-        _, values, share, _ = _all_values(group, draw)
+        _, values, share, slope = _all_values(group, draw)
         lanes, shape = len(samples), draw.outputs[0].type.shape
+        moving = set(chance.moving_draws())
         share = share.reshape(lanes, -1, len(values))
-        before = np.ones(lanes)
+        slope = _sizes(slope, share.shape) if number in moving else np.zeros_like(share)
+        weight, moved = np.ones(lanes), np.zeros(lanes)
         for n in given:
-            before = before * np.prod(_shares(group, chance.draws[n])[1], axis=1)
-        elements = range(share.shape[1])
+            _, own, by = _shares(group, chance.draws[n])
+            sizes = _sizes(by, own.shape) if n in moving else np.zeros_like(own)
+            weight, moved = _times(weight, moved, own, sizes)
+        elements = np.arange(share.shape[1])
         for chosen in itertools.product(range(len(values)), repeat=share.shape[1]):
-            weight = before * np.prod([share[:, e, chosen[e]] for e in elements], axis=0)
-            kept = np.flatnonzero(weight > NEGLIGIBLE)
+            at = list(chosen)
+            ends = _times(weight, moved, share[:, elements, at], slope[:, elements, at])
+            kept = np.flatnonzero(np.maximum(*ends) > NEGLIGIBLE)
             if kept.size:
-                value = np.broadcast_to(values[list(chosen)].reshape(shape), (kept.size, *shape))
+                value = np.broadcast_to(values[at].reshape(shape), (kept.size, *shape))
                 yield samples[kept], {**{n: x[kept] for n, x in given.items()}, number: value}
 
     def _add(self, group: Group, chance: Chance, samples) -> None:
@@ -204,6 +209,19 @@ class _Joint:
             slopes, _ = self.model.slopes(group, group.lanes, seeds)
             for var, rows in slopes.items():
                 np.add.at(self.found[var], (samples, k), rows)
+
+
+def _times(weight, moved, share, sizes):
+    """A weight times the shares of further elements, (lanes, elements), and the most that it moves
+    by one of its factors: a value of probability 0 counts where that has a slope."""
+    for own, size in zip(share.T, sizes.T, strict=True):
+        weight, moved = weight * own, np.maximum(moved * own, weight * size)
+    return weight, moved
+
+
+def _sizes(slope: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """How fast shares of this shape move by their parameter, or by the one of their weights."""
+    return np.max(np.abs(slope).reshape(*shape, -1), axis=-1)
 
 
 def _wide(x: np.ndarray, like: np.ndarray) -> np.ndarray:
