@@ -36,7 +36,7 @@ def test_grad_gives_the_gradient_that_estimate_gives(case):
 
 
 HONEST = ["normal", "many bernoullis", "sum above", "student above", "subset", "gamma",
-          "branch with a later draw", "mixture", "cost after a deadline"]  # fmt: skip
+          "branch with a later draw", "mixture", "cost after a deadline", "walk above"]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.name in HONEST], ids=lambda c: c.name)

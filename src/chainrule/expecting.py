@@ -341,9 +341,7 @@ class _Question:
         self.active = frozenset(leaf for leaves in chosen for leaf in leaves)
         paths = self._paths()
         paths.prepare(samples)
-        moving = {
-            leaf: paths.inputs[("argument", leaf)] for leaves in chosen for leaf in leaves
-        }
+        moving = {leaf: paths.inputs[("argument", leaf)] for leaves in chosen for leaf in leaves}
         moments, slopes = mean_slopes(
             paths, list(moving.values()), samples, self._seed(paths), self.method
         )

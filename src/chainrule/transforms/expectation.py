@@ -20,6 +20,7 @@ from chainrule.program.program import Var
 from chainrule.transforms.chance import Chance
 from chainrule.transforms.joint import joint_slopes
 from chainrule.transforms.jumps import add_jumps
+from chainrule.transforms.mixing import Mixing
 from chainrule.transforms.paths import Group, Paths
 from chainrule.transforms.perturb import Perturbed
 from chainrule.transforms.samples import Model, Runs, seeds_of
@@ -91,11 +92,16 @@ def sample_slopes(model: Model, numbers: np.ndarray, rng: np.random.Generator, m
     size = runs.results.shape
     found = {v: np.zeros((*size, *v.type.shape)) for v in model.active}
     joint = joint_slopes(model, runs) if method == "auto" else None
+    mixing = Mixing(model, runs, found) if method == "auto" and joint is None else None
     for group in runs.groups if joint is None else ():
-        _add_smooth(model, runs, group, rng, found, method)
+        perturbed = _add_smooth(model, runs, group, rng, found, method)
+        if mixing is not None:
+            mixing.add(group, perturbed)
     for var, rows in (joint or {}).items():
         found[var] += rows
     add_jumps(model, runs, rng, found)
+    if mixing is not None:
+        mixing.apply(found)
     return runs.results, found
 
 
@@ -138,8 +144,9 @@ def _refuse_unscored(chance: Chance) -> None:
             )
 
 
-def _add_smooth(model: Model, runs: Runs, group: Group, rng, found: dict, method: str) -> None:
-    """The pathwise slopes of a group, and those through the parameters of its discrete draws."""
+def _add_smooth(model: Model, runs: Runs, group: Group, rng, found: dict, method: str) -> dict:
+    """The pathwise slopes of a group, and those through the parameters of its discrete draws:
+    these (see `Perturbed`) are returned."""
     perturbed = Perturbed(model, runs, group, rng, method)
     draws = model.chance(group).draws
     elements = seeds_of(group.node.outputs, len(group.places), runs.results.shape[1])
@@ -151,3 +158,4 @@ def _add_smooth(model: Model, runs: Runs, group: Group, rng, found: dict, method
         slopes, _ = model.slopes(group, group.lanes, seeds)
         for var, rows in slopes.items():
             found[var][group.places, k] += rows
+    return perturbed.found

@@ -177,6 +177,31 @@ ALL_VALUES: dict[str, Callable] = {
 }
 
 
+# --- scores of discrete draws: how rare the rarest kind of value is, and the slope of log P(x) ----
+# by the parameter that perturbations move (of a categorical draw: by its weights)
+
+
+def _categorical_score(x, weights):
+    count, total = weights.shape[-1], np.sum(weights, axis=-1, keepdims=True)
+    if weights.ndim == 2:  # one row for all elements
+        chosen = x.reshape(len(x), -1)
+        often = np.stack([np.sum(chosen == k, axis=1) for k in range(count)], axis=-1)
+        return often / weights - chosen.shape[1] / total
+    return (x[..., None] == np.arange(count)) / weights - 1.0 / total
+
+
+SCORES: dict[str, tuple[Callable, Callable]] = {
+    "random_bernoulli": (lambda p: p * (1.0 - p),
+                         lambda x, p: np.where(x, 1.0 / p, -1.0 / (1.0 - p))),
+    "random_poisson": (lambda mean: mean, lambda x, mean: x / mean - 1.0),
+    "random_binomial": (lambda n, p: np.where(n > 0, n * p * (1.0 - p), 1.0),
+                        lambda x, n, p: x / p - (n - x) / (1.0 - p)),
+    "random_geometric": (lambda p: 1.0 - p, lambda x, p: 1.0 / p - (x - 1.0) / (1.0 - p)),
+    "random_categorical": (lambda weights: weights / np.sum(weights, axis=-1, keepdims=True),
+                           _categorical_score),
+}  # fmt: skip
+
+
 def subset_score(order: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The derivative by the weights (n, K) of the log probability of drawing `order` (n, count)."""
     lanes = np.arange(len(order))
