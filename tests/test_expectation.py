@@ -281,8 +281,6 @@ def test_the_score_function_is_right_and_noisier(case):
     found = score.estimate(case.at, rng=rng())
     slope = case.slope()
     assert abs(found.gradient - slope) <= ERRORS * found.gradient_error + 1e-9 * (1 + abs(slope))
-    if case.name == "sum of many above":
-        return  # one line of fifty says little about their sum
     own = cr.expectation(case.f, samples=500).estimate(case.at, rng=rng())
     assert own.gradient_error / 2.0 <= 1.05 * found.gradient_error + 1e-9
 

@@ -11,9 +11,11 @@ where an event jumps adds
     density(z*) h_z / (sum over all lines of h_z^2) h_x (f after - f before)
 
 where the weights h_z^2 / (sum of h_z^2) share each piece of the surface among the lines that cross
-it. Places are found by bisection from the ends of the range inwards; where an event's argument may
-turn round along the line, from a grid of quantiles, between which a turn is looked for. Jumps of
-discrete draws along the line are left out: these are the business of `perturb`.
+it. Where many normal draws are moved together too (see `directions`), the weights are by h_z^4, so
+that most is left to the line that crosses the surface best. Places are found by bisection from the
+ends of the range inwards; where an event's argument may turn round along the line, from a grid of
+quantiles, between which a turn is looked for. Jumps of discrete draws along the line are left out:
+these are the business of `perturb`.
 
 Source    conditional Monte Carlo and the boundary term: Fu and Hu, "Conditional Monte Carlo", 1997,
           chapter 4; sharing the surface by h_z^2 is ours.
@@ -25,6 +27,7 @@ import numpy as np
 
 from chainrule.program.program import Var
 from chainrule.transforms.chance import CONTINUOUS
+from chainrule.transforms.directions import Direction, common_directions, jointly_affine
 from chainrule.transforms.events import cotangents, mark
 from chainrule.transforms.laws import CONTINUOUS_LAWS
 from chainrule.transforms.lines import NONE, Points, between, discrete, joined, sides_of
@@ -46,10 +49,11 @@ def add_jumps(model: Model, runs: Runs, rng: np.random.Generator, found: dict[Va
     lines = frozenset().union(*(c.lines() for _, c in chances))
     if not lines:
         return
-    walker = _Walker(model, runs, lines, rng, found)
+    walker = _Walker(model, runs, lines, found)
     if all(len(c.draws) == 1 and c.draws[0].outputs[0].type.size == 1 for _, c in chances):
         walker.walk_one_for_all(runs.groups[0])
         return
+    walker.directions = common_directions(model, runs, lines)
     most = MOST_BENDING if walker.bends else MOST_LINES
     tasks: dict[tuple, list] = {}
     for group, chance in chances:
@@ -65,6 +69,8 @@ def add_jumps(model: Model, runs: Runs, rng: np.random.Generator, found: dict[Va
             tasks.setdefault(same, []).append((group, elements))
     for (n, _, _, _, scale), parts in tasks.items():
         walker.walk(n, scale, parts)
+    for direction in walker.directions:
+        walker.walk_along(direction)
 
 
 def _chosen(numbers, sizes, count: int, rng, most: int):
@@ -95,9 +101,11 @@ def _brackets(found: Points, shape: tuple[int, int]) -> tuple[Points, Points]:
 class _Walker:
     """Walks along lines, and adds what it finds."""
 
-    def __init__(self, model: Model, runs: Runs, lines: frozenset[int], rng, found):
+    def __init__(self, model: Model, runs: Runs, lines: frozenset[int], found):
         self.model, self.runs, self.lines = model, runs, lines
         self.found = found
+        self.directions: list[Direction] = []
+        self.direction: Direction | None = None  # that is walked along, if it is no single element
         self.affine = all(model.chance(g).affine for g in runs.groups)
         self.bends = any(model.chance(g).bends for g in runs.groups)
 
@@ -138,6 +146,29 @@ class _Walker:
             ]).reshape(count, -1)[rows, self.elements]
             for k in range(1, len(draw.inputs))
         ]
+        self.here = self.base[rows, self.elements]
+        self._search(rows, quantile)
+
+    def walk_along(self, direction: Direction) -> None:
+        """Move normal draws together, in all samples."""
+        groups, bends = self.runs.groups, self.bends
+        self.bends = not all(jointly_affine(self.model.chance(g)) for g in groups)
+        self.direction, self.scale = direction, 1.0
+        self.samples = np.concatenate([g.places for g in groups])
+        self.bases = {
+            n: np.concatenate([
+                g.lanes.value(self.model.chance(g).draws[n].outputs[0]) for g in groups
+            ])
+            for n in direction
+        }  # fmt: skip
+        self.here = _along(self.bases, direction)
+        self.density, quantile = CONTINUOUS_LAWS["standard_normal"]
+        self.parameters = []
+        self._search(np.arange(len(self.samples)), quantile)
+        self.direction, self.bends = None, bends
+
+    def _search(self, rows, quantile) -> None:
+        """Find the jumps on the lines, and add what they make."""
         with np.errstate(all="ignore"):
             starts = self._points(quantile, rows)
         found = self._all_looked_at(rows, starts)
@@ -160,16 +191,24 @@ class _Walker:
             shares = np.sort(np.concatenate([shares, tail, inner, 1.0 - tail]))
         parameters = [p[:, None] for p in self.parameters]
         points = np.broadcast_to(quantile(shares, *parameters), (len(rows), len(shares)))
-        here = self.base[rows, self.elements][:, None]
-        return np.sort(np.concatenate([points, here], axis=1), axis=1)
+        return np.sort(np.concatenate([points, self.here[:, None]], axis=1), axis=1)
 
     def _run(self, lane: np.ndarray, z: np.ndarray) -> Runs:
-        moved = self.base[lane]
-        moved[np.arange(len(lane)), self.elements[lane]] = z
-        values = moved.reshape(len(lane), *self.shape).astype(self.dtype)
         numbers = self.runs.numbers[self.samples[lane]]
         known = self.runs.known_draws(self.samples[lane])
-        return Runs(self.model.paths, numbers, {**known, self.number: values})
+        return Runs(self.model.paths, numbers, {**known, **self._moved(lane, z)})
+
+    def _moved(self, lane: np.ndarray, z: np.ndarray) -> dict[int, np.ndarray]:
+        """The draws that are not where the samples have them, by number."""
+        if self.direction is None:
+            moved = self.base[lane]
+            moved[np.arange(len(lane)), self.elements[lane]] = z
+            return {self.number: moved.reshape(len(lane), *self.shape).astype(self.dtype)}
+        step = z - self.here[lane]
+        return {
+            n: (x[lane] + np.multiply.outer(step, self.direction[n])).astype(x.dtype)
+            for n, x in self.bases.items()
+        }
 
     def _looked_at(self, lane: np.ndarray, z: np.ndarray) -> Points:
         if not len(lane):
@@ -305,13 +344,30 @@ class _Walker:
             n for n in self.lines if n < len(chance.draws) and chance.draws[n].op.name in CONTINUOUS
         )
         by_input, by_draw = self.model.slopes(group, group.lanes.part(rows), seeds, wanted)
-        flat = {n: np.reshape(v, (len(rows), -1)).astype(np.float64) for n, v in by_draw.items()}
-        squares = np.sum([np.sum(v * v, axis=1) for v in flat.values()], axis=0)
-        slope = flat[self.number][np.arange(len(rows)), self.elements[lane]]
-        weight = np.where(squares > 0, density * slope / np.where(squares > 0, squares, 1.0), 0.0)
+        slope, total = self._slopes(by_draw, lane)
+        weight = np.where(total > 0, density * slope / np.where(total > 0, total, 1.0), 0.0)
         change = self.scale * weight[:, None] * change
         for var, h in by_input.items():
             term = change.reshape(*change.shape, *(1,) * (h.ndim - 1)) * h[:, None]
             np.add.at(self.found[var], self.samples[lane], term)
 
+    def _slopes(self, by_draw: dict[int, np.ndarray], lane):
+        """The slope of what passes zero along the lines, to the power that the surface is shared by
+        less one, and that power of its slopes along all lines that cross there, summed."""
+        flat = {n: np.reshape(v, (len(lane), -1)).astype(np.float64) for n, v in by_draw.items()}
+        along = [_along(flat, direction) for direction in self.directions]
+        if self.direction is None:
+            slope = flat[self.number][np.arange(len(lane)), self.elements[lane]]
+        else:
+            slope = _along(flat, self.direction)
+        power = 4 if self.directions else 2
+        singles = [np.sum(v**power, axis=1) for v in flat.values()]
+        total = np.sum([*singles, *(v**power for v in along)], axis=0)
+        return slope ** (power - 1), total
 
+
+def _along(rows: dict[int, np.ndarray], direction: Direction) -> np.ndarray:
+    """How far each row of the draws, by number, goes in a direction."""
+    parts = [x.reshape(len(x), -1) @ direction[n].reshape(-1)
+             for n, x in rows.items() if n in direction]  # fmt: skip
+    return np.sum(parts, axis=0)
