@@ -268,6 +268,7 @@ def _programs():
     yield ("order above demand", lambda q, r: np.where(r.exponential(2.0) > q, 4.0, 0.0) + q,
            lambda q: q + 4 * mp.exp(-q / 2), 1.5)  # fmt: skip
     yield "restocking", _restocking, _restocking_mean, 1.2
+    yield "more draws after many", _many_after, _many_after_mean, 2.0
     yield "extinction", _extinct, _extinct_mean, 1.2
     yield "first passage", _passage, _passage_mean, 0.2
     yield ("mixture", lambda t, r: np.where(r.bernoulli(t), r.normal(2.0, 1.0), r.exponential(t)),
@@ -368,6 +369,18 @@ def _restocking_mean(t, stock=3, left=3):
     for k, share in enumerate(chance):
         total += share * (stock - k + _restocking_mean(t, stock - k, left - 1))
     return total
+
+
+def _many_after(t, rng):
+    count = rng.poisson(t)
+    if count > 2:
+        return 5.0 + 0.1 * np.mean(rng.poisson(t, size=70))
+    return 1.0 * count
+
+
+def _many_after_mean(t):
+    few = [mp.exp(-t) * t**k / mp.factorial(k) for k in range(3)]
+    return few[1] + 2 * few[2] + (1 - mp.fsum(few)) * (5 + t / 10)
 
 
 def _extinct(t, rng):

@@ -22,7 +22,7 @@ from chainrule.transforms.joint import joint_slopes
 from chainrule.transforms.jumps import add_jumps
 from chainrule.transforms.mixing import Mixing
 from chainrule.transforms.paths import Group, Paths
-from chainrule.transforms.perturb import Perturbed
+from chainrule.transforms.perturb import Perturbed, enumerated_draws
 from chainrule.transforms.samples import Model, Runs, seeds_of
 
 CHUNK = 4096  # samples that are run at once, at most
@@ -93,8 +93,9 @@ def sample_slopes(model: Model, numbers: np.ndarray, rng: np.random.Generator, m
     found = {v: np.zeros((*size, *v.type.shape)) for v in model.active}
     joint = joint_slopes(model, runs) if method == "auto" else None
     mixing = Mixing(model, runs, found) if method == "auto" and joint is None else None
+    enumerated = enumerated_draws(model, runs, method) if joint is None else frozenset()
     for group in runs.groups if joint is None else ():
-        perturbed = _add_smooth(model, runs, group, rng, found, method)
+        perturbed = _add_smooth(model, runs, group, rng, found, enumerated)
         if mixing is not None:
             mixing.add(group, perturbed)
     for var, rows in (joint or {}).items():
@@ -144,10 +145,10 @@ def _refuse_unscored(chance: Chance) -> None:
             )
 
 
-def _add_smooth(model: Model, runs: Runs, group: Group, rng, found: dict, method: str) -> dict:
+def _add_smooth(model: Model, runs: Runs, group: Group, rng, found: dict, enumerated) -> dict:
     """The pathwise slopes of a group, and those through the parameters of its discrete draws:
     these (see `Perturbed`) are returned."""
-    perturbed = Perturbed(model, runs, group, rng, method)
+    perturbed = Perturbed(model, runs, group, rng, enumerated)
     draws = model.chance(group).draws
     elements = seeds_of(group.node.outputs, len(group.places), runs.results.shape[1])
     for k, seeds in enumerate(elements):

@@ -27,6 +27,7 @@ MOST = 64  # elements that are perturbed in each sample
 MANY_WAYS = 64  # Python ways of the samples, beyond which fewer elements are perturbed in each
 MOST_RUNS = 128  # reruns of a sample that are made so that each draw takes all of its values
 MOST_ASKED = 4096  # the same, where that is asked for
+MOST_RERUNS_OF_WAYS = 512  # the same, of one sample of each way
 WIDEST = 8  # times as many values, of the widest of the samples, are looked at
 MOST_VALUES = 24  # other values of a categorical draw that are tried, where reruns are short
 
@@ -39,8 +40,9 @@ class Perturbed:
     """
 
     def __init__(
-        self, model: Model, runs: Runs, group: Group, rng: np.random.Generator, method: str
-    ):
+        self, model: Model, runs: Runs, group: Group, rng: np.random.Generator,
+        enumerated: frozenset[int],
+    ):  # fmt: skip
         self.model, self.rng, self.group, self.runs = model, rng, group, runs
         self.numbers = runs.numbers[group.places]
         self.results = runs.results[group.places]
@@ -49,50 +51,18 @@ class Perturbed:
         chance = model.chance(group)
         moving = chance.moving_draws()
         sizes = [chance.draws[n].outputs[0].type.size for n in moving]
-        ways = max(1.0, len(runs.groups) / MANY_WAYS)  # each rerun may be a new way to be traced
-        self.most = max(1, int(MOST / ways**2))
-        self.most_runs = MOST_ASKED if method == "enumerate" else int(MOST_RUNS / ways**2)
+        self.most = most_elements(runs)
         categorical = sum(
             size for n, size in zip(moving, sizes, strict=True)
             if chance.draws[n].op.name == "random_categorical"
         )  # fmt: skip
-        self.most_values = max(MOST_VALUES, self.most_runs // max(categorical, 1))
-        self.all_values = {} if method == "perturb" else self._all_values(moving, sizes, method)
+        self.most_values = max(MOST_VALUES, most_reruns(runs) // max(categorical, 1))
+        self.all_values = {
+            n: _values_that_count(chance.draws[n], group) for n in moving
+            if n in enumerated and has_values(chance.draws[n])
+        }  # fmt: skip
         for number, elements, scale in self._tasks(moving, sizes):
             self._perturb(number, chance.draws[number], elements, scale)
-
-    def _all_values(self, moving: list[int], sizes: list[int], method: str) -> dict:
-        """For each draw all of its values, and how their probabilities move, if they are few: as
-        many draws as there are reruns for, those of the fewest values first."""
-        if method != "enumerate" and sum(sizes) > self.most:
-            return {}
-        open_draws, reruns = [], 0.0
-        for number, size in zip(moving, sizes, strict=True):
-            draw = self.model.chance(self.group).draws[number]
-            name = draw.op.name
-            if name not in ALL_VALUES or name == "random_bernoulli":
-                many = name == "random_categorical"
-                reruns += size * (draw.inputs[1].type.shape[-1] if many else 1)
-                continue
-            _refuse_trials(self.model, self.group, draw)
-            parameters = [self.group.lanes.value(p) for p in draw.inputs[1:]]
-            most = size * how_many(name, *parameters)
-            made = None
-            if most <= WIDEST * self.most_runs:
-                made = _values_that_count(ALL_VALUES[name](*parameters))
-                most = np.count_nonzero(made[3]) / len(self.numbers)
-            open_draws.append((most, number, made))
-        found = {}
-        for count, number, made in sorted(open_draws, key=lambda known: known[:2]):
-            reruns += count
-            if made is not None and reruns <= self.most_runs:
-                found[number] = made
-        if method == "enumerate" and reruns > self.most_runs:
-            raise errors.NotDifferentiable(
-                f'method="enumerate" takes {reruns:.0f} reruns of each sample here, more than '
-                f'{MOST_ASKED}.\n  Use method="auto".'
-            )
-        return found
 
     def _tasks(self, moving: list[int], sizes: list[int]):
         """(draw, its element in each sample or -1, weight): all elements, or some at random."""
@@ -206,9 +176,75 @@ class Perturbed:
         self.found[key] = (self.results - others)[:, :, None] * score[:, None, :]
 
 
-def _values_that_count(known: tuple) -> tuple:
+# --- all values of a draw -----------------------------------------------------------------------
+
+
+def enumerated_draws(model: Model, runs: Runs, method: str) -> frozenset[int]:
+    """The numbers of the draws all of whose values are tried: as many as there are reruns for.
+
+    It is the same choice for all samples, whatever their way: one that depended on what a sample
+    has drawn would prefer some values, which is a bias.
+    """
+    if method == "perturb":
+        return frozenset()
+    fixed, elements = 0.0, 0.0
+    reruns: dict[int, float] = {}
+    most = MOST_ASKED if method == "enumerate" else most_reruns(runs)
+    for group in runs.groups:
+        chance, share = model.chance(group), len(group.places) / len(runs.numbers)
+        for number in chance.moving_draws():
+            draw = chance.draws[number]
+            size = draw.outputs[0].type.size
+            elements += share * size
+            if not has_values(draw):
+                many = draw.op.name == "random_categorical"
+                fixed += share * size * (draw.inputs[1].type.shape[-1] if many else 1)
+                continue
+            _refuse_trials(model, group, draw)
+            reruns[number] = reruns.get(number, 0.0) + share * _how_many(draw, group, most)
+    if method == "enumerate":
+        if (count := fixed + sum(reruns.values())) > MOST_ASKED:
+            raise errors.NotDifferentiable(
+                f'method="enumerate" takes {count:.0f} reruns of each sample here, more than '
+                f'{MOST_ASKED}.\n  Use method="auto".'
+            )
+        return frozenset(reruns)
+    if elements > most_elements(runs):
+        return frozenset()
+    order = sorted(reruns, key=lambda n: (reruns[n], n))
+    total = fixed + np.cumsum([reruns[n] for n in order])
+    return frozenset(n for n, count in zip(order, total, strict=True) if count <= most)
+
+
+def most_elements(runs: Runs) -> int:
+    """How many elements are perturbed in each sample: each rerun may be a way to be traced."""
+    return max(1, int(MOST / max(1.0, len(runs.groups) / MANY_WAYS) ** 2))
+
+
+def most_reruns(runs: Runs) -> int:
+    """How many reruns of a sample there may be so that its draws take all of their values."""
+    ways = len(runs.groups)
+    return int(min(MOST_RUNS / max(1.0, ways / MANY_WAYS) ** 2, MOST_RERUNS_OF_WAYS / ways))
+
+
+def has_values(draw: Equation) -> bool:
+    """Whether a draw has other values beside its neighbours, which can be tried one by one."""
+    return draw.op.name in ALL_VALUES and draw.op.name != "random_bernoulli"
+
+
+def _how_many(draw: Equation, group: Group, most: float) -> float:
+    """The reruns of a sample that it takes, on the average of a group."""
+    parameters = [group.lanes.value(p) for p in draw.inputs[1:]]
+    widest = draw.outputs[0].type.size * how_many(draw.op.name, *parameters)
+    if widest > WIDEST * most:
+        return widest
+    return np.count_nonzero(_values_that_count(draw, group)[3]) / len(group.places)
+
+
+def _values_that_count(draw: Equation, group: Group) -> tuple:
     """All values of a draw; those that are next to impossible have no slope."""
-    position, values, share, slopes = known
+    parameters = [group.lanes.value(p) for p in draw.inputs[1:]]
+    position, values, share, slopes = ALL_VALUES[draw.op.name](*parameters)
     return position, values, share, np.where(np.abs(slopes) < NEGLIGIBLE, 0.0, slopes)
 
 
