@@ -54,9 +54,10 @@ def joint_slopes(model: Model, runs: Runs) -> dict[Var, np.ndarray] | None:
         return None
     numbers = runs.numbers[:1] if alone else runs.numbers
     size, step = runs.results.shape[1], max(1, int(MOST_LANES / max(expected, 1.0)))
+    limit = most if alone and len(chances) > 1 else 4 * most  # each may be a way to be traced
     parts = []
     for start in range(0, len(numbers), step):
-        found = _Joint(model, numbers[start : start + step], size, alone, 4 * most).slopes()
+        found = _Joint(model, numbers[start : start + step], size, alone, limit).slopes()
         if found is None:
             return None
         parts.append(found)
