@@ -196,7 +196,10 @@ class Watch:
             certain[i] = np.zeros(found[i].shape, bool)
         for k in lanes:
             mixed = zip(inputs, self._batched.inputs, strict=True)
-            made, known = lane.run_noted([x[k] if has_lanes else x for x, has_lanes in mixed])
+            own = [x[k] if has_lanes else x for x, has_lanes in mixed]
+            if not _all_finite(own):
+                continue
+            made, known = lane.run_noted(own)
             for i, mask in zip(numbers, masks, strict=True):
                 found[i][k] = np.where(mask[k], made[i], found[i][k])
                 certain[i][k] = False if known[i] is None else mask[k] & known[i]
