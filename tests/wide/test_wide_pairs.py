@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from chainrule.tracing import trace_call
 from chainrule.wide import pairs
 from tests.wide.test_wide_elementary import CASES
 
@@ -67,3 +68,13 @@ def test_sums_products_and_quotients_of_pairs():
                 truth = combine(mpmath.mpf(x[i]) + mpmath.mpf(low[i]), mpmath.mpf(y[i]))
                 if truth:
                     assert right_bits((found[0][i], found[1][i]), truth) > 100
+
+
+def test_conditions_are_chosen_by_conditions():
+    def f(a, b):
+        return np.where(np.where(a == 0.0, b > 0.0, a > 0.0), a - b, b * 2.0)
+
+    a, b = np.array([-1.0, 0.0, 0.0, 2.0, 3.0]), np.array([0.5, -1.0, 1.0, -3.0, 4.0])
+    entry = trace_call(f, (a[0], b[0]), {}, concrete=False).program
+    assert pairs.supported(entry)
+    np.testing.assert_array_equal(pairs.evaluate(entry, [a, b])[0][0], f(a, b))

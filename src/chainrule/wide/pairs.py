@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.program.program import Program
+from chainrule.program.program import Equation, Program
 from chainrule.wide.fixed import log2_fixed, pi_fixed
 from chainrule.wide.literals import literal_number
 from chainrule.wide.number import nearest, precision, wide
@@ -276,7 +276,14 @@ _LOGIC = {"logical_not", "logical_and", "logical_or", "logical_xor", "bitwise_an
 
 def supported(program: Program) -> bool:
     """Whether every equation of a program on single entries has a form in pairs."""
-    return all(e.op.name in _FUNCTIONS or e.op.name in _LOGIC for e in program.equations)
+    return all(
+        e.op.name in (_FUNCTIONS if _takes_floats(e) else _FUNCTIONS.keys() | _LOGIC)
+        for e in program.equations
+    )
+
+
+def _takes_floats(equation: Equation) -> bool:
+    return any(x.type.dtype.kind == "f" for x in equation.inputs)
 
 
 def evaluate(program: Program, values: list) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
@@ -292,10 +299,10 @@ def evaluate(program: Program, values: list) -> tuple[list[np.ndarray], np.ndarr
     for equation in program.equations:
         name = equation.op.name
         inputs = [_literal(x) if x.is_literal else env[x] for x in equation.inputs]
-        if name in _LOGIC:
-            made = equation.op.evaluate(*inputs)
-        else:
-            made = _FUNCTIONS[name](*inputs, **equation.params)
+        if not _takes_floats(equation):  # between conditions, or whole numbers
+            env[equation.outputs[0]] = equation.op.evaluate(*inputs, **equation.params)
+            continue
+        made = _FUNCTIONS[name](*inputs, **equation.params)
         if name in _COMPARING:
             tied = tied | (subtract(*inputs)[0] == 0)
         elif name in ("sign", "absolute"):
