@@ -20,17 +20,18 @@ def _quotients(zero: str, one: str) -> tuple[Rule, ...]:
     ])  # fmt: skip
 
 
+def _log_of(f: str, sign: str) -> Rule:
+    return Rule(f"log of {f}", f"log({f}(x))",
+                f"where(greater(x, 8.0), log({f}e(x)) {sign} x, log({f}(x)))",
+                source="DLMF 10.40")  # fmt: skip
+
+
 SPECIAL = (
     Rule("log of i0", "log(i0(x))",
          f"where(less(absolute(x), 1.0), log1p(series(x, start=2, coefficients=({_I0}))), "
          "where(greater(absolute(x), 8.0), log(i0e(x)) + absolute(x), log(i0(x))))",
          source="DLMF 10.25, 10.40"),
-    Rule("log of i1", "log(i1(x))",
-         "where(greater(x, 8.0), log(i1e(x)) + x, log(i1(x)))", source="DLMF 10.40"),
-    Rule("log of k0", "log(k0(x))",
-         "where(greater(x, 8.0), log(k0e(x)) - x, log(k0(x)))", source="DLMF 10.40"),
-    Rule("log of k1", "log(k1(x))",
-         "where(greater(x, 8.0), log(k1e(x)) - x, log(k1(x)))", source="DLMF 10.40"),
+    _log_of("i1", "+"), _log_of("k0", "-"), _log_of("k1", "-"),
     *_quotients("i0", "i1"), *_quotients("k0", "k1"),
     Rule("log of gamma", "log(gamma(x))",
          "where(greater(x, 3.0), gammaln(x), log(gamma(x)))", source="DLMF 5.2"),

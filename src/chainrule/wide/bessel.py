@@ -91,22 +91,33 @@ def _summed(terms: list[Wide], sign: int, start: int = 0, step: int = 1) -> Wide
     return total if terms[-1].is_zero else total + Wide(0, terms[-1].top + 1, 1)
 
 
+def _elsewhere(function: Callable, v: Wide, x: Wide, sign: int) -> Number | None:
+    """I (sign 1) or J (sign -1) where x is not positive or the order is a negative whole number;
+    None where it is asked for by itself. Both are even or odd in x, as their whole order is."""
+    n = _whole(v)
+    if n is not None and n < 0:
+        found = function(-v, x)
+        return -found if sign < 0 and n % 2 else found
+    if x.is_zero:
+        return ONE if v.is_zero else ZERO if v.sign() > 0 else nan
+    if x.m >= 0:
+        return None
+    if n is None:
+        return nan
+    found = function(v, -x)
+    return -found if n % 2 else found
+
+
 # --- I and K --------------------------------------------------------------------------------------
 
 
 def iv(v: Number, x: Number) -> Number:
     """I_v(x); for x < 0 where v is whole."""
     if isinstance(x, float) or isinstance(v, float):
-        return x * x if isinstance(x, float) else nan
-    n = _whole(v)
-    if n is not None and n < 0:
-        v, n = -v, -n
-    if x.is_zero:
-        return ONE if v.is_zero else ZERO if v.sign() > 0 else nan
-    if x.m < 0:
-        if n is None:
-            return nan
-        return -iv(v, -x) if n % 2 else iv(v, -x)
+        return x if isinstance(x, float) and x > 0 else nan
+    found = _elsewhere(iv, v, x, 1)
+    if found is not None:
+        return found
     terms = _amplitudes(v, x)
     if terms is None:
         return _series(v, x, 1)
@@ -173,15 +184,9 @@ def jv(v: Number, x: Number) -> Number:
     """J_v(x); for x < 0 where v is whole."""
     if isinstance(x, float) or isinstance(v, float):
         return ZERO if isinstance(x, float) and x == x else nan
-    n = _whole(v)
-    if n is not None and n < 0:
-        return -jv(-v, x) if n % 2 else jv(-v, x)
-    if x.is_zero:
-        return ONE if v.is_zero else ZERO if v.sign() > 0 else nan
-    if x.m < 0:
-        if n is None:
-            return nan
-        return -jv(v, -x) if n % 2 else jv(v, -x)
+    found = _elsewhere(jv, v, x, -1)
+    if found is not None:
+        return found
     waves = _waves(v, x)
     if waves is not None:
         (even, odd), (sine, cosine) = waves
