@@ -17,6 +17,7 @@ import pytest
 import chainrule as cr
 from chainrule import backends, errors
 from chainrule.program.trace import traces_open
+from tests.forking import forks
 
 SCALE = 2.0
 OFFSET = np.array([1.0, 2.0])
@@ -368,7 +369,7 @@ def test_a_trace_that_is_open_in_another_thread_does_not_matter():
     assert (doubled(5.0), traces.count) == (10.0, 1)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+@forks
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork")
 def test_a_process_that_is_forked_counts_its_own_traces():
     inside, done = threading.Event(), threading.Event()

@@ -10,6 +10,7 @@ import chainrule as cr
 from chainrule.compiler import threads
 from chainrule.compiler.native import build
 from chainrule.tracing import trace_call
+from tests.forking import forks
 
 N = 64
 
@@ -222,7 +223,7 @@ def test_from_many_python_threads_at_once():
     assert not wrong and not any(c.is_alive() for c in callers)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+@forks
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_in_a_forked_child():
     compiled, given = cr.compile(chains), matrices(8)

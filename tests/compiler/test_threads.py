@@ -12,6 +12,7 @@ import pytest
 
 from chainrule.compiler import threads
 from chainrule.compiler.machine_code import Loaded, object_code
+from tests.forking import forks
 
 # count[task] += 1 for each task done, so that twice or never shows; `slow` works a while at each.
 # `meet` waits in each of its two tasks for the other; `begin` waits until two threads are at work,
@@ -316,7 +317,7 @@ threads.runtime_pointers()
     assert python(text, CHAINRULE_THREADS="3") == "10"
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+@forks
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_has_helpers_of_its_own(kernels):
     threads.set_threads(2)
