@@ -52,6 +52,23 @@ def test_unknowns_at_a_bound_move_with_it():
     np.testing.assert_allclose(by_bound, [1.0, 0.0, 0.0], **close)
 
 
+@pytest.mark.parametrize("a", [1.7, -0.4, 0.3, 5e-5, 0.99996])
+def test_a_method_that_stops_inside_of_its_bounds(a):
+    """SciPy ends up to 1e-5 beside a bound, and Newton's method would go on beyond it."""
+    f = lambda a: optimize.minimize_scalar(
+        lambda x: (x - a) ** 2, bounds=(0.0, 1.0), method="bounded").x  # fmt: skip
+    np.testing.assert_allclose(cr.value_and_grad(f)(a), (np.clip(a, 0, 1), 0 < a < 1), **close)
+
+
+def test_a_function_that_falls_up_to_its_bounds():
+    f = lambda a, low: optimize.minimize_scalar(
+        lambda x: a * x, bounds=(low, 1.0), method="bounded").x  # fmt: skip
+    assert cr.value_and_grad(f, (0, 1))(2.0, 0.5) == (0.5, (0.0, 1.0))
+    g = lambda d: optimize.least_squares(lambda x: x - d, [0.5, 0.5], bounds=(0.0, 1.0)).x
+    value, slope = cr.jvp(g, (np.array([1.5, 0.25]),), (np.ones(2),))
+    np.testing.assert_allclose((value, slope), ([1.0, 0.25], [0.0, 1.0]), **close)
+
+
 def test_the_least_value_has_the_derivative_of_its_envelope():
     f = lambda a: optimize.minimize(lambda x: np.sum(np.cosh(x - a)) + a, [0.3, 0.1]).fun
     np.testing.assert_allclose(cr.value_and_grad(f)(0.5), (2.5, 1.0), **close)

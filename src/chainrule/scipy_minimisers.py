@@ -6,8 +6,9 @@ move with it; the others are a stationary point of f. Its derivatives, by all th
 are those of the implicit function theorem. Where a gradient is of use to SciPy, it is ours: `jac`
 and `hess` of the caller are not asked. Of what SciPy reports, that remains which does not move.
 
-Source    J. F. Bonnans and A. Shapiro, Perturbation Analysis of Optimization Problems, 2000, for
-          the derivative at bounds (where a multiplier is not 0, as it is generically).
+Source    Nocedal and Wright, "Numerical Optimization", 2006, chapter 16, for the bounds that are
+          held; Bonnans and Shapiro, "Perturbation Analysis of Optimization Problems", 2000, for the
+          derivative there (where a multiplier is not 0, as it is generically).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import errors
-from chainrule.api import jacobian, value_and_grad
+from chainrule.api import grad, jacobian, value_and_grad
 from chainrule.implicit import argmin
 from chainrule.numpy.promotion import contains_traced
 from chainrule.numpy.undispatched import original, replaces
@@ -33,6 +34,8 @@ _original = functools.partial(original, "scipy.optimize")
 _minimiser = functools.partial(replaces, "scipy.optimize", calls_back=True)
 
 BY_VALUE = ("nelder-mead", "powell", "cobyla", "cobyqa")  # methods that take no gradient
+NEAR = 1e-4  # how far from a bound SciPy may stop, relative to 1 + |x|
+MOST_CHANGES = 20  # of the unknowns that are held at bounds
 FACTS = ("success", "status", "message", "nit", "nfev", "njev")  # of a report, that do not move
 
 # What the squares z of residuals count, by the name of the loss; as in scipy.optimize.
@@ -70,10 +73,35 @@ def _limits(bounds, count: int) -> tuple[Any, Any]:
 
 
 def _least(f: Callable, found: np.ndarray, low, high):
-    """The least point of f near that which SciPy found: at bounds, or where f is stationary."""
+    """The least point of f near that which SciPy found: at bounds, or where f is stationary.
+
+    SciPy may stop a little inside of a bound. An unknown is held at one that it is near to, or
+    would pass, as long as f falls beyond it: Kuhn and Tucker's conditions, checked at the end.
+    """
     lows, highs = _plain(low), _plain(high)
-    at_low, at_high = (np.isclose(found, b, rtol=1e-8, atol=1e-10) for b in (lows, highs))
-    held = np.where(at_high, high, np.where(at_low, low, found))
+    if not (np.isfinite(lows).any() or np.isfinite(highs).any()):
+        return argmin(f, found)
+    slope, near = _plain(grad(f)(found)), NEAR * (1.0 + abs(found))
+    at_low = (lows == highs) | ((found - lows <= near) & (slope > 0.0))
+    at_high = ~at_low & (highs - found <= near) & (slope < 0.0)
+    for _ in range(MOST_CHANGES):
+        x = _stationary(f, found, at_low, at_high, low, high)
+        values = _plain(x)
+        slope = _plain(grad(f)(values))
+        left = at_low & (slope < 0.0) & (lows < highs) | at_high & (slope > 0.0)
+        below, above = values < lows, values > highs
+        if not (left | below | above).any():
+            return x
+        at_low, at_high = at_low & ~left | below, at_high & ~left | above
+    raise errors.NotConverged(
+        f"scipy.optimize found {found}, and no point near it meets the conditions for a least one "
+        f"within the bounds, at {line_text(user_line())}."
+    )
+
+
+def _stationary(f: Callable, start: np.ndarray, at_low, at_high, low, high):
+    """Where f is stationary in the unknowns that are at no bound."""
+    held = np.where(at_high, high, np.where(at_low, low, start))
     is_free = ~(at_low | at_high)
     if not is_free.any():
         return held
@@ -82,7 +110,7 @@ def _least(f: Callable, found: np.ndarray, low, high):
     def among_held(y):
         return np.where(is_free, y[place], held)
 
-    return among_held(argmin(lambda y: f(among_held(y)), found[is_free]))
+    return among_held(argmin(lambda y: f(among_held(y)), start[is_free]))
 
 
 def _reported(report: Any, **found) -> Any:
