@@ -19,7 +19,6 @@ from chainrule.wide.number import (
     Wide,
     bits_in_force,
     more_bits,
-    wide,
 )
 from chainrule.wide.special import bernoulli, gamma, gammaln, psi
 
@@ -109,7 +108,7 @@ def polygamma(x: Number, *, n: int) -> Number:
 def zeta(s: Number, x: Number) -> Number:
     """The sum of (x + k)^-s over k >= 0, for s > 1."""
     if isinstance(s, float) or isinstance(x, float):
-        return nan if s != s or x != x else ONE if x == 1 else ZERO
+        raise Undecided
     if bits_in_force() > _MOST_BITS or (x.top > 30 and x.m < 0) or (s - ONE).sign() <= 0:
         raise Undecided
     with more_bits(32 + 4 * max(s.top, 0)):
@@ -163,7 +162,7 @@ def _poch(a: Number, b: Number) -> Number:
 def _inv_boxcox(y: Number, c: Number) -> Number:
     if isinstance(c, Wide) and c.is_zero:
         return exp(y)
-    return power(wide(1) + c * y, ONE / c)
+    return power(ONE + c * y, ONE / c)
 
 
 INTEGRALS: dict[str, Callable] = {
