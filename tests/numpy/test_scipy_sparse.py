@@ -106,6 +106,16 @@ def test_numbers_of_a_matrix(name):
     check(lambda v: f(M * v[0]), lambda v: f(S * v[0]), Y)
 
 
+def test_a_conversion_copies_where_it_is_asked_to():
+    def f(v):
+        matrix = M * v[0]
+        copy = matrix.tocsr(copy=True)
+        copy.data = copy.data * 2.0
+        return (matrix.toarray() + copy.toarray()).sum()
+
+    check(f, lambda v: (S * v[0]).sum() * 3.0, Y)
+
+
 def test_a_matrix_and_an_array_are_an_array():
     dense = np.full((5, 5), 0.3)
     check(lambda x: M + x, lambda x: S + x, dense)
@@ -168,5 +178,7 @@ def test_a_singular_matrix_and_what_is_not_followed_are_errors():
     operator = linalg.aslinearoperator(M)
     with pytest.raises(NotSupported, match=r"test_scipy_sparse.py:\d+: give the matrix"):
         cr.grad(lambda v: np.sum(linalg.cg(operator, v)[0]))(Y)
+    with pytest.raises(NotSupported, match=r"toarray\(out=...\).*test_scipy_sparse.py:\d+"):
+        cr.grad(lambda v: (M * v[0]).toarray(out=np.zeros((5, 5))).sum())(Y)
     with pytest.raises(NotSupported, match=r"test_scipy_sparse.py:\d+: make one an array"):
         cr.grad(lambda v: (M * v[0]).multiply(M).sum())(Y)

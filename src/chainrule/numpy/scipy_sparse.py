@@ -45,19 +45,19 @@ def replacements() -> list[tuple[Any, str, Callable, Callable]]:
         for name in (*_METHODS, *MOVED):
             owner = next((c for c in classes if name in vars(c)), None)
             if owner is not None and (owner, name) not in found:
-                original = vars(owner)[name]
-                meaning = _METHODS.get(name) or functools.partial(_moved, original)
-                found[owner, name] = owner, name, original, _exchanged(original, meaning)
+                own = vars(owner)[name]
+                meaning = _METHODS.get(name) or functools.partial(_moved, own)
+                found[owner, name] = owner, name, own, _exchanged(own, meaning)
     return list(found.values())
 
 
-def _exchanged(original: Callable, meaning: Callable) -> Callable:
+def _exchanged(own: Callable, meaning: Callable) -> Callable:
     """A method that has this meaning where its matrix or an argument is traced."""
 
-    @functools.wraps(original)
+    @functools.wraps(own)
     def method(self, *args, **kwargs):
         if not (_is_traced(self) or any(_is_traced(x) for x in args)):
-            return original(self, *args, **kwargs)
+            return own(self, *args, **kwargs)
         return meaning(self, *args, **kwargs)
 
     return method
@@ -137,25 +137,31 @@ def _placed(found, data):
     return np.where(at > 0, data[np.maximum(at - 1, 0)], 0.0)
 
 
-def _moved(original: Callable, matrix, *args, **kwargs):
+def _moved(method: Callable, matrix, *args, **kwargs):
     numbers, data = _numbered(matrix)
-    return _placed(original(numbers, *args, **kwargs), data)
+    return _placed(method(numbers, *args, **kwargs), data)
 
 
 # --- methods --------------------------------------------------------------------------------------
 
 
-def _times_vector(matrix, x):
+def _times(matrix, x):
+    """Times a vector, or the columns of an array."""
     data, rows, columns = entries(matrix)
-    return _added(data * x[columns], rows, (matrix.shape[0],))
+    terms = data.reshape(-1, *(1,) * (x.ndim - 1)) * x[columns]
+    return _added(terms, rows, (matrix.shape[0], *x.shape[1:]))
 
 
-def _times_columns(matrix, x):
-    data, rows, columns = entries(matrix)
-    return _added(data[:, None] * x[columns], rows, (matrix.shape[0], x.shape[1]))
+def _refuse_out(out, name: str) -> None:
+    if out is not None:
+        raise errors.NotSupported(
+            f"{name}(out=...) of a sparse matrix with traced entries, at {line_text(user_line())}: "
+            "use what it returns."
+        )
 
 
 def _as_dense(matrix, order=None, out=None):
+    _refuse_out(out, "toarray")
     data, rows, columns = entries(matrix)
     flat = _added(data, rows * matrix.shape[1] + columns, (matrix.shape[0] * matrix.shape[1],))
     return flat.reshape(matrix.shape)
@@ -182,6 +188,7 @@ def _times_entries(matrix, other):
 
 
 def _sum(matrix, axis=None, dtype=None, out=None):
+    _refuse_out(out, "sum")
     data, *places = entries(matrix)
     if axis is None:
         return np.sum(data, dtype=dtype)
@@ -195,30 +202,19 @@ def _sum(matrix, axis=None, dtype=None, out=None):
 
 def _to(kind: str) -> Callable:
     def convert(matrix, copy=False):
-        return matrix if matrix.format == kind else _made(matrix, kind, *entries(matrix))
+        if matrix.format == kind and not copy:
+            return matrix
+        return _made(matrix, kind, *entries(matrix))
 
     return convert
 
 
 def _plus(sign: float) -> Callable:
-    def added(matrix, other, sub=False):
-        other = other if hasattr(other, "format") else None
-        if other is None or other.shape != matrix.shape:
-            raise errors.NotSupported(
-                f"a sparse matrix plus an array, at {line_text(user_line())}: add its toarray()."
-            )
+    def added(matrix, other, sub=False):  # a dia matrix subtracts with sub=True
         (a, *places), (b, *others) = entries(matrix), entries(other)
         data = np.concatenate([a, b * (-sign if sub else sign)])
         rows, columns = (np.concatenate(p) for p in zip(places, others, strict=True))
         return _made(matrix, "csc" if matrix.format == "csc" else "csr", data, rows, columns)
-
-    return added
-
-
-def _with_array(sign: float, reflected: bool = False) -> Callable:
-    def added(matrix, other):
-        whole = matrix.toarray()
-        return other - whole if reflected else whole + sign * other
 
     return added
 
@@ -245,11 +241,13 @@ def _compressed(matrix, swap, copy=False):
 
 
 _METHODS: dict[str, Callable] = {
-    "_matmul_vector": _times_vector, "_matmul_multivector": _times_columns,
-    "_matmul_sparse": _times_sparse, "_mul_scalar": _times_number, "multiply": _times_entries,
-    "sum": _sum, "_add_dense": _with_array(1.0), "_sub_dense": _with_array(-1.0),
-    "_rsub_dense": _with_array(1.0, reflected=True), "toarray": _as_dense, "tocsr": _to("csr"),
-    "tocsc": _to("csc"), "_add_sparse": _plus(1.0), "_sub_sparse": _plus(-1.0),
+    "_matmul_vector": _times, "_matmul_multivector": _times, "_matmul_sparse": _times_sparse,
+    "_mul_scalar": _times_number, "multiply": _times_entries,
+    "sum": _sum, "toarray": _as_dense, "tocsr": _to("csr"), "tocsc": _to("csc"),
+    "_add_sparse": _plus(1.0), "_sub_sparse": _plus(-1.0),
+    "_add_dense": lambda matrix, other: matrix.toarray() + other,
+    "_sub_dense": lambda matrix, other: matrix.toarray() - other,
+    "_rsub_dense": lambda matrix, other: other - matrix.toarray(),
     "_coo_to_compressed": _compressed, "sum_duplicates": lambda matrix: None,
 }  # fmt: skip
 
@@ -344,7 +342,8 @@ def _iterative(name: str) -> None:
             return _solution(name, A, b), 0
         return original("scipy.sparse.linalg", name)(A, b, x0, **options)
 
-    solve.__name__, solve.__doc__ = name, f"scipy.sparse.linalg.{name}, to all digits"
+    solve.__name__ = name
+    solve.__doc__ = f"scipy.sparse.linalg.{name}, to all digits: its options are not asked"
     replaces("scipy.sparse.linalg", name, calls_back=True)(solve)
 
 
