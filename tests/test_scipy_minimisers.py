@@ -19,7 +19,8 @@ def ridge(a):
     return x, -inverse @ x, 2.0 * inverse @ inverse @ x
 
 
-@pytest.mark.parametrize("method", [None, "BFGS", "CG", "L-BFGS-B", "Nelder-Mead", "Powell"])
+@pytest.mark.parametrize("method", [None, "BFGS", "CG", "L-BFGS-B", "trust-constr", "Nelder-Mead",
+                                    "Powell"])
 def test_minimize(method):
     def least(a):
         penalised = lambda x: np.sum((M @ x - V) ** 2) + a * np.sum(x**2)
@@ -40,11 +41,12 @@ def test_the_callers_gradient_is_left_out():
     np.testing.assert_allclose((value, slope), (2.0, 4.0), **close)
 
 
-def test_unknowns_at_a_bound_move_with_it():
+@pytest.mark.parametrize("method", ["L-BFGS-B", "trust-constr", "Nelder-Mead"])
+def test_unknowns_at_a_bound_move_with_it(method):
     def least(a, bound):
         f = lambda x: np.sum((x - a) ** 2 * np.array([1.0, 2.0, 3.0]))
         bounds = [(0.0, bound), (None, 9.0), (0.0, None)]
-        return optimize.minimize(f, np.full(3, 0.5), bounds=bounds).x
+        return optimize.minimize(f, np.full(3, 0.5), method=method, bounds=bounds).x
 
     a = np.array([5.0, 1.5, -2.0])
     by_a, by_bound = cr.jacobian(least, (0, 1))(a, 2.0)

@@ -143,6 +143,18 @@ def test_systems(name):
     check(lambda v: solve(M * v[0], Y), lambda v: np.linalg.solve(meant(S * v[0]), Y), Y)
 
 
+def test_factors_of_numbers_are_scipys_own():
+    def f(v):
+        factors = linalg.splu(M.tocsc())
+        return np.sum(v * factors.solve(Y)) + factors.L.nnz + factors.shape[0]
+
+    value, slope = cr.value_and_grad(f)(Y)
+    assert value == f(Y)
+    np.testing.assert_allclose(slope, np.linalg.solve(S, Y), rtol=1e-12)
+    with pytest.raises(RuntimeError, match="singular"):
+        cr.grad(lambda v: np.sum(linalg.splu(sparse.csc_array((5, 5))).solve(v)))(Y)
+
+
 def test_a_system_with_several_right_sides():
     right = RNG.normal(size=(5, 2))
     check(lambda b: linalg.spsolve(M.tocsc(), b), lambda b: np.linalg.solve(S, b), right)

@@ -355,25 +355,26 @@ for _name in ("bicg", "bicgstab", "cg", "cgs", "gcrotmk", "gmres", "lgmres", "mi
 class _Factors:
     """A factorised matrix, inside a trace: what `splu` gives, for traced right sides as well."""
 
-    def __init__(self, matrix, made: Callable):
-        self._matrix, self._made = matrix, made
+    def __init__(self, matrix, options: dict):
+        self._matrix = matrix
+        factorise = original("scipy.sparse.linalg", "splu")
+        self._own = None if _is_traced(matrix) else factorise(matrix, **options)
 
     def solve(self, rhs, trans: str = "N"):
         """x with A x = b, or with A's transpose or adjoint."""
-        if not (_is_traced(self._matrix) or _is_traced(rhs)):
-            return self._made(self._matrix).solve(rhs, trans)
+        if self._own is not None and not _is_traced(rhs):
+            return self._own.solve(rhs, trans)
         matrix = self._matrix if trans == "N" else self._matrix.T
         return _solution("splu", matrix.conj() if trans == "H" else matrix, rhs)
 
     def __getattr__(self, name: str):
-        return getattr(self._made(self._matrix), name)
+        return getattr(self._own, name)
 
 
 @replaces("scipy.sparse.linalg", calls_back=True)
 def splu(A, **options):
     """scipy.sparse.linalg.splu"""
-    made = functools.cache(functools.partial(original("scipy.sparse.linalg", "splu"), **options))
-    return _Factors(A, made)
+    return _Factors(A, options)
 
 
 @replaces("scipy.sparse.linalg", calls_back=True)
