@@ -10,10 +10,14 @@ from chainrule.compiler.building import prepare
 from chainrule.compiler.region import Module, Writer
 
 
-def _lines_of_main(f, arguments) -> int:
+def _main(f, arguments) -> str:
     program = cr.trace(f, arguments)
     text = Writer(Module()).main(fitted(prepare(program), {}, False, None, program))[-1]
-    return text[text.index("@main(") :].count("\n")
+    return text[text.index("@main(") :]
+
+
+def _lines_of_main(f, arguments) -> int:
+    return _main(f, arguments).count("\n")
 
 
 def _plain(arrays):
@@ -32,6 +36,16 @@ def _in_a_loop(arrays):
 def test_main_is_as_long_for_many_arrays_as_for_few(f):
     few, many = ([np.ones((9, 9)) for _ in range(n)] for n in (3, 40))
     assert _lines_of_main(f, many) == _lines_of_main(f, few)
+
+
+def _while(arrays):
+    return cr.while_loop(lambda x: np.sum(x) < 9.0, lambda x: x @ x, arrays[0])
+
+
+@pytest.mark.parametrize("f, hastily", [(_plain, True), (_in_a_loop, False), (_while, False)])
+def test_only_a_main_that_does_everything_once_is_compiled_in_haste(f, hastily):
+    head = _main(f, [np.ones((9, 9))]).partition("{")[0]
+    assert ("optnone" in head) == hastily
 
 
 def test_loops_in_branches_in_loops_find_what_lies_around_them():

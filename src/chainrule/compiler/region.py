@@ -20,7 +20,7 @@ from chainrule.compiler.buffers import Buffers
 from chainrule.compiler.kernel import HEAD, Kernel, Phase, Place
 from chainrule.compiler.llvm.along import in_parts
 from chainrule.compiler.llvm.calls import DECLARED, EXTERNALS_START, HOST, Calls, runner_text
-from chainrule.compiler.llvm.code import Code, Index, Value, constant
+from chainrule.compiler.llvm.code import HARDLY_RUN, Code, Index, Value, constant
 from chainrule.compiler.llvm.reductions import emit_finite_check
 from chainrule.compiler.rows import Rows
 from chainrule.compiler.schedule import Schedule
@@ -130,7 +130,8 @@ class Writer:
         code.alloca(8 * self.slots, 8, "table")
         head = "define i32 @main(ptr %inputs, ptr %outputs, ptr %arena, ptr %runtime)"
         module = self.module
-        rest = [module.calls.text(), DECLARED, code.function(head)]
+        main = code.function(head, "nounwind" if code.repeats else HARDLY_RUN)
+        rest = [module.calls.text(), DECLARED, main]
         functions = module.functions.values()
         texts = _shared_out([f for f in functions if len(f) < _ALONE])
         texts[-1] = "\n".join([texts[-1], *rest])
@@ -432,7 +433,7 @@ class _Placed:
         inputs = self._memories([*step.operands, *step.outputs])
         flag = self.at(step.flag)
         code.branch(f"{number}.test")
-        code.start_block(f"{number}.test")
+        code.start_block(f"{number}.test", repeats=True)
         self._inner(step.regions[0], inputs, [flag], arena)
         holds = code.compare("ne", code.load(flag, "i8"), constant("i8", 0))
         code.branch_if(holds, f"{number}.body", f"{number}.after")

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
+from chainrule.compiler.llvm.code import HARDLY_RUN
 from chainrule.compiler.llvm.vecmath_angles import HUGE_ANGLES, huge_angles
 
 _WRITERS: dict[str, Callable[[str], str]] = {HUGE_ANGLES: huge_angles}
@@ -33,7 +34,7 @@ def shared_text(name: str) -> str:
 @lru_cache
 def _declared(name: str) -> str:
     line = next(x for x in shared_text(name).splitlines() if x.startswith("define "))
-    return line.replace("define ", "declare ").replace("noinline ", "").rstrip(" {") + "\n"
+    return line.replace("define ", "declare ").replace(HARDLY_RUN, "nounwind").rstrip(" {") + "\n"
 
 
 def is_shared(module: str) -> bool:

@@ -33,6 +33,8 @@ Index = Value | int  # an i64, or a number known while the code is written
 POINTER = "ptr"
 I64 = "i64"
 
+HARDLY_RUN = "noinline optnone nounwind"  # half of LLVM's time, for code that is a half slower
+
 _ELEMENTS = {
     "?": "i1", "b": "i8", "B": "i8", "h": "i16", "H": "i16", "i": "i32", "I": "i32", "l": "i64",
     "L": "i64", "q": "i64", "Q": "i64", "e": "half", "f": "float", "d": "double",
@@ -163,6 +165,7 @@ class Code:
         self._count = 0
         self._entry: list[str] = []  # allocas: they stand in the first block
         self._beside: dict[str, str] = {}  # functions that this one calls
+        self.repeats = False  # whether a block is run more than once
         self.block_name = "entry"
         self.made: dict[object, object] = {}  # by whoever wrote it: what need not be written again
 
@@ -184,9 +187,11 @@ class Code:
         self.lines.append(f"  {name} = {text}")
         return Value(name, type_)
 
-    def start_block(self, name: str) -> None:
-        """Begin the block of this name; the one before must have ended in a branch."""
+    def start_block(self, name: str, repeats: bool = False) -> None:
+        """Begin the block of this name, which may be run again; the one before must have ended in a
+        branch."""
         self.lines.append(f"{name}:")
+        self.repeats |= repeats
         self.block_name, self.made = name, {}
 
     def branch(self, name: str) -> None:
@@ -388,7 +393,7 @@ class Code:
         else:
             enters = self.compare("slt" if step > 0 else "sgt", as_index(start), as_index(stop))
             self.branch_if(enters, head, after)
-        self.start_block(head)
+        self.start_block(head, repeats=True)
         index = Value(f"%{number}.index", I64)
         names = [Value(f"%{number}.carry{i}", v.type) for i, v in enumerate(carried)]
         place = len(self.lines)

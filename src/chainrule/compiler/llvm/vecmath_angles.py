@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from chainrule.compiler.llvm.code import I64, Code, Value, constant, lanes_of
+from chainrule.compiler.llvm.code import HARDLY_RUN, I64, Code, Value, constant, lanes_of
 from chainrule.compiler.llvm.vecmath_lanes import (
     PRECISE,
     Arithmetic,
@@ -144,7 +144,7 @@ def huge_angles(name: str) -> str:
     head = f"define internal void {name}(ptr %x, ptr %high, ptr %quadrant, ptr %low, i64 %count)"
     return "\n".join([
         f"{name}.table = internal constant [{len(_BITS_OF_TWO_OVER_PI)} x i64] [{words}]",
-        code.function(head, "cold noinline nounwind"),
+        code.function(head, f"cold {HARDLY_RUN}"),
     ])
 
 
