@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from chainrule.ops.compare import equal, isfinite, less, less_equal, logical_not, not_equal
-from chainrule.ops.elementwise import absolute, log, maximum, minimum, sqrt, square
+from chainrule.ops.elementwise import absolute, log, maximum, sqrt, square
 from chainrule.ops.reduce import all_, any_, cumprod, cumsum, max_, prod
 from chainrule.ops.refuse import refuse
 from chainrule.ops.select import cast, select
@@ -111,17 +111,21 @@ def _sum(*errors):
 def _joined(a, b):
     if a is None or b is None:
         return a if b is None else b
-    return a + b - minimum(a, b) * 0.6
+    return a + b - select(less(a, b), a, b) * 0.6  # a nan is one in the sum
 
 
-def _own(out, *operands):
+def _own(out, *operands, roundings: float = 1.0):
     size = absolute(out)
     under = less(size, NORMAL)
     for x, e in operands:
         if type(x) is Traced:
-            moves = not_equal(x, 0.0)
-            under = under & (moves if e is None else moves | not_equal(e, 0.0))
-    return size * UNIT + select(under, np.float64(SMALLEST), np.float64(0.0))
+            under = under & _moves(x, e)
+    return select(under, np.float64(roundings * SMALLEST), size * (roundings * UNIT))
+
+
+def _moves(x, e):
+    """Whether a number is anything but certainly 0."""
+    return not_equal(x if e is None else absolute(x) + e, 0.0)
 
 
 def _add(out, inputs, errors, equation):
@@ -141,8 +145,7 @@ def _scale(out, inputs, errors, equation):
     error = _multiply(out, inputs, errors, equation)
     for x, e in zip(inputs, errors, strict=True):
         if type(x) is Traced:
-            certain = equal(x, 0.0) if e is None else equal(x, 0.0) & equal(e, 0.0)
-            error = select(certain, np.float64(0.0), error)
+            error = select(_moves(x, e), error, np.float64(0.0))
     return error
 
 
@@ -174,7 +177,7 @@ def _same(out, inputs, errors, equation):
 def _slope(slope: Callable) -> Callable:
     def rule(out, inputs, errors, equation):
         e = errors[0]
-        own = _own(out, (inputs[0], e)) * 2.0
+        own = _own(out, (inputs[0], e), roundings=2.0)
         return own if e is None else _joined(own, e * slope(inputs[0], out))
 
     return rule
@@ -201,7 +204,7 @@ def _exp(out, inputs, errors, equation):
 def _power(out, inputs, errors, equation):
     x, y = inputs
     ex, ey = errors
-    own = _own(out, (x, ex)) * 2.0
+    own = _own(out, (x, ex), roundings=2.0)
     if ex is not None:
         own = _joined(own, absolute(out) * _size(y) * _relative(ex, x))
     if ey is not None:
@@ -357,7 +360,7 @@ def _cumprod(out, inputs, errors, equation):
 
 
 def _of_entries(out, inputs, errors, equation):
-    own = _own(out) * 4.0
+    own = _own(out, roundings=4.0)
     e = errors[0]
     return own if e is None else _joined(own, _length(e, equation.params["axes"]))
 
@@ -375,7 +378,7 @@ def _polynomial(out, inputs, errors, equation):
 def _of_any(out, inputs, errors, equation):
     if equation.outputs[0].type.dtype.kind != "f":
         return _logic(out, inputs, errors, equation) if out.type.dtype.kind == "b" else None
-    own = _own(out) * 4.0
+    own = _own(out, roundings=4.0)
     for i, e in enumerate(errors):
         if e is None or equation.inputs[i].type.dtype.kind != "f":
             continue
