@@ -224,6 +224,21 @@ def test_a_network_takes_what_the_derivative_written_by_hand_takes():
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-15)
 
 
+def test_a_residual_network_does_not_make_all_of_its_sums_again_at_once():
+    """Of a block h + tanh(h w) the product is kept, and the sum of every few blocks."""
+    blocks, unit = 24, 3000 * 32 * 8
+    rng = np.random.default_rng(4)
+    x, weights = rng.normal(size=(3000, 32)), list(rng.normal(size=(blocks, 32, 32)) / 8)
+
+    def loss(weights):
+        h = x
+        for w in weights:
+            h = h + np.tanh(h @ w)
+        return np.mean(h**2)
+
+    assert allocated(lambda: cr.grad(loss)(weights)) <= 1.6 * blocks * unit
+
+
 def test_keeping_less_changes_no_bit():
     for name in ("tanh", "relu", "logistic"):
         loss, weights, biases, unit = network(5, 32, 3000, ACTIVATIONS[name])

@@ -22,7 +22,10 @@ from chainrule.transforms.recompute import Work, ordered
 
 _WORTH = 1 << 19  # bytes that a program makes in all; below there is nothing to save
 _GAIN = 0.9  # of the footprint, which must be left at most
+_NO_GAIN = 0.99  # of the footprint of unfused operations; a plan of fused ones is not made
 _PRICE = 1.4  # of the cost, which may be paid at most
+_CHAIN = 8  # equations in a row that are made again long before they are read
+_LONG = 1 / 8  # of the backward part
 
 CHEAP = {
     "add", "subtract", "multiply", "divide", "scale", "negative", "reciprocal", "absolute", "sign",
@@ -44,37 +47,70 @@ def storing_less(
     if work.cost_of(order) > _PRICE * work.cost_of(range(work.count)):
         return program
     made = ordered(work, order)
+    if footprint(made) > _NO_GAIN * footprint(program):
+        return program
     return made if measure(made) <= _GAIN * measure(program) else program
 
 
 def lean_order(work: Work, turn: int) -> list[int]:
-    """The nodes in an order in which those from `turn` on make again, or later, what is cheap."""
-    kept = _kept(work, turn)
+    """The nodes in an order in which those from `turn` on make again, or later, what is cheap.
+
+    What is made again long before its last reader takes as much memory as if it had been kept. So
+    long chains of such values are cut: the sums of a residual network are one chain, and its first
+    reader, behind the last layer, would make it whole.
+    """
+    kept = _kept(work, turn, set())
+    order, remade = _order(work, turn, kept)
+    cuts = _chain_cuts(work, turn, kept, remade)
+    return _order(work, turn, _kept(work, turn, cuts))[0] if cuts else order
+
+
+def _order(work: Work, turn: int, kept: set[int]) -> tuple[list[int], dict[int, int]]:
+    """(the order in which these values are kept, the values that are made again, each with the node
+    from `turn` on that is the first to need it)."""
     first = [v for v in work.results if work.maker[v] < turn]
     order = work.closure([*kept, *first], set())
     have = {*kept, *first}
+    remade: dict[int, int] = {}
     for node in range(turn, work.count):
         added = work.run(node, have)
         order += added
-        have.update(work.made_by(added))
-    return order
+        made = work.made_by(added)
+        have.update(made)
+        remade.update({v: node for v in made if work.maker[v] < turn})
+    return order, remade
 
 
-def _kept(work: Work, turn: int) -> set[int]:
-    """The values of the forward part that are kept for the backward part: the fewest bytes from
-    which all that it reads can be made by cheap operations."""
+def _chain_cuts(work: Work, turn: int, kept: set[int], remade: dict[int, int]) -> set[int]:
+    """The values, every so many steps, of chains that are made again long before they are read."""
+    readers = work.readers()
+    length = _LONG * (work.count - turn)
+    steps: dict[int, int] = {}
+    cuts: set[int] = set()
+    for v in sorted(remade):
+        before = [steps.get(u, 0) for u in work.reads[work.maker[v]] if u not in kept]
+        steps[v] = 1 + max(before, default=0)
+        if steps[v] > _CHAIN and max(readers[v]) - remade[v] > length:
+            cuts.add(v)
+            steps[v] = 0
+    return cuts
+
+
+def _kept(work: Work, turn: int, cuts: set[int]) -> set[int]:
+    """The values of the forward part that are kept for the backward part: these, and the fewest
+    bytes from which all that it reads can be made by cheap operations."""
     values = [v for v, node in enumerate(work.maker) if node < turn]
     network = Network(2 + 2 * len(values))  # value v comes in at 2 + 2 v and goes out at 3 + 2 v
     readers = work.readers()
     for v in values:
         size = 0 if v in work.results else work.size[v] + 1  # of equal cuts, the fewest
         network.connect(2 + 2 * v, 3 + 2 * v, size)
-        if _is_cheap(work, v):
+        if v not in cuts and _is_cheap(work, v):
             for read in work.reads[work.maker[v]]:
                 network.connect(3 + 2 * read, 2 + 2 * v, INFINITE)
         else:
             network.connect(0, 2 + 2 * v, INFINITE)
-        if any(node >= turn for node in readers[v]):
+        if v in cuts or any(node >= turn for node in readers[v]):
             network.connect(3 + 2 * v, 1, INFINITE)
     behind = network.behind_cut()
     return {v for v in values if 3 + 2 * v in behind and 2 + 2 * v not in behind}
