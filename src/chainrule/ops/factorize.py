@@ -59,6 +59,7 @@ cholesky: Op = Op(
     "cholesky", _cholesky_type, lambda a, *, upper: np.linalg.cholesky(a, upper=upper),
     Forward(_cholesky_tangent), batch_all(lambda: cholesky),
     flops=lambda ins, outs, params: ins[0].shape[-1] * ins[0].size // 3,
+    raises=True,
     doc="the lower triangular L with a = L L^H, reading the lower triangle of a (`upper`: U with "
     "a = U^H U, reading the upper one)",
 )  # fmt: skip

@@ -106,6 +106,7 @@ solve: Op = Op(
     "solve", _system_type("solve"), _solve,
     Linear(_solve_transpose, positions=(1,), forward=_solve_tangent),
     _columns_batch(lambda: solve), flops=_solve_flops,
+    raises=True,
     doc="x with a @ x = b, or a^H @ x = b where `adjoint`; b has columns; with `raises` False a "
     "singular matrix gives inf (and 0 for b = 0) instead of an error",
 )  # fmt: skip
@@ -154,6 +155,7 @@ triangular_solve: Op = Op(
     Linear(_triangular_transpose, positions=(1,), forward=_triangular_tangent),
     _columns_batch(lambda: triangular_solve),
     flops=lambda ins, outs, params: ins[0].shape[-1] * outs[0].size,
+    raises=True,
     doc="as `solve`, reading only the `lower` (or upper) triangle of a, with ones on its diagonal "
     "where `unit_diagonal`",
 )  # fmt: skip
@@ -185,7 +187,7 @@ def _inverse_tangent(inputs, outputs, tangents, *, raises):
 inv: Op = Op(
     "inv", _square_type("inv"), _inverse, Forward(_inverse_tangent), batch_all(lambda: inv),
     flops=lambda ins, outs, params: 2 * ins[0].shape[-1] * ins[0].size,
-    doc="the inverse matrices; with `raises` False a singular matrix gives inf",
+    raises=True, doc="the inverse matrices; with `raises` False a singular matrix gives inf",
 )  # fmt: skip
 
 

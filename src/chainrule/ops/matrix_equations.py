@@ -95,13 +95,13 @@ sylvester: Op = Op(
     "sylvester", _equation_type("sylvester"), _sylvester,
     Linear(lambda ct, a, b, q: (None, None, sylvester(adjoint(a), adjoint(b), ct)),
            positions=(2,), forward=_sylvester_tangent),
-    batch_all(lambda: sylvester), flops=_flops, doc="x with a @ x + x @ b = q",
+    batch_all(lambda: sylvester), flops=_flops, raises=True, doc="x with a @ x + x @ b = q",
 )  # fmt: skip
 stein: Op = Op(
     "stein", _equation_type("stein"), _stein,
     Linear(lambda ct, a, b, q: (None, None, stein(adjoint(a), adjoint(b), ct)),
            positions=(2,), forward=_stein_tangent),
-    batch_all(lambda: stein), flops=_flops, doc="x with x - a @ x @ b = q",
+    batch_all(lambda: stein), flops=_flops, raises=True, doc="x with x - a @ x @ b = q",
 )  # fmt: skip
 
 # --- Riccati ------------------------------------------------------------------------------------
@@ -169,11 +169,11 @@ def _discrete_tangent(inputs, outputs, tangents):
 
 continuous_riccati: Op = Op(
     "continuous_riccati", _riccati_type("continuous_riccati"), _continuous_riccati,
-    Forward(_continuous_tangent), batch_all(lambda: continuous_riccati), flops=_flops,
+    Forward(_continuous_tangent), batch_all(lambda: continuous_riccati), flops=_flops, raises=True,
     doc="(a, b, q, r): the stabilising solution of the continuous algebraic Riccati equation",
 )  # fmt: skip
 discrete_riccati: Op = Op(
     "discrete_riccati", _riccati_type("discrete_riccati"), _discrete_riccati,
-    Forward(_discrete_tangent), batch_all(lambda: discrete_riccati), flops=_flops,
+    Forward(_discrete_tangent), batch_all(lambda: discrete_riccati), flops=_flops, raises=True,
     doc="(a, b, q, r): the stabilising solution of the discrete algebraic Riccati equation",
 )  # fmt: skip

@@ -79,5 +79,5 @@ sparse_solve: Op = Op(
         lambda ct, data, b, rows, columns, *, adjoint: (
             None, sparse_solve(data, ct, rows, columns, adjoint=not adjoint), None, None),
         positions=(1,), forward=_tangent),
-    _batch, doc="x with A x = b, where A has the entries `data` at (rows, columns)",
+    _batch, raises=True, doc="x with A x = b, where A has the entries `data` at (rows, columns)",
 )  # fmt: skip

@@ -124,6 +124,7 @@ class Op:
     in_place: Callable | None = None  # as evaluate, but overwrites the first input
     pure: bool = True  # equal equations may be merged
     kept: bool = False  # an equation stays though nobody reads its outputs
+    raises: bool = False  # it may raise LinAlgError, by the values that it is given
     flops: Callable | None = None  # (in_types, out_types, params) -> int; default one per element
     edges: tuple[Edge, ...] = ()
     ulps: float = 4.0  # accuracy of the derivative that the shared tests demand

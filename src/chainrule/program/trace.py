@@ -19,6 +19,7 @@ import numpy as np
 from chainrule import errors
 from chainrule.program.at_hand import AtHand
 from chainrule.program.captured import CapturedArrays
+from chainrule.program.catching import may_be_caught
 from chainrule.program.exact import ExactFloat, carried, exact_result
 from chainrule.program.names import suggest_name
 from chainrule.program.program import Equation, Literal, Operand, Program, Var, literal
@@ -27,6 +28,7 @@ from chainrule.program.types import Type, array_type, type_of
 
 NO_PARAMS: dict[str, Any] = {}
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_TRACER = os.path.join(_PACKAGE, "tracing.py")
 _NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
 
 
@@ -278,6 +280,11 @@ class Builder:
             self._indexed = len(self.equations)
         return self._maker.get(var)
 
+    def forget_last(self) -> None:
+        """Take back the equation that was recorded last: nobody reads what it makes."""
+        self.equations.pop()
+        self._indexed = min(self._indexed, len(self.equations))
+
     def captured_hosts(self) -> list:
         """The captured arrays (as they were when captured) and outer traced values, in order."""
         return [
@@ -500,9 +507,23 @@ def record(builder: Builder, op, operands: tuple, params, types, active: bool = 
         outputs = tuple([Var(t) for t in types])
         line = user_line() if builder.lines_from_user else builder.line
         builder.equations.append(Equation(op, operands, params, outputs, line))
+    if op.raises and builder.lines_from_user:
+        _raise_where_it_may_be_caught(builder, outputs[0])
     if len(outputs) == 1:
         return Traced(builder, outputs[0], False, active and outputs[0].type.inexact)
     return tuple([Traced(builder, v, False, active and v.type.inexact) for v in outputs])
+
+
+def _raise_where_it_may_be_caught(builder: Builder, made: Var) -> None:
+    """Run an operation that may raise now, inside of `try`; not for values that may change."""
+    if builder.by_reference or not builder.has_value(made):
+        return
+    if may_be_caught(is_internal, _TRACER):
+        try:
+            builder.value(made)
+        except Exception:
+            builder.forget_last()
+            raise
 
 
 def record_elementwise(builder: Builder, op, operands: tuple, out: Type, weak, active) -> Traced:
