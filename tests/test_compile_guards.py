@@ -16,6 +16,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import backends, errors
+from chainrule.host_random import set_state, state_of
 from chainrule.program.trace import traces_open
 from tests.forking import forks
 
@@ -474,19 +475,126 @@ def test_a_plain_write_to_a_captured_array_is_refused():
         cr.compile(f)(np.ones(2))
 
 
+class _Scaled:
+    factor = 2.0
+
+
+class _MoreScaled(_Scaled):
+    pass
+
+
+def test_an_attribute_that_comes_to_stand_before_that_of_the_class_is_seen(monkeypatch):
+    scaled, more = _Scaled(), _MoreScaled()
+    f = cr.compile(lambda x: (x * scaled.factor, x * more.factor, x * _MoreScaled.factor))
+    assert f(1.0) == (2.0, 2.0, 2.0)
+    monkeypatch.setattr(scaled, "factor", 3.0)
+    assert f(1.0) == (3.0, 2.0, 2.0)
+    monkeypatch.setattr(_MoreScaled, "factor", 5.0)
+    assert f(1.0) == (3.0, 5.0, 5.0)
+    monkeypatch.setattr(_Scaled, "factor", 7.0)
+    assert f(1.0) == (3.0, 5.0, 5.0)
+
+
+# --- what the function changes itself ---------------------------------------------------------
+
+
+def _in_a_list(log=[]):  # noqa: B006
+    log.append(1)
+    return len(log)
+
+
+def _in_a_dict(counts={}):  # noqa: B006
+    counts["calls"] = counts.get("calls", 0) + 1
+    return counts["calls"]
+
+
+def _in_a_set(seen=set()):  # noqa: B006
+    seen.add(len(seen))
+    return len(seen)
+
+
+@pytest.mark.parametrize("count", [_in_a_list, _in_a_dict, _in_a_set])
+def test_a_function_that_counts_its_calls_is_traced_at_each(count):
+    count.__defaults__[0].clear()  # beginning with nothing
+    f = cr.compile(lambda x: x * count())
+    found = [f(np.ones(2))[0], f(np.ones(2))[0]]
+    with pytest.warns(RuntimeWarning, match="changes what it depends on"):
+        found.append(f(np.ones(2))[0])
+    assert [*found, f(np.ones(2))[0]] == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_a_function_that_makes_something_at_its_first_call_is_compiled():
+    made = []
+
+    def f(x):
+        if not made:
+            made.append(2.0)
+        return x * made[0]
+
+    compiled = cr.compile(f)
+    assert [compiled(1.0), compiled(2.0), compiled(3.0), compiled(4.0)] == [2.0, 4.0, 6.0, 8.0]
+    assert compiled.latest_trace().call.name == "f"
+
+
+# --- what the function catches ----------------------------------------------------------------
+
+
+def _factor(x):
+    jitter = 0.0
+    while True:
+        try:
+            return np.linalg.cholesky(x + jitter * np.eye(len(x)))
+        except np.linalg.LinAlgError:
+            jitter = 10.0 * jitter or 0.5
+
+
+def test_an_error_of_an_operation_is_caught_where_the_function_catches_it():
+    good, bad = np.array([[2.0, 1.0], [1.0, 2.0]]), np.ones((2, 2)) - np.eye(2)
+    f = cr.compile(_factor)
+    np.testing.assert_array_equal(f(good), _factor(good))
+    with pytest.warns(RuntimeWarning, match="_factor catches what an operation raises"):
+        np.testing.assert_array_equal(f(bad), _factor(bad))
+    np.testing.assert_array_equal(f(good), _factor(good))
+    np.testing.assert_array_equal(f(bad), _factor(bad))
+
+
+def test_an_error_that_nobody_catches_is_raised():
+    def f(x):
+        try:
+            return np.linalg.inv(x)
+        except KeyError:
+            return x * 0.0
+
+    with pytest.raises(np.linalg.LinAlgError, match="Singular"):
+        cr.compile(f)(np.zeros((2, 2)))
+
+
 # --- random numbers ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "draw",
+    "draw, generator",
     [
-        np.random.rand, random.random, lambda: DEFAULT_RNG.normal(), lambda: OLD_RNG.normal(),
+        (np.random.rand, np.random.mtrand._rand), (random.random, random._inst),
+        (lambda: DEFAULT_RNG.normal(), DEFAULT_RNG), (lambda: OLD_RNG.normal(), OLD_RNG),
     ],
 )  # fmt: skip
-def test_random_numbers_from_outside_are_warned_of(draw):
-    f = cr.compile(lambda x: x * draw())
-    with pytest.warns(UserWarning, match="draws random numbers from NumPy's or Python's own"):
-        f(1.0)
+def test_random_numbers_from_outside_are_drawn_at_each_call(draw, generator):
+    f, x = cr.compile(lambda x: x * draw()), np.ones(2)
+    before = state_of(generator)
+    with pytest.warns(RuntimeWarning, match="draws random numbers from NumPy's or Python's own"):
+        found = [f(x)[0]]
+    found += [f(x)[0], f(x)[0]]
+    set_state(generator, before)
+    assert found == [draw(), draw(), draw()]
+
+
+def test_a_generator_of_numpy_that_is_an_argument_is_drawn_from_at_each_call():
+    f = cr.compile(lambda x, rng: x + rng.normal())
+    rng, plain = np.random.default_rng(5), np.random.default_rng(5)
+    with pytest.warns(RuntimeWarning, match="draws random numbers"):
+        assert f(1.0, rng) == 1.0 + plain.normal()
+    assert f(1.0, rng) == 1.0 + plain.normal()
 
 
 def test_random_numbers_of_chainrule_are_not_warned_of():

@@ -120,7 +120,7 @@ def test_a_draw_before_the_refusal_is_drawn_once_by_compile():
         return y.sum()
 
     np.random.seed(3)
-    with pytest.warns(UserWarning, match="draws random numbers"):
+    with pytest.warns(RuntimeWarning, match="draws random numbers"):
         value = cr.compile(f)(2.0)
     following = np.random.normal()
     np.random.seed(3)

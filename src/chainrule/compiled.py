@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from functools import partial, update_wrapper
 from importlib import import_module
@@ -20,7 +21,8 @@ from chainrule import errors
 from chainrule.compiled_trace import CompiledTrace
 from chainrule.deciding import Deciding, DecidingByArrays
 from chainrule.guards import Guards
-from chainrule.host_random import HostStates, randomness_noticed
+from chainrule.host_random import HostStates
+from chainrule.host_reach import GLOBAL
 from chainrule.options import options
 from chainrule.program.at_hand import AtHand, OfOneCall
 from chainrule.program.cost import takes_more
@@ -33,8 +35,14 @@ from chainrule.tracing import Call, trace_call
 KEPT = 64  # traces for each compiled function; the one that was used last longest ago goes
 WAYS = 16  # ways through a function, for each signature, that have a program each
 ENTRIES = 8  # at most so many native entries are tried, one after the other
+UNSETTLED = 3  # traces of a signature that changed what they depend on, until none is compiled
 PATIENCE = 256  # calls that pass the entries by, until the trace gets one
 LONG = 1_000_000  # operations of a call beside which an entry saves little: some 0.2 milliseconds
+
+_DRAWS = (
+    "it draws random numbers from NumPy's or Python's own generator.\n"
+    "  Use cr.random.Generator, which is followed, or draw outside and pass the numbers."
+)
 
 
 def compile(
@@ -51,8 +59,10 @@ def compile(
     Python `if` or `while` decides by data, each way through the function is traced and compiled
     when a call first goes it, 16 of them; calls that go yet another way are evaluated, which a
     RuntimeWarning says (chainrule.deciding). Where it needs more of an array's values than that
-    (`np.unique`, `scipy.integrate.quad`), each call is traced and evaluated, which is as fast as
-    `grad` without compile; a RuntimeWarning says so, and why. What it writes to arguments, their
+    (`np.unique`, `scipy.integrate.quad`), draws from NumPy's or Python's own generators, or changes
+    what it depends on (it counts its calls), each call is traced and evaluated, which is as fast as
+    `grad` without compile; a RuntimeWarning says so, and why. So are calls in which an operation
+    raises, where the function may catch that. What it writes to arguments, their
     attributes and entries, and generators is written as without `compile`. Inside a derivative or
     another trace it is simply the function. With check="nan", the first operation that makes a nan
     or an infinity of finite numbers raises. With `memory` (bytes, or "256MB") a call allocates no
@@ -111,7 +121,9 @@ class Compiled:
         self._traces: dict[tuple, list[CompiledTrace]] = {}
         self._entered: list[CompiledTrace] = []  # the traces that the entry leads to
         self._by_values: dict[tuple, str] = {}  # signatures that no program serves, and why
+        self._unsettled: Counter[tuple] = Counter()  # traces that changed what they depend on
         self._lock, self._has_warned = threading.RLock(), False
+        self._has_warned_of_catching = False
         self.__class__ = type("Compiled", (type(self),), {})
         self._lead_to(self._call)
 
@@ -161,7 +173,29 @@ class Compiled:
                 self._enter(trace, args, kwargs)
         else:
             self._enter_in_time(trace, args, kwargs)
-        return trace.run(arguments)
+        try:
+            return trace.run(arguments)
+        except Exception:
+            if trace.evaluated or not trace.guards.catches:
+                raise
+        found = self._of_one_call(args, kwargs, arguments).run(arguments)
+        self._warn_of_catching()
+        return found
+
+    def _of_one_call(self, args, kwargs, arguments: Arguments) -> CompiledTrace:
+        """The trace of this call alone, in which operations raise where the function calls them."""
+        with self._lock, collector_paused():
+            guards = self._guards(arguments)
+            call = self._settled(args, kwargs, arguments, guards, [OfOneCall])
+            return self._trace(call, guards, "an operation raises what the function catches")
+
+    def _warn_of_catching(self) -> None:
+        if not self._has_warned_of_catching:
+            self._has_warned_of_catching = True
+            self._warn(
+                f"{self.__name__} catches what an operation raises: such calls are traced and "
+                "evaluated, one by one."
+            )
 
     def _enter_in_time(self, trace: CompiledTrace, args, kwargs) -> None:
         """Put the entry of a trace first, every so many calls that passed the entries by."""
@@ -202,34 +236,47 @@ class Compiled:
             return self._made(args, kwargs, arguments)
 
     def _made(self, args, kwargs, arguments: Arguments) -> CompiledTrace:
-        roots = [*arguments.objects, *map(type, arguments.containers)]
-        guards = Guards(self._f, roots)
-        with randomness_noticed(self.__name__, guards.generators), code_that_runs() as ran:
-            call = self._call_of(args, kwargs, arguments, guards)
-        guards.settle(call, ran)
+        guards = self._guards(arguments)
+        call = self._settled(args, kwargs, arguments, guards, self._what_is_at_hand(arguments))
         for old in self._traces.get(arguments.key, ()):
             if old.proves_same(call, arguments):
                 old.guards.clear_suspects()
                 return old
+        self._note_unsettled(guards, arguments)
         reason = self._why_evaluated(call, arguments)
-        made = CompiledTrace(call, guards, self._check, self.memory, self._stable, reason)
+        made = self._trace(call, guards, reason)
         if reason:
             return made
         self._make_room()
         self._traces[arguments.key] = [*self._traces.get(arguments.key, ()), made]
         return made
 
-    def _call_of(self, args, kwargs, arguments: Arguments, guards: Guards) -> Call:
-        types, hosts = arguments.types(), HostStates(self._f, args, kwargs)
-        kinds, refusal = self._what_is_at_hand(arguments), ""
+    def _guards(self, arguments: Arguments) -> Guards:
+        return Guards(self._f, [*arguments.objects, *map(type, arguments.containers)])
+
+    def _trace(self, call: Call, guards: Guards, evaluated: str) -> CompiledTrace:
+        return CompiledTrace(call, guards, self._check, self.memory, self._stable, evaluated)
+
+    def _settled(self, args, kwargs, arguments: Arguments, guards: Guards, kinds: list) -> Call:
+        """The call, traced, and the guards told of it."""
+        with code_that_runs() as ran:
+            call = self._call_of(args, kwargs, arguments, guards, kinds)
+        guards.settle(call, ran)
+        return call
+
+    def _call_of(self, args, kwargs, arguments: Arguments, guards: Guards, kinds: list) -> Call:
+        types, refusal = arguments.types(), ""
+        hosts = HostStates(self._f, args, kwargs, (*GLOBAL, *guards.generators))
         for knows in kinds:
             try:
                 call = trace_call(
                     self._f, args, kwargs, types=types, concrete=False, compiled=True,
                     kinks=self._kinks, knows=knows, hosts=hosts,
                 )  # fmt: skip
-                if knows is OfOneCall:
+                if refusal and knows is OfOneCall:
                     self._note_by_values(arguments, refusal)
+                elif hosts.have_changed():
+                    self._note_by_values(arguments, _DRAWS)
                 return call
             except errors.ConcreteValueNeeded as refused:
                 guards.restore()
@@ -268,6 +315,14 @@ class Compiled:
             f"{self.__name__} is not compiled for these arguments, but traced and evaluated at "
             f"each call: {refusal}"
         )
+
+    def _note_unsettled(self, guards: Guards, arguments: Arguments) -> None:
+        """Note a trace that holds for no other call, since the function has changed what it depends
+        on; where each one does (it counts its calls), calls are traced one by one."""
+        if not guards.hold():
+            self._unsettled[arguments.key] += 1
+            if self._unsettled[arguments.key] >= UNSETTLED:
+                self._note_by_values(arguments, "it changes what it depends on, at each call.")
 
     def _why_evaluated(self, call: Call, arguments: Arguments) -> str:
         """Why a trace is for the one call that it was made for; empty where it is for others."""

@@ -13,8 +13,8 @@ import numpy as np
 from chainrule import errors
 from chainrule.derived import derived
 from chainrule.filling import AS_IT_IS, traced_again_where_refused
-from chainrule.host_random import HostStates, states
-from chainrule.host_reach import generators_in
+from chainrule.host_random import HostStates
+from chainrule.host_reach import GLOBAL
 from chainrule.numpy.reductions import mean
 from chainrule.ops.control import as_tuple
 from chainrule.program.at_hand import Unrolled
@@ -165,13 +165,12 @@ class _Question:
         return paths
 
     def _trace(self, recording):
-        others = generators_in(self.f) if self.call is None else []
-        before = states(others)
+        hosts = HostStates(self.f if self.call is None else None, more=GLOBAL)
         call = trace_call(
             self.f, self.args, self.kwargs, self.active, at_hand=recording, branching=_as_it_is,
             way=self.way,
         )  # fmt: skip
-        if states(others) != before:
+        if hosts.have_changed():
             raise errors.NotSupported(
                 f"{self.name} draws from NumPy's or Python's own generator inside an expectation: "
                 "every sample would get the same numbers.\n"

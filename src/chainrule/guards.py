@@ -22,7 +22,7 @@ from chainrule.compiler.entry_spec import MISSING as NOTHING
 from chainrule.compiler.entry_spec import CellGuard, CheckGuard, DictGuard, Guard
 from chainrule.program.captured import SMALL
 from chainrule.program.trace import Traced
-from chainrule.reach import MISSING, InCell, InDict, Place, Search
+from chainrule.reach import MISSING, InCell, InDict, Place, Search, is_library
 from chainrule.tracing import Call
 
 
@@ -34,10 +34,12 @@ class Guards:
         self._before = Search()
         self._before.run(self._roots)
         self._lists = [(x, list(x)) for x in self._before.lists]
+        self._sets = [(x, set(x)) for x in self._before.sets]
         self._dicts = [(x, dict(x)) for x in self._before.dicts]
         self._contents = [(x, _content(x)) for x in self._before.arrays if x.nbytes <= SMALL]
         self._places: list[Place] = list(self._before.places.values())
         self._suspects: list[tuple[np.ndarray, bytes]] = []
+        self.catches = False  # whether code of the user's, in the trace, may catch what is raised
 
     @property
     def generators(self) -> list:
@@ -49,13 +51,16 @@ class Guards:
         refuse what the trace did to it."""
         self._refuse_leaks(call.name)
         self._refuse_writes(call.name)
+        self.catches = any(
+            code.co_exceptiontable and not is_library(names.get("__name__"))
+            for code, names in ran.items()
+        )
         found = Search(ran)
         found.run(self._roots)
         self._places = [self._as_before(key, p, found) for key, p in found.places.items()]
-        lists = {id(x): items for x, items in self._lists}
-        self._lists = [(x, lists.get(id(x)) or list(x)) for x in found.lists]
-        dicts = {id(x): items for x, items in self._dicts}
-        self._dicts = [(x, dicts.get(id(x)) or dict(x)) for x in found.dicts]
+        self._lists = _as_before(self._lists, found.lists, list)
+        self._sets = _as_before(self._sets, found.sets, set)
+        self._dicts = _as_before(self._dicts, found.dicts, dict)
         self._keep_contents(call, found.arrays)
         del self._before, self._roots
 
@@ -86,6 +91,7 @@ class Guards:
     def _contents_hold(self) -> bool:
         return (
             all(_same_items(x, items) for x, items in self._lists)
+            and all(x == items for x, items in self._sets)
             and all(_same_entries(x, items) for x, items in self._dicts)
             and all(_content(x) == content for x, content in self._contents)
             and all(_content(x) == content for x, content in self._suspects)
@@ -105,7 +111,7 @@ class Guards:
                 others.append(place)
         if others:
             found.append(CheckGuard(lambda: all(same(p.read(), p.value) for p in others)))
-        if self._lists or self._dicts or self._contents or self._suspects:
+        if self._lists or self._sets or self._dicts or self._contents or self._suspects:
             found.append(CheckGuard(self._contents_hold))
         return tuple(found)
 
@@ -157,6 +163,12 @@ class Guards:
                     "so only when it is traced.\n"
                     "  Pass the array as an argument, or make it inside with cr.numpy.zeros."
                 )
+
+
+def _as_before(before: list[tuple], found: list, kind: type) -> list[tuple]:
+    """The containers that were found, with their content as it was before the trace."""
+    contents = {id(x): content for x, content in before}
+    return [(x, contents[id(x)] if id(x) in contents else kind(x)) for x in found]
 
 
 def _is_read(array: np.ndarray, captured: list[np.ndarray]) -> bool:

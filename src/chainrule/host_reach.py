@@ -26,7 +26,7 @@ from chainrule.reach import is_library
 
 MOST = 2000  # values that are looked at; a larger structure counts as one that may draw
 _DRAWS: tuple[Any, Any] = (np.random.normal, random.random)  # methods of the global generators
-_GLOBAL = tuple([draw.__self__ for draw in _DRAWS])
+GLOBAL = tuple([draw.__self__ for draw in _DRAWS])
 _MODULES = (np.random, np.random.mtrand, random)
 _NAMED = frozenset({"random", "rvs"})
 _OWN = (
@@ -78,7 +78,7 @@ class _Walk:
             self._seen.add(id(value))
             left -= 1
             if left < 0:
-                self._note(*_GLOBAL)
+                self._note(*GLOBAL)
                 return
             self._follow(value)
 
@@ -105,7 +105,7 @@ class _Walk:
             self._pending.append(value.fget)
         elif kind is types.ModuleType:
             if any(value is m for m in _MODULES):
-                self._note(*_GLOBAL)
+                self._note(*GLOBAL)
         elif issubclass(kind, type):
             if not _is_left_alone(value.__module__):
                 self._pending += vars(value).values()
@@ -135,7 +135,7 @@ class _Walk:
         used = names_in(function.__code__)
         imported = {part for _, name in used.imported for part in name.split(".")}
         if not _NAMED.isdisjoint(used.globals | used.attributes | imported):
-            self._note(*_GLOBAL)
+            self._note(*GLOBAL)
         for name in used.globals:
             value = names.get(name)
             self._pending.append(value)

@@ -105,7 +105,7 @@ class InSlot(Place):
 
 
 class Search:
-    """Collects the places, arrays, lists and dicts that are within reach.
+    """Collects the places, arrays, lists, sets and dicts that are within reach.
 
     `ran` holds the code that was run, with its global names: no other is followed. Without it the
     search ends after `most` values.
@@ -115,6 +115,7 @@ class Search:
         self.places: dict[tuple[int, str], Place] = {}  # by owner and name
         self.arrays: list[np.ndarray] = []
         self.lists: list[list] = []
+        self.sets: list[set] = []
         self.dicts: list[dict] = []
         self.generators: list = []  # NumPy's own
         self.stored: set[str] = set()  # names that the code assigns to
@@ -180,7 +181,10 @@ class Search:
         elif isinstance(value, list):
             self.lists.append(value)
             self._pending += value
-        elif isinstance(value, tuple | set | frozenset):
+        elif isinstance(value, set):
+            self.sets.append(value)
+            self._pending += value
+        elif isinstance(value, tuple | frozenset):
             self._pending += value
         elif isinstance(value, dict):
             self.dicts.append(value)
@@ -239,14 +243,23 @@ class Search:
 def _attribute(owner, name: str) -> Place | None:
     """Where an object itself holds an attribute; None where it holds none."""
     what = f"the attribute {name} of {_described(owner)}"
-    if name in getattr(owner, "__dict__", {}):
-        return InDict(vars(owner), name, what)
+    own = getattr(owner, "__dict__", None)
+    if own is not None and (name in own or _has_default(owner, name)):
+        return InDict(own, name, what)
     if isinstance(owner, type):
         return None
     for base in type(owner).__mro__:
         if isinstance(vars(base).get(name), types.MemberDescriptorType):
             return InSlot(owner, name, what)
     return None
+
+
+def _has_default(owner, name: str) -> bool:
+    """Whether an object holds no attribute, but finds a value in its class, or a class in one of
+    its bases: its own may come to stand before that. Methods are taken to stay."""
+    bases = owner.__mro__[1:] if isinstance(owner, type) else type(owner).__mro__
+    found = next((vars(base)[name] for base in bases if name in vars(base)), MISSING)
+    return found is not MISSING and not callable(found) and not hasattr(type(found), "__get__")
 
 
 def _described(owner) -> str:

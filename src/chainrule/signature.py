@@ -117,7 +117,7 @@ class ByValue:
         self.value = frozenset(value) if isinstance(value, set) else value
         try:
             self._hash = hash(self.value)
-        except TypeError:
+        except (TypeError, ValueError):  # it has none, as a memoryview that may be written
             self._hash = id(value)
 
     def __hash__(self) -> int:

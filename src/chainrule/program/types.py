@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule import errors
+
 Shape = tuple[int, ...]
 
 _interned: dict[tuple[Shape, np.dtype], Type] = {}
@@ -92,6 +94,10 @@ def type_of(value) -> Type:
 
 def python_dtype(value) -> np.dtype:
     """NumPy's default dtype of a Python number."""
+    if type(value) is int and not -(2**63) <= value < 2**63:
+        raise errors.DtypeError(
+            f"the whole number {value} does not fit in int64.\n  Pass it as a float."
+        )
     return _PYTHON[type(value)] if type(value) in _PYTHON else np.asarray(value).dtype
 
 
