@@ -523,6 +523,12 @@ def test_a_function_that_counts_its_calls_is_traced_at_each(count):
     assert [*found, f(np.ones(2))[0]] == [1.0, 2.0, 3.0, 4.0]
 
 
+def test_an_iterator_that_is_an_argument_is_moved_on_by_each_call():
+    f, numbers = cr.compile(lambda x, numbers: x * next(numbers)), iter([1.0, 2.0, 3.0])
+    with pytest.warns(RuntimeWarning, match="takes an iterator"):
+        assert [f(2.0, numbers), f(2.0, numbers), f(2.0, numbers)] == [2.0, 4.0, 6.0]
+
+
 def test_a_function_that_makes_something_at_its_first_call_is_compiled():
     made = []
 

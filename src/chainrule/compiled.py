@@ -236,6 +236,8 @@ class Compiled:
             return self._made(args, kwargs, arguments)
 
     def _made(self, args, kwargs, arguments: Arguments) -> CompiledTrace:
+        if any(hasattr(type(x), "__next__") for x in arguments.objects):
+            self._note_by_values(arguments, "it takes an iterator, which each call moves on.")
         guards = self._guards(arguments)
         call = self._settled(args, kwargs, arguments, guards, self._what_is_at_hand(arguments))
         for old in self._traces.get(arguments.key, ()):
