@@ -321,3 +321,20 @@ def test_what_has_no_rule_for_these_values_says_so_with_the_line():
         with pytest.raises(cr.errors.NotSupported, match="cannot be certified") as caught:
             cr.certified(f)(x)
         assert any("test_certified.py" in note for note in caught.value.__notes__)
+
+
+def test_derivatives_of_dawson_and_beta_are_correctly_rounded():
+    def dawson(x):
+        return mpmath.sqrt(mpmath.pi) / 2 * mpmath.exp(-x * x) * mpmath.erfi(x)
+
+    second = cr.certified(cr.grad(cr.grad(cr.special.dawsn)))
+    by_a = cr.certified(cr.grad(cr.special.betaln))
+    twice = cr.certified(cr.grad(cr.grad(cr.special.betaln)))
+    with mpmath.workprec(600):
+        b = mpmath.mpf(2.5)
+        for x in (0.5, 2.5, 40.0):
+            assert second(x) == nearest(mpmath.diff(dawson, mpmath.mpf(x), 2))
+        for a in (0.3, 3.7, 1e6):
+            known = mpmath.mpf(a)
+            wanted = [mpmath.psi(n, known) - mpmath.psi(n, known + b) for n in (0, 1)]
+            assert [by_a(a, 2.5), twice(a, 2.5)] == [*map(nearest, wanted)]

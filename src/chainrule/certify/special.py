@@ -271,6 +271,33 @@ def polygamma(values, equation):
     return [filled(values[0].shape, made)]
 
 
+@array_rule("polygamma_difference")
+def polygamma_difference(values, equation):
+    """psi_n(a + b) - psi_n(a)."""
+    n = equation.params["n"]
+
+    def psi(x: Ball) -> Ball:
+        found = _acb(x.arb()).polygamma(n) if n else _acb(x.arb()).digamma()
+        return _real(found, "polygamma_difference")
+
+    a, b = np.broadcast_arrays(*values)
+    pairs = zip(a.ravel(), b.ravel(), strict=True)
+    return [filled(a.shape, [psi(x + y) - psi(x) for x, y in pairs])]
+
+
+@array_rule("dawson")
+def dawson(values, equation):
+    """The n-th derivative of Dawson's integral: D' = 1 - 2 x D, and that derived n - 1 times."""
+
+    def value(x: Ball) -> Ball:
+        before, this = REAL["dawsn"](x), one() - ratio(2) * x * REAL["dawsn"](x)
+        for k in range(1, equation.params["n"]):
+            before, this = this, ratio(-2) * (x * this + ratio(k) * before)
+        return this
+
+    return [filled(values[0].shape, [value(x) for x in values[0].ravel()])]
+
+
 # --- elliptic and hypergeometric ------------------------------------------------------------------
 
 by_arb("ellipk", lambda m: _acb(m).elliptic_k().real, None, 1)
