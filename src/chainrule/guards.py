@@ -21,6 +21,7 @@ from chainrule import errors
 from chainrule.compiler.entry_spec import MISSING as NOTHING
 from chainrule.compiler.entry_spec import CellGuard, CheckGuard, DictGuard, Guard
 from chainrule.program.captured import SMALL
+from chainrule.program.catching import caught_in
 from chainrule.program.trace import Traced
 from chainrule.reach import MISSING, InCell, InDict, Place, Search, is_library
 from chainrule.tracing import Call
@@ -52,7 +53,7 @@ class Guards:
         self._refuse_leaks(call.name)
         self._refuse_writes(call.name)
         self.catches = any(
-            code.co_exceptiontable and not is_library(names.get("__name__"))
+            caught_in(code) and not is_library(names.get("__name__"))
             for code, names in ran.items()
         )
         found = Search(ran)

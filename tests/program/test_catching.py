@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.program.catching import caught_in
+from chainrule.program.catching import caught_in, entries
 
 
 def _nested(x):
@@ -24,10 +24,23 @@ def _nested(x):
         return [line for line in file if line] * 70_000
 
 
-@pytest.mark.parametrize("f", [_nested, caught_in.__wrapped__, dis.dis, np.linalg.norm.__wrapped__])
+@pytest.mark.parametrize("f", [_nested, entries, dis.dis, np.linalg.norm.__wrapped__])
 def test_the_table_is_read_as_dis_reads_it(f):
-    wanted = [range(e.start, e.end) for e in dis.Bytecode(f).exception_entries]
-    assert list(caught_in(f.__code__)) == wanted
+    wanted = [(range(e.start, e.end), e.target) for e in dis.Bytecode(f).exception_entries]
+    assert entries(f.__code__) == wanted
+
+
+def test_with_is_no_try():
+    def f(x):
+        with open(x) as file:
+            return file.read()
+
+    lines = {
+        i.positions.lineno - _nested.__code__.co_firstlineno for i in dis.get_instructions(_nested)
+        if i.positions.lineno and any(i.offset in caught for caught in caught_in(_nested.__code__))
+    }  # fmt: skip
+    assert entries(f.__code__) and not caught_in(f.__code__)
+    assert {2, 4} <= lines <= set(range(1, 9))
 
 
 def test_a_derivative_goes_the_way_of_the_error_that_is_caught():
@@ -61,8 +74,10 @@ def test_an_operation_is_run_once_where_nothing_is_caught(monkeypatch):
 
 def test_an_error_is_raised_at_the_line_that_asked_for_the_operation():
     def f(x):
-        with np.errstate(all="ignore"):
+        try:
             return np.sum(np.linalg.inv(x))
+        except KeyError:
+            return x
 
     with pytest.raises(np.linalg.LinAlgError) as caught:
         cr.grad(f)(np.zeros((2, 2)))

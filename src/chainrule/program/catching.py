@@ -1,10 +1,11 @@
-"""Whether the user's code may catch what is raised now: it is inside `try`, or `with`.
+"""Whether the user's code may catch what is raised now: it is inside of `try`.
 
 A traced operation is not run, so an error of its own comes when the program runs, past the `except`
 that was written for it. Where the code may catch one, operations that may raise are run at once.
+`with` counts for nothing: next to none catches, and what is run at once is run twice.
 
-The table of a code object says which of its instructions an exception is caught in; the format is
-that of CPython's Objects/exception_handling_notes.txt.
+The table of a code object says where its instructions go on when they raise; the format is that of
+CPython's Objects/exception_handling_notes.txt.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Iterator
+from dis import opmap
 from types import CodeType
+
+_HANDLER, _OF_WITH = opmap["PUSH_EXC_INFO"], opmap["WITH_EXCEPT_START"]
 
 
 def may_be_caught(is_internal: Callable[[str], bool], outermost: str) -> bool:
@@ -30,14 +34,23 @@ def may_be_caught(is_internal: Callable[[str], bool], outermost: str) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def caught_in(code: CodeType) -> tuple[range, ...]:
-    """The offsets of instructions that a handler of the code catches exceptions of."""
+    """The offsets of the instructions that are inside of `try`, by handler."""
+    instructions = code.co_code
+    return tuple([
+        offsets for offsets, target in entries(code)
+        if instructions[target] == _HANDLER and instructions[target + 2] != _OF_WITH
+    ])  # fmt: skip
+
+
+def entries(code: CodeType) -> list[tuple[range, int]]:
+    """The entries of a code's table: offsets of instructions, and where they go on."""
     table = iter(code.co_exceptiontable)
     found = []
     for first in table:
-        start, length = 2 * _number(table, first), 2 * _number(table)
-        _number(table), _number(table)  # the handler, and the stack that it finds
-        found.append(range(start, start + length))
-    return tuple(found)
+        start, length, target = 2 * _number(table, first), 2 * _number(table), 2 * _number(table)
+        _number(table)  # the stack that is found there
+        found.append((range(start, start + length), target))
+    return found
 
 
 def _number(table: Iterator[int], byte: int | None = None) -> int:
