@@ -116,3 +116,20 @@ def test_values_in_a_body_that_is_traced_once_are_refused():
     f = cr.compile(lambda x: cr.fori_loop(0, 2, lambda i, y: y + np.unique(y).size, x))
     with pytest.raises(errors.ConcreteValueNeeded, match=r"test_compile_by_values.py"):
         f(np.ones(2))
+
+
+def test_a_text_of_a_value_is_that_of_each_call():
+    def f(x):
+        total = np.sum(x)
+        return total, f"{total:.2f} of {x}"
+
+    compiled = cr.compile(f)
+    with pytest.warns(RuntimeWarning, match=r"format\(x, spec\) needs the value"):
+        assert compiled(np.ones(3)) == (3.0, "3.00 of [1. 1. 1.]")
+    assert compiled(np.full(3, 2.0)) == (6.0, "6.00 of [2. 2. 2.]")
+
+
+def test_a_text_without_a_format_shows_what_is_known():
+    shown = []
+    compiled = cr.compile(lambda x: (shown.append(f"{x}"), x)[1])
+    assert compiled(np.ones(3)).sum() == 3.0 and shown == ["Traced(f64[3])"]

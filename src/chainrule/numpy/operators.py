@@ -186,6 +186,9 @@ _FLOAT_ADVICE = (
 )
 
 
+_FORMAT_ADVICE = "Print what the function returns. Without a format, as in {x}, it shows its type."
+
+
 def _float(self):
     if self.builder.open and _is_shown():
         value = concrete_value(self)
@@ -332,7 +335,12 @@ def _repr(self):
 
 
 def _format(self, spec):
-    value = concrete_value(self) if self.builder.open else None
+    """As text; where there is no value, what it is, but for `{x:.2f}` in a compiled function, of
+    which each call has its own."""
+    builder = self.builder
+    value = concrete_value(self) if builder.open else None
+    if value is None and spec and builder.open and builder.parent is None and builder.by_reference:
+        value = needs_value(self, "format(x, spec)", _FORMAT_ADVICE)
     return repr(self) if value is None else format(value, spec)
 
 
