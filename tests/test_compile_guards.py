@@ -498,29 +498,37 @@ def test_an_attribute_that_comes_to_stand_before_that_of_the_class_is_seen(monke
 # --- what the function changes itself ---------------------------------------------------------
 
 
-def _in_a_list(log=[]):  # noqa: B006
-    log.append(1)
+def _in_a_list(log=[0]):  # noqa: B006
+    log.append(0)
     return len(log)
 
 
-def _in_a_dict(counts={}):  # noqa: B006
-    counts["calls"] = counts.get("calls", 0) + 1
+def _in_a_dict(counts={"calls": 1}):  # noqa: B006
+    counts["calls"] += 1
     return counts["calls"]
 
 
-def _in_a_set(seen=set()):  # noqa: B006
+def _in_a_set(seen={0}):  # noqa: B006
     seen.add(len(seen))
     return len(seen)
 
 
 @pytest.mark.parametrize("count", [_in_a_list, _in_a_dict, _in_a_set])
-def test_a_function_that_counts_its_calls_is_traced_at_each(count):
-    count.__defaults__[0].clear()  # beginning with nothing
+def test_a_function_that_counts_its_calls_is_traced_at_each(count, monkeypatch):
+    monkeypatch.setattr(count, "__defaults__", copy.deepcopy(count.__defaults__))
     f = cr.compile(lambda x: x * count())
     found = [f(np.ones(2))[0], f(np.ones(2))[0]]
     with pytest.warns(RuntimeWarning, match="changes what it depends on"):
         found.append(f(np.ones(2))[0])
-    assert [*found, f(np.ones(2))[0]] == [1.0, 2.0, 3.0, 4.0]
+    assert [*found, f(np.ones(2))[0]] == [2.0, 3.0, 4.0, 5.0]
+
+
+def test_a_list_that_each_trace_adds_to_counts_the_traces():
+    shapes, seen = [], set()
+    f = cr.compile(lambda x: (shapes.append(x.shape), seen.add(x.shape), 2.0 * x)[2])
+    for _ in range(3):
+        f(np.ones(2))
+    assert (shapes, seen) == ([(2,)], {(2,)})
 
 
 def test_an_iterator_that_is_an_argument_is_moved_on_by_each_call():

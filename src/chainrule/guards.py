@@ -167,9 +167,10 @@ class Guards:
 
 
 def _as_before(before: list[tuple], found: list, kind: type) -> list[tuple]:
-    """The containers that were found, with their content as it was before the trace."""
+    """The containers that were found, with their content as it was before the trace. What was empty
+    is as it is now: a list that a function adds to at each trace is how traces are counted."""
     contents = {id(x): content for x, content in before}
-    return [(x, contents[id(x)] if id(x) in contents else kind(x)) for x in found]
+    return [(x, contents.get(id(x)) or kind(x)) for x in found]
 
 
 def _is_read(array: np.ndarray, captured: list[np.ndarray]) -> bool:
