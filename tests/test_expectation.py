@@ -7,6 +7,7 @@ import pytest
 from mpmath import mp
 
 import chainrule as cr
+from chainrule.transforms import joint
 from tests.expectation_cases import CASES
 
 SEED = 2022
@@ -295,6 +296,28 @@ def test_neighbours_and_all_values_of_discrete_draws(case, method):
     found, slope = mean.estimate(case.at, rng=rng()), case.slope()
     assert abs(found.gradient - slope) <= ERRORS * found.gradient_error + 1e-9 * (1 + abs(slope))
     assert cr.grad(mean)(case.at, rng=rng()) == pytest.approx(found.gradient, rel=1e-12)
+
+
+def test_combinations_of_values_are_run_side_by_side(monkeypatch):
+    made = []
+
+    class Counted(joint.Runs):
+        def __init__(self, paths, numbers, replaced):
+            super().__init__(paths, numbers, replaced)
+            made.append(len(numbers))
+
+    def walk(p, rng):
+        x = 0
+        for _ in range(7):
+            x = x + np.where(rng.bernoulli(p), 1, -1)
+        return x**3
+
+    monkeypatch.setattr(joint, "Runs", Counted)
+    slope = cr.grad(cr.expectation(walk, samples=10))(0.3, rng=rng())
+    # E x^3 = m^3 + 3 m v + 7 k for m = 7 q, v = 7 (1 - q^2), k = 2 q^3 - 2 q and q = 2 p - 1
+    q = -0.4
+    assert slope == pytest.approx(2 * (3 * 343 * q**2 + 147 * (1 - 3 * q**2) + 7 * (6 * q**2 - 2)))
+    assert made == [1, 2, 4, 8, 16, 32, 64, 128]
 
 
 def test_values_that_are_too_many_are_refused_on_request():

@@ -131,6 +131,9 @@ def _weight(group: Group, chance: Chance, chosen: list[int], known: dict[int, An
     return total
 
 
+Part = tuple[np.ndarray, dict[int, np.ndarray]]  # samples, and values of draws by their numbers
+
+
 class _Joint:
     """The combinations of some samples, and what they add up to."""
 
@@ -143,12 +146,10 @@ class _Joint:
 
     def slopes(self) -> dict[Var, np.ndarray] | None:
         """The slopes; None where there are more combinations than expected."""
-        pending: list[tuple[np.ndarray, dict[int, np.ndarray]]] = [
-            (np.arange(len(self.numbers)), {})
-        ]
+        pending: list[Part] = [(np.arange(len(self.numbers)), {})]
         lanes = 0
         while pending:
-            samples, replaced = pending.pop()
+            samples, replaced = _taken(pending)
             runs = Runs(self.model.paths, self.numbers[samples], replaced)
             for group in runs.groups:
                 chance = self.model.chance(group)
@@ -210,6 +211,23 @@ class _Joint:
             slopes, _ = self.model.slopes(group, group.lanes, seeds)
             for var, rows in slopes.items():
                 np.add.at(self.found[var], (samples, k), rows)
+
+
+def _taken(pending: list[Part]) -> Part:
+    """The last part with all others that have values for the same draws, to be run at once."""
+    taken = [pending.pop()]
+    form, count = _form(taken[0]), len(taken[0][0])
+    for i in reversed(range(len(pending))):
+        size = len(pending[i][0])
+        if count + size <= MOST_LANES and _form(pending[i]) == form:
+            taken.append(pending.pop(i))
+            count += size
+    values = {n: np.concatenate([given[n] for _, given in taken]) for n in taken[0][1]}
+    return np.concatenate([samples for samples, _ in taken]), values
+
+
+def _form(part: Part) -> set[tuple]:
+    return {(n, x.shape[1:], x.dtype) for n, x in part[1].items()}
 
 
 def _times(weight, moved, share, sizes):
