@@ -78,8 +78,8 @@ def dispatching_asarray() -> Iterator[None]:
 
 def _replace() -> None:
     homes = loaded_homes(len(sys.modules))
-    for names, originals, replacements, entries in _replacements(homes):
-        if entries(names) != tuple(originals.values()):
+    for names, originals, replacements, entries, expected in _replacements(homes):
+        if entries(names) != expected:
             kept = [name for name, value in originals.items() if names.get(name) is value]
             originals = {name: originals[name] for name in kept}  # somebody put others there
             replacements = {name: replacements[name] for name in kept}
@@ -119,9 +119,9 @@ def _restore() -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _replacements(_homes: tuple) -> list[tuple[dict, dict, dict, Callable]]:
-    """For each module: its names, the originals among them, what to put in their place, and what
-    gives the entries at these names.
+def _replacements(_homes: tuple) -> list[tuple[dict, dict, dict, Callable, tuple]]:
+    """For each module: its names, the originals among them, what to put in their place, what gives
+    the entries at these names, and the originals as it gives them.
 
     `_homes` are those of `loaded_homes`: when they change, they are looked through again.
     """
@@ -151,7 +151,9 @@ def _replacements(_homes: tuple) -> list[tuple[dict, dict, dict, Callable]]:
         module = sys.modules[home]
         for name in names.split():
             enter(module, name, getattr(module, name), lists.stacking(getattr(module, name)))
-    return [(*tables, _entries(list(tables[1]))) for tables in found.values()]
+    return [
+        (*tables, _entries(list(tables[1])), tuple(tables[1].values())) for tables in found.values()
+    ]
 
 
 @functools.lru_cache(maxsize=1)
