@@ -259,7 +259,7 @@ def _programs():
     yield "until success", _until, lambda p: 1 / p, 0.4
     yield ("random walk", _walk, lambda p: 32 * p * (1 - p) + 64 * (2 * p - 1) ** 2, 0.4)
     yield "absorbed walk", _absorbed, _absorbed_mean, 0.45
-    yield "walk above", _walked, lambda p: _binomial(40, lambda k: k > 22)(p), 0.55
+    yield "walk above", _walked, lambda p: _binomial(20, lambda k: k > 11)(p), 0.55
     yield "sum of a random number", _compound, lambda t: t**2, 2.0
     yield "chain of spins", _spins, lambda b: 6 * mp.tanh(b), 0.4
     yield "dependent bernoullis", _pair, lambda p: p * (0.2 + p) + (1 - p) * 0.2, 0.3
@@ -307,9 +307,9 @@ def _walk(p, rng):
 
 def _walked(p, rng):
     x = 0
-    for _ in range(40):
+    for _ in range(20):  # far more combinations than are looked at all together
         x = x + np.where(rng.bernoulli(p), 1, -1)
-    return 1.0 * (x > 4)
+    return 1.0 * (x > 2)
 
 
 def _absorbed(p, rng):
