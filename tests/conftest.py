@@ -8,6 +8,7 @@ seeds NumPy's global state, so no result depends on which tests ran before or on
 """
 
 import os
+import sys
 
 from hypothesis import HealthCheck, settings
 
@@ -18,6 +19,10 @@ derived.checking = True
 
 # Compiled code is neither taken from the user's cache nor left there.
 os.environ["CHAINRULE_CACHE"] = ""
+
+# Tests start some hundred processes, which would compile chainrule's source to bytecode each.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Neither a deadline nor the too_slow check: both depend on how busy the machine is.
 settings.register_profile(
