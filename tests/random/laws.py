@@ -21,6 +21,17 @@ class Law:
     def draw(self, rng, size):
         return getattr(rng, self.method)(*self.args, size=size, **(self.options or {}))
 
+    def moments(self) -> tuple[float, float, float]:
+        """Mean, variance and excess. SciPy takes seconds for those of von Mises, and is wrong about
+        the excess of a narrow one: here they are by the midpoint rule over its density."""
+        if self.method != "vonmises":
+            return self.law.stats("mvk")
+        x, width = np.linspace(-np.pi, np.pi, 200_001, retstep=True)
+        x = x[1:] - 0.5 * width
+        mass = self.law.pdf(x) * width
+        variance = np.sum(mass * x**2)
+        return 0.0, variance, np.sum(mass * x**4) / variance**2 - 3.0
+
     def __str__(self) -> str:
         options = "".join(f",{k}={np.dtype(v).name}" for k, v in (self.options or {}).items())
         return f"{self.method}({','.join(map(str, self.args))}{options})"
