@@ -31,6 +31,12 @@ INLINE = {
 }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def _digits():
+    with mp.workdps(60):  # other tests leave mpmath's precision as they need it
+        yield
+
+
 def reference(name):
     return getattr(np, name, None) or getattr(scipy.special, name)
 
