@@ -131,6 +131,6 @@ def test_leaves_are_the_arrays_as_they_are_now_whatever_holds_them(model):
         assert found[path].array is array
 
 
-def test_networks_do_not_import_scipy_before_it_is_used():
-    code = "import sys, chainrule.nn; sys.exit('scipy' in sys.modules)"
+def test_networks_and_training_do_not_import_scipy_before_it_is_used():
+    code = "import sys, chainrule.nn, chainrule.train; sys.exit('scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from typing import Any
 
 import numpy as np
-import scipy.special
 
 from chainrule import data, errors, nn
 from chainrule.train import files
@@ -143,7 +143,7 @@ class Subject:
     def label_probabilities(self) -> np.ndarray:
         """The probability of each label (N, L). **Errors** Absent: the loss makes none."""
         self._check_probable()
-        return scipy.special.expit(np.asarray(self.outputs, np.float64))
+        return import_module("scipy.special").expit(np.asarray(self.outputs, np.float64))
 
     @cached_property
     def scores(self) -> np.ndarray:
@@ -158,7 +158,7 @@ class Subject:
     def probabilities(self) -> np.ndarray:
         """The probability of each class (N, K). **Errors** Absent: the loss makes none."""
         self._check_probable()
-        return scipy.special.softmax(self.scores, axis=1)
+        return import_module("scipy.special").softmax(self.scores, axis=1)
 
     def _check_probable(self) -> None:
         if not self.scores_are_log_odds:
