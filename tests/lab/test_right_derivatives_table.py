@@ -1,6 +1,8 @@
 """The table of right derivatives: asking, judging, counting, printing, and the command."""
 
 import json
+import subprocess
+import sys
 from functools import cache
 
 import numpy as np
@@ -28,6 +30,12 @@ def square(np, x):
 
 def case(**given) -> Case:
     return Case("kinks", "square", square, ((np.array([1.0, 2.0]),),), **given)
+
+
+def test_composed_cases_may_be_imported_before_those_that_they_are_made_of():
+    code = "import {0}.composed as _, {0} as package; print(len(package.cases()))"
+    command = [sys.executable, "-c", code.format(cases.__module__)]
+    assert int(subprocess.run(command, capture_output=True, check=True).stdout) == len(cases())
 
 
 def test_verdicts():

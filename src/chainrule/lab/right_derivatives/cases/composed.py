@@ -7,6 +7,7 @@ Nothing is new here but the way the derivative is asked for: `compile(grad(f))(x
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 
 import numpy
 
@@ -103,11 +104,20 @@ _LANES: dict[str, dict[str, list]] = {
 }  # fmt: skip
 
 
+_MADE_IN = (
+    "kinks_scalars", "kinks_written_out", "kinks_arrays", "kinks_numpy", "singular_branches",
+    "singular_points", "naive_exponentials", "naive_differences", "naive_reductions",
+    "naive_compounds",
+)  # fmt: skip
+
+
 def _find(group: str, name: str):
     return next(case for case in GROUPS[group].cases if case.name == name)
 
 
 def _compose() -> None:
+    for name in _MADE_IN:
+        import_module(f"{__package__}.{name}")
     for group, names in _COMPILED.items():
         for name in names:
             case = _find(group, name)
