@@ -197,11 +197,27 @@ def test_folders_that_cannot_be_read_are_refused(tmp_path):
     Image.new("RGB", (4, 3)).save(tmp_path / "loose.png")
     with pytest.raises(errors.DataError, match=r"loose.png lies beside the folders"):
         read(tmp_path)
-    Image.new("I;16", (4, 3)).save(tmp_path / "loose.png")
-    with pytest.raises(errors.DataError, match="more than 8 bits"):
-        read(tmp_path)
+    Image.new("F", (4, 3)).save(tmp_path / "loose.tif")
+    with pytest.raises(errors.DataError, match=r"their scale is not known.*\.npz"):
+        read(tmp_path / "loose.tif")
     with pytest.raises(errors.DataError, match="channels is 1"):
         read(tmp_path, channels=2)
+
+
+def test_images_of_16_bits_mean_what_those_of_8_bits_do(tmp_path):
+    gray = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    for name, values in {"a.png": gray, "b.png": gray * np.uint16(257),
+                         "c.tif": gray * np.uint16(257) + np.uint16(100)}.items():
+        (tmp_path / "cells").mkdir(exist_ok=True)
+        Image.fromarray(values).save(tmp_path / "cells" / name)
+    images = read(tmp_path)["image"]
+    assert images.shape == (3, 3, 4, 1) and images.dtype == np.float32
+    assert (images[0] == gray[..., None]).all() and (images[1] == images[0]).all()
+    np.testing.assert_allclose(images[2], gray[..., None] + 100 / 257, rtol=1e-6)
+    assert (read(tmp_path, channels=3)["image"] == images).all()
+    small = read(tmp_path, size=(2, 2))["image"]
+    assert np.abs(small[1] - small[0]).max() <= 0.5  # those of 8 bits are rounded
+    assert read(tmp_path / "cells" / "a.png")["image"].dtype == np.uint8
 
 
 @pytest.mark.parametrize("library", [dict, pl.DataFrame, pd.DataFrame, pa.table])

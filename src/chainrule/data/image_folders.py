@@ -12,8 +12,9 @@ from chainrule import errors, extras
 from chainrule.data.table import Column, Table, objects
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-_GRAY = ("1", "L", "LA")
-_DEEP = ("I", "F", "I;16", "I;16B", "I;16L")
+_DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N")  # Pillow's modes of 16 bits and more, all gray
+_GRAY = ("1", "L", "LA", *_DEEP)
+_STEP = 257  # from one value of 8 bits to the next, in 16 bits
 
 
 def read_image_folder(
@@ -25,10 +26,11 @@ def read_image_folder(
     class; then there is no such column. `size` (H, W) resizes all (bilinear); without it they must
     be of one size. `channels` is 1 (gray) or 3 (red, green, blue); without it 1 where all are gray.
     Transparency is dropped, of several frames the first is taken. Rows are in the order of their
-    paths and known by them.
+    paths and known by them. Where a gray image has 16 bits, "image" is float32, from 0 to 255 with
+    fractions, so that images of 8 and of 16 bits mean the same.
 
-    **Errors** DataError: no images, sizes that differ, files that are damaged or too large,
-    classes beside images without one; MissingExtra without pillow.
+    **Errors** DataError: no images, sizes that differ, files that are damaged or too large, more
+    than 16 bits, classes beside images without one; MissingExtra without pillow.
     """
     folder = Path(folder)
     if channels not in (None, 1, 3):
@@ -59,20 +61,21 @@ def read_image_folder(
 
 
 def _images(paths: list[Path], size: tuple[int, int] | None, channels: int | None) -> np.ndarray:
-    """All images, uint8 (N, H, W, C)."""
+    """All images, uint8 (N, H, W, C), or float32 where one has 16 bits."""
     pillow = extras.load("PIL.Image", "data", "Image files")
     channels = channels or _channels(pillow, paths)
     made = None
     for i, path in enumerate(paths):
         pixels = _pixels(pillow, path, size, channels)
         if made is None:
-            made = np.empty((len(paths), *pixels.shape), np.uint8)
+            made = np.empty((len(paths), *pixels.shape), pixels.dtype)
         if pixels.shape != made.shape[1:]:
             raise errors.DataError(
                 f"{path} is {pixels.shape[0]} x {pixels.shape[1]} pixels, and {paths[0]} is "
                 f"{made.shape[1]} x {made.shape[2]} (height x width).\n"
                 f"  To resize all, write size=({made.shape[1]}, {made.shape[2]})."
             )
+        made = made.astype(np.promote_types(made.dtype, pixels.dtype), copy=False)
         made[i] = pixels
     assert made is not None
     return made
@@ -90,17 +93,30 @@ def _pixels(pillow, path: Path, size: tuple[int, int] | None, channels: int) -> 
     turning = extras.load("PIL.ImageOps", "data", "Image files")
 
     def convert(image):
-        if image.mode in _DEEP:
-            raise ValueError(f"it has more than 8 bits a channel (mode {image.mode}); save it anew")
         image = turning.exif_transpose(image)  # as the camera was held
-        if "transparency" in image.info:
-            image = image.convert("RGBA")
-        image = image.convert("L" if channels == 1 else "RGB")
+        if image.mode == "F" or image.mode in _DEEP:
+            image = pillow.fromarray(_as_8_bits(image))
+        else:
+            if "transparency" in image.info:
+                image = image.convert("RGBA")
+            image = image.convert("L" if channels == 1 else "RGB")
         if size is not None:
             image = image.resize((size[1], size[0]), pillow.Resampling.BILINEAR)
-        return np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
+        pixels = np.asarray(image).reshape(image.height, image.width, -1)
+        return np.broadcast_to(pixels, (*pixels.shape[:2], channels))
 
     return _opened(pillow, path, convert)
+
+
+def _as_8_bits(image) -> np.ndarray:
+    """The values of a gray image of 16 bits as if they were of 8, with fractions: float32."""
+    values = np.asarray(image)
+    if image.mode == "F" or values.min() < 0 or values.max() >= 1 << 16:
+        raise ValueError(
+            "its values are not whole numbers of 8 or 16 bits, so their scale is not known. Save "
+            "arrays of them, and the classes, in a .npz file"
+        )
+    return values.astype(np.float32) / _STEP
 
 
 def _opened(pillow, path: Path, use) -> Any:
