@@ -130,6 +130,9 @@ def test_predictions_of_images_are_named_by_their_files(tmp_path, capsys):
     assert main(["predict", str(tmp_path / "run"), str(tmp_path / "all" / "dog" / "3 ü.png")]) == 0
     (one,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
     assert one == found[3]
+    gray = tmp_path / "gray.png"
+    Image.fromarray(rng.integers(0, 255, (4, 4)).astype(np.uint8)).save(gray)
+    assert main(["predict", str(tmp_path / "run"), str(gray)]) == 0  # three equal channels
 
 
 def test_rows_named_by_a_column_that_is_called_as_the_predictions_are(tmp_path, capsys):

@@ -31,13 +31,14 @@ class Saved:
     ) -> data.Table:
         """The table of a source, its columns read as the kinds that the model was trained with.
 
-        It is read as the data of the training were, but for what the `options` say.
+        It is read as the data of the training were, but for what the `options` say. Images get the
+        channels that those had: among gray ones alone, no colours are seen.
         """
         target = self.preparation.target
         asked = target.names if with_target and target is not None else ()
         used = {*self.preparation.columns, *asked}
         types = {name: kind for name, kind in self.preparation.types.items() if name in used}
-        stored = reading_for(source, self.about.get("reading", {}))
+        stored = reading_for(source, self._channels() | self.about.get("reading", {}))
         reading = {**stored, **reading_of(options or {}), "only": used}
         if "dates" in reading:
             reading["dates"] = {k: v for k, v in reading["dates"].items() if k in types}
@@ -50,6 +51,12 @@ class Saved:
             raise
         _check_targets(table, asked)
         return table
+
+    def _channels(self) -> dict[str, int]:
+        """The option of reading with which images get the channels of those of the training."""
+        shapes = [record.get("shape", ()) for record in self.preparation.records]
+        channels = [shape[2] for shape in shapes if len(shape) == 3 and shape[2] in (1, 3)]
+        return {"channels": channels[0]} if channels else {}
 
     def outputs(self, table: data.Table) -> np.ndarray:
         """The network's outputs for a table's rows."""
