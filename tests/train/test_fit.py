@@ -466,6 +466,7 @@ def test_a_column_of_classes_is_refused_with_what_to_write():
     for targets, wanted in (
         (y, r"Write: y\[:, 0\]$"),
         (y * 1.0, r"y\[:, 0\]\.astype\(np\.int64\)"),
+        (np.eye(2)[y[:, 0]], r"Write: y\.argmax\(axis=1\)$"),
     ):
         with pytest.raises(errors.DataError, match=wanted):
             train.fit(nn.MLP(2, (), 2, rng=0), (x, targets), loss="softmax_cross_entropy")

@@ -80,14 +80,20 @@ def _check_classes(outputs: np.ndarray, targets: np.ndarray) -> None:
     if targets.ndim != 1 or targets.dtype.kind not in "iu":
         raise errors.DataError(
             f"softmax_cross_entropy takes whole numbers (N,) from 0 to {classes - 1} as targets, "
-            f"got {targets.dtype} {targets.shape}. Write: "
-            + ("y[:, 0]" if targets.shape[1:] == (1,) else "y")
-            + ("" if targets.dtype.kind in "iu" else ".astype(np.int64)")
+            f"got {targets.dtype} {targets.shape}. Write: {_as_classes(targets, classes)}"
         )
     fits = (targets >= 0) & (targets < classes)
     _check_values(
         targets, fits, f"the model has {classes} scores, for the classes 0 to {classes - 1}"
     )
+
+
+def _as_classes(targets: np.ndarray, classes: int) -> str:
+    """What makes classes (N,) of targets in another form."""
+    if targets.ndim == 2 and targets.shape[1] == classes > 1:
+        return "y.argmax(axis=1)"  # a column for each class
+    column = "y[:, 0]" if targets.shape[1:] == (1,) else "y"
+    return column if targets.dtype.kind in "iu" else f"{column}.astype(np.int64)"
 
 
 def _check_values(targets: np.ndarray, fits: np.ndarray, rule: str) -> None:
