@@ -171,6 +171,11 @@ def test_what_does_not_fit_is_refused():
         nn.Embedding(3, 2)(np.ones(3, np.float32))
     with pytest.raises(IndexError):
         nn.Embedding(3, 2)(np.array([3]))
+    for kind in (np.int8, np.int64):  # the mark of a padding, say, is not the last one of many
+        with pytest.raises(IndexError):
+            nn.Embedding(200, 2)(np.array([-1], kind))
+        with pytest.raises(IndexError):
+            cr.compile(nn.Embedding(200, 2))(np.array([3, -1], kind))
     with pytest.raises(errors.ShapeError, match=r"LSTM takes \(..., T, 3\)"):
         nn.LSTM(3, 2)(np.ones((5, 4)))
     with pytest.raises(ValueError, match="heads that divide"):

@@ -16,8 +16,8 @@ class Embedding(Module):
 
     `weight` is (count, channels), at first randn / sqrt(channels): vectors of length about 1.
 
-    **Errors** `DtypeError` for tokens that are no whole numbers; `IndexError` for one that is not
-    below `count`.
+    **Errors** `DtypeError` for tokens that are no whole numbers; `IndexError` for one that is
+    negative, or not below `count`.
 
     >>> Embedding(10, 4, rng=0)(np.array([[1, 2, 1]])).shape
     (1, 3, 4)
@@ -37,6 +37,9 @@ class Embedding(Module):
             raise errors.DtypeError(
                 f"Embedding takes whole numbers, got {x.dtype}: pass tokens.astype(np.int64)."
             )
+        if x.dtype.kind == "i":
+            outside = np.int64(-1 - len(self.weight))
+            x = np.where(x < 0, outside, x)  # or NumPy would count from the end
         return np.take(self.weight, x, axis=0)  # weight[x] would not be traced for plain weights
 
     def config(self) -> dict:
