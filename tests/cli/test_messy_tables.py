@@ -193,6 +193,11 @@ def test_folders_that_are_no_classes_are_refused(tmp_path, capsys):
     assert main(["fit", train_part, *SMALL, "--crop", "3", *output]) == 0
 
 
+def test_a_dash_as_a_value_is_told_how_to_be_written(capsys):
+    assert main(["fit", "x.csv", "--missing", "-"]) == 2
+    assert "--missing=-\n" in capsys.readouterr().err
+
+
 def test_an_empty_output_is_refused(tmp_path, capsys, monkeypatch):
     path = write(tmp_path / "x.csv", "a,b,t", lambda i, a, b: (a, b, "ny"[i % 2]))
     (tmp_path / "here").mkdir()

@@ -53,7 +53,8 @@ def _run(tokens: list[str]) -> int:
         )  # fmt: skip
     except cyclopts.CycloptsError as error:
         error.verbose = False
-        raise Misused(f"{error}\n  Try: {_try(app, tokens)} --help") from error
+        dash = "\n  A dash as a value follows an equals sign: --missing=-" if "-" in tokens else ""
+        raise Misused(f"{error}{dash}\n  Try: {_try(app, tokens)} --help") from error
     return result if isinstance(result, int) else DONE
 
 
