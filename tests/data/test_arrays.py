@@ -37,6 +37,8 @@ def test_rows_are_chosen_by_numbers_masks_and_slices():
     ((np.float32(1.0),), "inputs is an array"),
     ((np.zeros((2, 1)), [0, 1], [1.0, -1.0]), "row 1 has -1.0"),
     ((np.zeros((2, 1)), [0, 1], [1.0, np.nan]), "row 1 has nan"),
+    ((np.array([[0, np.inf], [2, -1e39]]),), "row 1, column 1 is -1e+39, more than float32 holds"),
+    ((np.zeros((2, 1)), [1.0, 1e60]), "targets row 1 is 1e+60"),
 ])  # fmt: skip
 def test_arrays_that_do_not_fit_are_refused(given, words):
     with pytest.raises(errors.DataError) as caught:

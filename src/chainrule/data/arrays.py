@@ -178,12 +178,28 @@ def _inputs(given, dtype: np.dtype | None):
     array = _numbers(given, "inputs")
     if on_disk(array):
         return array
-    return np.ascontiguousarray(array, array.dtype if dtype is None else dtype)
+    return _cast(array, array.dtype if dtype is None else dtype, "inputs")
 
 
 def _targets(given, dtype: np.dtype) -> np.ndarray:
     array = _numbers(given, "targets")
-    return np.ascontiguousarray(array, dtype if array.dtype.kind == "f" else np.int64)
+    return _cast(array, dtype if array.dtype.kind == "f" else np.dtype(np.int64), "targets")
+
+
+def _cast(array: np.ndarray, dtype: np.dtype, name: str) -> np.ndarray:
+    """The numbers in C order and a dtype; refused where it is too narrow for them."""
+    try:
+        with np.errstate(over="raise"):
+            return np.ascontiguousarray(array, dtype)
+    except FloatingPointError:
+        outside = np.isfinite(array) & (np.abs(array) > np.finfo(dtype).max)
+        row, *rest = (int(i) for i in np.argwhere(outside)[0])
+        where = f", column {', '.join(map(str, rest))}" if rest else ""
+        raise errors.DataError(
+            f"{name} row {row}{where} is {array[(row, *rest)]}, more than {dtype} holds.\n"
+            "  Scale the numbers (data.Preparation does), or train in another precision: "
+            "fit(..., precision='float64')."
+        ) from None
 
 
 def _weights(given, dtype: np.dtype, name: str) -> np.ndarray | None:

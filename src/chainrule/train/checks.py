@@ -63,7 +63,9 @@ def check_scores(outputs: np.ndarray, data: Any, loss_name: str) -> None:
             f"a row, the targets have {_row(targets)}."
         )
     if loss_name in SIGNS:
-        _check_values(targets, np.isin(targets, (-1, 1)), f"{loss_name} takes targets of -1 and 1")
+        rule, fits = f"{loss_name} takes targets of -1 and 1", np.isin(targets, (-1, 1))
+        instead = "Write: 2 * y - 1" if np.isin(targets, (0, 1)).all() else ""
+        _check_values(targets, fits, rule, instead)
     if loss_name == "binary_cross_entropy":
         fits = (targets >= 0) & (targets <= 1)
         _check_values(targets, fits, "binary_cross_entropy takes targets from 0 to 1")
@@ -96,11 +98,14 @@ def _as_classes(targets: np.ndarray, classes: int) -> str:
     return column if targets.dtype.kind in "iu" else f"{column}.astype(np.int64)"
 
 
-def _check_values(targets: np.ndarray, fits: np.ndarray, rule: str) -> None:
+def _check_values(targets: np.ndarray, fits: np.ndarray, rule: str, instead: str = "") -> None:
     if not fits.all():
         where = tuple(int(i) for i in np.argwhere(~fits)[0])
         column = f", column {where[1]}" if len(where) > 1 else ""
-        raise errors.DataError(f"{rule}; the target of row {where[0]}{column} is {targets[where]}.")
+        raise errors.DataError(
+            f"{rule}; the target of row {where[0]}{column} is {targets[where]}."
+            + (f" {instead}" if instead else "")
+        )
 
 
 def _row(array: np.ndarray) -> str:

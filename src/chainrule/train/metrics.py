@@ -31,6 +31,7 @@ Source    Hand and Till, Machine Learning 45 (2001), for areas of several classe
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -259,10 +260,25 @@ def named(chosen: Any) -> dict[str, Metric]:
                 )
             found[metric] = METRICS[metric].value
         elif callable(metric):
+            _check_signature(metric)
             found[getattr(metric, "__name__", type(metric).__name__)] = metric
         else:
             raise ValueError(f"a metric is a function or a name, got {metric!r}.")
     return found
+
+
+def _check_signature(metric: Callable) -> None:
+    """Refuses functions that do not take weights, before anything is trained."""
+    try:
+        inspect.signature(metric).bind(None, None, None)
+    except TypeError:
+        name = getattr(metric, "__name__", type(metric).__name__)
+        raise TypeError(
+            f"the metric {name} does not take (outputs, targets, weights). The weights are None "
+            f"where there are none: def {name}(outputs, targets, weights=None)."
+        ) from None
+    except ValueError:  # a function that says nothing of its arguments
+        pass
 
 
 def direction(monitor: str, mode: str = "auto") -> str:

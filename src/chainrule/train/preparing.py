@@ -70,7 +70,12 @@ def fitting(model: Module, data: Arrays, loss: Any, what: str) -> Arrays:
     else:
         targets = data.inputs if data.targets is None else data.targets
         with np.errstate(all="ignore"):
-            loss_function(loss)(outputs, np.asarray(targets[:2]))  # its errors come at once
+            value = loss_function(loss)(outputs, np.asarray(targets[:2]))  # its errors come at once
+        if np.ndim(value):
+            raise errors.ShapeError(
+                f"the loss gives an array of shape {np.shape(value)} for 2 rows, and one number is "
+                "needed: the mean over the rows, (...).mean()."
+            )
     return data
 
 
