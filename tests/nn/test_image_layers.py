@@ -140,6 +140,10 @@ def test_a_small_network_of_all_of_them_learns_in_a_compiled_step():
 def test_what_does_not_fit_is_refused_with_the_layers_name():
     with pytest.raises(errors.ShapeError, match=r"Conv2d takes 4 channels.*\(3, 12, 5\)"):
         nn.Conv2d(4, 2, 3)(np.ones((3, 12, 5)))
+    with pytest.raises(errors.ShapeError, match=r"x\[\.\.\., None\]$"):
+        nn.Conv2d(1, 2, 3)(np.ones((9, 12, 12)))
+    with pytest.raises(errors.ShapeError, match=r"np\.moveaxis\(x, -3, -1\)"):
+        nn.Conv2d(4, 2, 3)(np.ones((9, 4, 12, 12)))
     with pytest.raises(ValueError, match="groups that divide both.*groups=3"):
         nn.Conv1d(4, 6, 3, groups=3)
     with pytest.raises(ValueError, match=r"the window of Conv2d.*\(3, 3, 3\)"):

@@ -56,13 +56,22 @@ class _Convolution(Module):
         if x.ndim < self.axes + 1 or x.shape[-1] != option["inputs"]:
             raise errors.ShapeError(
                 f"{type(self).__name__} takes {option['inputs']} channels on the last axis, behind "
-                f"{self.axes} spatial axes; got shape {x.shape}."
+                f"{self.axes} spatial axes; got shape {x.shape}.{self._instead(x.shape)}"
             )
         out = convolution(
             as_dtype_of(x, self.weight), self.weight, strides=option["strides"],
             padding=option["padding"], dilation=option["dilation"], groups=option["groups"],
         )  # fmt: skip
         return out if self.bias is None else out + self.bias
+
+    def _instead(self, shape: tuple[int, ...]) -> str:
+        """What to write for arrays that are nearly of the right shape."""
+        inputs, first = self.config()["inputs"], -1 - self.axes
+        if inputs == 1 and len(shape) == self.axes + 1:
+            return " One channel is an axis too: x[..., None]"
+        if len(shape) > self.axes + 1 and shape[first] == inputs:
+            return f" Channels that come first are moved by np.moveaxis(x, {first}, -1)."
+        return ""
 
     def __repr__(self) -> str:
         option = self.config()

@@ -136,7 +136,7 @@ def _check_data(session: Session, facts: dict[str, Any]) -> None:
             raise errors.DataError(
                 f"the {name.replace('_', ' ')} is not what the run was started with: then "
                 f"{_said(known)}, now {_said(found)}. A resumed run needs the same rows in the "
-                "same order."
+                "same order, prepared by the same version of chainrule."
             )
 
 
