@@ -182,6 +182,7 @@ def test_packed_files_are_read(tmp_path):
     ("a,b\n1,2\n3,4,5\n", "line 3: 3 fields, where line 1 has 2"),
     ("a,b,a\n1,2,3\n", "line 1: columns 1 and 3 are both called 'a'"),
     ("1.5,2\n3,4\n", "line 1: numbers ('1.5', '2') where the names of the columns belong"),
+    ("5.1,setosa\n4.9,setosa\n", "line 1: values ('5.1', 'setosa') where the names of the columns"),
     ('a,b\n1,"x\n2,y\n', "line 2: unexpected end of data"),
     ('a,b\n1,"x"y\n', "line 2"),
     ("a,b\n1," + "x" * 200_000 + "\n", "field larger than field limit"),

@@ -204,6 +204,17 @@ def test_folders_that_cannot_be_read_are_refused(tmp_path):
         read(tmp_path, channels=2)
 
 
+def test_durations_of_numpy_are_seconds():
+    found = read({"wait": np.array([2, "NaT"], "timedelta64[m]")}).columns["wait"]
+    assert found.kind == "number" and found.values[0] == 120 and np.isnan(found.values[1])
+
+
+@pytest.mark.parametrize("library", [pd, pl])
+def test_one_column_is_no_table(library):
+    with pytest.raises(errors.DataError, match=r"it is one column; write column\.to_frame\(\)"):
+        read(library.Series([1.0, 2.0]))
+
+
 def test_images_of_16_bits_mean_what_those_of_8_bits_do(tmp_path):
     gray = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
     for name, values in {"a.png": gray, "b.png": gray * np.uint16(257),

@@ -56,6 +56,8 @@ def read_csv(
     names = _names(first[1], first[0], path) if header else _numbered(first[1])
     body = rows if header else _again(first, rows)
     fields, lines = _gathered(body, len(names), path, first)
+    if header:
+        _refuse_values(names, fields, first[0], path)
     made = _columns(names, fields, lines, path, reading or Reading())
     table = Table(made, str(path), lines, (), "line")
     nameless = [i for i, text in enumerate(first[1]) if header and not text.strip()]
@@ -186,6 +188,18 @@ def _names(fields: list[str], line: int, path: Path) -> list[str]:
             "  Names must differ; if the file has no line of names, read it with header=False."
         )
     return names
+
+
+def _refuse_values(names: list[str], fields: list[list[str]], line: int, path: Path) -> None:
+    """Refuses a first line of numbers beside texts that stand in their own columns again."""
+    texts = [i for i, name in enumerate(names) if values.number(name) is None]
+    again = next((names[i] for i in texts if names[i] in fields[i]), None)
+    if again is not None and len(texts) < len(names):
+        raise errors.DataError(
+            f"{path}, line {line}: values ({listed(names, 3)}) where the names of the columns "
+            f"belong: {shown(again)} stands in its own column again.\n"
+            "  If the file has no line of names, read it with header=False."
+        )
 
 
 def _gathered(body, width: int, path: Path, first) -> tuple[list[list[str]], np.ndarray]:

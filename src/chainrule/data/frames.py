@@ -46,7 +46,9 @@ def read_frame(
         frame = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
         names = [str(name) for name in frame.columns]
     except (TypeError, nw.exceptions.NarwhalsError) as error:
-        raise errors.DataError(f"{source} is not a data frame that can be read: {error}") from error
+        column = hasattr(frame, "to_frame")
+        why = "it is one column; write column.to_frame()" if column else error
+        raise errors.DataError(f"{source} is not a data frame that can be read: {why}") from error
     twice = {name for i, name in enumerate(names) if name in names[:i]}
     if twice:
         raise errors.DataError(f"{source} has more than one column called {listed(twice)}.")

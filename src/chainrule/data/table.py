@@ -149,7 +149,7 @@ def column(name: str, values) -> Column:
 
     Whole numbers that float64 does not hold exactly are keys, and text: some would become equal.
     Lists of numbers of one length are an array, and so are gray images, uint8 (N, H, W) or
-    (N, H, W, 1).
+    (N, H, W, 1). Durations are numbers of seconds.
     """
     array = np.asarray(values)
     if array.ndim == 0:
@@ -165,6 +165,8 @@ def column(name: str, values) -> Column:
         return Column(name, "number", array.astype(np.float64))
     if array.ndim == 1 and array.dtype.kind == "b":
         return Column(name, "boolean", array.astype(np.float64))
+    if array.ndim == 1 and array.dtype.kind == "m":
+        return Column(name, "number", array / np.timedelta64(1, "s"))
     if array.ndim == 1 and array.dtype.kind == "M":
         return Column(name, "date", array.astype("datetime64[us]"))
     if array.ndim == 1 and array.dtype.kind in "UO":
