@@ -70,7 +70,9 @@ def test_the_same_seed_gives_the_same_trials(found, tmp_path):
 def test_a_search_that_was_tested_is_over(found):
     folder, result = found
     before = (folder / "trials.jsonl").read_text()
-    again = search.search(folder, *SETS, trials=9, seed=3, **OPTIONS)
+    said: list[str] = []
+    again = search.search(folder, *SETS, trials=9, seed=3, say=said.append, **OPTIONS)
+    assert len(said) == 1 and "has ended" in said[0] and "another folder" in said[0]
     assert again.test == result.test and len(again.trials) == 4
     assert (folder / "trials.jsonl").read_text() == before
 

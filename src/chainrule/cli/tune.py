@@ -96,7 +96,7 @@ def tune(
     finally:
         for process in others:
             process.join()
-    result = searched(source, given, folder, {**asked, "minutes": 0.0}, final=True, say=note)
+    result = searched(source, given, folder, {**asked, "minutes": 0.0}, final=True)
     _report(folder, result, json)
 
 

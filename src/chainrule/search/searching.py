@@ -73,7 +73,12 @@ def search(
     study = Study(Path(storage) if storage else place / JOURNAL, seed, facts)
     deadline = time.monotonic() + (60 * minutes if minutes is not None else 1e9)
     try:
-        if not (place / TEST).exists():
+        if (place / TEST).exists():
+            say(
+                f"{place} has ended: its best network was scored on the test rows, once. No trial "
+                "is made; more go into another folder."
+            )
+        else:
             _loop(study, wanted, space, deadline, trials, place, say)
         result = _result(study, wanted, space)
         files.write(place / TABLE, result.csv())
