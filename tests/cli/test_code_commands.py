@@ -52,6 +52,13 @@ def test_source_prints_a_gradient_that_runs_by_itself(model, capsys):
     assert slope == pytest.approx(-20 * np.exp(-1) / (1 + np.exp(-1)), rel=1e-15)
 
 
+def test_the_argument_that_the_derivative_is_by_may_be_named(model, capsys):
+    assert main(["source", f"{model}:course", "x=0.5"]) == 0
+    named = capsys.readouterr().out
+    assert main(["source", f"{model}:course", "0.5"]) == 0
+    assert capsys.readouterr().out == named
+
+
 def test_source_by_two_arguments_named_and_numbered(model, capsys):
     texts = ["f64[3]", "f64[4,3]", "y=f64[4]", "--by", "w", "--by", "1"]
     assert main(["source", f"{model}:loss", *texts]) == 0

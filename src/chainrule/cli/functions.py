@@ -110,7 +110,8 @@ def arguments_of(function: Callable, texts: Sequence[str], place: str) -> tuple[
         else:
             positional.append(argument(text, number))
     try:
-        inspect.signature(function).bind(*positional, **named)
+        bound = inspect.signature(function).bind(*positional, **named)
+        return list(bound.args), bound.kwargs  # by place where they can be, as derivatives want it
     except TypeError as error:
         signature = inspect.signature(function)
         raise Misused(
