@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from chainrule import errors
 from chainrule.data import Arrays, arrays
@@ -39,6 +40,10 @@ def test_rows_are_chosen_by_numbers_masks_and_slices():
     ((np.zeros((2, 1)), [0, 1], [1.0, np.nan]), "row 1 has nan"),
     ((np.array([[0, np.inf], [2, -1e39]]),), "row 1, column 1 is -1e+39, more than float32 holds"),
     ((np.zeros((2, 1)), [1.0, 1e60]), "targets row 1 is 1e+60"),
+    ((np.zeros((2, 1)), [1e-50, -3e-50]), "targets are 3e-50 at most, which float32 does not hold"),
+    ((np.array([[1, 1e-40], [0, 0]]),), "inputs are 1e-40 at most in column 1"),
+    ((np.ma.masked_greater(np.arange(3.0), 1),), "masked entries"),
+    ((scipy.sparse.eye(3, format="csr"),), "inputs are sparse; write inputs.toarray()"),
 ])  # fmt: skip
 def test_arrays_that_do_not_fit_are_refused(given, words):
     with pytest.raises(errors.DataError) as caught:

@@ -209,6 +209,16 @@ def test_durations_of_numpy_are_seconds():
     assert found.kind == "number" and found.values[0] == 120 and np.isnan(found.values[1])
 
 
+def test_masked_entries_are_missing():
+    masked = {name: np.ma.masked_array(values, [0, 1, 0])
+              for name, values in {"x": [1.5, 9.0, 2.5], "n": [1, 2, 3], "b": [True, True, False],
+                                   "t": ["u", "v", "w"]}.items()}  # fmt: skip
+    table = read(masked)
+    assert [c.kind for c in table.columns.values()] == ["number", "number", "boolean", "text"]
+    assert [c.missing.tolist() for c in table.columns.values()] == [[False, True, False]] * 4
+    assert table["n"][2] == 3
+
+
 @pytest.mark.parametrize("library", [pd, pl])
 def test_one_column_is_no_table(library):
     with pytest.raises(errors.DataError, match=r"it is one column; write column\.to_frame\(\)"):

@@ -465,6 +465,18 @@ def test_early_stopping_by_what_no_record_has_is_refused_before_the_first_step(t
     assert not (tmp_path / "run").exists()
 
 
+def test_a_model_without_parameters_is_told_how_it_gets_them():
+    class Fixed(nn.Module):
+        def __init__(self):
+            self.weight = np.ones((2, 2), np.float32)
+
+        def __call__(self, x, training=False, rng=None):
+            return x @ self.weight
+
+    with pytest.raises(errors.NotDifferentiable, match=r"Fixed has no parameters.*nn\.Parameter"):
+        train.fit(Fixed(), (np.ones((8, 2)), np.arange(8) % 2), loss="softmax_cross_entropy")
+
+
 def test_a_column_of_classes_is_refused_with_what_to_write():
     x, y = np.ones((8, 2), np.float32), (np.arange(8) % 2)[:, None]
     for targets, wanted in (

@@ -190,16 +190,31 @@ def _cast(array: np.ndarray, dtype: np.dtype, name: str) -> np.ndarray:
     """The numbers in C order and a dtype; refused where it is too narrow for them."""
     try:
         with np.errstate(over="raise"):
-            return np.ascontiguousarray(array, dtype)
+            found = np.ascontiguousarray(array, dtype)
     except FloatingPointError:
         outside = np.isfinite(array) & (np.abs(array) > np.finfo(dtype).max)
         row, *rest = (int(i) for i in np.argwhere(outside)[0])
         where = f", column {', '.join(map(str, rest))}" if rest else ""
         raise errors.DataError(
             f"{name} row {row}{where} is {array[(row, *rest)]}, more than {dtype} holds.\n"
-            "  Scale the numbers (data.Preparation does), or train in another precision: "
-            "fit(..., precision='float64')."
+            f"  {_INSTEAD}"
         ) from None
+    if found.dtype.itemsize < array.dtype.itemsize and found.dtype.kind == "f" and len(found):
+        top = np.maximum(array.max(axis=0), -array.min(axis=0))
+        lost = np.argwhere((top > 0) & (top < np.finfo(dtype).tiny))
+        if len(lost):
+            where = f" in column {', '.join(map(str, lost[0].tolist()))}" if len(lost[0]) else ""
+            raise errors.DataError(
+                f"{name} are {top[tuple(lost[0])]} at most{where}, which {dtype} does not hold: "
+                f"they would lose their digits, or be 0.\n  {_INSTEAD}"
+            )
+    return found
+
+
+_INSTEAD = (
+    "Scale the numbers (data.Preparation does), or train in another precision: "
+    "fit(..., precision='float64')."
+)
 
 
 def _weights(given, dtype: np.dtype, name: str) -> np.ndarray | None:
@@ -214,6 +229,13 @@ def _weights(given, dtype: np.dtype, name: str) -> np.ndarray | None:
 
 
 def _numbers(given, name: str) -> np.ndarray:
+    if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
+        raise errors.DataError(
+            f"{name} have masked entries, which would be learned as if they were not.\n"
+            "  Fill them in (given.filled(...)), or leave their rows out."
+        )
+    if hasattr(given, "toarray"):
+        raise errors.DataError(f"{name} are sparse; write {name}.toarray().")
     array = np.asarray(given)
     if array.dtype.kind in "fiub" and array.ndim > 0:
         return array

@@ -149,8 +149,11 @@ def column(name: str, values) -> Column:
 
     Whole numbers that float64 does not hold exactly are keys, and text: some would become equal.
     Lists of numbers of one length are an array, and so are gray images, uint8 (N, H, W) or
-    (N, H, W, 1). Durations are numbers of seconds.
+    (N, H, W, 1). Durations are numbers of seconds, masked entries missing values.
     """
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        mask, values = np.ma.getmaskarray(values), values.data.astype(object)
+        values[mask] = None
     array = np.asarray(values)
     if array.ndim == 0:
         raise errors.DataError(f"column {name!r} needs an array of values, got {values!r}.")

@@ -52,8 +52,14 @@ def arrays_for(model: Module, data: Any) -> Arrays:
 
 
 def dtype_of(model: Module) -> np.dtype:
-    """The dtype of the model's first weights."""
-    return next(iter(model.parameters())).dtype
+    """The dtype of the model's first weights. **Errors** `NotDifferentiable` where it has none."""
+    first = next(iter(model.parameters()), None)
+    if first is None:
+        raise errors.NotDifferentiable(
+            f"{type(model).__name__} has no parameters to learn. An attribute is learned that was "
+            "assigned as nn.Parameter(array)."
+        )
+    return first.dtype
 
 
 def fitting(model: Module, data: Arrays, loss: Any, what: str) -> Arrays:
