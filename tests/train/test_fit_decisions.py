@@ -264,6 +264,20 @@ def test_nans_that_come_later_are_survived_and_named():
     assert "row 5" in history.decisions[0]["reason"]
 
 
+@pytest.mark.parametrize("labels", [False, True])
+def test_rows_of_a_rare_class_are_not_left_out_for_their_weights(labels):
+    x = np.random.default_rng(0).normal(size=(1600, 3))
+    rare = np.arange(1600) % 200 == 0
+    if labels:
+        given = data.Arrays(x, np.where(rare, 1.0, -1.0)[:, None])
+        loss: dict | str = {"name": "logistic", "class_weights": [[0.5, 100.0]]}
+    else:
+        given, loss = data.Arrays(x, rare, np.where(rare, 100.0, 0.5)), LOSS
+    model = nn.MLP(3, (16,), 1 if labels else 2, rng=0)
+    history = train.fit(model, given, loss=loss, epochs=12, step_size=0.01, progress="none")
+    assert not history.decisions
+
+
 def test_advice_changes_nothing():
     given = data.Arrays(*rows())
     spoilt_on_the_way.x = given.inputs

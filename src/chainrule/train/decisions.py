@@ -37,9 +37,11 @@ def apply(session: Any, decision: Decision, now: Any, start: int = 0) -> bool:
 
 
 def faulty_rows_in(session: Any, places: list[int], start: int) -> dict[int, str]:
-    """The rows at fault in the batches of these steps of a stretch, which began at `start`."""
-    data = session.data
-    columns = {"inputs": data.inputs, "targets": data.targets, "weights": data.sample_weights}
+    """The rows at fault in the batches of these steps of a stretch, which began at `start`.
+
+    Weights are what was asked for: those of a rare class are far above the usual ones.
+    """
+    columns = {"inputs": session.data.inputs, "targets": session.data.targets}
     batches = session.batches()[[start + place for place in places]]
     return faulty_rows(columns, np.unique(batches))
 

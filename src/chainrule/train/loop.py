@@ -18,6 +18,7 @@ from chainrule.train.saving import finish, save, save_if_due
 from chainrule.train.session import Session
 from chainrule.train.state import capture, put_arrays, put_back
 
+HEAVY = 4.0  # times the mean weight of its batch, from which on a row makes most of a step
 PIECE = 0.2  # seconds of one native call, about: how often progress and Ctrl-C are looked at
 
 
@@ -52,7 +53,7 @@ def _stretch(session: Session, batches: np.ndarray, interrupts: Interrupts) -> N
     end = min(len(batches), (start // length + 1) * length, start + session.steps_left())
     now = capture(session)
     _run(session, batches[start:end], now, interrupts)
-    report = _report(session, end - start)
+    report = _report(session, batches[start:end])
     place.index, place.step = end, place.step + end - start
     place.loss_sum += float(report.losses.sum())
     place.loss_count += end - start
@@ -97,8 +98,8 @@ def _run(session: Session, batches: np.ndarray, now: Any, interrupts: Interrupts
             raise KeyboardInterrupt
 
 
-def _report(session: Session, count: int) -> Stretch:
-    measured = session.steps.measured
+def _report(session: Session, batches: np.ndarray) -> Stretch:
+    measured, count = session.steps.measured, len(batches)
     return Stretch(
         first_step=session.place.step,
         losses=measured.losses[:count].copy(),
@@ -106,7 +107,19 @@ def _report(session: Session, count: int) -> Stretch:
         update_ratios=measured.update_ratios[:count].copy(),
         step_size=float(session.optimizer.size()),
         loss_scale=1.0 if session.scaling is None else float(measured.scales[:count].min()),
+        weighted=_weighted(session, batches),
     )
+
+
+def _weighted(session: Session, batches: np.ndarray) -> np.ndarray | bool:
+    """Which minibatches have rows whose weights make most of the step; of labels, all may."""
+    loss, weights = session.settings.loss, session.data.sample_weights
+    if isinstance(loss, dict) and loss.get("class_weights") is not None:
+        return np.ones(len(batches), bool)
+    if weights is None:
+        return False
+    of_rows = weights[batches].reshape(len(batches), -1)
+    return of_rows.max(axis=1) > HEAVY * of_rows.mean(axis=1)
 
 
 def _whole_norm(report: Stretch) -> float:

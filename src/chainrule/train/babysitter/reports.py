@@ -14,7 +14,8 @@ class Stretch:
     """The k steps of one native call, for P parameters in the order of `names`.
 
     `gradient_norms` and `update_ratios` are (k, P): the norm of each parameter's gradient, and that
-    of its step divided by its own. `loss_scale` is 1 where losses are not scaled.
+    of its step divided by its own. `loss_scale` is 1 where losses are not scaled. `weighted` (k,)
+    says which steps are made mostly by rows of large weights, as those of a rare class have them.
     """
 
     first_step: int
@@ -23,6 +24,7 @@ class Stretch:
     update_ratios: np.ndarray
     step_size: float
     loss_scale: float = 1.0
+    weighted: np.ndarray | bool = False
 
 
 @dataclass(frozen=True)

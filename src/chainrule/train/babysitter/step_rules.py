@@ -73,10 +73,10 @@ def not_finite(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
 
 
 def spike(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
-    """One loss far above all recent ones."""
+    """One loss far above all recent ones, which no weights explain."""
     losses = np.asarray(stretch.losses, np.float64)
     usual = _usual(watch.losses, losses, watch.first)
-    high = np.flatnonzero(losses > SPIKE * usual)
+    high = np.flatnonzero((losses > SPIKE * usual) & ~np.asarray(stretch.weighted))
     if not len(high):
         return None
     place = int(high[0])
@@ -103,7 +103,8 @@ def suspects(watch: Watch, stretch: Stretch) -> list[int]:
 
 
 def gradient_spike(watch: Watch, stretch: Stretch, past: Past) -> Decision | None:
-    """A gradient far above those before it and the first ones, whose loss is as usual."""
+    """A gradient far above those before it and the first ones, whose loss is as usual, and which no
+    weights explain."""
     place, usual = _gradient_spike(watch, stretch)
     if place is None or (past.clip is not None and CLIP * usual > 0.6 * past.clip):
         return None
@@ -183,6 +184,7 @@ def _gradient_spike(watch: Watch, stretch: Stretch) -> tuple[int | None, float]:
     norms, losses = total(stretch.gradient_norms), np.asarray(stretch.losses, np.float64)
     first = watch.first_norm if watch.first_norm is not None else ordinary_norm(norms[:20])
     as_usual = losses <= SUSPECT * _usual(watch.losses, losses, watch.first)
+    as_usual &= ~np.asarray(stretch.weighted)
     for place in np.flatnonzero((norms > SPIKE * first) & np.isfinite(norms) & as_usual):
         before = [*watch.norms, *norms[:place]]
         usual = ordinary_norm(before[-8:] or norms[1:9])
