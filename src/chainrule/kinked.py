@@ -38,6 +38,7 @@ from chainrule.transforms.first_order import one_side
 from chainrule.transforms.kinks import SeenThrough
 from chainrule.transforms.leading import leading_side
 from chainrule.transforms.plain import plain
+from chainrule.transforms.reach import reached
 from chainrule.transforms.recompute import for_budget
 from chainrule.transforms.ties import first_tie, watched
 from chainrule.wide.repair import watch
@@ -79,6 +80,7 @@ class Kinked:
         self._ways: dict[int, list] = {}  # directions, by their seeds
         self._has_side = self.watches
         self._leading: dict[bool, list[Plan]] = {}
+        self._reached: Plan | None = None
 
     @cached_property
     def _seen(self) -> Program | None:
@@ -130,6 +132,22 @@ class Kinked:
     def _unless_open(side: Plan, operands: list) -> list | None:
         *outputs, open_, open_on_both = _run_side(side, operands)
         return None if open_ or open_on_both else outputs
+
+    @property
+    def repairs_sides(self) -> bool:
+        """Whether sides that tangents tell apart are looked at for lost digits."""
+        sides = [self._side] if self._side else [s for pair in self._leading.values() for s in pair]
+        return any(s.watch is not None for s in sides)
+
+    def where_reached(self, made: list, found: list, operands: list) -> list:
+        """The outputs that were settled, as they were found where no tie has a part in them."""
+        if self._reached is None:
+            self._reached = Plan(reached(self.program, self.moving))
+        marks = self._reached.run(operands)
+        return [
+            np.where(mark, new, old)[()] if changes else old
+            for new, old, mark, changes in zip(made, found, marks, self.settled, strict=True)
+        ]
 
     def operands(self, given: list) -> list:
         """The operands of the program, from those that the caller gives."""
@@ -248,19 +266,21 @@ def settled_outputs(kinked: Kinked, found: list, operands: list) -> list:
     try:
         if kinked.kinks == "raise":
             _check_differentiable(kinked, operands)
-        sides = _both_sides(kinked, operands)
+        sides, same = _both_sides(kinked, operands)
     except germs.Unsupported as error:
         if kinked.kinks == "raise":
             raise _not_known(kinked, operands, error) from None
         return found
     made = merged(found, kinked.settled, *sides)
+    if not same:
+        made = kinked.where_reached(made, found, operands)
     infinite = any(
         np.isinf(x).any() for side in sides
         for x, changes in zip(side, kinked.settled, strict=True) if changes
     )  # fmt: skip
     if not infinite:
         return made
-    others = merged(found, kinked.settled, *_both_sides(kinked, operands, 1))
+    others = merged(found, kinked.settled, *_both_sides(kinked, operands, 1)[0])
     return [
         _where_alike(at, a, b) if changes else at
         for at, a, b, changes in zip(found, made, others, kinked.settled, strict=True)
@@ -275,18 +295,19 @@ def _where_alike(at, one, other):
     return np.where(alike, one, at).astype(np.asarray(at).dtype)[()]
 
 
-def _both_sides(kinked: Kinked, operands: list, seed: int = 0) -> list[list]:
+def _both_sides(kinked: Kinked, operands: list, seed: int = 0) -> tuple[list[list], bool]:
     """The limits of the outputs along a germ and its opposite: by tangents along leading inputs or
-    along x + eps v and x - eps v, where these will do."""
+    along x + eps v and x - eps v, where these will do. And whether what no tie reaches is what it
+    is without them, to the bit."""
     if not seed and kinked.kinks != "raise":
         sides = kinked.on_leading_sides(operands)
         if sides is not None:
-            return sides
+            return sides, not kinked.repairs_sides
     above = kinked.on_side(operands, 1, seed)
     below = None if above is None else kinked.on_side(operands, -1, seed)
     if above is not None and below is not None:
-        return [above, below]
-    return [limits(kinked.program, operands, kinked.moving, sign, seed) for sign in (1, -1)]
+        return [above, below], not kinked.repairs_sides
+    return [limits(kinked.program, operands, kinked.moving, s, seed) for s in (1, -1)], False
 
 
 def limits(program: Program, operands, moving, sign: int, seed: int = 0) -> list:
@@ -324,7 +345,7 @@ def _mean(at, above, below):
 
 def _check_differentiable(kinked: Kinked, operands: list) -> None:
     """Raise where the limits along several germs differ, or are not finite."""
-    sides = [side for seed in range(DIRECTIONS) for side in _both_sides(kinked, operands, seed)]
+    sides = [side for seed in range(DIRECTIONS) for side in _both_sides(kinked, operands, seed)[0]]
     for number, changes in enumerate(kinked.settled):
         if changes and not agree([side[number] for side in sides]):
             raise _kink(kinked, operands, [side[number] for side in sides[:2]])

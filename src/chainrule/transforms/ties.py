@@ -371,23 +371,31 @@ def _look_at(
     e: Equation, moves: set, uses: Uses, activity: Activity, env: dict, outputs: Sequence[Operand]
 ) -> list:
     """Record an equation, and the truth values of whether it meets a tie."""
+    return _flag(ties_at(e, moves, uses, activity, env, outputs))
+
+
+def ties_at(
+    e: Equation, moves: set, uses: Uses, activity: Activity, env: dict, outputs: Sequence[Operand]
+):
+    """Record an equation, and give the ties that it meets: an array of truth values, one of them
+    for a sub-program, or None where there are none."""
     enter = _INSIDE.get(e.op.name)
     changed = enter(e, moves) if enter is not None else None
     if changed is not None:
         inputs = [x.value if x.is_literal else env[x] for x in changed.inputs]
         values = as_tuple(changed.op(*inputs, **changed.params))
         env.update(zip(e.outputs, values, strict=False))
-        return _flag(values[-1])
+        return values[-1]
     copy_equation(activity.builder, e, env)
     look = look_of(e, moves, uses)
     if look is None:
-        return []
+        return None
     given = [x.value if x.is_literal else env[x] for x in e.inputs]
     ties = look(*given, **e.params)
     if type(ties) is not Traced or e.op.name in SINGULAR:
-        return _flag(ties)
+        return ties
     seen = is_seen(e, uses, outputs, env) if e.op.name in POOLED else True
-    return _flag(_that_move(e, given, ties, activity, uses, seen))
+    return _that_move(e, given, ties, activity, uses, seen)
 
 
 def _that_move(

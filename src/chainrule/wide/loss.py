@@ -568,9 +568,7 @@ def _inner(equation: Equation) -> Callable:
 def _germ(equation: Equation) -> Callable:
     """A derivative that settles ties: where it does, its values are no roundings of others.
 
-    One tie has all entries settled, along a germ: those that it is nothing to are rounded otherwise
-    than without it, and no more. Where all digits were lost besides, the tie may be one of rounded
-    numbers only.
+    Where all digits were lost besides, the tie may be one of rounded numbers only.
     """
     follower = Follower(equation.params["program"])
 
@@ -579,7 +577,7 @@ def _germ(equation: Equation) -> Callable:
         made = list(made) if isinstance(made, tuple) else [made]
         plain, lost = follower.run(inputs, errors)
         return made, [
-            None if e is None else np.where((abs(a - b) <= 4.0 * e) | ~np.isfinite(e), e, 0.0)[()]
+            None if e is None else np.where((a == b) | ~np.isfinite(e), e, 0.0)[()]
             for a, b, e in zip(made, plain, lost, strict=True)
         ]
 
