@@ -27,6 +27,7 @@ _MP = {
     "log_ratio": lambda x, y: mp.log(x / y), "log1mexp": lambda x: mp.log(1 - mp.exp(x)),
     "exp_sum": lambda x, y: mp.exp(x + y), "exp_difference": lambda x, y: mp.exp(x) - mp.exp(y),
     "psi": mp.digamma, "gamma": mp.gamma,
+    "ndtr": mp.ncdf, "erfcx": lambda x: mp.exp(x * x) * mp.erfc(x),
     "i0": lambda x: mp.besseli(0, x), "i1": lambda x: mp.besseli(1, x),
     "k0": lambda x: mp.besselk(0, x), "k1": lambda x: mp.besselk(1, x),
     **{n: getattr(mp, n) for n in (

@@ -21,6 +21,7 @@ from chainrule.ops.special import (
     error_functions,
     exponential_integrals,
     gamma_functions,
+    gaussian,
     logistic,
     stable_forms,
 )
@@ -69,7 +70,7 @@ _OPS: dict[str, Any] = {
     name: value
     for module in (
         compare, elementwise, bessel_functions, bessel_relatives, entropy, error_functions,
-        exponential_integrals, gamma_functions, logistic, stable_forms,
+        exponential_integrals, gamma_functions, gaussian, logistic, stable_forms,
     )
     for name, value in vars(module).items()
     if isinstance(value, Op)

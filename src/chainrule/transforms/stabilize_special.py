@@ -39,4 +39,6 @@ SPECIAL = (
          "where(greater(x, 0.0), x, gamma(1 + x) / gamma(x))", source="DLMF 5.5.1"),
     Rule("digamma at neighbours", "psi(1 + x) - psi(x)",
          "where(greater(x, 0.0), 1.0 / x, psi(1 + x) - psi(x))", source="DLMF 5.5.2"),
+    Rule("complement of the normal distribution", "1 - ndtr(x)", "ndtr(-x)"),
+    Rule("erfcx", "exp(square(x)) * erfc(x)", "erfcx(x)", source="DLMF 7.12.1"),
 )  # fmt: skip

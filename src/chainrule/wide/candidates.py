@@ -52,7 +52,7 @@ class _Look:
             return True
         if not any(v.type.dtype.kind == "f" for v in equation.outputs):
             return any(x in self.rounded for x in inputs)  # a comparison of rounded numbers
-        if name == "polynomial" or name in MATRIX_OPERATIONS:
+        if name in ("polynomial", "kl_div") or name in MATRIX_OPERATIONS:
             return True
         if name in _SUMS:
             return self._cancels(equation)

@@ -141,6 +141,11 @@ def _multiply(out, inputs, errors, equation):
     return error if ey is None else _joined(error, ey * _size(x))
 
 
+def _kl_div(out, inputs, errors, equation):
+    sizes = _size(inputs[0]) + _size(inputs[1])
+    return _joined(_of_any(out, inputs, errors, equation), sizes * UNIT)
+
+
 def _scale(out, inputs, errors, equation):
     error = _multiply(out, inputs, errors, equation)
     for x, e in zip(inputs, errors, strict=True):
@@ -402,7 +407,7 @@ _RULES: dict[str, Callable] = {
     **dict.fromkeys(
         ("negative", "absolute", "stop_gradient", "barrier", "copysign", "clip"), _same),
     "reciprocal": _reciprocal, "square": _slope(lambda x, out: absolute(x) * 2.0),
-    "sqrt": _sqrt, "log": _log, "exp": _exp, "power": _power,
+    "sqrt": _sqrt, "log": _log, "exp": _exp, "power": _power, "kl_div": _kl_div,
     "sin": _slope(_at_most_one), "cos": _slope(_at_most_one), "tanh": _slope(_at_most_one),
     "arctan": _slope(_at_most_one), "expm1": _slope(lambda x, out: absolute(out + 1.0)),
     "log1p": _slope(lambda x, out: 1.0 / absolute(x + 1.0)),

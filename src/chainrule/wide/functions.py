@@ -17,6 +17,7 @@ from chainrule.ops.special.polynomials import at_infinity
 from chainrule.wide import elementary as e
 from chainrule.wide import special as s
 from chainrule.wide.bessel import BESSEL
+from chainrule.wide.incomplete import INCOMPLETE
 from chainrule.wide.integrals import INTEGRALS
 from chainrule.wide.number import (
     HALF,
@@ -263,7 +264,7 @@ FUNCTIONS: dict[str, Callable] = {
     "gammaln": s.gammaln, "gamma": s.gamma, "psi": s.psi,
     "rgamma": lambda x: divide(ONE, s.gamma(x)),
     "stop_gradient": lambda x: x, "barrier": lambda x, token: x,
-    **BESSEL, **INTEGRALS,
+    **BESSEL, **INTEGRALS, **INCOMPLETE,
 }  # fmt: skip
 
 

@@ -233,6 +233,11 @@ def _power(out, inputs, errors, equation):
     return own
 
 
+def _kl_div(out, inputs, errors, equation):
+    """SciPy's value is a difference of its operands and what is as large as they."""
+    return _joined(_of_any(out, inputs, errors, equation), UNIT * (abs(inputs[0]) + abs(inputs[1])))
+
+
 def _of_larger(out, inputs, errors, equation):
     known = [e for e in errors if e is not None]
     return None if not known else known[0] if len(known) == 1 else np.maximum(*known)
@@ -467,7 +472,7 @@ _RULES: dict[str, Callable] = {
     "log1p": _slope(lambda x, out: 1.0 / abs(1.0 + x)),
     "reciprocal": lambda out, inputs, errors, equation: _divide(
         out, [1.0, inputs[0]], [None, errors[0]], equation),
-    "power": _power, "select": _select, "cast": _cast,
+    "power": _power, "kl_div": _kl_div, "select": _select, "cast": _cast,
     **dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), _of_larger),
     **dict.fromkeys(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
                     _comparison),

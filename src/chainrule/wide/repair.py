@@ -174,12 +174,24 @@ class Watch:
             if part.shape is None and self._by_lane(inputs, numbers, masks, found, certain):
                 continue
             made, tied = part.repaired(inputs, masks)
+            if self._exact is not self.plain:
+                made, tied = self._rewritten(numbers, inputs, masks, made, tied)
             for i, better in zip(numbers, made, strict=True):
                 mask = bad[i] & ~np.isnan(better)
                 if self._settles:  # a tie of exact numbers was settled, and is not repaired
                     mask = mask & (~tied | np.isnan(found[i]))
                 found[i] = np.where(mask, better, found[i])[()]
                 certain[i] = mask & ~tied
+
+    def _rewritten(self, numbers: list[int], inputs: list, masks: list, made: list, tied):
+        """What is not found in the formulas as they were written, as rules rewrote them: these may
+        need fewer digits."""
+        left = [m & np.isnan(x) for m, x in zip(masks, made, strict=True)]
+        if not any(m.any() for m in left):
+            return made, tied
+        others, met = Part(_with_outputs(self.plain, tuple(numbers))).repaired(inputs, left)
+        found = [np.where(m, y, x) for m, x, y in zip(left, made, others, strict=True)]
+        return found, tied | met
 
     def _by_lane(self, inputs: list, numbers, masks: list, found: list, certain: list) -> bool:
         """Run the lanes that lost digits by themselves, repaired; False where there are none, or

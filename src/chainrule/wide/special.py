@@ -32,7 +32,9 @@ def erf(x: Number) -> Number:
     """The error function."""
     if isinstance(x, float):
         return x if x != x else Wide(1 if x > 0 else -1)
-    if x.is_zero or 2 * x.top < -bits_in_force():
+    if x.is_zero:
+        return ZERO
+    if 2 * x.top < -bits_in_force():
         return TWO * x / sqrt(pi()) + Wide(0, 3 * x.top, 1)
     if _square_bits(x) > bits_in_force() + 8:
         return Wide(x.sign()) * (ONE - erfc(abs(x)))

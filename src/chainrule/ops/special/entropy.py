@@ -34,16 +34,18 @@ xlog1py = scipy_elementwise(
     "xlog1py", (lambda x, y, out: log1p(y), lambda x, y, out: _quotient(x, 1.0 + y)), "inexact"
 )
 
-# 1/e in two parts: log(x) + 1 = log1p(e (x - 1/e)) near the maximum of entr
+# log(x) + 1 = log1p(c (x - 1/c)) + rest near the maximum of entr, for c = math.e, a little below e:
+# the rest is 1 - log(c), and 1/c is given in two parts
 _INVERSE_E = 1.0 / math.e
-_INVERSE_E_REST = -1.2428753672788363e-17
+_INVERSE_E_REST = 7.13594948244232e-18
+_LOG_E_REST = 5.318237706605891e-17
 
 
 def _entr_slope(x, out):
     near = less(x, constant_like(x, 0.5)) & greater(x, constant_like(x, 0.25))
     middle = select(near, x, constant_like(x, _INVERSE_E))
     excess = math.e * ((middle - _INVERSE_E) - _INVERSE_E_REST)
-    return -select(near, log1p(excess), 1.0 + log(x))
+    return -select(near, log1p(excess) + _LOG_E_REST, 1.0 + log(x))
 
 
 entr = scipy_elementwise("entr", (_entr_slope,), edges=(Edge(0.0, 0.0, inf), Edge(1.0, 0.0, -1.0)))
