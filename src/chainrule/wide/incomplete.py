@@ -10,7 +10,7 @@ Source    DLMF 8.7.1, 8.17.7 (by 15.8.1), 15.2.1, 16.2.1, 19.8.5, 19.8.6.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import floor, inf
+from math import floor, inf, prod
 
 from chainrule.wide.elementary import exp, log, pi
 from chainrule.wide.number import (
@@ -152,13 +152,10 @@ def _odds(m: Number, n: Number, x: Number) -> Number:
 
 
 def _hypergeometric(above: tuple, below: tuple, z: Number) -> Number:
-    """The sum of (a)_k ... / ((c)_k ... k!) z^k, to where the terms fall at least as 0.8^k."""
-    sizes = [_size(x) for x in (*above, *below)]
-    if len(above) > len(below) and _size(z) > 0.75:
+    """The sum of (a)_k ... / ((c)_k ... k!) z^k, to where the terms fall at least as 0.9^k."""
+    tops, bottoms, size = [_size(a) for a in above], [_size(c) for c in below], _size(z)
+    if len(above) > len(below) and size > 0.75:
         raise Undecided
-    at_least = 64.0 * (sum(sizes) + 1.0)
-    if len(above) <= len(below):
-        at_least += 4.0 * _size(z)
     term = total = ONE
     for k in range(_LONGEST):
         for a in above:
@@ -167,9 +164,18 @@ def _hypergeometric(above: tuple, below: tuple, z: Number) -> Number:
             term = term / (c + Wide(k))
         term = term * z / Wide(k + 1)
         total = total + term
-        if term.is_zero or (k > at_least and term.top < total.top - bits_in_force() - 8):
-            return total + Wide(0, term.top + 3, 0 if term.is_zero else 1)
+        if term.is_zero:
+            return total
+        falls = k >= 16 + max(bottoms) and _ratio(k, tops, bottoms, size) < 0.84
+        if falls and term.top < total.top - bits_in_force() - 8:
+            return total + Wide(0, term.top + 4, 1)  # no more than 9 terms of this size
     raise Undecided
+
+
+def _ratio(k: int, tops: list[float], bottoms: list[float], size: float) -> float:
+    """A bound for the ratio of all terms from the k-th on, but for a factor of 17/16."""
+    above = prod(a + k for a in tops)
+    return size * above / prod(k - c for c in bottoms) / (k + 1)
 
 
 def _size(x: Number) -> float:

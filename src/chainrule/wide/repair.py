@@ -26,6 +26,7 @@ from chainrule.wide import pairs
 from chainrule.wide.candidates import may_lose
 from chainrule.wide.estimate import estimating
 from chainrule.wide.evaluate import certain_float, settled, supported
+from chainrule.wide.incomplete import INCOMPLETE
 from chainrule.wide.loss import UNIT, Follower, followed
 from chainrule.wide.matrix_errors import MATRIX_OPERATIONS, work
 from chainrule.wide.number import ties_noted
@@ -249,7 +250,7 @@ class Part:
         self.program = program
         self.shape = _acts_by_entry(program)
         self.entry = None if self.shape is None else _for_one_entry(program)
-        self.work = _size(program)
+        self.work = sum(_own_size(e) * (_cost(e) - 1) for e in program.equations) + _size(program)
 
     def repaired(self, inputs: list, masks: list) -> tuple[list, np.ndarray]:
         """The outputs where the masks ask for them, nan where they are not found; and where equal
@@ -296,7 +297,7 @@ class Part:
         assert self.entry is not None
         if len(places) >= MANY and pairs.supported(self.entry):
             places = self._by_pairs(inputs, masks, places, out, tied)
-        if len(places) * len(self.entry.equations) > WORK_BY_ENTRY:
+        if len(places) * sum(map(_cost, self.entry.equations)) > WORK_BY_ENTRY:
             return out, tied
         for place in map(tuple, places):
             values = [self._entry_of(x, place) for x in inputs]
@@ -332,6 +333,11 @@ def _size(program: Program, products_only: bool = False) -> int:
             own = max(own, equation.outputs[0].type.size * depth)
         total += max(own, inner * equation.params.get("length", 1))
     return total
+
+
+def _cost(equation: Equation) -> int:
+    """How many sums of wide numbers take as long as one entry of an equation may."""
+    return 512 if equation.op.name in INCOMPLETE else 1
 
 
 def _own_size(equation: Equation) -> int:
