@@ -145,3 +145,17 @@ def test_places_that_are_returned_are_those_at_the_point():
     assert np.array_equal(slope, [1.0, 1.0, 1.0])
     assert np.array_equal(places, [1])
     assert np.array_equal(cr.jvp(np.flatnonzero, (x,), (x,))[0], [1])
+
+
+@pytest.mark.parametrize("kinks", ["exact", "raise"])
+def test_a_side_may_return_a_wider_float(kinks):
+    """`1.0 if x == 0` of a float32 returns a float64, the other side a float32: it was refused."""
+    sinc = lambda x: 1.0 if x == 0 else np.sin(x) / x
+    line = lambda x: 0.0 if x == 0 else x * np.abs(x) + 2 * x
+    zero = np.float32(0.0)
+    for f, slope, curvature in ((sinc, 0.0, -1 / 3), (line, 2.0, 0.0)):
+        found = cr.grad(f, kinks=kinks)(zero)
+        assert found == slope and found.dtype == np.float32
+        assert cr.jvp(f, (zero,), (np.float32(1.0),), kinks=kinks)[1] == slope
+        if kinks == "exact":
+            assert cr.hessian(f)(zero) == pytest.approx(curvature, rel=1e-6)

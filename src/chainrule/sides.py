@@ -289,7 +289,7 @@ def trace_sides(f: Callable, args, kwargs, wanted, options: Options) -> tuple[Ca
             continue
         finally:
             after.restore()
-        if traced.structure != call.structure or _types(traced) != _types(call):
+        if traced.structure != call.structure or not _alike(_types(traced), _types(call)):
             raise errors.NotDifferentiable(
                 f"{call.name} has no derivative at this point: a Python condition, at "
                 f"{branching.line}, meets a tie, and on the two sides of it {call.name} returns "
@@ -309,6 +309,16 @@ def _types(call: Call) -> list:
     """The types of what the function returns; None for what has no derivative on any side."""
     found = [o.type for o in call.program.outputs[: call.count]]
     return [t if t.inexact else None for t in found]
+
+
+def _alike(one: list, other: list) -> bool:
+    """Whether types are the same, up to the width of floats: `1.0 if x == 0 else ...` of a float32
+    returns one that is wider."""
+    return len(one) == len(other) and all(
+        (a is None) == (b is None)
+        and (a is None or (a.shape, a.dtype.kind) == (b.shape, b.dtype.kind))
+        for a, b in zip(one, other, strict=True)
+    )
 
 
 def run_on_sides(
