@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 import pytest
+import scipy.special
 
+import chainrule as cr
 from tests.germs.sides import mean, sides
 
 
@@ -56,3 +58,18 @@ def test_std_and_layer_normalisation_of_equal_values(value):
 def test_prod_with_zeros():
     assert mean(lambda x: np.prod(x), np.array([0.0, 2.0, 3.0])) == pytest.approx([6.0, 0.0, 0.0])
     assert mean(lambda x: np.prod(x), np.array([0.0, 0.0, 3.0])) == pytest.approx([0.0, 0.0, 0.0])
+
+
+def test_what_moves_beyond_the_window_is_not_still():
+    """exp and sin of s^2, two terms of which are known, counted as constant: so erf had the series
+    2 s / sqrt(pi) and no more, and the curvature of erf(x) / x at 0 was 0."""
+    quotient = lambda x: scipy.special.erf(x) / x
+    assert cr.hessian(quotient)(0.0) == pytest.approx(-4 / 3 / np.sqrt(np.pi), rel=1e-12)
+    centred = lambda x: (scipy.special.ndtr(x) - 0.5) / x
+    assert cr.hessian(centred)(0.0) == pytest.approx(-1 / 3 / np.sqrt(2 * np.pi), rel=1e-12)
+
+
+def test_a_power_of_a_float32_number_has_its_slope():
+    """The logarithm of a base in float32 was refused as no rational number."""
+    slope = cr.grad(lambda x: np.float32(2) ** x)(np.float32(1.0))
+    assert slope == pytest.approx(2 * np.log(2), rel=1e-6)

@@ -58,7 +58,8 @@ def exponential(run: Run, x: Germ) -> Germ:
             if rest[j].any():
                 total = total + j * rest[j] * terms[k - j]
         terms[k] = total / k
-    flat = ~rest[1:].any(axis=0) & (x.known >= EXACT)
+    still = x.zero | (x.order <= 0)  # else it moves, if by a power beyond the window only
+    flat = ~rest[1:].any(axis=0) & (x.known >= EXACT) & still
     known = np.where(flat, EXACT, np.clip(np.where(x.zero, 0, x.precision), 0, x.window))
     return _at_infinity(x, terms, order, known)
 

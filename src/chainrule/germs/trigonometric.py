@@ -27,7 +27,7 @@ def _powers(x: Germ) -> np.ndarray:
 
 def _germ(x: Germ, rows: np.ndarray) -> Germ:
     """The germ of a function of x that is smooth at the limit; not known where x diverges."""
-    still = ~rows[1:].any(axis=0) & (x.known >= EXACT)
+    still = ~rows[1:].any(axis=0) & (x.known >= EXACT) & (x.zero | (x.order <= 0))
     known = np.where(still, EXACT, np.clip(np.where(x.zero, 0, x.precision), 0, x.window))
     lost = ((x.order < 0) | x.undetermined) & ~x.wild
     order = np.where(lost, UNKNOWN, 0)
