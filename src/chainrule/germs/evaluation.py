@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.germs.series import Germ, constant
 from chainrule.program.at_hand import add_line
 from chainrule.program.liveness import last_uses
-from chainrule.program.program import Equation, Program
+from chainrule.program.program import Equation, Literal, Program
 
 Value = Any  # a Germ, or what NumPy computes with
 
@@ -88,7 +88,7 @@ def evaluate_in(run: Run, program: Program, inputs: Sequence[Value]) -> list[Val
     uses = last_uses(program)
     with np.errstate(all="ignore"):
         for number, equation in enumerate(program.equations):
-            values = [x.value if x.is_literal else env[x] for x in equation.inputs]
+            values = [_literal(x) if x.is_literal else env[x] for x in equation.inputs]
             try:
                 made = apply(run, equation, values)
             except (Unsupported, FinerRoot):
@@ -100,6 +100,12 @@ def evaluate_in(run: Run, program: Program, inputs: Sequence[Value]) -> list[Val
                 if not x.is_literal and uses.get(x, number) <= number:
                     env.pop(x, None)
     return [o.value if o.is_literal else env[o] for o in program.outputs]
+
+
+def _literal(x: Literal) -> Value:
+    """A literal; in float32 the number that it stands for, since germs are float64."""
+    single = x.exact is not None and x.type.dtype == np.float32
+    return np.float64(x.exact) if single else x.value
 
 
 def apply(run: Run, equation: Equation, inputs: list[Value]) -> tuple:
