@@ -136,7 +136,8 @@ def log_of(number: float | Fraction) -> ExactFloat:
     >>> log_of(1.5), log_of(1.5).powers
     (0.4054651081081644, {'log 3/2': Fraction(1, 1)})
     """
-    return ExactFloat(1, {f"{_LOG}{Fraction(float(number))}": 1})
+    ratio = number if isinstance(number, Fraction) else Fraction(float(number))
+    return ExactFloat(1, {f"{_LOG}{ratio}": 1})
 
 
 def logarithm(name: str) -> Fraction | None:
