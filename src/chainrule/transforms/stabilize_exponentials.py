@@ -69,6 +69,8 @@ EXPONENTIALS = (
          holds=_is_not_even),
     Rule("arcsinh", "log(x + sqrt(square(x) + 1))", "arcsinh(x)"),
     Rule("arcsinh by hypot", "log(x + hypot(x, 1.0))", "arcsinh(x)"),
+    Rule("arcsinh of a size", "log(absolute(x) + sqrt(square(x) + 1))", "arcsinh(absolute(x))"),
+    Rule("arcsinh of a size by hypot", "log(absolute(x) + hypot(x, 1.0))", "arcsinh(absolute(x))"),
     Rule("arccosh", "log(x + root_of_difference(x, 1.0))", "arccosh(x)", "x >= 1"),
     Rule("power of 1 + x", "power(1 + x, y)", "pow1p(x, y)", "x > -1"),
     Rule("power by logarithm", "exp(y * log(x))",
