@@ -236,17 +236,32 @@ def _select(out, inputs, errors, equation):
 
 
 def _comparison(out, inputs, errors, equation):
+    kind = equation.inputs[0].type.dtype.kind
+    if kind == "b":
+        return _logic(out, inputs, errors, equation)
     e = _sum(*errors)
-    if e is None or equation.inputs[0].type.dtype.kind != "f":
+    if e is None or kind != "f":
         return None
     return less_equal(absolute(inputs[0] - inputs[1]), e)
 
 
-def _sign(out, inputs, errors, equation):
+def _signbit(out, inputs, errors, equation):
     e = errors[0]
-    if e is None:
-        return None
-    return select(less_equal(absolute(inputs[0]), e), np.float64(1.0), np.float64(0.0))
+    return None if e is None else less_equal(absolute(inputs[0]), e)
+
+
+def _sign(out, inputs, errors, equation):
+    doubt = _signbit(out, inputs, errors, equation)
+    return None if doubt is None else select(doubt, np.float64(1.0), np.float64(0.0))
+
+
+def _copysign(out, inputs, errors, equation):
+    e, of_sign = errors
+    doubt = None
+    if of_sign is not None:
+        doubt = less_equal(_size(inputs[1]), of_sign)
+        doubt = select(doubt, absolute(out) * 2.0, np.float64(0.0))
+    return _sum(e, doubt)
 
 
 def _logic(out, inputs, errors, equation):
@@ -405,7 +420,7 @@ _RULES: dict[str, Callable] = {
     **MATRIX_ERRORS, "slogdet": _slogdet,
     "add": _add, "subtract": _add, "multiply": _multiply, "divide": _divide, "scale": _scale,
     **dict.fromkeys(
-        ("negative", "absolute", "stop_gradient", "barrier", "copysign", "clip"), _same),
+        ("negative", "absolute", "stop_gradient", "barrier", "clip"), _same),
     "reciprocal": _reciprocal, "square": _slope(lambda x, out: absolute(x) * 2.0),
     "sqrt": _sqrt, "log": _log, "exp": _exp, "power": _power, "kl_div": _kl_div,
     "sin": _slope(_at_most_one), "cos": _slope(_at_most_one), "tanh": _slope(_at_most_one),
@@ -416,9 +431,9 @@ _RULES: dict[str, Callable] = {
     **dict.fromkeys(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
                     _comparison),
     **dict.fromkeys(("logical_not", "logical_and", "logical_or", "logical_xor"), _logic),
-    "sign": _sign,
+    **dict.fromkeys(("sign", "heaviside"), _sign), "signbit": _signbit, "copysign": _copysign,
     **dict.fromkeys(("floor", "ceil", "trunc", "rint", "floor_divide", "isnan", "isinf",
-                     "isfinite", "signbit", "heaviside", "spacing"), _whole),
+                     "isfinite", "spacing"), _whole),
     **dict.fromkeys(("broadcast", "reshape", "transpose", "flip", "index", "index_set",
                      "concatenate", "pad"), _moved),
     "index_add": _added, "cumsum": _running,

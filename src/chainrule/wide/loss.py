@@ -259,10 +259,13 @@ def _select(out, inputs, errors, equation):
 
 
 def _comparison(out, inputs, errors, equation):
-    """1 where the sides differ by less than their errors, else 0."""
-    e = _sum(*errors)
-    if e is None or equation.inputs[0].type.dtype.kind != "f":
+    """1 where the sides differ by less than their errors, else 0; of truth values, where one of
+    them is doubtful."""
+    e, kind = _sum(*errors), equation.inputs[0].type.dtype.kind
+    if e is None or kind not in "fb":
         return None
+    if kind == "b":
+        return e
     return np.where(abs(np.subtract(*inputs)) <= e, 1.0, 0.0)[()]
 
 
@@ -270,6 +273,13 @@ def _sign(out, inputs, errors, equation):
     """1 where the sign is not certain."""
     e = errors[0]
     return None if e is None else np.where(abs(inputs[0]) <= e, 1.0, 0.0)[()]
+
+
+def _copysign(out, inputs, errors, equation):
+    """Twice the size, besides, where the sign is not certain."""
+    e, of_sign = errors
+    doubt = None if of_sign is None else np.where(abs(inputs[1]) <= of_sign, 2.0 * abs(out), 0.0)
+    return _sum(e, doubt)
 
 
 def _logic(out, inputs, errors, equation):
@@ -465,7 +475,7 @@ def _at_most_one(x, out):
 _RULES: dict[str, Callable] = {
     "add": _add, "subtract": _add, "multiply": _multiply, "divide": _divide, "scale": _scale,
     **dict.fromkeys(
-        ("negative", "absolute", "stop_gradient", "barrier", "copysign", "clip"), _same),
+        ("negative", "absolute", "stop_gradient", "barrier", "clip"), _same),
     "square": _slope(lambda x, out: 2.0 * abs(x)), "sqrt": _sqrt, "log": _log, "exp": _exp,
     "sin": _slope(_at_most_one), "cos": _slope(_at_most_one), "tanh": _slope(_at_most_one),
     "arctan": _slope(_at_most_one), "expm1": _slope(lambda x, out: abs(1.0 + out)),
@@ -477,9 +487,9 @@ _RULES: dict[str, Callable] = {
     **dict.fromkeys(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
                     _comparison),
     **dict.fromkeys(("logical_not", "logical_and", "logical_or", "logical_xor"), _logic),
-    "sign": _sign,
+    **dict.fromkeys(("sign", "signbit", "heaviside"), _sign), "copysign": _copysign,
     **dict.fromkeys(("floor", "ceil", "trunc", "rint", "floor_divide", "isnan", "isinf",
-                     "isfinite", "signbit", "heaviside", "spacing"), _whole),
+                     "isfinite", "spacing"), _whole),
     **dict.fromkeys(("broadcast", "reshape", "transpose", "flip", "index", "concatenate",
                      "pad"), _moved),
     "index_set": _written, "index_add": _written,
@@ -573,7 +583,8 @@ def _inner(equation: Equation) -> Callable:
 def _germ(equation: Equation) -> Callable:
     """A derivative that settles ties: where it does, its values are no roundings of others.
 
-    Where all digits were lost besides, the tie may be one of rounded numbers only.
+    Where the plain value may be off by as much as it was settled, the tie may be one of rounded
+    numbers only.
     """
     follower = Follower(equation.params["program"])
 
@@ -582,7 +593,7 @@ def _germ(equation: Equation) -> Callable:
         made = list(made) if isinstance(made, tuple) else [made]
         plain, lost = follower.run(inputs, errors)
         return made, [
-            None if e is None else np.where((a == b) | ~np.isfinite(e), e, 0.0)[()]
+            None if e is None else np.where((abs(a - b) <= 4.0 * e) | ~np.isfinite(e), e, 0.0)[()]
             for a, b, e in zip(made, plain, lost, strict=True)
         ]
 
