@@ -1,7 +1,8 @@
 """A program that also estimates its errors, and stops where its outputs have lost their digits.
 
-The rules are those of loss.py, written in operations: a compiled program computes them in the same
-loops as its values, and the call is made again on the evaluator where they tell of lost digits.
+The rules are those of error_rules.py, written in operations: a compiled program computes them in
+the same loops as its values, and the call is made again on the evaluator where they tell of lost
+digits.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from chainrule.ops.shape import broadcast, iota, sum_
 from chainrule.program.program import Equation, Program
 from chainrule.program.trace import Builder, Traced, operand
 from chainrule.transforms.forward import copy_equation, traced_of
-from chainrule.wide.loss import NORMAL, SMALLEST, UNIT
+from chainrule.wide.error_rules import NORMAL, SMALLEST, UNIT
 from chainrule.wide.matrix_errors import (
     MATRIX_ERRORS,
     MATRIX_OPERATIONS,
@@ -93,7 +94,7 @@ def _has_rule(equation: Equation) -> bool:
 
 
 # --- rules ----------------------------------------------------------------------------------------
-# As in loss.py: rule(out, inputs, errors, equation) is the error of `out`, None where it has none.
+# As in error_rules.py: rule(out, inputs, errors, equation) is the error of `out`, or None.
 
 
 def _size(x):

@@ -1,4 +1,4 @@
-"""How much linear algebra loses: the rules of loss.py and estimate.py for its operations.
+"""How much linear algebra loses: the rules of error_rules.py and estimate.py for its operations.
 
 To first order, a matrix in error by E moves its determinant by tr(adj(A) E), its inverse by
 A^-1 E A^-1, a solution by A^-1 (E x + e), a Cholesky factor by L (L^-1 E L^-T), its lower half.

@@ -24,10 +24,11 @@ from chainrule.transforms.kinks import holds_germs, inlined
 from chainrule.transforms.plain import plain
 from chainrule.wide import pairs
 from chainrule.wide.candidates import may_lose
+from chainrule.wide.error_rules import UNIT
 from chainrule.wide.estimate import estimating
 from chainrule.wide.evaluate import certain_float, settled, supported
 from chainrule.wide.incomplete import INCOMPLETE
-from chainrule.wide.loss import UNIT, Follower, followed
+from chainrule.wide.loss import Follower, followed
 from chainrule.wide.matrix_errors import MATRIX_OPERATIONS, work
 from chainrule.wide.number import ties_noted
 from chainrule.wide.patterns import holds_error_free_pattern
