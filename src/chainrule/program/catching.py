@@ -14,7 +14,7 @@ import functools
 import sys
 from collections.abc import Callable, Iterator
 from dis import opmap
-from types import CodeType
+from types import CodeType, FrameType
 
 _HANDLER, _OF_WITH = opmap["PUSH_EXC_INFO"], opmap["WITH_EXCEPT_START"]
 
@@ -22,13 +22,13 @@ _HANDLER, _OF_WITH = opmap["PUSH_EXC_INFO"], opmap["WITH_EXCEPT_START"]
 def may_be_caught(is_internal: Callable[[str], bool], outermost: str) -> bool:
     """Whether code of the user's, in frames up to the first one of the file `outermost`, is where
     it catches exceptions."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename != outermost:
         code = frame.f_code
         if code.co_exceptiontable and not is_internal(code.co_filename):
             if any(frame.f_lasti in caught for caught in caught_in(code)):
                 return True
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return False
 
 
