@@ -7,7 +7,7 @@ from mpmath import mp
 
 import chainrule as cr
 from chainrule.program.evaluate import evaluate
-from chainrule.transforms.reach import reached
+from chainrule.transforms.tie_reach import reached
 
 X = np.array([0.0, 1.0, -2.0, 3.0])
 
