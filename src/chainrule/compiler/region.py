@@ -433,7 +433,7 @@ class _Placed:
         inputs = self._memories([*step.operands, *step.outputs])
         flag = self.at(step.flag)
         code.branch(f"{number}.test")
-        code.start_block(f"{number}.test", repeats=True)
+        code.start_block(f"{number}.test")
         self._inner(step.regions[0], inputs, [flag], arena)
         holds = code.compare("ne", code.load(flag, "i8"), constant("i8", 0))
         code.branch_if(holds, f"{number}.body", f"{number}.after")

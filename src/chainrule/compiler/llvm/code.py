@@ -165,7 +165,8 @@ class Code:
         self._count = 0
         self._entry: list[str] = []  # allocas: they stand in the first block
         self._beside: dict[str, str] = {}  # functions that this one calls
-        self.repeats = False  # whether a block is run more than once
+        self.repeats = False  # whether a block is run more than once: it is jumped back to
+        self._started = {"entry"}
         self.block_name = "entry"
         self.made: dict[object, object] = {}  # by whoever wrote it: what need not be written again
 
@@ -187,19 +188,20 @@ class Code:
         self.lines.append(f"  {name} = {text}")
         return Value(name, type_)
 
-    def start_block(self, name: str, repeats: bool = False) -> None:
-        """Begin the block of this name, which may be run again; the one before must have ended in a
-        branch."""
+    def start_block(self, name: str) -> None:
+        """Begin the block of this name; the one before must have ended in a branch."""
         self.lines.append(f"{name}:")
-        self.repeats |= repeats
+        self._started.add(name)
         self.block_name, self.made = name, {}
 
     def branch(self, name: str) -> None:
         """Jump to a block."""
+        self.repeats |= name in self._started
         self.line(f"br label %{name}")
 
     def branch_if(self, condition: Value, yes: str, no: str) -> None:
         """Jump to one of two blocks by an i1."""
+        self.repeats |= yes in self._started or no in self._started
         self.line(f"br i1 {condition.text}, label %{yes}, label %{no}")
 
     def alloca(self, size: int, align: int = 64, name: str = "") -> Value:
@@ -393,7 +395,7 @@ class Code:
         else:
             enters = self.compare("slt" if step > 0 else "sgt", as_index(start), as_index(stop))
             self.branch_if(enters, head, after)
-        self.start_block(head, repeats=True)
+        self.start_block(head)
         index = Value(f"%{number}.index", I64)
         names = [Value(f"%{number}.carry{i}", v.type) for i, v in enumerate(carried)]
         place = len(self.lines)
