@@ -34,12 +34,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule import errors
+from chainrule.ops.special.scipy_functions import scipy_special
 
 Metric = Callable[..., float]
 
@@ -113,7 +113,7 @@ def auc(outputs, targets, weights=None) -> float:
     weights = _ones(labels, weights)
     if scores.shape[1] == 2:
         return _area(scores[:, 1] - scores[:, 0], labels == 1, weights)
-    shares = import_module("scipy.special").softmax(scores, axis=1)
+    shares = scipy_special().softmax(scores, axis=1)
     return float(np.mean([_area(shares[:, k], labels == k, weights)
                           for k in range(scores.shape[1])]))  # fmt: skip
 
@@ -132,7 +132,7 @@ def _area(scores: np.ndarray, own: np.ndarray, weights: np.ndarray) -> float:
 def log_loss(outputs, targets, weights=None) -> float:
     """The mean of -log softmax(f)[y], in nats."""
     scores, labels = _classes(outputs, targets)
-    logs = import_module("scipy.special").log_softmax(scores, axis=1)
+    logs = scipy_special().log_softmax(scores, axis=1)
     return -_mean(logs[np.arange(len(labels)), labels], weights)
 
 
@@ -218,7 +218,7 @@ def label_auc(outputs, targets, weights=None) -> float:
 def label_log_loss(outputs, targets, weights=None) -> float:
     """The mean of log(1 + exp(-y f)), y of -1 and 1, over rows and labels; in nats."""
     scores, _, held = _held(outputs, targets)
-    logs = import_module("scipy.special").log_expit(np.where(held, scores, -scores))
+    logs = scipy_special().log_expit(np.where(held, scores, -scores))
     return -_mean(logs.mean(axis=1), weights)
 
 
