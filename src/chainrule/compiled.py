@@ -122,8 +122,7 @@ class Compiled:
         self._entered: list[CompiledTrace] = []  # the traces that the entry leads to
         self._by_values: dict[tuple, str] = {}  # signatures that no program serves, and why
         self._unsettled: Counter[tuple] = Counter()  # traces that changed what they depend on
-        self._lock, self._has_warned = threading.RLock(), False
-        self._has_warned_of_catching = False
+        self._lock, self._warned_of = threading.RLock(), set[str]()
         self.__class__ = type("Compiled", (type(self),), {})
         self._lead_to(self._call)
 
@@ -179,7 +178,11 @@ class Compiled:
             if trace.evaluated or not trace.guards.catches:
                 raise
         found = self._of_one_call(args, kwargs, arguments).run(arguments)
-        self._warn_of_catching()
+        self._warn_once(
+            "what it catches",
+            f"{self.__name__} catches what an operation raises: such calls are traced and "
+            "evaluated, one by one.",
+        )
         return found
 
     def _of_one_call(self, args, kwargs, arguments: Arguments) -> CompiledTrace:
@@ -188,14 +191,6 @@ class Compiled:
             guards = self._guards(arguments)
             call = self._settled(args, kwargs, arguments, guards, [OfOneCall])
             return self._trace(call, guards, "an operation raises what the function catches")
-
-    def _warn_of_catching(self) -> None:
-        if not self._has_warned_of_catching:
-            self._has_warned_of_catching = True
-            self._warn(
-                f"{self.__name__} catches what an operation raises: such calls are traced and "
-                "evaluated, one by one."
-            )
 
     def _enter_in_time(self, trace: CompiledTrace, args, kwargs) -> None:
         """Put the entry of a trace first, every so many calls that passed the entries by."""
@@ -333,15 +328,21 @@ class Compiled:
         ways = sum(t.decided is not None for t in self._traces.get(arguments.key, ()))
         if not call.decided or (ways < WAYS and not call.decided.tied):
             return ""
-        if not call.decided.tied and not self._has_warned:
-            self._has_warned = True
+        if not call.decided.tied:
             line = next(iter(call.decided.made.values())).line
-            self._warn(
+            self._warn_once(
+                "its ways",
                 f"{self.__name__} goes more than {WAYS} ways, by what Python decides at {line} and "
                 "elsewhere: further ones are not compiled, but traced and evaluated at each call.\n"
                 "  Use np.where, cr.cond or cr.while_loop, which are compiled once."
             )
         return "Python decides at a tie, or the function goes too many ways"
+
+    def _warn_once(self, subject: str, text: str) -> None:
+        """Warn of a subject, unless that has been done."""
+        if subject not in self._warned_of:
+            self._warned_of.add(subject)
+            self._warn(text)
 
     def _warn(self, text: str) -> None:
         """Warn at the call of the compiled function."""

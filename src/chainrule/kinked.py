@@ -38,8 +38,8 @@ from chainrule.transforms.first_order import one_side
 from chainrule.transforms.kinks import SeenThrough
 from chainrule.transforms.leading import leading_side
 from chainrule.transforms.plain import plain
-from chainrule.transforms.tie_reach import reached
 from chainrule.transforms.recompute import for_budget
+from chainrule.transforms.tie_reach import reached
 from chainrule.transforms.ties import first_tie, watched
 from chainrule.wide.repair import watch
 

@@ -55,7 +55,7 @@ def test_a_derivative_goes_the_way_of_the_error_that_is_caught():
     np.testing.assert_allclose(cr.grad(f)(np.array([[4.0]])), 0.25)
 
 
-def test_an_operation_is_run_once_where_nothing_is_caught(monkeypatch):
+def test_an_operation_is_run_once_where_nothing_is_caught():
     runs = []
 
     def f(x):
