@@ -122,12 +122,29 @@ def counting_in_a_set():
     return count
 
 
-@pytest.mark.parametrize("counting", [counting_in_a_list, counting_in_a_dict, counting_in_a_set])
-def test_a_function_that_counts_its_calls_is_traced_at_each(counting):
+def counting_by_name():
+    calls = 1
+
+    def count():
+        nonlocal calls
+        calls += 1
+        return calls
+
+    return count
+
+
+@pytest.mark.parametrize(
+    ("counting", "changed"),
+    [
+        (counting_in_a_list, "what a list"), (counting_in_a_dict, "what a list"),
+        (counting_in_a_set, "what a list"), (counting_by_name, "the name calls of an enclosing"),
+    ],
+)  # fmt: skip
+def test_a_function_that_counts_its_calls_is_traced_at_each(counting, changed):
     count = counting()
     f = cr.compile(lambda x: x * count())
     found = [f(np.ones(2))[0], f(np.ones(2))[0]]
-    with pytest.warns(RuntimeWarning, match="changes what it depends on"):
+    with pytest.warns(RuntimeWarning, match=f"each call changes {changed}"):
         found.append(f(np.ones(2))[0])
     assert [*found, f(np.ones(2))[0]] == [2.0, 3.0, 4.0, 5.0]
 

@@ -316,10 +316,14 @@ class Compiled:
     def _note_unsettled(self, guards: Guards, arguments: Arguments) -> None:
         """Note a trace that holds for no other call, since the function has changed what it depends
         on; where each one does (it counts its calls), calls are traced one by one."""
-        if not guards.hold():
+        if changed := guards.changed():
             self._unsettled[arguments.key] += 1
             if self._unsettled[arguments.key] >= UNSETTLED:
-                self._note_by_values(arguments, "it changes what it depends on, at each call.")
+                self._note_by_values(
+                    arguments,
+                    f"each call changes {changed}, which it depends on.\n"
+                    "  Change it outside, or pass what holds it as an argument.",
+                )
 
     def _why_evaluated(self, call: Call, arguments: Arguments) -> str:
         """Why a trace is for the one call that it was made for; empty where it is for others."""

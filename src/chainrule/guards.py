@@ -87,7 +87,14 @@ class Guards:
 
     def hold(self) -> bool:
         """Whether everything is what it was."""
-        return all(same(p.read(), p.value) for p in self._places) and self._contents_hold()
+        return not self.changed()
+
+    def changed(self) -> str:
+        """What is no longer what it was, in words; empty where all is."""
+        for place in self._places:
+            if not same(place.read(), place.value):
+                return place.what
+        return "" if self._contents_hold() else "what a list, set, dict or array holds"
 
     def _contents_hold(self) -> bool:
         return (
