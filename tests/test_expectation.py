@@ -7,7 +7,7 @@ import pytest
 from mpmath import mp
 
 import chainrule as cr
-from chainrule.transforms import joint
+from chainrule.transforms import joint, lanes
 from tests.expectation_cases import CASES
 
 SEED = 2022
@@ -318,6 +318,25 @@ def test_combinations_of_values_are_run_side_by_side(monkeypatch):
     q = -0.4
     assert slope == pytest.approx(2 * (3 * 343 * q**2 + 147 * (1 - 3 * q**2) + 7 * (6 * q**2 - 2)))
     assert made == [1, 2, 4, 8, 16, 32, 64, 128]
+
+
+def test_only_what_depends_on_a_changed_draw_is_run_again(monkeypatch):
+    evaluated = []
+    wide = lanes.Lanes._wide
+    monkeypatch.setattr(
+        lanes.Lanes, "_wide", lambda self, e, *rest: evaluated.append(e) or wide(self, e, *rest)
+    )
+
+    def equations(draws: int) -> int:
+        def f(t, rng):
+            return sum(np.exp(np.sin(1.0 * rng.poisson(t))) for _ in range(draws))
+
+        evaluated.clear()
+        cr.grad(cr.expectation(f, method="perturb", samples=20))(2.0, rng=rng())
+        return len(evaluated)
+
+    # For each draw its own sine is run again and the sums behind it, not the other draws and sines.
+    assert equations(16) < 3 * equations(8)
 
 
 def test_values_that_are_too_many_are_refused_on_request():

@@ -194,9 +194,7 @@ class _Walker:
         return np.sort(np.concatenate([points, self.here[:, None]], axis=1), axis=1)
 
     def _run(self, lane: np.ndarray, z: np.ndarray) -> Runs:
-        numbers = self.runs.numbers[self.samples[lane]]
-        known = self.runs.known_draws(self.samples[lane])
-        return Runs(self.model.paths, numbers, {**known, **self._moved(lane, z)})
+        return self.runs.again(self.samples[lane], self._moved(lane, z))
 
     def _moved(self, lane: np.ndarray, z: np.ndarray) -> dict[int, np.ndarray]:
         """The draws that are not where the samples have them, by number."""

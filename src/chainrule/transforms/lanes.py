@@ -2,7 +2,8 @@
 
 A value is one array for all lanes, or has a leading axis with one entry a lane. Draws are numbered
 in their order; one may be replaced by values given from outside, and what follows then uses these
-(with the same random bits for the other draws). The rules are those of `batch`, on plain arrays.
+(with the same random bits for the other draws); where the samples have been run before, all that
+does not depend on it is theirs. The rules are those of `batch`, on plain arrays.
 """
 
 from __future__ import annotations
@@ -22,20 +23,42 @@ from chainrule.transforms.chance import is_draw
 
 
 class Lanes:
-    """The values of variables for `size` lanes. `replaced` maps draw numbers to their values."""
+    """The values of variables for `size` lanes.
 
-    def __init__(self, size: int, replaced: dict[int, np.ndarray] | None = None):
+    `replaced` maps draw numbers to their values. `before` is a run of the same samples without
+    them, with the lane of it that each lane here was.
+    """
+
+    def __init__(
+        self, size: int, replaced: dict[int, np.ndarray] | None = None,
+        before: tuple[Lanes, np.ndarray] | None = None,
+    ):  # fmt: skip
         self.size = size
         self.values: dict[Any, Any] = {}
         self.batched: set[Any] = set()
         self.replaced = {} if replaced is None else replaced
         self.draws: list[Equation] = []
+        self._before = before
+        self._other: set[Any] = set()  # variables that are not as they were before
 
     def enter(self, var: Var, value, is_batched: bool) -> None:
         """Give a variable its value."""
         self.values[var] = value
         if is_batched:
             self.batched.add(var)
+
+    def has(self, var: Var) -> bool:
+        """Whether a variable has its value, which `values` then holds."""
+        if var in self.values:
+            return True
+        if self._before is None or var in self._other:
+            return False
+        lanes, rows = self._before
+        if not lanes.has(var):
+            return False
+        is_batched = var in lanes.batched
+        self.enter(var, lanes.values[var][rows] if is_batched else lanes.values[var], is_batched)
+        return True
 
     def run(self, equations: Iterable[Equation]) -> None:
         """Evaluate equations, in order."""
@@ -47,21 +70,30 @@ class Lanes:
                     raise add_line(error, equation) from None
 
     def _run_one(self, equation: Equation) -> None:
+        outputs, inputs = equation.outputs, equation.inputs
+        number = None
         if is_draw(equation):
             number = len(self.draws)
             self.draws.append(equation)
-            if number in self.replaced:
-                self.enter(equation.outputs[0], self.replaced[number], True)
-                return
-        values, batched, inputs = self.values, self.batched, equation.inputs
+        if self._before is not None:
+            if number not in self.replaced and self._other.isdisjoint(inputs):
+                if self._before[0].has(outputs[0]):
+                    return
+            self._other.update(outputs)
+        if number in self.replaced:
+            self.enter(outputs[0], self.replaced[number], True)
+            return
+        for x in inputs:
+            if not x.is_literal:
+                self.has(x)
+        values, batched = self.values, self.batched
         mask = tuple([not x.is_literal and x in batched for x in inputs])
         arguments = [x.value if x.is_literal else values[x] for x in inputs]
         if not any(mask):
             made = equation.op.evaluate(*arguments, **equation.params)
         else:
             made = self._wide(equation, arguments, mask)
-            batched.update(equation.outputs)
-        outputs = equation.outputs
+            batched.update(outputs)
         values.update(zip(outputs, made if isinstance(made, tuple) else (made,), strict=True))
 
     def _wide(self, equation: Equation, arguments: list, mask):
@@ -88,6 +120,7 @@ class Lanes:
         """The values of a variable or literal, with the axis of lanes in front."""
         if operand.is_literal:
             return np.broadcast_to(operand.value, (self.size, *operand.type.shape))
+        self.has(operand)
         value = self.values[operand]
         if operand in self.batched:
             return np.asarray(value)
@@ -96,6 +129,9 @@ class Lanes:
     def part(self, which: np.ndarray) -> Lanes:
         """Some of the lanes (indices), with what they have so far."""
         made = Lanes(len(which), {n: x[which] for n, x in self.replaced.items()})
+        if self._before is not None:
+            lanes, rows = self._before
+            made._before, made._other = (lanes, rows[which]), set(self._other)
         made.values = {
             v: x[which] if v in self.batched else x for v, x in self.values.items()
         }

@@ -108,12 +108,15 @@ class Paths:
             lanes = Lanes(len(numbers))
             self._trace(self.root, lanes, numbers)
 
-    def run(self, numbers: np.ndarray, replaced: dict[int, np.ndarray] | None = None):
-        """Run the samples with these numbers; yields a Group for each way that some of them take.
+    def run(
+        self, numbers: np.ndarray, replaced: dict[int, np.ndarray] | None = None, before=None
+    ) -> list[Group]:
+        """Run the samples with these numbers: a Group for each way that some of them take.
 
-        `replaced` gives values to use in place of draws, one row for each sample.
+        `replaced` gives values to use in place of draws, one row for each sample, and `before` the
+        lanes in which the same samples have been run without.
         """
-        lanes = Lanes(len(numbers), replaced)
+        lanes = Lanes(len(numbers), replaced, before)
         groups: list[Group] = []
         pending = [(self.root, lanes, np.arange(len(numbers)))]
         while pending:
@@ -139,7 +142,7 @@ class Paths:
 
     def enter_into(self, lanes: Lanes, var: Var, numbers) -> None:
         """Give lanes the value of an input, for the samples with these numbers."""
-        if var not in lanes.values:
+        if not lanes.has(var):
             value, is_generator = self.known[var], var in self.generators
             lanes.enter(var, self._states_of(var, value, numbers) if is_generator else value,
                         is_generator)  # fmt: skip
@@ -212,6 +215,7 @@ class Recording(AtHand):
         self._absorb(builder.equations, lambda var: self._origin(builder, var))
         var = self._mapped(wanted, lambda var: self._origin(builder, var))
         self._run()
+        self.lanes.has(var)
         if var not in self.lanes.batched:
             found = self.lanes.values[var]
         elif var.type.inexact:

@@ -107,8 +107,7 @@ class Perturbed:
         """The change of the results of some samples, with these values in place of theirs."""
         changed = np.array(x[which])
         changed.reshape(len(which), -1)[np.arange(len(which)), elements] = values
-        known = self.runs.known_draws(self.group.places[which])
-        runs = Runs(self.model.paths, self.numbers[which], {**known, number: changed})
+        runs = self.runs.again(self.group.places[which], {number: changed})
         return runs.results - self.results[which]
 
     def _one(self, number: int, position: int, x, other, weight, elements) -> None:

@@ -15,11 +15,14 @@ from chainrule.transforms.placing import placed, pullback
 
 
 class Runs:
-    """Samples that have been run: their groups, and `results`, one row of all outputs each."""
+    """Samples that have been run: their groups, and `results`, one row of all outputs each.
 
-    def __init__(self, paths: Paths, numbers: np.ndarray, replaced=None):
-        self.numbers = numbers
-        self.groups = paths.run(numbers, replaced)
+    `replaced` and `before` are those of `Lanes`.
+    """
+
+    def __init__(self, paths: Paths, numbers: np.ndarray, replaced=None, before=None):
+        self.paths, self.numbers = paths, numbers
+        self.groups = paths.run(numbers, replaced, before)
         self.results = np.zeros((len(numbers), 0))
         for group in self.groups:
             rows = rows_of(group)
@@ -27,18 +30,15 @@ class Runs:
                 self.results = np.zeros((len(numbers), rows.shape[1]))
             self.results[group.places] = rows
 
-
-    def known_draws(self, rows: np.ndarray) -> dict[int, np.ndarray]:
-        """The draws that are the same whatever else is changed, for some of the samples: those
-        without parameters, where there is one way only. They need not be made again."""
-        if len(self.groups) != 1 or self.groups[0].node.parent is not None:
-            return {}
-        lanes = self.groups[0].lanes
-        return {
-            n: lanes.value(draw.outputs[0])[rows]
-            for n, draw in enumerate(lanes.draws) if draw.op.name.startswith("standard_")
-            and len(draw.inputs) == 1
-        }  # fmt: skip
+    def again(self, rows: np.ndarray, replaced: dict[int, np.ndarray]) -> Runs:
+        """Some of the samples with other values of draws; of those that went the same way, only
+        what depends on these is run."""
+        before = None
+        for group in self.groups:
+            place = np.searchsorted(group.places, rows)
+            if (group.places[np.minimum(place, len(group.places) - 1)] == rows).all():
+                before = group.lanes, place
+        return Runs(self.paths, self.numbers[rows], replaced, before)
 
 
 def rows_of(group: Group) -> np.ndarray:
@@ -80,6 +80,7 @@ class Model:
         count = len(group.program.inputs)
         draws = [e.outputs[0] for e in self.chance(group).draws]
         for var, original in zip(made.inputs[:count], group.program.inputs, strict=True):
+            lanes.has(original)
             run.enter(var, lanes.values.get(original), original in lanes.batched)
         for var, original in zip(made.inputs[count : count + len(draws)], draws, strict=True):
             run.enter(var, lanes.value(original), True)
