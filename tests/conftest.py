@@ -7,9 +7,12 @@ seeds NumPy's global state, so no result depends on which tests ran before or on
 `./test --hypothesis-profile=explore` draws new cases, many more of them: a search, not a check.
 """
 
+import gc
 import os
 import sys
 
+import pytest
+from _pytest.doctest import DoctestModule
 from hypothesis import HealthCheck, settings
 
 from chainrule import derived
@@ -36,3 +39,15 @@ settings.register_profile(
     "explore", settings.get_profile("repeatable"), derandomize=False, max_examples=2000
 )
 settings.load_profile("repeatable")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file():
+    """Test files hold no examples: they are not searched for any."""
+    return [node for node in (yield) if not isinstance(node, DoctestModule)]
+
+
+def pytest_collection_finish():
+    """The collector need not look at the tests again and again: they are most of the objects."""
+    gc.collect()
+    gc.freeze()
