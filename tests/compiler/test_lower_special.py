@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 from mpmath import mp
 
+from chainrule.compiler.building import prepare
 from chainrule.compiler.lower import lower
 from chainrule.compiler.lower_special import FORMULAS, SPECIAL
 from chainrule.compiler.native import build
 from chainrule.program.evaluate import evaluate
 from chainrule.program.op import REGISTRY
+from chainrule.program.trace import Builder, operand
+from chainrule.program.types import type_of
 from tests.compiler.test_lower import names, one_op
 from tests.ops.running import program_of, rows, without_literals
 from tests.ops.truth import DIGITS, assert_within, points, shown
@@ -121,3 +124,14 @@ def test_portable_functions_of_every_float16(name):
     assert not native.sites
     with np.errstate(all="ignore"):
         np.testing.assert_array_equal(native.run([x])[0], evaluate(program, [x])[0])
+
+
+def test_integrands_and_recurrences_are_written_once():
+    """Not for each panel and each step: the derivatives of some functions took LLVM seconds."""
+    a, b, x = np.array([0.5, 30.0]), np.array([2.0, 0.1]), np.array([0.3, 0.9])
+    with Builder("betainc_by") as builder:
+        inputs = [builder.input(type_of(v)) for v in (a, b, x)]
+        out = REGISTRY["betainc_by"](*inputs, i=1, j=1)
+        program = builder.finish([operand(builder, out)])
+    operations = prepare(program).text().split()
+    assert operations.count("expm1") < 150

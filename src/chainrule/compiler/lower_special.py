@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
+from functools import cache
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from chainrule.ops.select import cast
 from chainrule.ops.shape import broadcast, iota
 from chainrule.ops.special.error_functions import erfcx_integral_of
 from chainrule.ops.special.faddeeva import dawson_value, faddeeva_value
-from chainrule.ops.special.gamma_functions import most_steps, polygamma_difference_of
+from chainrule.ops.special.gamma_functions import polygamma_difference_of
 from chainrule.ops.special.half_line import PANELS
 from chainrule.ops.special.incomplete_beta import (
     Point,
@@ -67,7 +67,13 @@ def _polygamma(x, n: int):
 
 
 def _polygamma_difference(a, b, *, n):
-    return polygamma_difference_of(a, b, n, _polygamma, lambda steps: most_steps(n))
+    return polygamma_difference_of(a, b, n, _polygamma, _downward)
+
+
+def _downward(step, steps, value):
+    last = np.max(steps, initial=0.0) - 1.0
+    types = [last.type, value.type]
+    return loop(lambda k, _: k >= 0.0, lambda k, x: [k - 1.0, step(k, x)], [last, value], types)[1]
 
 
 def _erfcx_integral(x, *, n):
@@ -88,35 +94,46 @@ def _spherical_kn(x, *, n):
 # --- integrals ------------------------------------------------------------------------------------
 
 
-def _gauss(size: int):
-    """Nodes and weights of Gauss and Legendre's rule on [-1, 1], as arrays that are computed: what
-    is compiled holds no arrays."""
-    number = iota(size=size, dtype=np.dtype(np.int64))
-    tables = []
-    for table in np.polynomial.legendre.leggauss(size):
-        found = np.where(number == 0, table[0], table[-1])
-        for k in range(1, size - 1):
-            found = np.where(number == k, table[k], found)
-        tables.append(found)
-    return tables
+NODES = 16
+
+
+def _chosen(number, values):
+    """The values at these places, in an array that is computed: what is compiled holds none."""
+    found = np.where(number == 0, values[0], values[-1])
+    for k in range(1, len(values) - 1):
+        found = np.where(number == k, values[k], found)
+    return found
+
+
+def _gauss(*ends: float):
+    """Nodes and weights of Gauss and Legendre's rule in each of the panels between these ends."""
+    number = iota(size=NODES * (len(ends) - 1), dtype=np.dtype(np.int64))
+    node, weight = (
+        _chosen(number % NODES, table) for table in np.polynomial.legendre.leggauss(NODES)
+    )
+    low, high = np.array(ends[:-1]), np.array(ends[1:])
+    half = _chosen(number // NODES, 0.5 * (high - low))
+    return half * node + _chosen(number // NODES, 0.5 * (high + low)), half * weight
 
 
 class _Integrals:
-    """Integrals of rows (..., 1) over panels of 16 nodes; the same rule for all."""
+    """Integrals of rows (..., 1) over panels of 16 nodes; the same rules for all.
+
+    The integrand is written once for all panels: it is most of the code of some functions.
+    """
 
     def __init__(self):
-        self.node, self.weight = _gauss(16)
+        self._rule = cache(_gauss)
+        self._node, self._weight = _gauss(-1.0, 1.0)
+
+    def over(self, integrand, ends):
+        node, weight = self._rule(*ends)
+        return np.sum(weight * integrand(node), axis=-1, keepdims=True)
 
     def panel(self, integrand, low, high):
         half = 0.5 * (high - low)
-        found = integrand(half * self.node + 0.5 * (high + low))
-        return half * np.sum(self.weight * found, axis=-1, keepdims=True)
-
-    def over(self, integrand, ends):
-        total = 0.0
-        for low, high in pairwise(ends):
-            total = total + self.panel(integrand, low, high)
-        return total
+        found = integrand(half * self._node + 0.5 * (high + low))
+        return half * np.sum(self._weight * found, axis=-1, keepdims=True)
 
     def unit(self, integrand):
         """Over [0, 1]."""

@@ -88,34 +88,33 @@ def _difference_of_powers(a, b, power: int):
 
 def _asymptotic_difference(a, b, n: int):
     """psi_n(a + b) - psi_n(a) term by term from the asymptotic series."""
-    if n == 0:
-        out = np.log1p(b / a) - 0.5 * _difference_of_powers(a, b, 1)
-        for k, bernoulli in enumerate(BERNOULLI, 1):
-            out = out - bernoulli / (2 * k) * _difference_of_powers(a, b, 2 * k)
-        return out
-    out = math.factorial(n - 1) * _difference_of_powers(a, b, n)
-    out = out + 0.5 * math.factorial(n) * _difference_of_powers(a, b, n + 1)
+    log, square = np.log1p(b / a), a * a
+    lead = log if n == 0 else math.factorial(n - 1) * _difference_of_powers(a, b, n)
+    rest, scale = 0.5 * math.factorial(n) * _difference_of_powers(a, b, n + 1), a**-n
     for k, bernoulli in enumerate(BERNOULLI, 1):
-        factor = bernoulli * math.factorial(2 * k + n - 1) / math.factorial(2 * k)
-        out = out + factor * _difference_of_powers(a, b, 2 * k + n)
-    return out if n % 2 else -out
-
-
-def most_steps(n: int) -> int:
-    """To where the asymptotic series holds, from any positive argument."""
-    return int(_ASYMPTOTIC_FROM) + n
+        power, scale = 2 * k + n, scale / square  # scale is a^-power: powers are dear, compiled
+        factor = bernoulli * math.factorial(power - 1) / math.factorial(2 * k)
+        rest = rest + factor * (np.expm1(-power * log) * scale)
+    if n == 0:
+        return lead - rest
+    return lead + rest if n % 2 else -(lead + rest)
 
 
 @in_float64
 def polygamma_difference_value(a, b, *, n: int):
     """psi_n(a + b) - psi_n(a), accurate to the last bits also where b is small beside a."""
-    return polygamma_difference_of(
-        a, b, n, polygamma_value, lambda steps: int(steps.max(initial=0))
-    )
+    return polygamma_difference_of(a, b, n, polygamma_value, _downward)
 
 
-def polygamma_difference_of(a, b, n: int, direct_value: Callable, most: Callable):
-    """The same, with the polygamma function to use, and how many of the steps to take at most."""
+def _downward(step: Callable, steps, value):
+    for k in range(int(steps.max(initial=0)) - 1, -1, -1):
+        value = step(k, value)
+    return value
+
+
+def polygamma_difference_of(a, b, n: int, direct_value: Callable, downward: Callable):
+    """The same, with the polygamma function to use, and what takes the steps, the last one first:
+    from where the asymptotic series holds."""
     smaller = np.minimum(a, a + b)
     steps = np.ceil(np.maximum(_ASYMPTOTIC_FROM + n - smaller, 0.0))
     positive = smaller > 0
@@ -124,10 +123,13 @@ def polygamma_difference_of(a, b, n: int, direct_value: Callable, most: Callable
         a_up = np.where(positive, a + steps, _ASYMPTOTIC_FROM)
         out = _asymptotic_difference(a_up, np.where(positive, b, 0.0), n)
         sign = math.factorial(n) * (-1.0 if n % 2 == 0 else 1.0)
-        for k in range(most(steps) - 1, -1, -1):
+
+        def step(k, value):
             # psi_n(x) = psi_n(x + 1) - (-1)^n n! / x^(n+1)
             term = _difference_of_powers(np.where(k < steps, a + k, 1.0), b, n + 1)
-            out = np.where(k < steps, out + sign * term, out)
+            return np.where(k < steps, value + sign * term, value)
+
+        out = downward(step, steps, out)
         direct = direct_value(a + b, n) - direct_value(a, n)
     return np.where(positive, out, direct)
 
