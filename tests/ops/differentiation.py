@@ -4,7 +4,8 @@
 
     value       through a trace, with f on plain NumPy
     forward     with central differences, extrapolated (Richardson) until they stop improving
-    reverse     with forward, by <u, J v> = <J* u, v> in the real inner product
+    reverse     with forward, by <u, J v> = <J* u, v> in the real inner product, where J* u is the
+                gradient of <u, f>
     second      forward over reverse, with extrapolated differences of the gradient
     batching    of value, forward and gradient, with a loop
 """
@@ -47,13 +48,6 @@ def extrapolated(f, step: float, rounds: int = 6) -> list:
     return table[best][best]
 
 
-def like(tree, arrays: list):
-    """Arrays in the structure of an array, a tuple or a named tuple."""
-    if not isinstance(tree, tuple):
-        return arrays[0]
-    return type(tree)(*arrays) if hasattr(tree, "_fields") else tuple(arrays)
-
-
 def error(found, expected) -> float:
     """The largest difference relative to the larger of 1 and the expected values."""
     worst = 0.0
@@ -91,15 +85,15 @@ def check_derivatives(
     assert error(tangent, truth) < tolerance
 
     weights = [random_array(rng, np.shape(y), np.iscomplexobj(y)) for y in plain]
-    _, pullback = cr.vjp(f, *arguments)
-    products = inner(weights, leaves(tangent)), inner(pullback(like(value, weights)), directions)
+    gradient = cr.grad(weighted_sum(f, weights), argnums=tuple(range(len(arguments))))
+    slopes = gradient(*arguments)
+    products = inner([np.conj(w) for w in weights], leaves(tangent)), inner(slopes, directions)
     assert abs(products[0] - products[1]) <= reverse * max(1.0, abs(products[0]))
 
-    gradient = cr.grad(weighted_sum(f, weights), argnums=tuple(range(len(arguments))))
     if not (second or batched):
         return
     traced_once = on_the_evaluator(gradient)  # for the many points
-    assert error(traced_once(*arguments), gradient(*arguments)) < 1e-13
+    assert error(traced_once(*arguments), slopes) < 1e-13
     if second:
         _, turned = cr.jvp(gradient, arguments, directions)
         truth = extrapolated(lambda t: leaves(moved(traced_once, t)), step)
@@ -145,20 +139,11 @@ def _check_batching(f, gradient, traced_once, arguments, directions):
     ]
     many += [np.stack([d, 0.5 * d, -d]) for d in directions]
 
-    def forward(*both):
-        return tuple(leaves(cr.jvp(f, both[:count], both[count:])[1]))
+    def all_of(*both, slope=gradient):
+        value, tangent = cr.jvp(f, both[:count], both[count:])
+        return (*leaves(value), *leaves(tangent), *leaves(slope(*both[:count])))
 
-    def value(*both):
-        return tuple(leaves(f(*both[:count])))
-
-    def slope(*both):
-        return tuple(leaves(gradient(*both[:count])))
-
-    def slope_once(*both):
-        return tuple(leaves(traced_once(*both[:count])))
-
-    for function, one in ((value, value), (forward, forward), (slope, slope_once)):
-        together = cr.vmap(function)(*many)
-        singly = [one(*[m[i] for m in many]) for i in range(3)]
-        looped = [np.stack(column) for column in zip(*singly, strict=True)]
-        assert error(together, looped) < 1e-12
+    together = cr.vmap(all_of)(*many)
+    singly = [all_of(*[m[i] for m in many], slope=traced_once) for i in range(3)]
+    looped = [np.stack(column) for column in zip(*singly, strict=True)]
+    assert error(together, looped) < 1e-12
