@@ -44,7 +44,7 @@ def check_derivatives(f, plain, case) -> None:
     assert_close(cr.jvp(f, tuple(case.arguments()), tuple(directions))[1], exact, 1e-9)
 
 
-@settings(max_examples=75)
+@settings(max_examples=37)
 @given(cases())
 def test_functions_compute_and_change_what_numpy_does(case):
     f = case.function()
@@ -120,7 +120,7 @@ def rows_of(examples, layout: str) -> np.ndarray:
     return out
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(cases())
 def test_batches_compute_and_change_what_a_loop_does(case):
     f = case.function()

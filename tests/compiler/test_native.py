@@ -60,7 +60,7 @@ def test_derivatives_of_operation_agree_with_the_evaluator(row):
     agrees(*both_derivatives(row), 64)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(programs(steps=14))
 def test_random_program_agrees_with_the_evaluator(program):
     arrays, closed = arrays_for(program), program.closed()
@@ -70,7 +70,7 @@ def test_random_program_agrees_with_the_evaluator(program):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(programs(steps=14))
 def test_random_program_updates_its_inputs_in_place(program):
     arrays, closed = arrays_for(program), program.closed()

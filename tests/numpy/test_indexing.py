@@ -70,14 +70,14 @@ def arrays_and_keys(draw):
 
 
 @given(arrays_and_keys())
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_any_key_reads_what_numpy_reads(case):
     x, key = case
     check_same(read(key), x)
 
 
 @given(arrays_and_keys(), st.data())
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_any_key_writes_what_numpy_writes(case, data):
     x, key = case
     try:
@@ -101,7 +101,7 @@ def _repeats(x, key) -> bool:
 
 
 @given(arrays_and_keys(), st.data())
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_a_traced_index_reads_as_a_plain_one(case, data):
     x, key = case
     entries = key if isinstance(key, tuple) else (key,)
@@ -234,7 +234,7 @@ _STEPS = {
 
 
 @given(st.data())
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_sequences_of_views_writes_and_reads_agree_with_numpy(data):
     shape = data.draw(hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=3))
     x = np.arange(float(np.prod(shape))).reshape(shape)
@@ -474,7 +474,7 @@ def test_reading_leaves_the_argument_as_it_was():
 
 
 @given(arrays_and_keys())
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_the_gradient_of_a_read_counts_how_often_each_element_is_read(case):
     x, key = case
     try:
@@ -487,7 +487,7 @@ def test_the_gradient_of_a_read_counts_how_often_each_element_is_read(case):
 
 
 @given(arrays_and_keys())
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_the_gradient_after_a_write_is_zero_where_it_was_written(case):
     x, key = case
     try:

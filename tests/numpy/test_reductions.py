@@ -50,7 +50,7 @@ def arrays_and_axes(draw):
 
 
 @given(arrays_and_axes(), st.sampled_from((*REDUCTIONS, *TRUTHS, *IGNORING_NAN)))
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_reductions_give_numpys_bits_dtypes_and_errors(case, function):
     x, axis, keepdims = case
     # NumPy divides complex numbers in double precision, and counts as complex numbers
@@ -61,7 +61,7 @@ def test_reductions_give_numpys_bits_dtypes_and_errors(case, function):
 
 
 @given(arrays_and_axes(), st.sampled_from((*RUNNING, *POSITIONS)))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_running_reductions_and_positions_are_numpys(case, function):
     x, axis, _ = case
     if isinstance(axis, tuple):

@@ -35,7 +35,7 @@ def einsum(in_x, in_y, out, x, y):
 
 
 @given(contractions(), st.booleans())
-@settings(max_examples=150)
+@settings(max_examples=75)
 def test_contractions_are_einsums(case, is_complex):
     in_x, in_y, summed, batch, out = case
     rng = np.random.default_rng(len(in_x) + 7 * len(in_y))
@@ -50,7 +50,7 @@ def test_contractions_are_einsums(case, is_complex):
 
 
 @given(contractions(), st.booleans())
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_derivatives_of_contractions(case, is_complex):
     in_x, in_y, _, _, out = case
     rng = np.random.default_rng(3)

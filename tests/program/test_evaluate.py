@@ -29,7 +29,7 @@ def same_bits(left, right) -> bool:
     return (left.shape, left.dtype, left.tobytes()) == (right.shape, right.dtype, right.tobytes())
 
 
-@settings(max_examples=250)
+@settings(max_examples=125)
 @given(programs(steps=14))
 def test_a_planned_program_gives_the_bits_of_plain_evaluation(program):
     closed = program.closed()
@@ -46,7 +46,7 @@ def test_a_planned_program_gives_the_bits_of_plain_evaluation(program):
                 array[...] = 77
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(programs())
 def test_outputs_own_their_memory(program):
     arrays = arrays_for(program)

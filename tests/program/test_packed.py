@@ -31,7 +31,7 @@ def assert_same(made, program):
     assert names[0] == names[1]
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(programs(steps=10))
 def test_random_programs_are_the_same_again(program):
     if program.equations:

@@ -92,13 +92,13 @@ def test_a_name_that_reads_as_a_number_is_printed_otherwise():
 # --- round trips ---------------------------------------------------------------------------------
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(programs())
 def test_a_program_is_parsed_back(program):
     assert_round_trip(program)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(programs(steps=8))
 def test_derived_programs_are_parsed_back(program):
     closed = program.closed()
@@ -110,7 +110,7 @@ def test_derived_programs_are_parsed_back(program):
 
 @pytest.mark.parametrize("dtype", SUPPORTED_DTYPES, ids=str)
 def test_every_literal_is_parsed_back_to_its_bits(dtype):
-    @settings(max_examples=200)
+    @settings(max_examples=100)
     @given(hnp.from_dtype(dtype))
     def check(value):
         value = dtype.type(value)
@@ -128,7 +128,7 @@ def test_signed_zeros_and_nans_keep_their_bits():
         assert parse_literal(format_literal(value)).tobytes() == value.tobytes()
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(
     st.recursive(
         st.one_of(

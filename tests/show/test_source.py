@@ -102,13 +102,13 @@ def test_source_gives_the_bits_of_the_reference_evaluator(name):
     assert_source_runs_like(*CASES[name])
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(programs())
 def test_source_of_random_programs_gives_their_bits(program):
     assert_source_equals_program(program, arrays_for(program))
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(cases())
 def test_source_of_random_statements_and_their_gradients_gives_their_bits(case):
     filename = f"<statements {hash(case.source)}>"

@@ -109,7 +109,7 @@ def test_second_derivatives_are_those_of_the_plain_gradient(name):
     np.testing.assert_allclose(found, value_first, rtol=1e-8, atol=1e-8 * scale)
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(programs(steps=14))
 def test_any_program_gives_the_same_values(program):
     program, arrays = program.closed(), arrays_for(program)

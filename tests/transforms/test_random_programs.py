@@ -36,7 +36,7 @@ def moving_types(program, moves):
     return [o.type for o, m in zip(program.outputs, moves, strict=True) if m]
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(programs(steps=14))
 def test_reverse_mode_is_the_adjoint_of_forward_mode(program):
     program, arrays, rng = program.closed(), arrays_for(program), np.random.default_rng(5)
@@ -57,7 +57,7 @@ def test_reverse_mode_is_the_adjoint_of_forward_mode(program):
     assert left == inner_product(backwards[count:], tangents)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(programs(steps=8))
 def test_second_derivatives_agree_between_forward_and_reverse_mode(program):
     program, arrays, rng = program.closed(), arrays_for(program), np.random.default_rng(6)
@@ -79,7 +79,7 @@ def test_second_derivatives_agree_between_forward_and_reverse_mode(program):
     assert inner_product(kept, seen) == inner_product(found, u)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(programs(steps=10))
 def test_linearised_and_transposed_halves_fit_together(program):
     program, arrays, rng = program.closed(), arrays_for(program), np.random.default_rng(7)
@@ -100,7 +100,7 @@ def test_linearised_and_transposed_halves_fit_together(program):
     assert inner_product(cotangents, moved) == inner_product(pulled, tangents)
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(programs(steps=10))
 def test_a_batched_program_is_a_loop_over_its_lanes(program):
     captured, program, arrays = len(program.captured), program.closed(), arrays_for(program)
@@ -122,7 +122,7 @@ def test_a_batched_program_is_a_loop_over_its_lanes(program):
         assert_equal([value[k] for value in found], evaluate(program, lane))
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(programs(steps=8))
 def test_the_derivative_of_a_batched_program_is_the_batch_of_derivatives(program):
     captured, program, arrays = len(program.captured), program.closed(), arrays_for(program)

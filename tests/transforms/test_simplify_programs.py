@@ -25,7 +25,7 @@ def size(program) -> int:
     return sum(1 + sum(size(p) for _, p in subprograms(e)) for e in program.equations)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(programs(steps=14))
 def test_random_programs_keep_every_bit(program):
     program, arrays = program.closed(), arrays_for(program)

@@ -47,7 +47,7 @@ def dense(program, arrays, active):
 
 
 @pytest.mark.parametrize("known_values", [True, False])
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(program=programs(steps=14))
 def test_a_pattern_misses_no_entry_of_a_random_program(known_values, program):
     program, arrays = program.closed(), arrays_for(program)
