@@ -225,18 +225,18 @@ def test_derivatives_of_higher_order_grow_slowly(f, budget):
         f = (lambda g: lambda x: np.sum(cr.grad(g)(x)))(f)
 
 
-def test_ten_thousand_equations_are_traced_differentiated_and_validated():
+def test_four_thousand_equations_are_traced_differentiated_and_validated():
     def long(x):
-        for _ in range(5_000):
+        for _ in range(2_000):
             x = np.sin(x) + x
         return x
 
     program = trace_call(long, (0.3,), {}).program
-    assert len(program.equations) == 10_000
+    assert len(program.equations) == 4_000
     program.validate()
     value, slope = cr.value_and_grad(long)(0.3)
     x, wanted = 0.3, 1.0
-    for _ in range(5_000):
+    for _ in range(2_000):
         x, wanted = np.sin(x) + x, wanted * (np.cos(x) + 1)
     assert value == x
     assert slope == pytest.approx(wanted, rel=1e-9)

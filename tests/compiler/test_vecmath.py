@@ -77,9 +77,9 @@ def test_float32_errors_at_the_hardest_points_found(name, hard):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MEASURED)
-def test_float32_errors_are_below_one_ulp_at_a_million_points(name):
+def test_float32_errors_are_below_one_ulp_at_many_points(name):
     """The page's table is of four million, by benchmarks/vector_math_accuracy.py."""
-    error, where, _ = worst_float32(name, stride=4099)
+    error, where, _ = worst_float32(name, stride=16_411)
     assert error < 1.0, where
 
 

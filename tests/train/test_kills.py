@@ -14,7 +14,7 @@ from chainrule.train import files
     "kills",
     ["at_calls([20, 61, 130, 222, 301], 'heavy ball, accumulated')",
      "at_calls([90, 341, 602], 'L-BFGS, early stopping')",
-     "proof(0, 6, ['L-BFGS, early stopping'])"],
+     "proof(0, 3, ['L-BFGS, early stopping'])"],
 )  # fmt: skip
 def test_runs_that_are_killed_end_at_the_bits_of_one_that_was_not(tmp_path, kills):
     """In a process of its own: forking one with threads is not safe."""

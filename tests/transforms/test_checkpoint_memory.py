@@ -42,7 +42,7 @@ def network(layers, width, batch, activation=np.tanh, seed=3):
 
 def allocated(run):
     """The most bytes that a call has allocated at once; the first calls fill caches."""
-    for _ in range(3):
+    for _ in range(2):
         run()
     tracemalloc.start()
     try:
@@ -75,7 +75,7 @@ def test_a_gradient_under_a_budget_has_the_same_bits_and_takes_no_more(name):
     loss, weights, biases, unit = network(12, 32, 2000, ACTIVATIONS[name])
     wanted = cr.grad(loss, (0, 1))(weights, biases)
     free = allocated(lambda: cr.grad(loss, (0, 1))(weights, biases))
-    for units in (12, 9, 7):
+    for units in (12, 7):
         derivative = cr.grad(loss, (0, 1), memory=units * unit)
         found = derivative(weights, biases)
         assert same(found[0] + found[1], wanted[0] + wanted[1])
@@ -84,7 +84,7 @@ def test_a_gradient_under_a_budget_has_the_same_bits_and_takes_no_more(name):
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_the_predicted_peak_is_the_measured_one_within_five_per_cent(name):
-    loss, weights, biases, unit = network(12, 32, 6000, ACTIVATIONS[name])
+    loss, weights, biases, unit = network(12, 32, 3000, ACTIVATIONS[name])
     program, operands = gradient_program(loss, weights, biases)
     for memory in (None, 14 * unit, 9 * unit, 7 * unit):
         made = within(program, memory)
