@@ -47,6 +47,7 @@ class _Seen:
     moves: set[Operand] = field(default_factory=set)
     inputs: set[Operand] = field(default_factory=set)
     read: int = 0
+    quotients: bool = False
 
     def maker(self, x: Operand) -> Equation | None:
         return self.builder.maker(x)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import chainrule as cr
 from chainrule.germs.spectral import diagonalised
 from tests.germs.sides import mean, sides
 
@@ -68,3 +69,30 @@ def test_spectral_and_nuclear_norms():
     assert plus[0] @ plus[0].T == pytest.approx(np.eye(2))
     plus, _ = sides(lambda x: np.linalg.norm(x, 2), np.eye(3))
     assert np.linalg.svd(plus[0], compute_uv=False) == pytest.approx([1, 0, 0], abs=1e-12)
+
+
+SMOOTH = [  # sums over all values, each from an operation of its own, and the gradient at 2 times 1
+    (lambda x: np.linalg.norm(x, 2) + np.linalg.svd(x)[1][-1], 1.0),
+    (lambda x: np.linalg.svd(x)[1][0] + np.linalg.svd(3 * x.T, compute_uv=False)[1] / 3, 1.0),
+    (lambda x: np.linalg.eigvalsh(x)[-1] - np.linalg.eigvalsh(-x)[-1], 1.0),
+    (lambda x: np.linalg.eigh(x)[0][0] ** 2 + np.linalg.eigvalsh(x)[1] ** 2, 4.0),
+    (lambda x: np.linalg.norm(x, 2) * np.linalg.norm(x, -2), 2.0),  # |det x|
+]
+
+
+@pytest.mark.parametrize(("f", "slope"), SMOOTH)
+@pytest.mark.parametrize("kinks", ["exact", "raise"])
+def test_equal_values_of_two_operations_are_kept_apart_alike(f, slope, kinks):
+    a = 2 * np.eye(2)
+    for derivative in (cr.grad(f, kinks=kinks), cr.compile(cr.grad(f, kinks=kinks))):
+        assert derivative(a) == pytest.approx(slope * np.eye(2), abs=1e-13)
+    way = np.array([[0.5, 0.0], [0.0, 1.5]])
+    assert cr.jvp(f, (a,), (way,), kinks=kinks)[1] == pytest.approx(2 * slope, abs=1e-13)
+
+
+def test_the_largest_of_equal_eigenvalues_has_no_derivative():
+    with pytest.raises(cr.errors.NotDifferentiable, match="eigh"):
+        cr.grad(lambda x: np.linalg.eigvalsh(x)[-1], kinks="raise")(np.eye(3))
+    a, b = [cr.grad(lambda x, k=k: np.linalg.eigvalsh(x)[k])(np.eye(3)) for k in (0, 2)]
+    assert np.trace(a) == pytest.approx(1)  # a member of the subdifferential
+    assert np.linalg.eigvalsh((b + b.T) / 2).min() > -1e-14

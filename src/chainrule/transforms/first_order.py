@@ -59,6 +59,7 @@ from chainrule.transforms.blocks import (
 from chainrule.transforms.forward import copy_equation, tangents_of
 from chainrule.transforms.hidden import of_larger
 from chainrule.transforms.ties import (
+    EQUAL_VALUES,
     SINGULAR,
     Uses,
     extreme_of,
@@ -170,8 +171,9 @@ class Side:
             return
         values = [x.value if x.is_literal else env[x] for x in e.inputs]
         name = e.op.name
-        if name in SINGULAR:
-            self.leave_open(SINGULAR[name](*values, **e.params))
+        if name in SINGULAR or name in EQUAL_VALUES:
+            looks = SINGULAR if name in SINGULAR else EQUAL_VALUES
+            self.leave_open(looks[name](*values, **e.params))
             copy_equation(self.builder, e, env)
             return
         env[e.outputs[0]] = self.choice(e, values, uses)

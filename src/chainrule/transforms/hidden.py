@@ -26,6 +26,10 @@ class Makers(Protocol):
     def of(self, x: Operand) -> list[Equation]:
         """The equations that read a variable, as far as they are known."""
 
+    @property
+    def quotients(self) -> bool:
+        """Whether an equation holds quotients of gaps between eigenvalues."""
+
 
 class Bound(NamedTuple):
     """What hides a value: where `value` is less than `least`, or greater if that is a most."""

@@ -16,6 +16,7 @@ largest entry (there a tie is a second largest), and a value with itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,15 +33,18 @@ from chainrule.ops.compare import (
     not_equal,
 )
 from chainrule.ops.control import as_tuple
-from chainrule.ops.elementwise import floor, subtract, trunc
+from chainrule.ops.elementwise import absolute, floor, subtract, trunc
 from chainrule.ops.index import index
+from chainrule.ops.matrices import rounding_of
 from chainrule.ops.pooling import window_max, window_ties
 from chainrule.ops.reduce import any_, max_, min_
 from chainrule.ops.select import cast
 from chainrule.ops.shape import broadcast, kept_axes, sum_
 from chainrule.ops.sort import searchsorted, sort
+from chainrule.ops.spectral import eigh, svd
 from chainrule.ops.while_loop import repeat_as_while
-from chainrule.program.op import Constant, Discrete
+from chainrule.program.displacement import holds_quotient
+from chainrule.program.op import Constant, Discrete, Op
 from chainrule.program.program import Equation, Operand, Program, Var, literal
 from chainrule.program.remember import remembered
 from chainrule.program.trace import Builder, Traced, as_operand, inline
@@ -177,6 +181,31 @@ SINGULAR: dict[str, Callable] = {
 }  # fmt: skip
 
 
+# --- equal eigenvalues ----------------------------------------------------------------------------
+# The vectors of equal values are any basis: which of the values each belongs to is a choice. Where
+# quotients of the gaps are read as well, limits are taken by program/displacement.py.
+
+
+def _equal_values(numbered: int, op: Op) -> Callable:
+    """The look of an operation whose output of that number holds the values, in order."""
+
+    def rule(a, **params):
+        values = op(a, **params)[numbered]
+        n = values.shape[-1]
+        if n < 2:
+            return None
+        axis = values.ndim - 1
+        gaps = absolute(_part(values, axis, 1, n) - _part(values, axis, 0, -1))
+        return less_equal(gaps, rounding_of(values, gaps.shape))
+
+    return rule
+
+
+EQUAL_VALUES: dict[str, Callable] = {
+    "eigh": _equal_values(0, eigh), "svd": _equal_values(1, svd),
+}  # fmt: skip
+
+
 def look_of(equation: Equation, moves: set, uses: Makers) -> Callable | None:
     """What tells from an equation's operands whether it meets a tie or a zero.
 
@@ -186,6 +215,9 @@ def look_of(equation: Equation, moves: set, uses: Makers) -> Callable | None:
     if name in SINGULAR:
         zero = inputs[name == "divide"]
         return SINGULAR[name] if zero in moves and not positive(zero, uses.maker) else None
+    if name in EQUAL_VALUES:
+        real = inputs[0].type.dtype.kind == "f"
+        return EQUAL_VALUES[name] if inputs[0] in moves and real and not uses.quotients else None
     rule = TIES.get(name)
     if rule is None or not any(x in moves and x.type.dtype.kind == "f" for x in inputs):
         return None
@@ -280,6 +312,12 @@ class Uses:
         for e in program.equations:
             for x in e.inputs:
                 self._readers.setdefault(x, []).append(e)
+        self._program = program
+
+    @cached_property
+    def quotients(self) -> bool:
+        """Whether an equation holds quotients of gaps between eigenvalues."""
+        return any(holds_quotient(e) for e in self._program.equations)
 
     def maker(self, x: Operand) -> Equation | None:
         """The equation that makes a variable; None for an input and for a literal."""
