@@ -34,6 +34,7 @@ from chainrule.transforms.sparse_jacobian import SparseJacobian
 from chainrule.transforms.stabilize import stabilize
 from chainrule.transforms.storing import storing_less
 from chainrule.wide.repair import Batched, Watch, watch
+from chainrule.wide.twin import Twin
 
 _KEPT = 512
 _cache: OrderedDict[tuple, Any] = OrderedDict()
@@ -133,7 +134,7 @@ def _watch(made, as_written: Callable[[], Any], batched: Batched | None) -> None
             with collector_paused():
                 return _wholes(as_written())[number].recorded
 
-        def watching(program: Program, written=written) -> Watch | None:
+        def watching(program: Program, written=written) -> Watch | Twin | None:
             return watch(program, written, batched)
 
         plan.watching = watching

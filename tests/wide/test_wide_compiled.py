@@ -64,7 +64,7 @@ def test_a_count_of_what_a_mask_holds_is_exact():
 @pytest.mark.parametrize("f, x", [
     (lambda x: 2.0 * x + 1.0, np.arange(4.0)), (lambda x: np.sum(x**2), np.arange(4.0)),
     (np.tanh, 0.5), (lambda x: np.sqrt(x) * x, 0.5), (lambda x: np.exp(x) + x * x, 2.0),
-    (lambda x: x - np.sqrt(x), np.arange(4, dtype=np.float32)),
+    (lambda x: x - np.sqrt(x), np.arange(4, dtype=np.float16)),
 ])  # fmt: skip
 def test_programs_that_lose_nothing_compile_as_they_are(f, x):
     program = trace_call(f, (x,), {}).program

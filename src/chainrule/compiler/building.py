@@ -36,6 +36,7 @@ from chainrule.transforms.kinks import goes_on, guarded, holds_germs, inlined, s
 from chainrule.transforms.refused import without_refused
 from chainrule.transforms.simplify import DEFAULT, named, remove_barriers, simplify
 from chainrule.wide.repair import Watch, watch
+from chainrule.wide.twin import Twin
 
 _FIRST = (*DEFAULT, *named(["product with a number", "product with a filled array"]))
 
@@ -95,13 +96,13 @@ def built(request: Request, program: Program) -> Built:
     return _built(prepared, program, request, ties=ties, goes_on=ties)
 
 
-def _estimating(looking: Watch, prepared: Program, program: Program) -> Program | None:
+def _estimating(looking: Watch | Twin, prepared: Program, program: Program) -> Program | None:
     """The program as it is compiled, made to stop where it loses digits; None where it cannot be.
 
     Special functions, written out, make a program too long for estimates of every step, and there
     are none of singular values, which adjugates are computed by: these are then of whole functions.
     """
-    found = looking.estimating(prepared)
+    found = None if looking.lowers_later else looking.estimating(prepared)
     if found is not None:
         return found
     found = looking.estimating(guarded(program))

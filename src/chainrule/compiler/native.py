@@ -31,6 +31,7 @@ from chainrule.running import run
 from chainrule.transforms.checkpoint import within
 from chainrule.transforms.stabilize import stabilize
 from chainrule.wide.repair import Watch, watch
+from chainrule.wide.twin import Twin
 
 if TYPE_CHECKING:
     from chainrule.compiler.building import Built
@@ -118,7 +119,7 @@ class Native:
         return made
 
     @cached_property
-    def _watch(self) -> Watch | None:
+    def _watch(self) -> Watch | Twin | None:
         return watch(self.program) if self._code.estimates else None
 
     @cached_property

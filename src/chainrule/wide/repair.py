@@ -32,6 +32,7 @@ from chainrule.wide.loss import Follower, followed
 from chainrule.wide.matrix_errors import MATRIX_OPERATIONS, work
 from chainrule.wide.number import ties_noted
 from chainrule.wide.patterns import holds_error_free_pattern
+from chainrule.wide.twin import ENOUGH, MORE, Twin, is_single, twin
 
 LOST = 5  # bits, and two roundings for every equation
 TOGETHER = 16  # times the number of entries, where these are computed together (see `_bad`)
@@ -39,6 +40,7 @@ EQUATIONS = 1000  # a longer program is not watched
 COMPILED = 400  # equations; of a longer one the estimates take seconds to compile
 ENTRIES = 1 << 16  # of all values of a program together; a larger one is not watched
 ENTRIES_APART = 1 << 21  # where entries are computed apart from each other, up to a last sum
+ENTRIES_SINGLE = 1 << 14  # in float32, which is chosen for speed
 PRODUCTS = 1 << 10  # multiplications in products of matrices; with more, it is not watched
 MANY = 32  # entries that are worth double-double arithmetic first
 WORK = 1 << 15  # wide operations that one call may take, for what is computed together
@@ -51,7 +53,7 @@ ABSOLUTE = 64 * 5e-324  # the error that numbers below the normal ones may have
 
 def watch(
     whole: Program, written: Callable[[], Program] | None = None, batched: Batched | None = None
-) -> Watch | None:
+) -> Watch | Twin | None:
     """How a program is watched; None where it is not.
 
     `written` gives the program before rules rewrote it, by which it is repaired: a rule may fold
@@ -60,19 +62,45 @@ def watch(
     """
     if len(whole.equations) > EQUATIONS:
         return None
+    if not is_single(whole):
+        return _watch_double(whole, written, batched)
+    program = _watchable(whole, np.float32)
+    if program is None or _size(program) > ENTRIES_SINGLE:
+        return None
+    double = twin(whole)
+    exact = None if written is None else lambda: twin(written())
+    repairs = _watch_double(double, exact, None, ENOUGH)
+    allowed = [_allowed(program, i) * MORE for i in range(len(program.outputs))]
+    return Twin(whole, double, repairs, allowed)
+
+
+def _watch_double(
+    whole: Program, written: Callable[[], Program] | None, batched: Batched | None,
+    needs: float = 1.0,
+) -> Watch | None:  # fmt: skip
+    program = _watchable(whole, np.float64)
+    if program is None or not followed(program):
+        return None
+    return Watch(whole, program, written, batched, needs)
+
+
+def _watchable(whole: Program, dtype: type) -> Program | None:
+    """The program with the derivatives in it seen through, where it is small, of one dtype, may
+    lose digits, and has a meaning in wide arithmetic; else None."""
+    if len(whole.equations) > EQUATIONS:
+        return None
     program = plain(inlined(whole), WIDE_FORMS)
     entries = ENTRIES_APART if _mostly_by_entry(program) else ENTRIES
     if len(program.equations) > EQUATIONS or _size(program) > entries:
         return None
     if _size(program, products_only=True) > PRODUCTS:
         return None
-    types = {v.type.dtype for e in program.equations for v in (*e.inputs, *e.outputs)}
-    if any(t.kind in "fc" and t != np.float64 for t in types):
+    types = {v.type for e in program.equations for v in (*e.inputs, *e.outputs)}
+    if any(t.inexact and t.dtype != dtype for t in types):
         return None
-    able = may_lose(program) and followed(program) and supported(program)
-    if not able or holds_error_free_pattern(program):
+    if not (may_lose(program) and supported(program)) or holds_error_free_pattern(program):
         return None
-    return Watch(whole, program, written, batched)
+    return program
 
 
 class Batched(NamedTuple):
@@ -100,7 +128,10 @@ class Watch:
     `plain` is the program with the derivatives in it seen through: what they settle at a tie
     (chainrule.kinked) is never repaired. Lanes of a batch that are not computed entry by entry are
     repaired one by one: what one of them leaves undecided, or tied, is nothing to the others.
+    `needs` multiplies the errors that are no loss.
     """
+
+    lowers_later = False
 
     __slots__ = (
         "_batched", "_exact", "_follower", "_lane", "_parts", "_settles", "_written", "allowed",
@@ -109,7 +140,7 @@ class Watch:
 
     def __init__(
         self, program: Program, plain: Program, written: Callable[[], Program] | None = None,
-        batched: Batched | None = None,
+        batched: Batched | None = None, needs: float = 1.0,
     ):  # fmt: skip
         self.program, self.plain, self._written = program, plain, written
         self._batched = batched
@@ -118,7 +149,7 @@ class Watch:
         self._follower = Follower(program)
         self._settles = holds_germs(program)
         self._parts: dict[tuple[int, ...], Part] = {}
-        self.allowed = [self._allowed(i) for i in range(len(program.outputs))]
+        self.allowed = [_allowed(plain, i) * needs for i in range(len(program.outputs))]
 
     def run(self, values: Sequence) -> list:
         """The outputs for these host values, repaired."""
@@ -144,18 +175,6 @@ class Watch:
         if len(prepared.equations) > COMPILED:
             return None
         return estimating(prepared, self.allowed, ABSOLUTE)
-
-    def _allowed(self, number: int) -> float:
-        """The error of an output that is no loss, relative to the output.
-
-        Among n entries that are computed together, the smallest is expected to be some n times
-        smaller than the others, and less certain by as much.
-        """
-        allowed = UNIT * (2**LOST + 2 * len(self.plain.equations))
-        type_ = self.program.outputs[number].type
-        if type_.ndim and _acts_by_entry(_with_outputs(self.plain, (number,))) is None:
-            allowed *= TOGETHER * max(type_.size, 1)
-        return allowed
 
     def _bad(self, number: int, value, error) -> np.ndarray | None:
         """Where an output has lost too much; None where nowhere."""
@@ -222,7 +241,7 @@ class Watch:
     def _watch_of_a_lane(self) -> Watch | None:
         """How one lane is watched; None where this is no batch."""
         if self._lane is None and self._batched is not None:
-            self._lane = watch(self._batched.lane)
+            self._lane = _watch_double(self._batched.lane, None, None)
             if self._lane is None:
                 self._batched = None
         return self._lane
@@ -235,6 +254,19 @@ class Watch:
             found = Part(_with_outputs(self._exact, numbers))
             self._parts[numbers] = found
         return found
+
+
+def _allowed(program: Program, number: int) -> float:
+    """The error of an output that is no loss, relative to the output.
+
+    Among n entries that are computed together, the smallest is expected to be some n times smaller
+    than the others, and less certain by as much.
+    """
+    allowed = UNIT * (2**LOST + 2 * len(program.equations))
+    type_ = program.outputs[number].type
+    if type_.ndim and _acts_by_entry(_with_outputs(program, (number,))) is None:
+        allowed *= TOGETHER * max(type_.size, 1)
+    return allowed
 
 
 def _with_outputs(program: Program, numbers: tuple[int, ...]) -> Program:
