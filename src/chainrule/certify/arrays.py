@@ -276,6 +276,7 @@ def _log_softmax(row: list[Ball]) -> list[Ball]:
 
 
 RULES["softmax"], RULES["log_softmax"] = _over_axes(_softmax), _over_axes(_log_softmax)
+RULES["softmax_shares"] = RULES["softmax"]
 
 
 # --- products -------------------------------------------------------------------------------------

@@ -155,6 +155,12 @@ REAL["reciprocal"] = lambda a: one() / a
 REAL["conjugate"] = REAL["stop_gradient"] = REAL["barrier"] = lambda a: a
 
 
+@rule("reciprocal_where_apart")
+def reciprocal_where_apart(x: Ball, size: Ball) -> Ball:
+    """1 / x, and 0 where |x| <= size or infinite."""
+    return zero() if x.special or (abs(x) - size).sign() <= 0 else one() / x
+
+
 @rule("scale")
 def scale(p: Ball, t: Ball) -> Ball:
     """p * t, and exactly 0 where either is exactly 0."""

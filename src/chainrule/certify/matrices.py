@@ -285,23 +285,137 @@ def eigvalsh(values, equation):
     return _stacked(one, *values)
 
 
+@rule("eigh")
+def eigh(values, equation):
+    """The eigenvalues of symmetric matrices, ascending, and eigenvectors with LAPACK's signs."""
+
+    def one(a):
+        full = _symmetric(a, equation.params["lower"])
+        found = _eigenvalues(full)
+        signs = np.linalg.eigh(_middles(full))[1]
+        vectors = [_eigenvector(full, x, signs[:, k]) for k, x in enumerate(found)]
+        return [filled((len(a),), found), _columns(vectors)]
+
+    _only_real(values[0], equation)
+    return _stacked(one, *values)
+
+
+def _middles(a: np.ndarray) -> np.ndarray:
+    return np.array([float(x.arb().mid()) for x in a.ravel()]).reshape(a.shape)
+
+
+def _columns(vectors: list[list[Ball]]) -> np.ndarray:
+    entries = [x for row in zip(*vectors, strict=True) for x in row]
+    return filled((len(vectors[0]), len(vectors)), entries)
+
+
+def _eigenvector(a: np.ndarray, value: Ball, like: np.ndarray) -> list[Ball]:
+    """The vector of a simple eigenvalue, of length 1, on the side of `like`: the adjugate of
+    A - l is a multiple of v v^T."""
+    shifted = a.copy()
+    for i in range(len(a)):
+        shifted[i, i] = a[i, i] - value
+    pivot = int(np.abs(like).argmax())
+    column = list(_adjugate(shifted)[:, pivot])
+    side = column[pivot].sign() * int(np.sign(like[pivot]))
+    size = length(column) * ratio(side)
+    return [x / size for x in column]
+
+
+@rule("svd")
+def svd(values, equation):
+    """u, s and vh of real matrices of full rank, with LAPACK's signs."""
+
+    def one(a):
+        m, n = a.shape
+        if equation.params["full_matrices"] and m != n:
+            raise errors.NotSupported(
+                "the full factors of a matrix that is not square cannot be certified: they are "
+                "arbitrary.\n  Pass full_matrices=False."
+            )
+        tall = a if m >= n else a.T
+        near = np.linalg.svd(_middles(tall), full_matrices=False)[2]
+        gram = _gram(tall)
+        squares = _eigenvalues(gram)[::-1]
+        s = [REAL["sqrt"](_not_negative(x)) for x in squares]
+        right = _columns([_eigenvector(gram, x, near[k]) for k, x in enumerate(squares)])
+        left = filled(
+            tall.shape,
+            [total([x * y for x, y in zip(row, right[:, k], strict=True)], _REAL) / s[k]
+             for row in tall for k in range(len(s))],
+        )  # fmt: skip
+        if m >= n:
+            return [left, filled((len(s),), s), right.T]
+        return [right, filled((len(s),), s), left.T]
+
+    _only_real(values[0], equation)
+    return _stacked(one, *values)
+
+
+def _gram(a: np.ndarray) -> np.ndarray:
+    """A^T A."""
+    n = a.shape[1]
+    products = [
+        total([x * y for x, y in zip(p, q, strict=True)], _REAL) for p in a.T for q in a.T
+    ]
+    return filled((n, n), products)
+
+
 @rule("singular_values")
 def singular_values(values, equation):
     """The singular values, descending."""
 
     def one(a):
-        m, n = a.shape
-        tall = a if m >= n else a.T
-        gram = filled(
-            (tall.shape[1],) * 2,
-            [total([x * y for x, y in zip(p, q, strict=True)], _REAL) for p in tall.T
-             for q in tall.T],
-        )  # fmt: skip
-        found = [REAL["sqrt"](_not_negative(x)) for x in _eigenvalues(gram)]
-        return [filled((len(found),), found[::-1])]
+        found = _singular_values(a)
+        return [filled((len(found),), found)]
 
     _only_real(values[0], equation)
     return _stacked(one, *values)
+
+
+def _singular_values(a: np.ndarray) -> list[Ball]:
+    m, n = a.shape
+    found = [REAL["sqrt"](_not_negative(x)) for x in _eigenvalues(_gram(a if m >= n else a.T))]
+    return found[::-1]
+
+
+@rule("pinv")
+def pinv(values, equation):
+    """The pseudo-inverses of real matrices of full rank."""
+    rcond = equation.params["rcond"]
+    _only_real(values[0], equation)
+    return _stacked(lambda a: [_pseudo_inverse(a, rcond, "pinv")[0]], *values)
+
+
+@rule("lstsq")
+def lstsq(values, equation):
+    """The solutions of least squares, for real matrices of full rank; rank and singular values."""
+    rcond = equation.params["rcond"]
+
+    def one(a, b):
+        inverse, s = _pseudo_inverse(a, rcond, "lstsq")
+        found = [total([x * y for x, y in zip(row, column, strict=True)], _REAL)
+                 for row in inverse for column in b.T]  # fmt: skip
+        return [filled((a.shape[1], b.shape[1]), found), filled((len(s),), s)]
+
+    for x in values:
+        _only_real(x, equation)
+    x, s = _stacked(one, *values)
+    return [x, np.full(equation.outputs[1].type.shape, s.shape[-1], np.int32), s]
+
+
+def _pseudo_inverse(a: np.ndarray, rcond, name: str) -> tuple[np.ndarray, list[Ball]]:
+    """(A^T A)^-1 A^T or A^T (A A^T)^-1, and the singular values, of which none is cut off."""
+    m, n = a.shape
+    s = _singular_values(a)
+    cut = max(m, n) * 2.0**-52 if rcond is None or rcond < 0 else float(rcond)
+    if (s[-1] - s[0] * ratio(*cut.as_integer_ratio())).sign() <= 0:
+        raise errors.NotSupported(
+            f"{name} of a matrix that is not of full rank cannot be certified."
+        )
+    tall = a if m >= n else a.T
+    inverse = _solved(_gram(tall), tall.T)
+    return (inverse if m >= n else inverse.T), s
 
 
 def _not_negative(x: Ball) -> Ball:
@@ -332,40 +446,87 @@ def expm(values, equation):
 @rule("adjugate")
 def adjugate(values, equation):
     """The adjugates, by cofactors."""
+    return _stacked(lambda a: [_adjugate(a)], *values)
 
-    def one(a):
-        n = len(a)
-        entries = []
-        for i in range(n):
-            for j in range(n):
-                minor = np.delete(np.delete(a, j, 0), i, 1)
-                cofactor = _determinant(minor) if n > 1 else _one_like(a[0, 0])
-                entries.append(-cofactor if (i + j) % 2 else cofactor)
-        return [filled((n, n), entries)]
 
-    return _stacked(one, *values)
+def _adjugate(a: np.ndarray) -> np.ndarray:
+    n = len(a)
+    entries = []
+    for i in range(n):
+        for j in range(n):
+            minor = np.delete(np.delete(a, j, 0), i, 1)
+            cofactor = _determinant(minor) if n > 1 else _one_like(a[0, 0])
+            entries.append(-cofactor if (i + j) % 2 else cofactor)
+    return filled((n, n), entries)
 
 
 @rule("fft")
 def fft(values, equation):
     """The discrete Fourier transform along an axis, by its definition."""
     params = equation.params
-    x, axis = values[0], params["axis"]
+    return [_transformed(values[0], params["axis"], params["inverse"], params["norm"])]
+
+
+@rule("rfft")
+def rfft(values, equation):
+    """The first half of the transform."""
+    x, axis = values[0], equation.params["axis"]
+    made = _transformed(x, axis, False, equation.params["norm"])
+    return [np.take(made, range(x.shape[axis] // 2 + 1), axis)]
+
+
+@rule("irfft")
+def irfft(values, equation):
+    """The signals of which these are the first halves of the transforms."""
+    axis, n = equation.params["axis"], equation.params["n"]
+    rows = np.moveaxis(values[0], axis, -1)
+    ends = rows[..., :1], rows[..., n // 2 : n // 2 + 1 if n % 2 == 0 else n // 2]
+    first, last = [filled(z.shape, [_complex(_real(a)) for a in z.ravel()]) for z in ends]
+    inner = rows[..., 1 : (n + 1) // 2]
+    mirrored = filled(inner.shape, [a.conjugate() for a in inner[..., ::-1].ravel()])
+    whole = np.concatenate([first, inner, last, mirrored], axis=-1)
+    made = _transformed(whole, whole.ndim - 1, True, equation.params["norm"])
+    return [np.moveaxis(filled(made.shape, [_real(a) for a in made.ravel()]), -1, axis)]
+
+
+def _complex(a: Any) -> ComplexBall:
+    return a if isinstance(a, ComplexBall) else ComplexBall(a, ratio(0))
+
+
+def _real(a: Any) -> Ball:
+    return a.re if isinstance(a, ComplexBall) else a
+
+
+def _turn(angle) -> ComplexBall:
+    """exp(2 pi i t) for a ratio t."""
+    return ComplexBall(_cosine(angle), _cosine(angle - load().fmpq(1, 4)))
+
+
+def _cosine(angle) -> Ball:
+    """cos(2 pi t) for a ratio t, exactly where it is a ratio."""
+    twelfths = 12 * angle
+    known = {0: 2, 2: 1, 3: 0, 4: -1, 6: -2, 8: -1, 9: 0, 10: 1}  # twice the cosine, by twelfths
+    if twelfths.q == 1 and int(twelfths.p) % 12 in known:
+        return ratio(known[int(twelfths.p) % 12], 2)
+    return from_arb(load().arb(2 * angle).cos_pi(), "a root of unity")
+
+
+def _transformed(x: np.ndarray, axis: int, inverse: bool, norm: str | None) -> np.ndarray:
     n = x.shape[axis]
-    side = 2 if params["inverse"] else -2
-    flint = load()
-    turns = [from_acb(flint.acb(flint.fmpq(side * k, n)).exp_pi_i()) for k in range(n)]
-    factor = _norm_factor(params["norm"], n, params["inverse"])
+    side = 1 if inverse else -1
+    turns = [_turn(load().fmpq(side * k, n)) for k in range(n)]
+    factor = _norm_factor(norm, n, inverse)
 
     def transformed(row):
+        entries = list(map(_complex, row))
         return [
-            total([a * turns[j * k % n] for j, a in enumerate(row)], np.dtype("D")) * factor
+            total([a * turns[j * k % n] for j, a in enumerate(entries)], np.dtype("D")) * factor
             for k in range(n)
         ]
 
     rows = np.moveaxis(x, axis, -1)
     made = [b for row in rows.reshape(-1, n) for b in transformed(row)]
-    return [np.moveaxis(filled(rows.shape, made), -1, axis)]
+    return np.moveaxis(filled(rows.shape, made), -1, axis)
 
 
 def _norm_factor(norm: str | None, n: int, inverse: bool) -> ComplexBall:

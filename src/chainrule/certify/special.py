@@ -12,6 +12,7 @@ from chainrule import errors
 from chainrule.certify.arrays import filled
 from chainrule.certify.arrays import rule as array_rule
 from chainrule.certify.ball import Ball, Undetermined, exact, from_arb, ratio, stand_in
+from chainrule.certify.complex_ball import from_acb
 from chainrule.certify.elementary import (
     INFINITY,
     NAN,
@@ -411,11 +412,56 @@ _inverse("betainccinv", lambda a, b, x: _lower_beta(b, a, one() - x), False)
 # --- what derivative rules are made of ------------------------------------------------------------
 
 
+@array_rule("lambertw")
+def lambertw(values, equation):
+    """Lambert's W on one of its branches."""
+    branch = equation.params["branch"]
+    made = [from_acb(z.acb().lambertw(branch)) for z in values[0].ravel()]
+    return [filled(values[0].shape, made)]
+
+
 @array_rule("exp_square")
 def exp_square(values, equation):
     """exp(halves x^2 / 2)."""
     factor = ratio(equation.params["halves"], 2)
     return [filled(x.shape, [REAL["exp"](factor * a * a) for a in x.ravel()]) for x in values]
+
+
+@array_rule("exp_moment")
+def exp_moment(values, equation):
+    """The integral of t^n exp(z t) over t from 0 to 1."""
+    n = equation.params["n"]
+
+    def value(z: Ball) -> Ball:
+        return REAL["hyp1f1"](ratio(n + 1), ratio(n + 2), z) * ratio(1, n + 1)
+
+    return [filled(values[0].shape, [value(z) for z in values[0].ravel()])]
+
+
+@array_rule("i0e_moment")
+def i0e_moment(values, equation):
+    """(-1)^n times the n-th derivative of exp(-x) I0(x) at |x|: the mean of (2 u)^n exp(-2 x u)
+    over the arcsine law of u."""
+    n = equation.params["n"]
+    factor = ratio(math.comb(2 * n, n), 2**n)
+
+    def value(x: Ball) -> Ball:
+        return factor * REAL["hyp1f1"](ratio(2 * n + 1, 2), ratio(n + 1), ratio(-2) * abs(x))
+
+    return [filled(values[0].shape, [value(x) for x in values[0].ravel()])]
+
+
+@array_rule("erfcx_integral")
+def erfcx_integral(values, equation):
+    """exp(x^2) times the n-th repeated integral of erfc: 2 k y_k = y_{k-2} - 2 x y_{k-1}."""
+
+    def value(x: Ball) -> Ball:
+        before, this = from_arb(2 / load().arb.pi().sqrt(), "erfcx"), REAL["erfcx"](x)
+        for k in range(1, equation.params["n"] + 1):
+            before, this = this, (before - ratio(2) * x * this) / ratio(2 * k)
+        return this
+
+    return [filled(values[0].shape, [value(x) for x in values[0].ravel()])]
 
 
 @rule("gamma_density")
