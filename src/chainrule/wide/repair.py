@@ -32,7 +32,7 @@ from chainrule.wide.loss import Follower, followed
 from chainrule.wide.matrix_errors import MATRIX_OPERATIONS, work
 from chainrule.wide.number import ties_noted
 from chainrule.wide.patterns import holds_error_free_pattern
-from chainrule.wide.twin import ENOUGH, MORE, Twin, is_single, twin
+from chainrule.wide.twin import ENOUGH, Twin, is_single, twin
 
 LOST = 5  # bits, and two roundings for every equation
 TOGETHER = 16  # times the number of entries, where these are computed together (see `_bad`)
@@ -70,8 +70,7 @@ def watch(
     double = twin(whole)
     exact = None if written is None else lambda: twin(written())
     repairs = _watch_double(double, exact, None, ENOUGH)
-    allowed = [_allowed(program, i) * MORE for i in range(len(program.outputs))]
-    return Twin(whole, double, repairs, allowed)
+    return Twin(whole, double, repairs)
 
 
 def _watch_double(

@@ -3,8 +3,8 @@
     y = f(x) in float32      becomes      f(x) in float64, rounded, where the two are too far apart
 
 A float32 number holds what it holds; what is worked out from it loses digits as in float64, 29 bits
-sooner. So the twin is run, itself watched for lost digits (repair.py), and outputs that are further
-from it than roundings explain are its own. Those that are not stay what they were, to the bit.
+sooner. So the twin is run, itself watched for lost digits (repair.py), and outputs that are more
+than 16 units in the last place from it are its own. Others stay what they were, to the bit.
 
 `floor` and its like, and casts to whole numbers, see the nearest float32: they are the user's
 rounding. Loops that end when something is small are not looked at: float64 may take more steps.
@@ -27,7 +27,7 @@ from chainrule.program.trace import Builder, as_operand, inline
 from chainrule.program.types import Type
 
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
-MORE = 2.0**29  # by how much float32 rounds more than float64
+ALLOWED = 2.0**-20  # the error of an output that is no loss: 16 units in its last place
 ENOUGH = 2.0**24  # times what float64 loses at most is nothing to float32
 ABSOLUTE = 64 * 2.0**-149  # the error that numbers below the normal ones may have
 
@@ -115,17 +115,13 @@ def _rounded(x: Var, equations: list[Equation]) -> Var:
 class Twin:
     """A float32 program and its twin, run beside each other; the interface is that of a `Watch`.
 
-    `allowed` holds the errors of the outputs that are no loss, relative to them; `repairs` is what
-    the twin is watched by, if it is.
+    `repairs` is what the twin is watched by, if it is.
     """
 
     lowers_later = True  # what a function is written out to depends on the dtype
 
-    def __init__(
-        self, program: Program, double: Program, repairs: Repairs | None, allowed: Sequence[float]
-    ):
-        self.program, self._double, self._repairs = program, double, repairs
-        self._allowed = allowed
+    def __init__(self, program: Program, double: Program, repairs: Repairs | None):
+        self.program, self._repairs = program, repairs
         self._plan, self._double_plan = Plan(program), Plan(double)
 
     def run(self, values: Sequence) -> list:
@@ -138,7 +134,7 @@ class Twin:
         run = self._double_plan.run if self._repairs is None else self._repairs.run
         wide = run(values)
         with np.errstate(all="ignore"):
-            marks = [_far(x, y, a) for x, y, a in zip(found, wide, self._allowed, strict=True)]
+            marks = [_far(x, y) for x, y in zip(found, wide, strict=True)]
             if any(m is not None and np.any(m) for m in marks):
                 found = [
                     y if m is None else np.where(m, y, x).astype(x.dtype)[()]
@@ -158,20 +154,20 @@ class Twin:
             widened = [cast(x, dtype=DOUBLE) if x.dtype == SINGLE else x for x in inputs]
             wide = inline(double if estimated is None else estimated, widened)
             outputs = [
-                x if o.is_literal or o.type.dtype != SINGLE else _nearer(x, y, a)
-                for x, y, o, a in zip(found, wide, prepared.outputs, self._allowed, strict=True)
+                x if o.is_literal or o.type.dtype != SINGLE else _nearer(x, y)
+                for x, y, o in zip(found, wide, prepared.outputs, strict=True)
             ]
             return builder.finish([as_operand(builder, v) for v in outputs])
 
 
-def _far(x, y, allowed: float):
+def _far(x, y):
     """Where a float32 number is too far from that in float64; None for other numbers."""
     if x.dtype != SINGLE:
         return None
-    return ~(abs(x - y) <= allowed * abs(y) + ABSOLUTE) & np.isfinite(y)
+    return ~(abs(x - y) <= ALLOWED * abs(y) + ABSOLUTE) & np.isfinite(y)
 
 
-def _nearer(x, y, allowed: float):
+def _nearer(x, y):
     """A float32 number, or that in float64 where it is too far from it."""
-    far = greater(absolute(cast(x, dtype=DOUBLE) - y), absolute(y) * allowed + ABSOLUTE)
+    far = greater(absolute(cast(x, dtype=DOUBLE) - y), absolute(y) * ALLOWED + ABSOLUTE)
     return select((far | ~isfinite(x)) & isfinite(y), cast(y, dtype=SINGLE), x)
