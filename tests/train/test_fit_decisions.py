@@ -278,6 +278,28 @@ def test_rows_of_a_rare_class_are_not_left_out_for_their_weights(labels):
     assert not history.decisions
 
 
+@pytest.mark.parametrize("tail", ["lognormal", "pareto"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_largest_rows_of_a_target_with_a_long_tail_are_trained_on(tail, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(1000, 5))
+    logs = x[:, 0] + 0.5 * x[:, 1]
+    y = np.exp(2 * logs) if tail == "lognormal" else rng.pareto(1.5, 1000) * np.exp(0.5 * logs)
+    y = ((y - y.mean()) / y.std())[:, None]
+    model = nn.MLP(5, (32,), 1, rng=seed)
+    history = train.fit(model, (x, y), loss="squared", epochs=12, seed=seed, progress="none")
+    assert not [d for d in history.decisions if d["action"] == "skip"]
+
+
+def test_a_target_with_a_comma_too_few_is_at_fault_in_a_long_tail():
+    x = np.random.default_rng(0).normal(size=(1000, 5))
+    y = np.exp(x[:, :1])
+    y[7] = 1e9
+    model = nn.MLP(5, (32,), 1, rng=0)
+    history = train.fit(model, (x, y), loss="squared", epochs=3, progress="none")
+    assert "row 7 (targets reach 1e+09" in history.decisions[0]["reason"]
+
+
 def test_advice_changes_nothing():
     given = data.Arrays(*rows())
     spoilt_on_the_way.x = given.inputs

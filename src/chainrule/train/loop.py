@@ -18,7 +18,7 @@ from chainrule.train.saving import finish, save, save_if_due
 from chainrule.train.session import Session
 from chainrule.train.state import capture, put_arrays, put_back
 
-HEAVY = 4.0  # times the mean weight of its batch, from which on a row makes most of a step
+HEAVY = 4.0  # times what is usual: a row by its weight, or a batch by its targets, makes the step
 PIECE = 0.2  # seconds of one native call, about: how often progress and Ctrl-C are looked at
 
 
@@ -111,15 +111,17 @@ def _report(session: Session, batches: np.ndarray) -> Stretch:
     )
 
 
-def _weighted(session: Session, batches: np.ndarray) -> np.ndarray | bool:
-    """Which minibatches have rows whose weights make most of the step; of labels, all may."""
+def _weighted(session: Session, batches: np.ndarray) -> np.ndarray:
+    """Which minibatches are made mostly by rows of large weights (of labels, all may be), or of
+    targets far from the others': of claims or incomes, few rows make most of the loss."""
     loss, weights = session.settings.loss, session.data.sample_weights
     if isinstance(loss, dict) and loss.get("class_weights") is not None:
         return np.ones(len(batches), bool)
+    heavy = session.spread.beside_usual(batches) > HEAVY
     if weights is None:
-        return False
+        return heavy
     of_rows = weights[batches].reshape(len(batches), -1)
-    return of_rows.max(axis=1) > HEAVY * of_rows.mean(axis=1)
+    return heavy | (of_rows.max(axis=1) > HEAVY * of_rows.mean(axis=1))
 
 
 def _whole_norm(report: Stretch) -> float:

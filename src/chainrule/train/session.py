@@ -16,6 +16,7 @@ from chainrule.train.metrics import direction
 from chainrule.train.precision import LossScale
 from chainrule.train.progress import Progress
 from chainrule.train.settings import Settings
+from chainrule.train.spread import Spread
 from chainrule.train.state import Parts
 from chainrule.train.steps import Steps, stretch_length
 
@@ -73,6 +74,7 @@ class Session:
         self.count = len(self.data) if self.rows is None else len(self.rows)
         self.batch = min(s.batch_size, max(1, self.count // s.accumulate))
         self.length = self._stretch_length()
+        self.spread = Spread(self.data.targets, self.batch * s.accumulate)
         self.steps = self.steps_for(self.model, self.optimizer, self.rng, self.scaling)
         self._batches: tuple[Any, np.ndarray] | None = None
         self._sound: Arrays | None = None

@@ -15,7 +15,8 @@ class Stretch:
 
     `gradient_norms` and `update_ratios` are (k, P): the norm of each parameter's gradient, and that
     of its step divided by its own. `loss_scale` is 1 where losses are not scaled. `weighted` (k,)
-    says which steps are made mostly by rows of large weights, as those of a rare class have them.
+    says which steps are made mostly by rows of large weights, as those of a rare class have them,
+    or of targets far from all others, as those of a long tail.
     """
 
     first_step: int
