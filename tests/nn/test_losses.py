@@ -67,6 +67,35 @@ def test_cross_entropy_with_smoothing_and_weights():
     np.testing.assert_allclose(slope, np.exp(logs) - np.eye(3)[labels], rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("shape", [(2, 4, 5, 3), (2, 4, 3), (2, 3, 3)])
+def test_cross_entropy_of_a_class_for_each_pixel_or_token(shape):
+    scores, labels = RNG.normal(size=shape), RNG.integers(3, size=shape[:-1])
+    classes, samples = np.array([1.0, 2.0, 0.5]), np.array([0.5, 2.0])
+    each, weights = np.zeros(labels.shape), np.zeros(labels.shape)
+    for place in np.ndindex(labels.shape):
+        f, y = scores[place], labels[place]
+        each[place] = np.log(np.exp(f).sum()) - f[y]
+        weights[place] = classes[y] * samples[place[0]]
+    loss = losses.softmax_cross_entropy
+    np.testing.assert_allclose(loss(scores, labels), each.mean(), rtol=1e-13)
+    np.testing.assert_allclose(loss(scores, labels, reduce="none"), each, rtol=1e-13)
+    mean = (each * weights).sum() / weights.sum()
+    for given in (samples, np.ones(labels.shape) * samples.reshape(2, *[1] * (labels.ndim - 1))):
+        found = loss(scores, labels, class_weights=classes, sample_weights=given)
+        np.testing.assert_allclose(found, mean, rtol=1e-13)
+    slope = cr.grad(lambda s: loss(s, labels, reduce="sum"))(scores)
+    shares = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(slope, shares - np.eye(3)[labels], rtol=1e-12, atol=1e-15)
+
+
+def test_classes_that_come_first_are_refused_with_what_moves_them():
+    scores, labels = RNG.normal(size=(2, 3, 4, 5)), np.zeros((2, 4, 5), int)
+    with pytest.raises(cr.errors.ShapeError, match=r"moved by np.moveaxis\(scores, 1, -1\)"):
+        losses.softmax_cross_entropy(scores, labels)
+    with pytest.raises(cr.errors.ShapeError, match=r"are \(2,\) or \(2, 3, 4\), got \(4,\)"):
+        losses.softmax_cross_entropy(scores, np.zeros((2, 3, 4), int), sample_weights=np.ones(4))
+
+
 def test_the_two_values_of_each_label_may_have_weights():
     scores, signs = RNG.normal(size=(4, 2)), np.array([[1, -1], [-1, -1], [1, 1], [1, -1.0]])
     weights, samples = np.array([[0.5, 2.0], [1.0, 3.0]]), np.array([1.0, 0.0, 2.0, 1.0])

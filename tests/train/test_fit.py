@@ -494,3 +494,28 @@ def test_rows_that_come_more_often_are_refused_where_all_come_at_once():
         train.fit(
             nn.MLP(2, (), 2, rng=0), frequent, loss="softmax_cross_entropy", optimizer="lbfgs"
         )
+
+
+def test_a_class_for_each_pixel_is_learned():
+    x = random.Generator(0).normal(size=(60, 6, 5, 1)).astype("f")
+    y = (x[..., 0] > 0.3).astype(np.int64) + (x[..., 0] > 1)
+    convolutions = nn.Conv2d(1, 8, 1, rng=0), nn.Conv2d(8, 3, 1, rng=1)
+    model = nn.Sequential(convolutions[0], nn.Activation("relu"), convolutions[1])
+    history = train.fit(
+        model, (x, y, np.linspace(0.5, 1.5, 60)), loss="softmax_cross_entropy", validation=0.2,
+        metrics=("accuracy", "f1", "auc", "log_loss"), epochs=40, batch_size=8, step_size=0.02,
+        progress="none",
+    )  # fmt: skip
+    record = history.records[-1]
+    assert record["validation_accuracy"] > 0.9 and not history.decisions
+    assert record["validation_loss"] == pytest.approx(record["validation_log_loss"], rel=1e-6)
+    found = train.evaluate(model, (x, y), metrics=("accuracy",))
+    assert found["accuracy"] == pytest.approx(np.mean(predict(model, x).argmax(axis=-1) == y))
+
+
+def test_a_class_of_a_token_that_the_model_has_not_is_named_by_row_and_place():
+    x = random.Generator(0).normal(size=(60, 4, 2)).astype("f")
+    y = x.argmax(axis=2)
+    y[5, 1] = 3
+    with pytest.raises(errors.DataError, match="the target of row 5, column 1 is 3"):
+        train.fit(nn.Linear(2, 3, rng=0), (x, y), **OPTIONS)

@@ -1,9 +1,10 @@
 r"""Losses: functions of scores and targets, one number for a batch.
 
 `reduce` says how the losses of the B examples come together: "mean" (the default), "sum", or
-"none" for all B of them. Everything else about scaling stands with each loss; none is divided by
-the number of classes or of outputs. `sample_weights` (B,) multiply the examples' losses; a mean is
-then the sum of the weighted losses divided by the sum of the weights.
+"none" for all B of them. Where every pixel or token of an example has a class, each counts as an
+example does: a mean is over all of them. Everything else about scaling stands with each loss; none
+is divided by the number of classes or of outputs. `sample_weights` (B,) multiply the examples'
+losses; a mean is then the sum of the weighted losses divided by the sum of the weights.
 
 | loss | of scores f and targets y | source |
 |---|---|---|
@@ -90,17 +91,19 @@ def softmax_cross_entropy(
 ):  # fmt: skip
     """-log softmax(f)[y], in nats, for scores (B, K) and labels (B,) from 0 to K - 1.
 
+    With a class for each pixel or token scores are (B, ..., K), labels (B, ...), and
+    `sample_weights` may have the labels' shape, 0 for padding.
+
     With `label_smoothing` s the target is 1 - s for the label plus s / K for every class.
     `class_weights` (K,) weigh an example by its label, as `sample_weights` would.
 
     >>> softmax_cross_entropy(np.zeros((2, 4)), np.array([0, 3]))
     np.float64(1.3862943611198906)
+    >>> softmax_cross_entropy(np.zeros((2, 3, 3, 4)), np.ones((2, 3, 3), int))
+    np.float64(1.3862943611198906)
     """
-    if scores.ndim != 2 or labels.shape != scores.shape[:1]:
-        raise errors.ShapeError(
-            f"softmax_cross_entropy takes scores (B, K) and labels (B,), got {scores.shape} and "
-            f"{labels.shape}."
-        )
+    shape = labels.shape
+    scores, labels, sample_weights = by_position(scores, labels, sample_weights)
     logs = scores - special.logsumexp(scores, axis=1, keepdims=True)
     losses = -logs[np.arange(labels.shape[0]), labels]
     if label_smoothing:
@@ -108,7 +111,35 @@ def softmax_cross_entropy(
     if class_weights is not None:
         by_label = np.take(_like(scores, class_weights), labels)
         sample_weights = by_label if sample_weights is None else by_label * sample_weights
-    return _reduced(losses, sample_weights, reduce)
+    found = _reduced(losses, sample_weights, reduce)
+    return found.reshape(shape) if reduce == "none" and len(shape) > 1 else found
+
+
+def by_position(scores, labels, weights=None):
+    """Scores (N, K), labels (N,) and weights (N,) or None, of N examples, pixels or tokens.
+
+    >>> found = by_position(np.zeros((2, 4, 3, 5)), np.zeros((2, 4, 3), int), np.array([1.0, 2.0]))
+    >>> [array.shape for array in found]
+    [(24, 5), (24,), (24,)]
+    """
+    shape = labels.shape
+    if scores.ndim < 2 or scores.shape[:-1] != shape:
+        first = scores.ndim > 2 and scores.shape[:1] + scores.shape[2:] == shape
+        raise errors.ShapeError(
+            "softmax_cross_entropy takes scores (B, K) and labels (B,), or (B, ..., K) and "
+            f"(B, ...) of a class for each pixel or token; got {scores.shape} and {shape}."
+            + (" Classes that come first are moved by np.moveaxis(scores, 1, -1)." if first else "")
+        )
+    if weights is not None and weights.shape not in (shape, shape[:1]):
+        raise errors.ShapeError(
+            f"weights of labels {shape} are {shape[:1]} or {shape}, got {weights.shape}."
+        )
+    if len(shape) == 1:
+        return scores, labels, weights
+    if weights is not None:
+        weights = weights.reshape(weights.shape + (1,) * (len(shape) - weights.ndim))
+        weights = np.broadcast_to(weights, shape).reshape(-1)
+    return scores.reshape(-1, scores.shape[-1]), labels.reshape(-1), weights
 
 
 def hinge(scores, signs, *, sample_weights=None, reduce: str = "mean"):

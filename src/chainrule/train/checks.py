@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import errors
+from chainrule.nn.losses import by_position
 
 CHUNK = 1 << 22  # numbers looked at in one go, so that a memory-map is not loaded
 
@@ -74,16 +75,17 @@ def check_scores(outputs: np.ndarray, data: Any, loss_name: str) -> None:
 
 
 def _check_classes(outputs: np.ndarray, targets: np.ndarray) -> None:
-    if outputs.ndim != 2:
+    if outputs.ndim < 2:
         raise errors.ShapeError(
             f"softmax_cross_entropy takes scores (N, K); the model gives {_row(outputs)} a row."
         )
-    classes = outputs.shape[1]
-    if targets.ndim != 1 or targets.dtype.kind not in "iu":
+    classes = outputs.shape[-1]
+    if (outputs.ndim == 2 and targets.ndim != 1) or targets.dtype.kind not in "iu":
         raise errors.DataError(
             f"softmax_cross_entropy takes whole numbers (N,) from 0 to {classes - 1} as targets, "
             f"got {targets.dtype} {targets.shape}. Write: {_as_classes(targets, classes)}"
         )
+    by_position(outputs, targets[: len(outputs)])
     fits = (targets >= 0) & (targets < classes)
     _check_values(
         targets, fits, f"the model has {classes} scores, for the classes 0 to {classes - 1}"
@@ -101,7 +103,7 @@ def _as_classes(targets: np.ndarray, classes: int) -> str:
 def _check_values(targets: np.ndarray, fits: np.ndarray, rule: str, instead: str = "") -> None:
     if not fits.all():
         where = tuple(int(i) for i in np.argwhere(~fits)[0])
-        column = f", column {where[1]}" if len(where) > 1 else ""
+        column = f", column {', '.join(map(str, where[1:]))}" if len(where) > 1 else ""
         raise errors.DataError(
             f"{rule}; the target of row {where[0]}{column} is {targets[where]}."
             + (f" {instead}" if instead else "")

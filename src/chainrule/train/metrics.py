@@ -21,8 +21,10 @@ Outputs f are a network's scores, y the targets, w the weights of the rows (1 wh
 | label_log_loss | labels | least | mean of log(1 + exp(-y f)) over rows and labels, in nats |
 
 A classifier has scores (N, K), K > 1, and targets (N,) from 0 to K - 1; or one score a row, (N,) or
-(N, 1), positive for the second class, with targets of 0 and 1 or of -1 and 1. Several labels of
-each row have scores (N, L), positive where a label is guessed to hold, and targets (N, L) alike.
+(N, 1), positive for the second class, with targets of 0 and 1 or of -1 and 1. Where each pixel or
+token has a class, scores are (N, ..., K) and targets (N, ...), and each of them is a row of the
+table. Several labels of each row have scores (N, L), positive where a label is guessed to hold, and
+targets (N, L) alike.
 
 Source    Hand and Till, Machine Learning 45 (2001), for areas of several classes; the definitions
           are scikit-learn's (`f1_score(average="macro")`, `roc_auc_score(multi_class="ovr")`,
@@ -39,6 +41,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule import errors
+from chainrule.nn.losses import by_position
 from chainrule.ops.special.scipy_functions import scipy_special
 
 Metric = Callable[..., float]
@@ -51,19 +54,21 @@ class Kind(NamedTuple):
     largest: bool
 
 
-def _classes(outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scores (N, K), K > 1, and targets from 0, of a classifier in one of its forms."""
+def _classes(outputs: np.ndarray, targets: np.ndarray, weights: Any) -> tuple[Any, Any, Any]:
+    """Scores (N, K), K > 1, targets from 0 and weights, of a classifier in one of its forms."""
+    scores = outputs.astype(np.float64)
     if targets.size != len(targets):
+        if outputs.ndim == targets.ndim + 1:
+            return by_position(scores, targets.astype(np.int64), weights)
         raise errors.ShapeError(
             f"this metric takes one class a row (N,), and the targets are {targets.shape}: of "
             "several labels a row there are exact_match, hamming_loss, label_f1 and label_auc."
         )
-    scores = outputs.astype(np.float64)
     labels = targets.reshape(len(targets)).astype(np.int64)
-    if scores.ndim == 1 or scores.shape[1] == 1:
-        f = scores.reshape(len(scores))
-        return np.stack([np.zeros_like(f), f], axis=1), (labels > 0).astype(np.int64)
-    return scores, labels
+    scores = scores.reshape(len(scores), -1)
+    if scores.shape[1] == 1:
+        return np.concatenate([0 * scores, scores], axis=1), (labels > 0).astype(np.int64), weights
+    return scores, labels, weights
 
 
 def _mean(values: np.ndarray, weights: np.ndarray | None) -> float:
@@ -76,7 +81,7 @@ def accuracy(outputs, targets, weights=None) -> float:
     >>> accuracy(np.array([[2.0, 1.0], [0.0, 1.0]]), np.array([0, 0]))
     0.5
     """
-    scores, labels = _classes(outputs, targets)
+    scores, labels, weights = _classes(outputs, targets, weights)
     return _mean(scores.argmax(axis=1) == labels, weights)
 
 
@@ -87,14 +92,14 @@ def error(outputs, targets, weights=None) -> float:
 
 def top_k(outputs, targets, weights=None, *, k: int = 5) -> float:
     """The share of rows whose target is among the k largest scores."""
-    scores, labels = _classes(outputs, targets)
+    scores, labels, weights = _classes(outputs, targets, weights)
     own = scores[np.arange(len(labels)), labels]
     return _mean((scores > own[:, None]).sum(axis=1) < k, weights)
 
 
 def f1(outputs, targets, weights=None) -> float:
     """The mean over classes of 2 TP / (2 TP + FP + FN); a class in no row or guess is left out."""
-    scores, labels = _classes(outputs, targets)
+    scores, labels, weights = _classes(outputs, targets, weights)
     guesses, classes = scores.argmax(axis=1), scores.shape[1]
     weights = _ones(labels, weights)
     hits = np.bincount(labels, np.equal(guesses, labels) * weights, classes)
@@ -109,7 +114,7 @@ def auc(outputs, targets, weights=None) -> float:
     Of two classes the second's; of more, the mean over the classes of probabilities against the
     rest. nan where a class has no rows, or all of them.
     """
-    scores, labels = _classes(outputs, targets)
+    scores, labels, weights = _classes(outputs, targets, weights)
     weights = _ones(labels, weights)
     if scores.shape[1] == 2:
         return _area(scores[:, 1] - scores[:, 0], labels == 1, weights)
@@ -131,7 +136,7 @@ def _area(scores: np.ndarray, own: np.ndarray, weights: np.ndarray) -> float:
 
 def log_loss(outputs, targets, weights=None) -> float:
     """The mean of -log softmax(f)[y], in nats."""
-    scores, labels = _classes(outputs, targets)
+    scores, labels, weights = _classes(outputs, targets, weights)
     logs = scipy_special().log_softmax(scores, axis=1)
     return -_mean(logs[np.arange(len(labels)), labels], weights)
 

@@ -35,7 +35,9 @@ def chance_loss(loss: Any, data: Any, rows: np.ndarray | None = None) -> float |
 
 
 def _of_classes(targets: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-    count = np.bincount(targets, weight)
+    if weight is not None:  # of examples, for each of their pixels or tokens
+        weight = np.repeat(weight, targets[0].size)
+    count = np.bincount(targets.reshape(-1), weight)
     return count / count.sum()
 
 
