@@ -104,6 +104,7 @@ def test_numbers_have_the_marks_that_are_asked_for(table):
     assert found["b"].tolist() == [7.0, 1e6]
     assert table('a\n"1,234"\n"12,345.5"\n', thousands=",")["a"].tolist() == [1234.0, 12345.5]
     assert "'1,23'" in complaint(table, 'a\n"1,234"\n1\n"1,23"\n', thousands=",")
+    assert "'0,126'" in complaint(table, 'a\n"1,234"\n1\n"0,126"\n', thousands=",")
     assert "decimal is" in complaint(table, "a\n1\n", decimal="x")
 
 
@@ -226,6 +227,7 @@ def test_rows_remember_their_lines_when_they_are_chosen(table):
     (["1,5", "2,25", "-3"], "look like numbers with a comma as their decimal mark.\n  "
      "Read with decimal=',';"),
     (["1,500", "12,250", "3"], "Read with thousands=',' or read with decimal=',';"),
+    (["1,500", "0,250", "3"], "  Read with decimal=',';"),
     (["31.12.2024", "1.2.2024", "2.2.2024"], "Read with dates={'v': '%d.%m.%Y'}"),
     (["$5", "$6.50", "$1,000"], "look like numbers with a unit.\n  Take the unit away"),
     (["5%", "12.5 %", "7%"], "look like numbers with a unit"),

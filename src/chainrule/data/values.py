@@ -22,11 +22,13 @@ _DATE = re.compile(
 def number(text: str, *, decimal: str = ".", thousands: str | None = None) -> float | None:
     """The number that a text is, or None: no underscores, no hexadecimal, nothing but a number.
 
+    Groups of thousands do not begin with 0: "0,126" is a decimal number, and never 126.
+
     >>> number("1e3"), number("1_000"), number("1.234,5", decimal=",", thousands=".")
     (1000.0, None, 1234.5)
     """
     if thousands and thousands in text:
-        grouped = rf"[+-]?\d{{1,3}}({re.escape(thousands)}\d{{3}})+({re.escape(decimal)}\d*)?"
+        grouped = rf"[+-]?[1-9]\d{{0,2}}({re.escape(thousands)}\d{{3}})+({re.escape(decimal)}\d*)?"
         if not re.fullmatch(grouped, text, re.A):
             return None
         text = text.replace(thousands, "")
