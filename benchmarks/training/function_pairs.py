@@ -20,7 +20,8 @@ from chainrule.nn import losses
 _ACTIVATIONS: dict[str, Callable] = {
     "identity": torch.nn.Identity(), "sigmoid": torch.sigmoid, "tanh": torch.tanh,
     "relu": torch.relu, "leaky_relu": functional.leaky_relu, "elu": functional.elu,
-    "gelu": functional.gelu, "softplus": functional.softplus, "swish": functional.silu,
+    "selu": functional.selu, "gelu": functional.gelu, "softplus": functional.softplus,
+    "swish": functional.silu, "mish": functional.mish,
     "softmax": lambda x: functional.softmax(x, dim=-1),
 }  # fmt: skip
 

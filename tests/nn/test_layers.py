@@ -19,9 +19,11 @@ FORMULAS = {
     "relu": lambda x: np.where(x > 0, x, 0),
     "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
     "elu": lambda x: np.where(x > 0, x, np.exp(x) - 1),
+    "selu": lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * (np.exp(x) - 1)),
     "gelu": lambda x: x * scipy.stats.norm.cdf(x),
     "softplus": lambda x: np.log(1 + np.exp(x)),
     "swish": lambda x: x / (1 + np.exp(-x)),
+    "mish": lambda x: x * np.tanh(np.log(1 + np.exp(x))),
     "softmax": lambda x: np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True),
 }
 
@@ -32,6 +34,20 @@ def test_an_activation_is_its_formula_with_a_true_slope(name):
     np.testing.assert_allclose(layer(X), FORMULAS[name](X), rtol=1e-12, atol=1e-15)
     assert layer(X.astype("f")).dtype == np.float32
     cr.testing.check_derivatives(layer, (X + 0.1 * np.sign(X),), rtol=1e-5)
+
+
+def test_selu_keeps_a_mean_of_0_and_a_variance_of_1():
+    nodes, weights = np.polynomial.legendre.leggauss(400)
+    halves = [6 * nodes + shift for shift in (-6, 6)]  # on each side of the kink at 0
+    halves = [(x, 6 * weights * scipy.stats.norm.pdf(x)) for x in halves]
+    for power, wanted in ((1, 0.0), (2, 1.0)):
+        found = sum(np.sum(w * nn.Activation("selu")(x) ** power) for x, w in halves)
+        np.testing.assert_allclose(found, wanted, atol=1e-14)
+
+
+def test_silu_is_told_its_name_here():
+    with pytest.raises(ValueError, match="Write: 'swish'"):
+        nn.Activation("silu")
 
 
 def test_every_activation_is_tested():

@@ -15,7 +15,9 @@ from chainrule.nn.activations import (
     gelu,
     identity,
     leaky_relu,
+    mish,
     relu,
+    selu,
     sigmoid,
     softmax,
     softplus,
@@ -72,6 +74,6 @@ __all__ = [
     "Residual", "ResidualBlock", "ResidualBlock2d", "ResidualMLP", "Sequential", "SkipMLP",
     "SoftClip", "Stack", "Summary", "Swish", "Tied", "Transition", "ZeroShortcut", "builders",
     "convolution", "elu", "gelu", "identity", "inference", "init", "layer_outputs",
-    "leaky_relu", "losses", "lsuv", "max_pool", "mean_pool", "named_modules", "relu", "sigmoid",
-    "softmax", "softplus", "sum_pool", "summary", "swish", "tanh",
+    "leaky_relu", "losses", "lsuv", "max_pool", "mean_pool", "mish", "named_modules", "relu",
+    "selu", "sigmoid", "softmax", "softplus", "sum_pool", "summary", "swish", "tanh",
 ]  # fmt: skip

@@ -8,9 +8,11 @@
 | relu | max(x, 0) | Nair and Hinton, ICML 2010 |
 | leaky_relu | x for x > 0, else 0.01 x | Maas et al., ICML 2013 |
 | elu | x for x > 0, else exp(x) - 1 | Clevert et al., ICLR 2016 |
+| selu | 1.0507 x for x > 0, else 1.7581 (exp(x) - 1) | Klambauer et al., NIPS 2017 |
 | gelu | x Phi(x), Phi the normal distribution function | Hendrycks and Gimpel, 2016 |
 | softplus | log(1 + exp(x)) | Dugas et al., NIPS 2000 |
 | swish | x sigmoid(slope x), slope 1, or learned (`Swish`) | Ramachandran et al., 2017 |
+| mish | x tanh(log(1 + exp(x))) | Misra, BMVC 2020 |
 | softmax | exp(x) / sum(exp(x)) over the last axis | |
 """
 
@@ -55,6 +57,15 @@ def elu(x, scale: float = 1.0):
     return np.where(x > 0, x, scale * np.expm1(np.minimum(x, 0)))
 
 
+# with which sums of mean 0 and variance 1 give outputs of mean 0 and variance 1
+_SELU_SCALE, _SELU_LIMIT = 1.0507009873554805, 1.7580993408473766
+
+
+def selu(x):
+    """ELU, scaled so that means of 0 and variances of 1 are kept: with init="lecun"."""
+    return np.where(x > 0, _SELU_SCALE * x, _SELU_LIMIT * np.expm1(np.minimum(x, 0)))
+
+
 def gelu(x):
     """x Phi(x): the exact form, not the tanh approximation."""
     return x * _in_dtype(special.ndtr, x)
@@ -77,6 +88,11 @@ def swish(x, slope: Any = 1.0):
     return x * sigmoid(slope * x)
 
 
+def mish(x):
+    """x tanh(log(1 + exp(x))): smooth, and slightly negative below 0."""
+    return x * np.tanh(softplus(x))
+
+
 def softmax(x):
     """Probabilities over the last axis: positive, of sum 1."""
     return special.softmax(x, axis=-1)
@@ -84,8 +100,8 @@ def softmax(x):
 
 FUNCTIONS: dict[str, Callable] = {
     "identity": identity, "sigmoid": sigmoid, "tanh": tanh, "relu": relu,
-    "leaky_relu": leaky_relu, "elu": elu, "gelu": gelu, "softplus": softplus, "swish": swish,
-    "softmax": softmax,
+    "leaky_relu": leaky_relu, "elu": elu, "selu": selu, "gelu": gelu, "softplus": softplus,
+    "swish": swish, "mish": mish, "softmax": softmax,
 }  # fmt: skip
 
 
@@ -133,6 +149,7 @@ def activation(chosen: str | Callable) -> Callable:
         if chosen not in FUNCTIONS:
             raise ValueError(
                 f"an activation is a function or one of {', '.join(FUNCTIONS)}; got {chosen!r}."
+                + (" Write: 'swish', the same function." if chosen.lower() == "silu" else "")
             )
         return FUNCTIONS[chosen]
     return chosen
