@@ -19,7 +19,7 @@ FORMULAS = {
     "relu": lambda x: np.where(x > 0, x, 0),
     "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
     "elu": lambda x: np.where(x > 0, x, np.exp(x) - 1),
-    "selu": lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * (np.exp(x) - 1)),
+    "selu": lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x)),
     "gelu": lambda x: x * scipy.stats.norm.cdf(x),
     "softplus": lambda x: np.log(1 + np.exp(x)),
     "swish": lambda x: x / (1 + np.exp(-x)),

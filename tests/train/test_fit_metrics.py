@@ -186,6 +186,23 @@ def test_what_early_stopping_is_given():
             early_stopping(wrong)
 
 
+def test_stopping_by_what_is_nan_says_so():
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype("f")
+    y = (x[:, 0] > 0).astype(int)
+    alone = x[y == 0], y[y == 0]  # the area under a curve of one class is nan
+    history = fit(
+        nn.MLP(3, (4,), 2, rng=0), (x, y), loss="softmax_cross_entropy", validation=alone,
+        metrics=("auc",), early_stopping={"monitor": "validation_auc", "patience": 3},
+        progress="none", epochs=20,
+    )  # fmt: skip
+    assert len(history.records) == 3
+    assert "validation_auc was a finite number in none of the 3 epochs" in history.stopped
+    stop = EarlyStopping(patience=2, smoothing=0.0)
+    assert [stop.seen(value, "min") for value in (1.0, np.nan, np.nan)] == [False, False, True]
+    assert "was not a finite number in the last 2 epochs" in stop.reason()
+    assert EarlyStopping(**stop.state()) == stop
+
+
 def test_r2_of_a_constant_target_is_nan_and_large_numbers_do_not_overflow():
     y = np.array([[1.0], [2.0], [4.0]])
     assert np.isnan(r2(y, np.full((3, 1), 2.0)))

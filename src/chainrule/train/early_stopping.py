@@ -42,6 +42,7 @@ class EarlyStopping:
     count: int = field(default=0, repr=False)  # t
     least: float = field(default=math.inf, repr=False)  # of the smoothed curve, sign by mode
     waited: int = field(default=0, repr=False)  # epochs since then
+    unknown: int = field(default=0, repr=False)  # the last of them, whose value was not finite
 
     def __post_init__(self) -> None:
         if not self.patience >= 1:
@@ -58,8 +59,10 @@ class EarlyStopping:
         self.count += 1
         if not math.isfinite(value):
             self.waited += 1
+            self.unknown += 1
             self.count -= 1
             return self.waited >= self.patience
+        self.unknown = 0
         signed = value if mode == "min" else -value
         self.mean = self.smoothing * self.mean + (1 - self.smoothing) * signed
         smoothed = self.mean / (1 - self.smoothing**self.count)
@@ -69,13 +72,26 @@ class EarlyStopping:
             self.waited += 1
         return self.waited >= self.patience
 
+    def reason(self) -> str:
+        """Why it is time to stop, in words."""
+        epochs = f"{self.unknown} epoch{'s' if self.unknown > 1 else ''}"
+        if not self.unknown:
+            return f"{self.monitor} has not improved for {self.waited} epochs"
+        if self.count:
+            return f"{self.monitor} was not a finite number in the last {epochs}"
+        return (
+            f"{self.monitor} was a finite number in none of the {epochs}, so nothing tells which "
+            "weights are best: these are the last. Look at the validation set, or monitor another "
+            "entry"
+        )
+
     def state(self) -> dict[str, Any]:
         """Everything, as data that fits into JSON; `EarlyStopping(**state)` goes on from there."""
         return asdict(self)
 
     def options(self) -> dict[str, Any]:
         """What was asked for, without what was seen."""
-        seen = ("mean", "count", "least", "waited")
+        seen = ("mean", "count", "least", "waited", "unknown")
         return {key: value for key, value in asdict(self).items() if key not in seen}
 
 

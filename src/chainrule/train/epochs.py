@@ -82,10 +82,7 @@ def _better(value: float, history: History, monitor: str, mode: str) -> bool:
 def _why_to_stop(session: Session, late: bool) -> str | None:
     place, s = session.place, session.settings
     if late and session.stopping is not None:
-        return (
-            f"early stopping: {session.monitor} has not improved for {session.stopping.waited} "
-            "epochs"
-        )
+        return f"early stopping: {session.stopping.reason()}"
     if s.steps is not None and session.steps_left() <= 0:
         return f"{s.steps} steps made"
     if s.epochs is not None and place.epoch >= s.epochs:
