@@ -115,6 +115,10 @@ def test_dates_have_the_form_that_is_asked_for_and_are_in_utc(table):
     assert found.astype(str).tolist() == [
         "2023-12-31T23:30:00.000000", "2024-01-01T00:30:00.000000", "2024-01-02T00:00:00.000000",
     ]  # fmt: skip
+    others = "2024-01-01 00:30:00 UTC", "2024-01-01 01:30:00.5+01", "2024-01-01T00:30:00.123456789Z"
+    assert table("d\n" + "\n".join(others))["d"].astype(str).tolist() == [
+        "2024-01-01T00:30:00.000000", "2024-01-01T00:30:00.500000", "2024-01-01T00:30:00.123456",
+    ]  # fmt: skip
     assert "'x' is not a date" in complaint(table, "d\nx\n", dates={"d": "%d.%m.%Y"})
 
 
@@ -231,6 +235,13 @@ def test_rows_remember_their_lines_when_they_are_chosen(table):
     (["31.12.2024", "1.2.2024", "2.2.2024"], "Read with dates={'v': '%d.%m.%Y'}"),
     (["$5", "$6.50", "$1,000"], "look like numbers with a unit.\n  Take the unit away"),
     (["5%", "12.5 %", "7%"], "look like numbers with a unit"),
+    (["12 kg", "7.5 kg", "80kg"], "look like numbers with a unit"),
+    (["1.2k", "3M", "700k"], "look like numbers with a unit"),
+    (["1 234", "12 500", "1 000 000"], "Read with thousands=' '"),
+    (["(120)", "15", "(7.50)"], "with brackets around those below 0.\n  Write a minus"),
+    (["3 Jan 2024", "14-Feb-2024", "1 March 2024"], "dates={'v': '%d %b %Y'}"),
+    (["Jan 3, 2024", "Feb 14, 2024", "May 1, 2024 10:30 PM"], "with the names of months"),
+    (["03/15/2024 10:00 PM", "3/1/2024 9:05 AM", "3/2/2024 1:00 AM"], "not written YYYY-MM-DD"),
     (["12/31/2024", "1/2/2024", "1/3/2024"], "look like dates that are not written YYYY-MM-DD"),
 ])  # fmt: skip
 def test_numbers_and_dates_written_otherwise_are_refused_with_the_option(table, fields, words):

@@ -15,7 +15,7 @@ MISSING = (
 _TRUTH = {"true": 1.0, "false": 0.0}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.I | re.A)
 _DATE = re.compile(
-    r"\d{4}([-/])\d\d\1\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?)?", re.A
+    r"\d{4}([-/])\d\d\1\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?( ?Z| ?UTC|[+-]\d\d(:?\d\d)?)?)?", re.A
 )
 
 
@@ -52,7 +52,8 @@ def date(text: str, form: str | None = None) -> np.datetime64 | None:
         if form is None:
             if not _DATE.fullmatch(text):
                 return None
-            found = datetime.fromisoformat(text.replace("/", "-"))
+            text = text.replace("/", "-").replace("UTC", "Z").replace(" Z", "Z")
+            found = datetime.fromisoformat(text)  # which cuts nanoseconds off
         else:
             found = datetime.strptime(text, form)
         if found.tzinfo is not None:
