@@ -86,7 +86,7 @@ def _why_to_stop(session: Session, late: bool) -> str | None:
     if s.steps is not None and session.steps_left() <= 0:
         return f"{s.steps} steps made"
     if s.epochs is not None and place.epoch >= s.epochs:
-        return f"{s.epochs} epochs made"
+        return f"{place.epoch} epochs made"
     return None
 
 
