@@ -1,5 +1,7 @@
 """Formulas as users write them: value and derivatives against closed forms and mpmath."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from mpmath import mp
@@ -9,7 +11,9 @@ import chainrule as cr
 from chainrule import derived as derived_programs
 from chainrule.program.program import Program
 from chainrule.tracing import trace_call
+from chainrule.transforms import stabilize as stabilizing
 from chainrule.transforms.stabilize import rules_fired, stabilize
+from chainrule.transforms.stabilize_reductions import REDUCTIONS
 
 LOGITS = np.array([-800.0, -40.0, -1.0, 0.0, 1e-9, 3.0, 40.0, 800.0])
 SMALL = np.array([1e-300, 1e-160, 1e-20, 1e-9, 1e-5, 0.1, 1.0])
@@ -154,6 +158,24 @@ def test_a_program_without_such_formulas_is_the_same_object():
     program = _program(lambda x: np.maximum(x @ x, 0.0) * x, np.ones(3))
     assert stabilize(program) is program
     assert stabilize(once := stabilize(_program(CASES[0][0], LOGITS))) is once
+
+
+def test_a_program_that_no_rule_changes_is_read_once(monkeypatch):
+    program = _program(lambda x: np.exp(x) * 3.0 + np.sqrt(x), np.ones(3))
+    assert stabilize(program) is program
+    monkeypatch.setattr(stabilizing, "_Reading", None)
+    assert stabilize(program) is program
+    with pytest.raises(TypeError):  # the same formula once more, of which that is not known
+        stabilize(_program(lambda x: np.exp(x) * 3.0 + np.sqrt(x), np.ones(3)))
+
+
+def test_a_rule_is_tried_once_its_operations_stand_above(monkeypatch):
+    tried = []
+    reduction = next(r for r in REDUCTIONS if r.name == "softmax")
+    noting = replace(reduction, apply=lambda equation, reader: tried.append(equation))
+    monkeypatch.setattr(stabilizing, "_reductions", lambda: {"multiply": (noting,)})
+    stabilize(_program(lambda x: np.sum(np.exp(x * 2.0)) * x * 3.0, np.ones(3)))
+    assert len(tried) == 2  # the first product stands above the sum
 
 
 def test_stabilize_false_leaves_the_formula():

@@ -119,6 +119,7 @@ class Program:
 
     __slots__ = (
         "_hash", "_key", "captured", "captured_values", "equations", "inputs", "name", "outputs",
+        "stable",
     )  # fmt: skip
 
     def __init__(
@@ -136,6 +137,7 @@ class Program:
         self.captured = tuple(captured)
         self.captured_values = tuple(captured_values)
         self.name = name
+        self.stable = False  # whether it is known that `stabilize` has nothing to change
         self._key: tuple | None = None
         self._hash: int | None = None
 

@@ -88,6 +88,7 @@ class Graph:
         self.program = program
         self.rules = rules
         self.equations: list[Equation] = []
+        self.names: set[str] = set()  # of the operations of the equations
         self.fired: dict[str, int] = {}
         self.line: Any = None
         self._inner = inner
@@ -212,6 +213,7 @@ class Graph:
         if self._rewritten(equation) or (self._made is not None and self._merged(equation)):
             return
         self.equations.append(equation)
+        self.names.add(equation.op.name)
         maker = self._maker
         for var in equation.outputs:
             maker[var] = equation

@@ -32,6 +32,7 @@ from chainrule.transforms.stabilize_patterns import (
     Pattern,
     Reader,
     Terms,
+    functions,
     matches,
     partly,
     pattern,
@@ -79,9 +80,12 @@ class _Stabilizer:
         self.fired: dict[str, int] = {}
 
     def program(self, program: Program) -> Program:
+        if program.stable:
+            return program
         found = self.done.get(id(program))
         if found is None:
             found = self.done[id(program)] = (program, self._stabilized(program))
+            program.stable = found[1] is program
         return found[1]
 
     def _stabilized(self, program: Program) -> Program:
@@ -126,7 +130,7 @@ _SERIES: set[str] = {*FUNCTIONS, "product"}  # of a sum that may cancel at 0
 _ROOTS = {"sum": ("add", "subtract"), "product": ("multiply", "divide")}
 
 
-_Tried = tuple[Rule, Pattern, frozenset[str]]
+_Tried = tuple[Rule, Pattern, frozenset[str], frozenset[str]]
 
 
 @lru_cache(maxsize=1)
@@ -138,7 +142,7 @@ def _heads() -> dict[str, tuple[_Tried, ...]]:
         if p.kind == "square":
             names = ("square", "multiply", "power")
         for name in names:
-            found.setdefault(name, []).append((rule, p, wanted(p)))
+            found.setdefault(name, []).append((rule, p, wanted(p), functions(p)))
     found.setdefault("reciprocal", []).extend(found.get("divide", []))
     found.setdefault("power", []).extend(found.get("sqrt", []) + found.get("divide", []))
     return {
@@ -199,6 +203,8 @@ class _Reading:
         if node is None:
             return None
         for reduction in reductions:
+            if not reduction.needs <= graph.names:
+                continue
             found = reduction.apply(equation, self._reader)
             if found is not None:
                 self.fired[reduction.name] = self.fired.get(reduction.name, 0) + 1
@@ -216,8 +222,11 @@ class _Reading:
     def _with_rules(
         self, rules: tuple[_Tried, ...], equation: Equation, node: Node, terms: Terms, tags
     ) -> Operand | None:
-        for rule, p, needed in rules:
-            if not needed <= tags or rule.name in self._making:  # not by itself again
+        names = self.graph.names
+        for rule, p, needed, inside in rules:
+            if not needed <= tags or not inside <= names:
+                continue
+            if rule.name in self._making:  # not by itself again
                 continue
             found = self._with_rule(rule, p, equation, node, terms)
             if found is not None:

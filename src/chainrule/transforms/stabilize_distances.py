@@ -97,5 +97,6 @@ def _squares(terms: Terms, sign: int, x: Operand, along: int, reader: Reader) ->
 
 DISTANCES = (
     ReductionRule("squared distances by inner products", "sum(x**2) + sum(y**2) - 2 * x @ y.T",
-                  "sum((x - y)**2)", ("add", "subtract"), _distances),
+                  "sum((x - y)**2)", ("add", "subtract"), _distances,
+                  needs=frozenset({"contract", "sum"})),
 )  # fmt: skip

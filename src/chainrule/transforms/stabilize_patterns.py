@@ -19,6 +19,7 @@ from chainrule.transforms.rewriting import Graph
 
 TERMS = 6  # of a sum or product that are looked at together
 _MOVES = {"broadcast", "reshape", "transpose", "flip", "index"}
+_OTHERWISE = {"name", "number", "sum", "product", "square", "sqrt", "power"}  # see `_named`
 _SUMS, _PRODUCTS = ("add", "subtract", "negative"), ("multiply", "divide", "scale")
 
 Bindings = dict[str, Operand]
@@ -102,6 +103,14 @@ def wanted(p: Pattern) -> frozenset[str]:
     return frozenset(found)
 
 
+@lru_cache(maxsize=4096)
+def functions(p: Pattern) -> frozenset[str]:
+    """The operations below the top of whatever matches, but those that go by several names."""
+    parts = [part[1] if isinstance(part, tuple) else part for part in p.parts]
+    found = {part.kind for part in parts if part.kind not in _OTHERWISE}
+    return frozenset(found.union(*map(functions, parts)))
+
+
 # --- reading programs -----------------------------------------------------------------------------
 
 
@@ -111,6 +120,7 @@ class Reader:
     def __init__(self, graph: Graph, barred: set[Operand]):
         self.graph, self.barred = graph, barred
         self._nodes: dict[Operand, Node | None] = {}
+        self._terms: dict[tuple[str, Operand], Terms] = {}
 
     def node(self, operand: Operand) -> Node | None:
         """What made an operand: seen through shapes, and under its simplest name."""
@@ -152,7 +162,12 @@ class Reader:
 
     def terms(self, operand: Operand, kind: str) -> Terms:
         """The terms of a sum with their signs, or the factors of a product with exponents 1, -1."""
-        return self._spread(kind, [(1, operand)])
+        if operand.is_literal:
+            return [(1, operand)]
+        found = self._terms.get((kind, operand))
+        if found is None:
+            found = self._terms[kind, operand] = self._spread(kind, [(1, operand)])
+        return found
 
     def terms_of(self, node: Node, kind: str) -> Terms:
         """As `terms`, of what a node computes."""

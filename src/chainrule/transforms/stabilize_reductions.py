@@ -24,7 +24,10 @@ _COMPARED = 1 << 22  # entries of an array whose layout is looked at
 
 @dataclass(frozen=True)
 class ReductionRule:
-    """One rule: pattern and replacement as the documentation shows them, and what applies it."""
+    """One rule: pattern and replacement as the documentation shows them, and what applies it.
+
+    `needs` names operations that stand above whatever it applies to.
+    """
 
     name: str
     pattern: str
@@ -33,6 +36,7 @@ class ReductionRule:
     apply: Callable[[Equation, Reader], Operand | None]
     source: str = "ours"
     domain: str = "every number"
+    needs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -425,6 +429,7 @@ def _norm(equation: Equation, reader: Reader) -> Operand | None:
 
 
 _LOGARITHM = "Blanchard, Higham, Higham, IMA J. Numer. Anal. 41 (2021) 2311"
+_SHARES = frozenset({"exp", "sum"})
 
 REDUCTIONS = (
     ReductionRule("log-sum-exp", "log(sum(exp(x)))", "logsumexp(x)", ("log",), _log_sum_exp,
@@ -438,9 +443,10 @@ REDUCTIONS = (
     ReductionRule("log of softmax", "log(softmax(x))", "log_shares(x)", ("log",), _log_softmax,
                   _LOGARITHM),
     ReductionRule("softmax", "exp(x) / sum(exp(x))", "softmax(x)", ("divide", "multiply"), _softmax,
-                  _LOGARITHM),
+                  _LOGARITHM, needs=_SHARES),
     ReductionRule("mean weighted by exponentials", "sum(y * exp(x)) / sum(exp(x))",
-                  "sum(y * softmax(x))", ("divide", "multiply"), _weighted_mean),
+                  "sum(y * softmax(x))", ("divide", "multiply"), _weighted_mean,
+                  needs=_SHARES),
     ReductionRule("log of a product of probabilities", "log(prod(expit(x)))", "sum(log_expit(x))",
                   ("log",), log_of_product),
     ReductionRule("log of a product", "log(prod(x))", "log_prod(x)", ("log",), _log_of_product),
@@ -448,7 +454,7 @@ REDUCTIONS = (
                   _log_of_determinant),
     ReductionRule("variance and covariance", "mean(x * y) - mean(x) * mean(y)",
                   "mean((x - mean(x)) * (y - mean(y)))", ("add", "subtract"), _variance,
-                  "Chan, Golub, LeVeque, Am. Stat. 37 (1983) 242"),
+                  "Chan, Golub, LeVeque, Am. Stat. 37 (1983) 242", needs=frozenset({"sum"})),
     ReductionRule("norm", "sqrt(sum(x * x)), norm(x)", "safe_norm(x)", ("sqrt", "norm", "power"),
                   _norm, "Blue, ACM TOMS 4 (1978) 15"),
 )  # fmt: skip
