@@ -144,7 +144,10 @@ class Layout:
         self.light = light_broadcasts(program, self.memory)
         self.steps = [self._step(i, e) for i, e in enumerate(program.equations)]
         self.steps = [s for s in self.steps if s is not None]
-        self.output_slots = self._outputs()
+        copies = copied_outputs(program, self.memory)
+        self.output_slots = [
+            (self._operand(var), copy) for var, copy in zip(program.outputs, copies, strict=True)
+        ]
 
     def _new_slot(self, var, value=None) -> int:
         self.slot[var] = len(self.template)
@@ -195,15 +198,16 @@ class Layout:
         }
         return tuple([slot for slot in dead if self.needed_until.get(slot, -1) <= number])
 
-    def _outputs(self) -> list[tuple[int, bool]]:
-        seen: set = set()
-        out = []
-        for var in self.program.outputs:
-            root = None if var.is_literal else self.memory.root.get(var)
-            owned = root is not None and root not in seen and root not in self.memory.foreign
-            seen.add(root)
-            out.append((self._operand(var), not owned))
-        return out
+
+def copied_outputs(program: Program, memory: Memory) -> list[bool]:
+    """Which outputs are copies: they would share memory with an input, a literal, or another."""
+    seen: set = set()
+    found = []
+    for var in program.outputs:
+        root = None if var.is_literal else memory.root.get(var)
+        found.append(root is None or root in seen or root in memory.foreign)
+        seen.add(root)
+    return found
 
 
 def _copied(function, *arguments):

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-from chainrule.program.evaluate import Layout, is_view
+from chainrule.program.evaluate import Memory, copied_outputs, is_view, light_broadcasts
+from chainrule.program.liveness import last_uses
 from chainrule.program.program import Equation, Program
 
 
@@ -24,8 +25,9 @@ def alive(program: Program, donated: tuple[int, ...] = ()) -> list[int]:
 
     The number of the entry is the number of the equation.
     """
-    layout = Layout(program, donated)
-    memory, uses, light = layout.memory, layout.uses, layout.light
+    uses = last_uses(program)
+    memory = Memory(program, uses, donated)
+    light = light_broadcasts(program, memory)
     readers: dict[object, int] = {}  # how many living variables keep a root
     size: dict[object, int] = {}
     now, peaks = 0, []
@@ -49,15 +51,8 @@ def alive(program: Program, donated: tuple[int, ...] = ()) -> list[int]:
             readers[root] -= 1
             if not readers[root]:
                 now -= size.pop(root, 0)
-    return [*peaks, now + _copied_at_the_end(layout)]
-
-
-def _copied_at_the_end(layout: Layout) -> int:
-    return sum(
-        var.type.nbytes
-        for var, (_, copies) in zip(layout.program.outputs, layout.output_slots, strict=True)
-        if copies and not var.is_literal
-    )
+    copies = zip(program.outputs, copied_outputs(program, memory), strict=True)
+    return [*peaks, now + sum(v.type.nbytes for v, copied in copies if copied and not v.is_literal)]
 
 
 # --- what operations need for themselves ----------------------------------------------------------
