@@ -248,6 +248,23 @@ def test_keeping_less_changes_no_bit():
         assert same(Plan(less).run(operands), Plan(program).run(operands))
 
 
+def test_a_clear_gain_is_not_measured_and_a_small_program_is_left():
+    loss, weights, biases, _ = network(8, 32, 3000, ACTIVATIONS["logistic"])
+    program, _ = gradient_program(loss, weights, biases)
+    plain, asked = footprint(program), []
+
+    def measure(candidate):
+        asked.append(candidate)
+        return footprint(candidate)
+
+    less = storing_less(program, measure, worth=plain // 4)
+    assert footprint(less) <= 0.7 * plain and not asked
+    less = storing_less(program, measure, worth=plain // 3)  # not so large: it is planned
+    assert footprint(less) <= 0.7 * plain and asked == [program, less]
+    assert storing_less(program, measure, worth=2 * plain) is program
+    assert storing_less(program, lambda p: plain // 4, worth=plain // 3) is program
+
+
 def test_the_cut_keeps_the_fewest_bytes():
     network = Network(8)  # source 0, sink 1; two ways of capacity 3 + 2, and one of 4 behind them
     for tail, head, capacity in ((0, 2, 3), (0, 3, 2), (2, 4, 9), (3, 4, 9), (4, 5, 4), (5, 1, 9)):

@@ -8,6 +8,7 @@ things again is scheduled `lean` (see `Schedule`).
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cached_property
 
 from chainrule import errors
 from chainrule.compiler.layout import contiguous
@@ -38,9 +39,7 @@ def fitted(
     if aim is not None:
         with suppress(errors.BudgetTooSmall):  # there is more in the program than the derivative
             return planning.within(aim)
-    if planning.region.least < _WORTH:
-        return planning.region
-    return planning.of(storing_less(program, planning.measure))
+    return planning.of(storing_less(program, planning.measure, _WORTH))
 
 
 class _Planning:
@@ -51,19 +50,23 @@ class _Planning:
     ):  # fmt: skip
         self.program, self.written, self.watched = program, written, watched
         self.beside = beside
+        self.lean = lean
         self.layouts = [(t.nbytes, contiguous(t.shape)) for t in program.in_types]
-        self.region = self._made(program, lean)
-        self.latest = program, self.region  # the candidate that was planned last
+        self.latest: tuple[Program, Region] | None = None  # the candidate that was planned last
         new = [t.nbytes for k, t in enumerate(program.out_types) if k not in written]
         self.results = sum(new)
 
     def _made(self, program: Program, lean: bool) -> Region:
         return Region(program, self.layouts, self.written, False, self.watched, lean, self.beside)
 
+    @cached_property
+    def region(self) -> Region:
+        return self._made(self.program, self.lean)
+
     def of(self, candidate: Program) -> Region:
         if candidate is self.program:
             return self.region
-        if candidate is not self.latest[0]:
+        if self.latest is None or candidate is not self.latest[0]:
             self.latest = candidate, self._made(remove_barriers(candidate), True)
         return self.latest[1]
 

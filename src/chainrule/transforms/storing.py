@@ -20,9 +20,11 @@ from chainrule.transforms.chain_schedule import turns
 from chainrule.transforms.minimum_cut import INFINITE, Network
 from chainrule.transforms.recompute import Work, ordered
 
-_WORTH = 1 << 19  # bytes that a program makes in all; below there is nothing to save
+_WORTH = 1 << 19  # bytes of a footprint; below there is nothing to save
 _GAIN = 0.9  # of the footprint, which must be left at most
-_NO_GAIN = 0.99  # of the footprint of unfused operations; a plan of fused ones is not made
+_NO_GAIN = 0.99  # of the footprint of unfused operations; fused ones are not planned
+_SURE = 0.7  # of it: fused ones gain as well,
+_LARGE = 4  # where the footprint is so many times what is worth it
 _PRICE = 1.4  # of the cost, which may be paid at most
 _CHAIN = 8  # equations in a row that are made again long before they are read
 _LONG = 1 / 8  # of the backward part
@@ -37,19 +39,24 @@ CHEAP = {
 
 
 def storing_less(
-    program: Program, measure: Callable[[Program], int] = footprint
+    program: Program, measure: Callable[[Program], int] = footprint, worth: int = _WORTH
 ) -> Program:
-    """The program, ordered so that less is kept where that costs little; else the same."""
-    if sum(v.type.nbytes for e in program.equations for v in e.outputs) < _WORTH:
+    """The program, ordered so that less is kept where that costs little; else the same, as also
+    where it takes fewer than `worth` bytes."""
+    if sum(v.type.nbytes for e in program.equations for v in e.outputs) < worth:
         return program
     work = Work(program)
     order = lean_order(work, turns(work)[0])
     if work.cost_of(order) > _PRICE * work.cost_of(range(work.count)):
         return program
     made = ordered(work, order)
-    if footprint(made) > _NO_GAIN * footprint(program):
+    before, after = footprint(program), footprint(made)
+    if before < worth or after > _NO_GAIN * before:
         return program
-    return made if measure(made) <= _GAIN * measure(program) else program
+    if before >= _LARGE * worth and after <= _SURE * before:
+        return made
+    bytes_ = measure(program)
+    return made if bytes_ >= worth and measure(made) <= _GAIN * bytes_ else program
 
 
 def lean_order(work: Work, turn: int) -> list[int]:
