@@ -27,7 +27,7 @@ _SURE = 0.7  # of it: fused ones gain as well,
 _LARGE = 4  # where the footprint is so many times what is worth it
 _PRICE = 1.4  # of the cost, which may be paid at most
 _CHAIN = 8  # equations in a row that are made again long before they are read
-_LONG = 1 / 8  # of the backward part
+_LONG = 1 / 32  # of the backward part, which passes before they are read
 
 CHEAP = {
     "add", "subtract", "multiply", "divide", "scale", "negative", "reciprocal", "absolute", "sign",
