@@ -50,6 +50,8 @@ def test_harmless_points_stay_native(monkeypatch):
     f = cr.compile(lambda x: np.sqrt(x + 1) - np.sqrt(x))
     assert f(0.5) == pytest.approx(np.sqrt(1.5) - np.sqrt(0.5), rel=1e-15)
     assert np.isnan(f(np.nan))  # what is no number to begin with is not looked at
+    saturated = cr.compile(lambda x, y: np.tanh(x * y) + np.arctan(x * y) + special.erf(x * y))
+    assert saturated(300.0, 1.1) == pytest.approx(2 + np.arctan(300.0 * 1.1), rel=1e-15)
     g = cr.compile(lambda x: np.sum(x * x) - np.sum(np.sin(x)))
     assert g(np.array([1.0, 2.0])) == pytest.approx(5 - np.sin(1.0) - np.sin(2.0), rel=1e-15)
 

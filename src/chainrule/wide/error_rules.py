@@ -131,6 +131,30 @@ def _slope(slope: Callable) -> Callable:
     return rule
 
 
+def _bell(height: float) -> Callable:
+    """The rule of a function of one argument whose slope is at most height / (1 + x**2)."""
+
+    def rule(out, inputs, errors, equation):
+        (x,), (e,) = inputs, errors
+        own = 2.0 * _own(out, (x, e))
+        if e is None:
+            return own
+        near = np.maximum(abs(x) - e, 0.0)
+        return _joined(own, e * (height / (1.0 + near * near)))
+
+    return rule
+
+
+def _cosh(out, inputs, errors, equation):
+    """|sinh(y)| <= min(|y|, 1) cosh(y), which an error below 1/2 makes at most 1.65 times more."""
+    (x,), (e,) = inputs, errors
+    own = 2.0 * UNIT * out
+    if e is None:
+        return own
+    known = np.where(e < 0.5, np.minimum(abs(x) + e, 1.0) * 1.65, np.inf)[()]
+    return _joined(own, e * (out * known))
+
+
 def _sqrt(out, inputs, errors, equation):
     own = UNIT * abs(out)
     e = errors[0]
@@ -404,8 +428,9 @@ _RULES: dict[str, Callable] = {
     **dict.fromkeys(
         ("negative", "absolute", "stop_gradient", "barrier", "clip"), _same),
     "square": _slope(lambda x, out: 2.0 * abs(x)), "sqrt": _sqrt, "log": _log, "exp": _exp,
-    "sin": _slope(_at_most_one), "cos": _slope(_at_most_one), "tanh": _slope(_at_most_one),
-    "arctan": _slope(_at_most_one), "expm1": _slope(lambda x, out: abs(1.0 + out)),
+    "sin": _slope(_at_most_one), "cos": _slope(_at_most_one), "cosh": _cosh,
+    **dict.fromkeys(("tanh", "arctan"), _bell(1.0)), "erf": _bell(1.13),
+    "expm1": _slope(lambda x, out: abs(1.0 + out)),
     "log1p": _slope(lambda x, out: 1.0 / abs(1.0 + x)),
     "reciprocal": lambda out, inputs, errors, equation: _divide(
         out, [1.0, inputs[0]], [None, errors[0]], equation),

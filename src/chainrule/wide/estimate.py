@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from chainrule.ops.compare import equal, isfinite, less, less_equal, logical_not, not_equal
-from chainrule.ops.elementwise import absolute, log, maximum, sqrt, square
+from chainrule.ops.elementwise import absolute, log, maximum, minimum, sqrt, square
 from chainrule.ops.reduce import all_, any_, cumprod, cumsum, max_, prod
 from chainrule.ops.refuse import refuse
 from chainrule.ops.select import cast, select
@@ -187,6 +187,27 @@ def _slope(slope: Callable) -> Callable:
         return own if e is None else _joined(own, e * slope(inputs[0], out))
 
     return rule
+
+
+def _bell(height: float) -> Callable:
+    def rule(out, inputs, errors, equation):
+        (x,), (e,) = inputs, errors
+        own = _own(out, (x, e), roundings=2.0)
+        if e is None:
+            return own
+        near = maximum(absolute(x) - e, 0.0)
+        return _joined(own, e * (height / (near * near + 1.0)))
+
+    return rule
+
+
+def _cosh(out, inputs, errors, equation):
+    (x,), (e,) = inputs, errors
+    own = out * (2.0 * UNIT)
+    if e is None:
+        return own
+    known = select(less(e, 0.5), minimum(absolute(x) + e, 1.0) * 1.65, np.float64(np.inf))
+    return _joined(own, e * (out * known))
 
 
 def _sqrt(out, inputs, errors, equation):
@@ -424,8 +445,9 @@ _RULES: dict[str, Callable] = {
         ("negative", "absolute", "stop_gradient", "barrier", "clip"), _same),
     "reciprocal": _reciprocal, "square": _slope(lambda x, out: absolute(x) * 2.0),
     "sqrt": _sqrt, "log": _log, "exp": _exp, "power": _power, "kl_div": _kl_div,
-    "sin": _slope(_at_most_one), "cos": _slope(_at_most_one), "tanh": _slope(_at_most_one),
-    "arctan": _slope(_at_most_one), "expm1": _slope(lambda x, out: absolute(out + 1.0)),
+    "sin": _slope(_at_most_one), "cos": _slope(_at_most_one), "cosh": _cosh,
+    **dict.fromkeys(("tanh", "arctan"), _bell(1.0)), "erf": _bell(1.13),
+    "expm1": _slope(lambda x, out: absolute(out + 1.0)),
     "log1p": _slope(lambda x, out: 1.0 / absolute(x + 1.0)),
     "select": _select, "cast": _cast,
     **dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), _of_larger),
