@@ -7,6 +7,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from chainrule.wide import elementary
 from chainrule.wide.functions import FUNCTIONS
 from chainrule.wide.number import Wide, nearest, precision, wide
 
@@ -107,6 +108,13 @@ def test_the_bound_of_an_argument_is_carried_through(name):
                 truth = CASES[name][0](mpmath.mpf(at) * mpmath.mpf(2) ** -38)
                 radius = mpmath.mpf(found.r) * mpmath.mpf(2) ** found.e
                 assert abs(_truth(found) - truth) <= radius
+
+
+def test_the_cosine_of_a_number_far_below_one_takes_no_digits_of_pi(monkeypatch):
+    monkeypatch.setattr(elementary, "pi_fixed", None)
+    with precision(320):
+        found = FUNCTIONS["cos"](Wide(3, -2_000_000))
+    assert _truth(found) == 1 and found.relative_bits() > 300 and found.r
 
 
 EDGES = [0.0, 1.0, -1.0, math.inf, -math.inf, math.nan, 0.5, -2.0]

@@ -216,7 +216,11 @@ def sin(x: Wide) -> Number:
 @_at_edges("cos")
 def cos(x: Wide) -> Number:
     """The cosine."""
-    return ONE if x.is_zero else _sin_cos(x)[1]
+    if x.is_zero:
+        return ONE
+    if 2 * x.top < -bits_in_force():
+        return _with_spread(ONE, 2 * x.top)
+    return _sin_cos(x)[1]
 
 
 @_at_edges("tan")
