@@ -63,6 +63,13 @@ def test_parameters_of_transforms_move():
                       batched=False)  # fmt: skip
 
 
+def test_a_place_on_the_border_is_inside_as_scipys_rounding_has_it():
+    """0.9 * 6 + 0.1 * 6 is 6 in floats, and a little more in the numbers that they stand for."""
+    x = np.arange(56.0).reshape(7, 8)
+    f = lambda x: ndimage.affine_transform(x, np.array([[0.9, 0.1], [0.0, 1.1]]), order=1)
+    np.testing.assert_allclose(cr.jvp(f, (x,), (x,))[0], f(x), rtol=1e-12, atol=1e-12)
+
+
 def test_a_mode_without_a_rule_is_refused():
     with pytest.raises(NotSupported, match=r"mode 'wrap' between pixels.*test_scipy_sampling.py"):
         cr.grad(lambda x: ndimage.shift(x, 0.5, mode="wrap").sum())(M)

@@ -161,11 +161,11 @@ def affine_transform(
 ):  # fmt: skip
     """scipy.ndimage.affine_transform: the image at matrix @ place + offset."""
     x, dtype = image(input, output)
-    matrix = array(matrix)
+    matrix = np.asarray(matrix)  # plain where it can be: whether a place is inside is settled now
     if matrix.ndim == 2 and matrix.shape[1] == x.ndim + 1:
         offset, matrix = matrix[: x.ndim, x.ndim], matrix[: x.ndim, : x.ndim]
     shape = x.shape if output_shape is None else tuple(int(n) for n in output_shape)
-    offset = np.broadcast_to(array(offset), (x.ndim,))
+    offset = np.broadcast_to(np.asarray(offset), (x.ndim,))
     grid = _grid(shape)
     if matrix.ndim == 1:
         places = [matrix[i] * grid[i] + offset[i] for i in range(x.ndim)]
