@@ -65,6 +65,7 @@ OTHERS = {
     "norm": (), "expon": (), "lognorm": (0.7,), "logistic": (), "weibull_min": (1.7,),
     "halfnorm": (), "gumbel_r": (), "rayleigh": (), "maxwell": (), "levy": (), "cauchy": (),
     "lomax": (2.0,), "johnsonsu": (0.4, 1.2), "fisk": (2.0,), "gamma": (2.3,), "beta": (2.2, 3.1),
+    "triang": (0.4,), "kappa4": (0.1, 0.2), "truncnorm": (-2.0, 4.0),
 }  # fmt: skip
 
 
@@ -74,13 +75,46 @@ def test_every_function_of_a_distribution_by_its_point(name, way):
     inverse = way in ("ppf", "isf")
     x = np.array([0.35, 0.62])
     f = lambda v: getattr(stats, name)(*OTHERS[name], loc=0.1, scale=1.2).__getattribute__(way)(v)
-    if not inverse and name != "beta":
+    if not inverse and name not in ("beta", "triang"):
         x = x + 0.9
     slope = (f(x + 1e-6) - f(x - 1e-6)) / 2e-6
     value = f(x)
     np.testing.assert_allclose(cr.compile(f)(x), value, rtol=1e-12)
     np.testing.assert_allclose(cr.grad(lambda v: f(v).sum())(x), slope, rtol=1e-6)
     np.testing.assert_allclose(cr.vmap(f)(x), value, rtol=1e-12)
+
+
+@pytest.mark.parametrize("x, a, b", [(0.3, -2.0, 4.0), (10.2, 10.0, 12.0), (-10.2, -12.0, -10.0)])
+def test_a_truncated_normal_variable_far_out_and_by_its_bounds(x, a, b):
+    def mass(a, b):
+        return m.log(m.ncdf(-a) - m.ncdf(-b)) if a > 0 else m.log(m.ncdf(b) - m.ncdf(a))
+
+    truths = {
+        "logpdf": lambda x, a, b: -x * x / 2 - m.log(2 * m.pi) / 2 - mass(a, b),
+        "logcdf": lambda x, a, b: mass(a, x) - mass(a, b),
+        "logsf": lambda x, a, b: mass(x, b) - mass(a, b),
+    }
+    with mpmath.workdps(60):
+        for way, truth in truths.items():
+            value, slopes = cr.value_and_grad(
+                lambda v, way=way: getattr(stats.truncnorm, way)(v[0], v[1], v[2])
+            )(np.array([x, a, b]))
+            assert value == pytest.approx(float(truth(*map(m.mpf, (x, a, b)))), rel=1e-12)
+            orders = np.eye(3, dtype=int)
+            wanted = [float(m.diff(truth, (x, a, b), tuple(map(int, n)))) for n in orders]
+            np.testing.assert_allclose(slopes, wanted, rtol=1e-9, atol=1e-12, err_msg=way)
+
+
+def test_formulas_that_go_through_rows_get_rows():
+    x = np.array([0.3, 0.5, 0.9])
+    shapes = 1.2, 0.4
+    for way, slope in (("sf", -1.0), ("cdf", 1.0), ("logcdf", 0.0)):
+        f = lambda *at, way=way: getattr(stats.norminvgauss, way)(*at)
+        value, tangent = cr.jvp(lambda x, f=f: f(x, *shapes), (x,), (np.ones(3),))
+        np.testing.assert_allclose(value, f(x, *shapes), rtol=1e-9)
+        if slope:
+            np.testing.assert_allclose(tangent, slope * stats.norminvgauss.pdf(x, *shapes), 1e-9)
+        assert cr.jvp(lambda x, f=f: f(x, *shapes), (0.5,), (1.0,))[0] == pytest.approx(value[1])
 
 
 def test_outside_of_the_support_and_for_parameters_that_are_not_allowed():

@@ -45,8 +45,8 @@ def replacements() -> list[tuple[Any, str, Callable, Callable]]:
 def names(converting: Callable[[str], Callable | None]) -> list[tuple]:
     """Names in the modules of distributions to exchange: module, name, original, replacement.
 
-    They imported np.asarray and its kin by name; `apply_where` evaluates each of two formulas on
-    the points of a mask: here both are, at all points.
+    They imported np.asarray and its kin by name; `apply_where` and `_lazyselect` evaluate each of
+    several formulas on the points of a mask: here all are, at all points.
     """
     found: list[tuple] = []
     if _HOME not in sys.modules:
@@ -57,6 +57,9 @@ def names(converting: Callable[[str], Callable | None]) -> list[tuple]:
             replacement = converting(name)
             if replacement is not None and value is getattr(np, name):
                 found.append((module, name, value, replacement))
+    module = sys.modules["scipy.stats._continuous_distns"]
+    if hasattr(module, "_lazyselect"):
+        found.append((module, "_lazyselect", module._lazyselect, _chosen(module._lazyselect)))
     extra: Any = getattr(sys.modules[_HOME], "xpx", None) or getattr(
         sys.modules.get("scipy.stats._continuous_distns"), "xpx", None
     )
@@ -76,6 +79,21 @@ def _applied(original: Callable) -> Callable:
             return np.where(cond, f1(*parts), fill_value if f2 is None else f2(*parts))
 
     return apply_where
+
+
+@functools.lru_cache(maxsize=4)
+def _chosen(original: Callable) -> Callable:
+    @functools.wraps(original)
+    def lazyselect(condlist, choicelist, arrays, default=0):
+        if not contains_traced([*condlist, *arrays]):
+            return original(condlist, choicelist, arrays, default)
+        out: Any = default
+        with np.errstate(all="ignore"):
+            for cond, choice in zip(condlist, choicelist, strict=True):  # the last that holds
+                out = np.where(cond, choice(*arrays), out)
+        return out
+
+    return lazyselect
 
 
 @functools.lru_cache(maxsize=64)
@@ -106,10 +124,23 @@ def _density(formula: str, outside: float, scaled: Callable):
         low, high = dist._get_support(*shapes)
         inside = (low <= point) & (point <= high) & allowed
         with np.errstate(all="ignore"):
-            value = scaled(_formula(dist, formula)(point, *shapes), scale)
+            value = scaled(_value(dist, formula, point, shapes), scale)
         return _settled(inside, value, outside, allowed)
 
     return density
+
+
+def _value(dist, formula: str, point, shapes: tuple) -> Any:
+    """A formula's value at points; some go through the entries of arrays, as SciPy calls them: with
+    all arguments in rows of one length."""
+    run = _formula(dist, formula)
+    whole = np.broadcast_shapes(np.shape(point), *map(np.shape, shapes))
+    if type(dist).__name__ not in _BY_ROWS:
+        value = run(point, *shapes)
+        if np.shape(value) in (whole, ()):
+            return value
+    rows = [np.reshape(np.broadcast_to(x, whole), -1) for x in (point, *shapes)]
+    return np.reshape(run(*rows), whole)
 
 
 def _truth(value) -> Any:
@@ -123,12 +154,47 @@ def _formula(dist, name: str) -> Callable:
     return getattr(dist, name) if own is None else own(dist)
 
 
+def _exponential(dist, name: str) -> Callable:
+    return lambda *at: np.exp(_formula(dist, name)(*at))
+
+
+def _log_normal_between(a, b):
+    """The logarithm of a normal variable's chance to be between a and b; in the lower tail."""
+    log_ndtr, ndtr = _special("log_ndtr"), _special("ndtr")
+    above = a > 0
+    low, high = np.where(above, -b, a), np.where(above, -a, b)
+    last = log_ndtr(high)
+    tail = last + np.log1p(-np.exp(log_ndtr(low) - last))
+    return np.where(high <= 0, tail, np.log1p(-ndtr(a) - ndtr(-b)))
+
+
+def _truncated_quantile(q, a, b):
+    """The quantile of a normal variable between a and b, from the tail that it is nearer to."""
+    ndtr, ndtri = _special("ndtr"), _special("ndtri")
+    lower = ndtri(ndtr(a) + q * (ndtr(b) - ndtr(a)))
+    upper = -ndtri(ndtr(-b) + (1 - q) * (ndtr(-a) - ndtr(-b)))
+    return np.where(a < 0, lower, upper)
+
+
+_BY_ROWS = {"norminvgauss_gen"}  # in SciPy, the distributions that call formulas of this kind
+
 # class in SciPy and formula -> of the distribution: the same in functions that are followed
 _OWN: dict[tuple[str, str], Callable] = {
     ("beta_gen", "_pdf"): lambda dist: lambda x, a, b: np.exp(dist._logpdf(x, a, b)),
     ("beta_gen", "_ppf"): lambda _: lambda q, a, b: _special("betaincinv")(a, b, q),
     ("cauchy_gen", "_ppf"): lambda _: lambda q: np.tan(np.pi * (q - 0.5)),
     ("cauchy_gen", "_isf"): lambda _: lambda q: np.tan(np.pi * (0.5 - q)),
+    ("truncnorm_gen", "_logpdf"): lambda _: lambda x, a, b: (
+        -x * x / 2 - np.log(2 * np.pi) / 2 - _log_normal_between(a, b)),
+    ("truncnorm_gen", "_logcdf"): lambda _: lambda x, a, b: (
+        _log_normal_between(a, x) - _log_normal_between(a, b)),
+    ("truncnorm_gen", "_logsf"): lambda _: lambda x, a, b: (
+        _log_normal_between(x, b) - _log_normal_between(a, b)),
+    ("truncnorm_gen", "_pdf"): lambda dist: _exponential(dist, "_logpdf"),
+    ("truncnorm_gen", "_cdf"): lambda dist: _exponential(dist, "_logcdf"),
+    ("truncnorm_gen", "_sf"): lambda dist: _exponential(dist, "_logsf"),
+    ("truncnorm_gen", "_ppf"): lambda _: _truncated_quantile,
+    ("truncnorm_gen", "_isf"): lambda _: lambda q, a, b: -_truncated_quantile(q, -b, -a),
 }
 
 
@@ -147,7 +213,7 @@ def _cumulative(formula: str, below: float, above: float):
         point, shapes, allowed, _, _ = _arguments(dist, x, args, kwds)
         low, high = dist._get_support(*shapes)
         with np.errstate(all="ignore"):
-            value = _formula(dist, formula)(point, *shapes)
+            value = _value(dist, formula, point, shapes)
         inside = (low < point) & (point < high) & allowed
         return _settled(inside, value, np.where(point >= high, above, below), allowed)
 
@@ -162,7 +228,7 @@ def _quantile(formula: str, upward: bool):
         q = np.asarray(q)
         first, last = (low, high) if upward else (high, low)
         with np.errstate(all="ignore"):
-            value = _formula(dist, formula)(q, *shapes) * scale + loc
+            value = _value(dist, formula, q, shapes) * scale + loc
             ends = np.where(q == 0, first * scale + loc, last * scale + loc)
         valid = (q >= 0) & (q <= 1) & allowed
         return np.where((q > 0) & (q < 1) & allowed, value, np.where(valid, ends, np.nan))
@@ -178,7 +244,7 @@ def _mass(formula: str, outside: float):
         low, high = dist._get_support(*shapes)
         inside = (low <= point) & (point <= high) & allowed & (np.floor(point) == point)
         with np.errstate(all="ignore"):
-            value = _formula(dist, formula)(point, *shapes)
+            value = _value(dist, formula, point, shapes)
         return _settled(inside, value, outside, allowed)
 
     return mass
@@ -196,7 +262,7 @@ def _steps(formula: str, below: float, above: float):
         point, shapes, allowed = _discrete_arguments(dist, k, args, kwds)
         low, high = dist._get_support(*shapes)
         with np.errstate(all="ignore"):
-            value = _formula(dist, formula)(np.floor(point), *shapes)
+            value = _value(dist, formula, np.floor(point), shapes)
         inside = (low <= point) & (point < high) & allowed
         return _settled(inside, value, np.where(point >= high, above, below), allowed)
 
