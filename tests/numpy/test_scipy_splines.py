@@ -119,3 +119,27 @@ def test_an_interpolator_made_before_the_trace():
         slope = (curve(t + 1e-6) - curve(t - 1e-6)) / 2e-6
         assert cr.grad(lambda x: curve(x))(t) == pytest.approx(slope, rel=1e-8)
         assert cr.grad(lambda x: spline(x))(t) == pytest.approx(spline._spline(t, 1), rel=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["not-a-knot", "natural", "clamped", "periodic"])
+def test_an_interpolating_spline_through_traced_data(kind):
+    y = np.append(Y[:-1], Y[0])
+    f = lambda y: si.make_interp_spline(T, y, bc_type=kind)(INSIDE)
+    np.testing.assert_allclose(cr.compile(f)(y), f(y), rtol=1e-11, atol=1e-12)
+    moved = np.append(np.cos(T[:-1]), 1.0)
+    found = cr.jvp(f, (y,), (moved,))[1]
+    np.testing.assert_allclose(found, f(moved), rtol=1e-11, atol=1e-12)  # it is linear
+    two = lambda y: si.make_interp_spline(T, y.T, k=2, axis=1)(INSIDE)
+    np.testing.assert_allclose(cr.jvp(two, (TWO,), (TWO,))[1], two(TWO), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["akima", "makima"])
+@pytest.mark.parametrize("count", [2, 3, 6])
+def test_akimas_spline_through_traced_data(method, count):
+    make = lambda t, y: si.Akima1DInterpolator(t, y, method=method)(INSIDE[:2] / 2)
+    y, t = np.cos(3.0 * T[:count]), np.append(T[: count - 1], 3.0)
+    value, slopes = cr.compile(lambda y: make(t, y))(y), cr.jacobian(lambda y: make(t, y))(y)
+    np.testing.assert_allclose(value, make(t, y), rtol=1e-12)
+    h = 1e-6
+    wanted = np.stack([(make(t, y + h * u) - make(t, y - h * u)) / (2 * h) for u in np.eye(count)])
+    np.testing.assert_allclose(slopes, wanted.T, rtol=1e-6, atol=1e-8)

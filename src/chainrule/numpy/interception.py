@@ -31,8 +31,11 @@ from chainrule.numpy import (
     one_by_one,
     python_math,
     scipy_distributions,
+    scipy_grids,
+    scipy_kernel_density,
     scipy_sparse,
     scipy_splines,
+    scipy_triangulations,
 )
 from chainrule.numpy.buffers import MAKERS, making
 from chainrule.numpy.promotion import cast_to, contains_traced, stacked
@@ -164,7 +167,8 @@ def _of_classes(_homes: tuple) -> list[tuple[Any, str, Callable, Callable]]:
     own = (np.vectorize, "_vectorize_call", call, one_by_one.vectorized(call))
     return [
         own, *scipy_distributions.replacements(), *scipy_sparse.replacements(),
-        *scipy_splines.replacements(),
+        *scipy_splines.replacements(), *scipy_grids.replacements(),
+        *scipy_triangulations.replacements(), *scipy_kernel_density.replacements(),
     ]  # fmt: skip
 
 

@@ -24,6 +24,9 @@ import numpy as np
 from chainrule.numpy.promotion import contains_traced
 
 _HOME = "scipy.stats._distn_infrastructure"
+_BY_NAME = (
+    _HOME, "scipy.stats._continuous_distns", "scipy.stats._discrete_distns", "scipy.stats._kde",
+)  # fmt: skip
 
 
 def replacements() -> list[tuple[Any, str, Callable, Callable]]:
@@ -45,13 +48,14 @@ def replacements() -> list[tuple[Any, str, Callable, Callable]]:
 def names(converting: Callable[[str], Callable | None]) -> list[tuple]:
     """Names in the modules of distributions to exchange: module, name, original, replacement.
 
-    They imported np.asarray and its kin by name; `apply_where` and `_lazyselect` evaluate each of
-    several formulas on the points of a mask: here all are, at all points.
+    They, and that of kernel densities, imported np.asarray and its kin by name; `apply_where` and
+    `_lazyselect` evaluate each of several formulas on the points of a mask: here all are, at all
+    points.
     """
     found: list[tuple] = []
     if _HOME not in sys.modules:
         return found
-    for home in (_HOME, "scipy.stats._continuous_distns", "scipy.stats._discrete_distns"):
+    for home in _BY_NAME:
         module = sys.modules.get(home)
         for name, value in list(vars(module).items()) if module is not None else ():
             replacement = converting(name)

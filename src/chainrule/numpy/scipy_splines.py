@@ -8,7 +8,7 @@ the coefficients there,
 
 A B-spline becomes such pieces first, which is linear in its coefficients. So is an interpolating
 spline in the data y: with traced y, the coefficients are those of the unit vectors, which SciPy
-computes, times y. The knots and x have to be plain.
+computes, times y. Akima's slopes are worked out here. The knots and x have to be plain.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 
 from chainrule import errors
+from chainrule.numpy import undispatched
 from chainrule.numpy.promotion import contains_traced
+from chainrule.numpy.undispatched import replaces
 from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, concrete_value, user_line
 
@@ -37,6 +39,7 @@ def replacements() -> list[tuple[Any, str, Callable, Callable]]:
         (module.PPoly, "__call__", _call_of_pieces), (module.BSpline, "__call__", _call_of_splines),
         (module.CubicSpline, "__init__", _cubic), (module.interp1d, "__init__", _interpolator),
         (module.interp1d, "__call__", _call_of_interpolators),
+        (module.Akima1DInterpolator, "__init__", _akima),
     ):  # fmt: skip
         owner = next(c for c in cls.__mro__ if name in vars(c))
         original = vars(owner)[name]
@@ -158,6 +161,70 @@ def _cubic(original: Callable) -> Callable:
         return None
 
     return init
+
+
+@replaces("scipy.interpolate", "make_interp_spline")
+def make_interp_spline(x, y, k=3, t=None, bc_type=None, axis=0, check_finite=True):
+    """scipy.interpolate.make_interp_spline through traced data."""
+    _refuse_traced("x, t or bc_type of make_interp_spline", x, t, bc_type)
+    if not (bc_type is None or isinstance(bc_type, str)):
+        raise errors.NotSupported(
+            f"make_interp_spline(bc_type={bc_type!r}) is not supported on traced values, at "
+            f"{line_text(user_line())}: use None, or one of SciPy's names."
+        )
+    data = np.moveaxis(np.asarray(y), axis, 0)
+    basis = np.eye(len(data))
+    if bc_type == "periodic":
+        basis[-1] = basis[0]  # the last value is the first one
+        basis = basis[:, :-1]
+    made = undispatched.original("scipy.interpolate", "make_interp_spline")
+    known = made(x, basis, k, t, bc_type)
+    spline = type(known)(known.t, np.zeros(len(_coefficients(known))), known.k)
+    spline.extrapolate = known.extrapolate
+    c = np.tensordot(_coefficients(known), data[: basis.shape[1]], 1)
+    setattr(spline, "_c" if hasattr(spline, "_c") else "c", c)
+    spline.axis = axis % data.ndim
+    return spline
+
+
+@functools.lru_cache(maxsize=4)
+def _akima(original: Callable) -> Callable:
+    @functools.wraps(original)
+    def init(self, x, y, axis=0, *, method="akima", extrapolate=None):
+        if not contains_traced([x, y]):
+            return original(self, x, y, axis, method=method, extrapolate=extrapolate)
+        _refuse_traced("x of Akima1DInterpolator", x)
+        data = np.moveaxis(np.asarray(y), axis, 0)
+        slopes = _akima_slopes(np.asarray(x), data, method)
+        hermite = sys.modules["scipy.interpolate"].CubicHermiteSpline.__init__
+        hermite(self, x, data, slopes, axis=0, extrapolate=bool(extrapolate))
+        self.axis = axis % data.ndim
+        return None
+
+    return init
+
+
+def _akima_slopes(x, y, method: str):
+    """The slopes at the knots: means of those beside them, weighted by how these change.
+
+    **Source** Akima, J. ACM 17 (1970) 589; makima is MATLAB's variant.
+    """
+    steps = np.reshape(np.diff(x), (-1,) + (1,) * (y.ndim - 1))
+    m = np.diff(y, axis=0) / steps
+    if len(x) == 2:
+        return np.concatenate([m, m])
+    before = 2.0 * m[0] - m[1], 2.0 * m[-1] - m[-2]
+    first, last = 2.0 * before[0] - m[0], 2.0 * before[1] - m[-1]
+    m = np.concatenate([[first], [before[0]], m, [before[1]], [last]])
+    change = np.abs(np.diff(m, axis=0))
+    if method == "makima":
+        change = change + 0.5 * np.abs(m[1:] + m[:-1])
+    right, left = change[2:], change[:-2]
+    total = right + left
+    defined = total > 1e-9 * np.max(total)
+    share = np.where(defined, left / np.where(defined, total, 1.0), 0.5)
+    weighted = m[1:-2] + share * (m[2:-1] - m[1:-2])
+    return np.where(defined, weighted, 0.5 * (m[3:] + m[:-3]))
 
 
 def _zero_ends(bc_type, count: int):
