@@ -55,3 +55,14 @@ def test_a_kernel_density_by_its_data_and_points():
     np.testing.assert_allclose(value, stats.gaussian_kde(two).logpdf(two), rtol=1e-12)
     h = 1e-6
     np.testing.assert_allclose(tangent, (log(two + h) - log(two - h)) / (2 * h), rtol=1e-6)
+
+
+def test_ranks_are_constants():
+    np.testing.assert_allclose(cr.grad(lambda y: y @ stats.rankdata(y))(Y), stats.rankdata(Y))
+    table = np.stack([X, Y])
+    wanted = stats.rankdata(table, axis=1)
+    ranks = cr.jvp(lambda t: stats.rankdata(t, axis=1), (table,), (table,))
+    np.testing.assert_array_equal(ranks[0], wanted)
+    assert not ranks[1].any()
+    value, slope = cr.value_and_grad(lambda y: stats.spearmanr(X, y)[0])(Y)
+    assert value == stats.spearmanr(X, Y)[0] and not slope.any()
