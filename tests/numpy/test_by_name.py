@@ -13,12 +13,14 @@ from math import sqrt as root
 import numpy as np
 import pytest
 from numpy import array, asarray, concatenate, full, zeros
+from scipy import stats
 from scipy.linalg import inv
 
 import chainrule as cr
 from chainrule.errors import ConcreteValueNeeded
 
 X = np.array([0.7, -0.4, 1.3, 0.2])
+log_density = stats.norm.logpdf  # a method of an object
 KEPT = {"float": float}  # not looked up by its name
 
 
@@ -68,9 +70,18 @@ def of_scipy(x):
     return inv(a).sum()  # the inverse has -x0 / 4 there
 
 
+def of_methods(x):
+    return log_density(x[:2], x[2]).sum() + sum(map(log_density, [x[3], 2.0 * x[3]]))
+
+
+def slope_of_methods(x):
+    return [x[2] - x[0], x[2] - x[1], x[0] + x[1] - 2.0 * x[2], -5.0 * x[3]]
+
+
 CASES = [
     (of_math, slope_of_math), (of_numpy, slope_of_numpy), (of_lists, slope_of_lists),
     (filled, slope_of_filled), (of_scipy, lambda x: [-0.25, 0.0, 0.0, 0.0]),
+    (of_methods, slope_of_methods),
 ]  # fmt: skip
 
 

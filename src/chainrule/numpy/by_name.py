@@ -3,6 +3,7 @@
     from math import sin            sin(x)             as math.sin(x)
     from numpy import array         array([x, y])      as np.array([x, y])
     import numpy as np              np.exp([x, y])     as np.exp(np.array([x, y]))
+    logpdf = stats.norm.logpdf      logpdf(x)          as stats.norm.logpdf(x)
     (Python's own)                  max(x, 0.0)        as np.where(0.0 > x, 0.0, x)
                                     float(x)           as x, a traced Python float
 
@@ -22,14 +23,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import CodeType, ModuleType
+from types import CodeType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from chainrule import errors
 from chainrule.numpy.buffers import is_of_the_user
-from chainrule.numpy.interception import originals
+from chainrule.numpy.interception import original_methods, originals
 from chainrule.numpy.promotion import contains_traced, stacked
 from chainrule.numpy.undispatched import loaded_homes
 from chainrule.program.trace import Traced
@@ -81,11 +82,20 @@ def may_help(error: BaseException | None) -> bool:
 def _uses(code: CodeType, names: dict, table: dict, numpy_too: bool) -> bool:
     found = [(n, names.get(n, _ABSENT)) for n in names_in(code).globals]
     return any(
-        name in _BUILTINS if value is _ABSENT else id(value) in table and (
+        name in _BUILTINS if value is _ABSENT else _meaning_of(value, table) is not None and (
             numpy_too or value is not np
         )
         for name, value in found
     )  # fmt: skip
+
+
+def _meaning_of(value, table: dict) -> Any:
+    """The traced meaning of an object, or of a method of one; None where it has none."""
+    function = value.__func__ if type(value) is MethodType else value
+    found = table.get(id(function))
+    if found is None or found[0] is not function:
+        return None
+    return found[1] if function is value else MethodType(found[1], value.__self__)
 
 
 def _replace() -> None:
@@ -93,9 +103,9 @@ def _replace() -> None:
     for module in _modules_of_users(len(sys.modules)):
         names = vars(module)
         for name, value in list(names.items()):
-            found = table.get(id(value))
-            if found is not None and found[0] is value:
-                _replaced.append((names, name, value, found[1]))
+            meaning = _meaning_of(value, table)
+            if meaning is not None:
+                _replaced.append((names, name, value, meaning))
         for name, meaning in _BUILTINS.items():
             if name not in names:
                 _replaced.append((names, name, _ABSENT, meaning))
@@ -136,6 +146,8 @@ def _meanings_of(_homes: tuple) -> dict[int, tuple[Any, Any]]:
     found: dict[int, tuple[Any, Any]] = {id(np): (np, _numpy)}
     for module, name, original in originals():
         found[id(original)] = (original, _current(module, name))
+    for original, replacement in original_methods():
+        found[id(original)] = (original, replacement)
     return found
 
 

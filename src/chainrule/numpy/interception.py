@@ -109,6 +109,12 @@ def originals() -> Iterator[tuple[str, str, Any]]:
             yield home, name, vars(module)[name]
 
 
+def original_methods() -> Iterator[tuple[Callable, Callable]]:
+    """The methods that are exchanged, as they were, and what takes their place."""
+    for _, _, original, replacement in _of_classes(loaded_homes(len(sys.modules))):
+        yield original, replacement
+
+
 def _restore() -> None:
     for names, originals in _replaced:
         names.update(originals)
