@@ -30,6 +30,7 @@ from chainrule.numpy import (
     lists,
     one_by_one,
     python_math,
+    scipy_array_api,
     scipy_distributions,
     scipy_grids,
     scipy_kernel_density,
@@ -156,6 +157,8 @@ def _replacements(_homes: tuple) -> list[tuple[dict, dict, dict, Callable, tuple
         enter(math, name, original, replacement)
     for module, name, original, replacement in scipy_distributions.names(_converting):
         enter(module, name, original, replacement)
+    for module, name, original, replacement in scipy_array_api.names():
+        enter(module, name, original, replacement)
     for home, names in lists.NAMES.items():
         module = sys.modules[home]
         for name in names.split():
@@ -175,6 +178,7 @@ def _of_classes(_homes: tuple) -> list[tuple[Any, str, Callable, Callable]]:
         own, *scipy_distributions.replacements(), *scipy_sparse.replacements(),
         *scipy_splines.replacements(), *scipy_grids.replacements(),
         *scipy_triangulations.replacements(), *scipy_kernel_density.replacements(),
+        *scipy_array_api.replacements(),
     ]  # fmt: skip
 
 
