@@ -227,6 +227,67 @@ def _power(x: Pair, y: Pair) -> Pair:
     return result if n > 0 else divide(_number(1.0), result)
 
 
+def _expit(x: Pair) -> Pair:
+    e = _exp(negative(_absolute(x)))
+    return divide(_where(x[0] < 0, e, _number(1.0)), add(e, _number(1.0)))
+
+
+def _log_expit(x: Pair) -> Pair:
+    return subtract(_where(x[0] < 0, x, _number(0.0)), _log1p(_exp(negative(_absolute(x)))))
+
+
+def _logaddexp(x: Pair, y: Pair) -> Pair:
+    apart = subtract(x, y)
+    larger = _where(apart[0] < 0, y, x)
+    return add(larger, _log1p(_exp(negative(_absolute(apart)))))
+
+
+def _exp_square(x: Pair, halves: int) -> Pair:
+    return _exp(_times(multiply(x, x), halves / 2.0))
+
+
+_PI: Any = tuple(map(np.float64, _parts(pi_fixed(400), 400, 2)))
+_ERF_TO = 4.0  # of larger numbers the series is long
+
+
+def _erf(x: Pair) -> Pair:
+    """2 / sqrt(pi) x exp(-x**2) sum_n (2 x**2)**n / (1 3 ... (2 n + 1)), all terms positive."""
+    x = tuple(np.where(abs(x[0]) <= _ERF_TO, part, np.nan) for part in x)  # type: ignore[assignment]
+    twice = _times(multiply(x, x), 2.0)
+    total = term = add(_times(x, 0.0), _number(1.0))
+    n = 1.0
+    while np.any(term[0] > 2.0**-110 * total[0]):
+        term = divide(multiply(term, twice), _number(2.0 * n + 1.0))
+        total = add(total, term)
+        n += 1.0
+    scaled = multiply(total, multiply(_exp(_times(twice, -0.5)), x))
+    return divide(_times(scaled, 2.0), _sqrt(_PI))
+
+
+def _erfc(x: Pair) -> Pair:
+    """1 - erf(x) where that keeps its digits."""
+    small = tuple(np.where(x[0] < 0.9, part, np.nan) for part in x)
+    return subtract(_number(1.0), _erf(small))  # type: ignore[arg-type]
+
+
+def _ndtr(x: Pair) -> Pair:
+    return _times(_erfc(negative(divide(x, _sqrt(_number(2.0))))), 0.5)
+
+
+def _arcsinh(x: Pair) -> Pair:
+    size = _absolute(x)
+    square = multiply(x, x)
+    beside = divide(square, add(_sqrt(add(square, _number(1.0))), _number(1.0)))
+    value = _log1p(add(size, beside))
+    return _where(x[0] < 0, negative(value), value)
+
+
+def _arctan2(y: Pair, x: Pair) -> Pair:
+    angle = _arctan(divide(y, x))
+    turned = add(angle, _where(y[0] < 0, negative(_PI), _PI))
+    return _where(x[0] < 0, turned, angle)
+
+
 def _where(condition, x: Pair, y: Pair) -> Pair:
     return np.where(condition, x[0], y[0]), np.where(condition, x[1], y[1])
 
@@ -260,7 +321,9 @@ _FUNCTIONS: dict[str, Callable] = {
     "exp": _exp, "expm1": _expm1, "log": _log, "log1p": _log1p, "power": _power,
     "sin": lambda x: _sin_cos(x)[0], "cos": lambda x: _sin_cos(x)[1],
     "tan": lambda x: divide(*_sin_cos(x)), "arctan": _arctan, "tanh": _tanh, "sinh": _sinh,
-    "cosh": _cosh, "maximum": _choosing(operator.ge), "minimum": _choosing(operator.le),
+    "cosh": _cosh, "expit": _expit, "log_expit": _log_expit, "logaddexp": _logaddexp,
+    "exp_square": _exp_square, "erf": _erf, "erfc": _erfc, "ndtr": _ndtr, "arcsinh": _arcsinh,
+    "arctan2": _arctan2, "maximum": _choosing(operator.ge), "minimum": _choosing(operator.le),
     "sign": lambda x: (np.sign(x[0]), np.zeros_like(x[0])),
     "select": _where, "stop_gradient": lambda x: x, "barrier": lambda x, token: x,
     **{name: _comparing(getattr(operator, short)) for name, short in (
@@ -269,7 +332,9 @@ _FUNCTIONS: dict[str, Callable] = {
 }  # fmt: skip
 _COMPARING = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "maximum",
               "minimum"}  # fmt: skip
-_PRODUCTS = {"multiply", "divide", "scale", "square", "reciprocal", "power", "exp", "sqrt", "hypot"}
+_EXPONENTIALS = {"exp", "exp_square", "expit", "log_expit"}  # which underflow by themselves
+_PRODUCTS = {"multiply", "divide", "scale", "square", "reciprocal", "power", "sqrt", "hypot",
+             *_EXPONENTIALS}  # fmt: skip
 _FAINT = 2.0**-900  # the low parts of smaller products underflow
 _LOGIC = {"logical_not", "logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or"}
 
@@ -316,7 +381,9 @@ def evaluate(program: Program, values: list) -> tuple[list[np.ndarray], np.ndarr
 
 def _apart_from_zero(name: str, inputs: list[Pair]):
     """Where a product is not 0 because a factor is."""
-    factors = inputs[:1] if name in ("divide", "power") else [] if name == "exp" else inputs
+    factors = inputs[:1] if name in ("divide", "power") else inputs
+    if name in _EXPONENTIALS:
+        factors = []
     apart = np.True_
     for x in factors:
         apart = apart & (x[0] != 0)
