@@ -80,6 +80,22 @@ def test_lines_between_scattered_points_by_their_values():
         np.testing.assert_allclose(cr.jacobian(f)(values), units, rtol=1e-13, atol=1e-15)
 
 
+@pytest.mark.parametrize("kernel", ["thin_plate_spline", "quintic", "gaussian"])
+def test_radial_functions_by_points_values_and_where_they_are_evaluated(kernel):
+    pytest.importorskip("scipy", "1.17")  # which has the form that is followed
+    values, at = np.sin(np.arange(9.0)), np.array([[0.5, 0.5], [0.4, 0.6]])
+    f = lambda y, d, x: si.RBFInterpolator(y, d, kernel=kernel, epsilon=2.0)(x)
+    given = SCATTERED, values, at
+    moved = tuple(np.random.default_rng(5).normal(size=x.shape) for x in given)
+    value, tangent = cr.jvp(f, given, moved)
+    np.testing.assert_allclose(value, f(*given), rtol=1e-9)
+    np.testing.assert_allclose(cr.compile(f)(*given), f(*given), rtol=1e-9)
+    steps = [f(*(x + s * 1e-5 * v for x, v in zip(given, moved, strict=True)))
+             for s in (-2, -1, 1, 2)]  # fmt: skip
+    wanted = (steps[0] - 8 * steps[1] + 8 * steps[2] - steps[3]) / 12e-5
+    np.testing.assert_allclose(tangent, wanted, rtol=1e-5)
+
+
 @pytest.mark.parametrize("make", [
     lambda x: spatial.ConvexHull(x).volume, lambda x: spatial.Delaunay(x).simplices.sum(),
     lambda x: spatial.Voronoi(x).vertices.sum(),

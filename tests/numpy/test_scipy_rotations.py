@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation, Slerp
 
 import chainrule as cr
+
+pytest.importorskip("scipy", "1.17")  # which has the form that is followed
+from scipy.spatial.transform import RigidTransform, Rotation, Slerp
 
 V, W = np.array([0.3, -0.5, 0.7]), np.array([1.0, 2.0, 3.0])
 Q = np.array([0.1, 0.2, 0.3, 0.9])
@@ -24,6 +26,7 @@ FUNCTIONS = {
     "mean": (lambda x: Rotation.from_rotvec(x).mean().as_rotvec(), MANY),
     "between": (lambda x: Slerp([0, 1], Rotation.from_rotvec(np.array([x, W])))(0.3).as_quat(), V),
     "of a plain one": (lambda x: PLAIN.apply(x), V),
+    "moved": (lambda x: RigidTransform.from_exp_coords(np.concatenate([x, W / 9])).apply(W), V),
     "aligned": (lambda x: Rotation.align_vectors(x, MANY + 0.1)[0].as_matrix(), MANY),
 }
 

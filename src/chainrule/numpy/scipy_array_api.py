@@ -1,8 +1,8 @@
 """SciPy's code for arrays of any library, which can be followed where that for NumPy is compiled.
 
-Rotations have a form in compiled code, for NumPy's arrays, and one for all others: while a trace is
-open, they take the second. `at(x)[i].set(y)`, with which such code writes, makes a plain x traced
-where y is.
+Rotations and radial basis functions have a form in compiled code, for NumPy's arrays, and one for
+all others (SciPy 1.17): while a trace is open, they take the second. `at(x)[i].set(y)`, with which
+such code writes, makes a plain x traced where y is.
 """
 
 from __future__ import annotations
@@ -16,28 +16,41 @@ import numpy as np
 
 from chainrule.numpy.promotion import contains_traced
 from chainrule.numpy.shaping import array
+from chainrule.numpy.undispatched import replaces
 from chainrule.program.trace import current
 
-_ROTATIONS = "scipy.spatial.transform._rotation"
+_CHOICES = (  # module, the function in it that chooses the form, the form to take
+    ("scipy.spatial.transform._rotation", "select_backend", "xp_backend"),
+    ("scipy.spatial.transform._rigid_transform", "select_backend", "xp_backend"),
+    ("scipy.interpolate._rbfinterp", "_get_backend", "_rbfinterp_xp"),
+)
 _WRITING = "scipy._lib.array_api_extra._lib._at"
 
 
 def names() -> list[tuple]:
     """Names to exchange: module, name, original, replacement; none where they are not loaded."""
-    module: Any = sys.modules.get(_ROTATIONS)
-    if not hasattr(module, "select_backend") or not hasattr(module, "xp_backend"):
-        return []
-    select = module.select_backend
-    return [(module, "select_backend", select, _selecting(select, module.xp_backend))]
+    found = []
+    for home, name, form in _CHOICES:
+        module: Any = sys.modules.get(home)
+        if hasattr(module, name) and hasattr(module, form):
+            choose = getattr(module, name)
+            found.append((module, name, choose, _choosing(choose, getattr(module, form))))
+    return found
 
 
-@functools.lru_cache(maxsize=4)
-def _selecting(original: Callable, followed) -> Callable:
+@functools.lru_cache(maxsize=8)
+def _choosing(original: Callable, followed) -> Callable:
     @functools.wraps(original)
-    def select_backend(xp, cython_compatible):
-        return original(xp, cython_compatible) if current() is None else followed
+    def choose(*args, **options):
+        return original(*args, **options) if current() is None else followed
 
-    return select_backend
+    return choose
+
+
+@replaces("scipy._lib.array_api_compat.numpy.linalg", "solve")
+def solve(x1, x2, /):
+    """As NumPy 2 has it."""
+    return np.linalg.solve(x1, x2)
 
 
 def replacements() -> list[tuple[Any, str, Callable, Callable]]:
