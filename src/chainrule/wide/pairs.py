@@ -102,6 +102,11 @@ def divide(x: Pair, y: Pair) -> Pair:
     return add(_quick(first, second), (rest[0] / y[0], np.zeros_like(first)))
 
 
+def _each(change: Callable, x: Pair) -> Pair:
+    """Both parts of a pair, changed alike."""
+    return change(x[0]), change(x[1])
+
+
 def _number(value: float) -> Pair:
     return np.asarray(value, float), np.zeros(())
 
@@ -146,12 +151,12 @@ def _exp(x: Pair) -> Pair:
     value = add(_expm1_small(rest), _number(1.0))
     half = np.clip(np.trunc(k / 2), -1000, 1000).astype(int)
     other = np.clip(k - half, -2000, 2000).astype(int)
-    return tuple(np.ldexp(np.ldexp(part, half), other) for part in value)  # type: ignore[return-value]
+    return _each(lambda part: np.ldexp(np.ldexp(part, half), other), value)
 
 
 def _expm1(x: Pair) -> Pair:
     near = abs(x[0]) < 0.34
-    small = _expm1_small(tuple(np.where(near, part, 0.0) for part in x))  # type: ignore[arg-type]
+    small = _expm1_small(_each(lambda part: np.where(near, part, 0.0), x))
     return _where(near, small, subtract(_exp(x), _number(1.0)))
 
 
@@ -188,8 +193,8 @@ def _sin_cos(x: Pair) -> tuple[Pair, Pair]:
     sine = _where(odd, c, s)
     cosine = _where(odd, s, c)
     return (
-        tuple(np.where(minus_s, -part, part) + beyond for part in sine),  # type: ignore[return-value]
-        tuple(np.where(minus_c, -part, part) + beyond for part in cosine),
+        _each(lambda part: np.where(minus_s, -part, part) + beyond, sine),
+        _each(lambda part: np.where(minus_c, -part, part) + beyond, cosine),
     )
 
 
@@ -252,7 +257,8 @@ _ERF_TO = 4.0  # of larger numbers the series is long
 
 def _erf(x: Pair) -> Pair:
     """2 / sqrt(pi) x exp(-x**2) sum_n (2 x**2)**n / (1 3 ... (2 n + 1)), all terms positive."""
-    x = tuple(np.where(abs(x[0]) <= _ERF_TO, part, np.nan) for part in x)  # type: ignore[assignment]
+    near = abs(x[0]) <= _ERF_TO
+    x = _each(lambda part: np.where(near, part, np.nan), x)
     twice = _times(multiply(x, x), 2.0)
     total = term = add(_times(x, 0.0), _number(1.0))
     n = 1.0
@@ -266,8 +272,8 @@ def _erf(x: Pair) -> Pair:
 
 def _erfc(x: Pair) -> Pair:
     """1 - erf(x) where that keeps its digits."""
-    small = tuple(np.where(x[0] < 0.9, part, np.nan) for part in x)
-    return subtract(_number(1.0), _erf(small))  # type: ignore[arg-type]
+    small = _each(lambda part: np.where(x[0] < 0.9, part, np.nan), x)
+    return subtract(_number(1.0), _erf(small))
 
 
 def _ndtr(x: Pair) -> Pair:
