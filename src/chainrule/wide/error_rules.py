@@ -32,13 +32,13 @@ def error_rule(equation: Equation) -> Callable:
     return _RULES.get(equation.op.name, _of_any)
 
 
-def _sum(*errors):
+def total(*errors):
     """The sum of estimates, any of which may be None."""
-    total = None
+    found = None
     for e in errors:
         if e is not None:
-            total = e if total is None else total + e
-    return total
+            found = e if found is None else found + e
+    return found
 
 
 def _joined(a, b):
@@ -212,7 +212,7 @@ def _select(out, inputs, errors, equation):
 def _comparison(out, inputs, errors, equation):
     """1 where the sides differ by less than their errors, else 0; of truth values, where one of
     them is doubtful."""
-    e, kind = _sum(*errors), equation.inputs[0].type.dtype.kind
+    e, kind = total(*errors), equation.inputs[0].type.dtype.kind
     if e is None or kind not in "fb":
         return None
     if kind == "b":
@@ -230,11 +230,11 @@ def _copysign(out, inputs, errors, equation):
     """Twice the size, besides, where the sign is not certain."""
     e, of_sign = errors
     doubt = None if of_sign is None else np.where(abs(inputs[1]) <= of_sign, 2.0 * abs(out), 0.0)
-    return _sum(e, doubt)
+    return total(e, doubt)
 
 
 def _logic(out, inputs, errors, equation):
-    return _sum(*errors)
+    return total(*errors)
 
 
 def _whole(out, inputs, errors, equation):
@@ -419,7 +419,7 @@ def _doubt(errors):
     return max(known) if known else None
 
 
-def _at_most_one(x, out):
+def at_most_one(x, out):
     return 1.0
 
 
@@ -428,7 +428,7 @@ _RULES: dict[str, Callable] = {
     **dict.fromkeys(
         ("negative", "absolute", "stop_gradient", "barrier", "clip"), _same),
     "square": _slope(lambda x, out: 2.0 * abs(x)), "sqrt": _sqrt, "log": _log, "exp": _exp,
-    "sin": _slope(_at_most_one), "cos": _slope(_at_most_one), "cosh": _cosh,
+    "sin": _slope(at_most_one), "cos": _slope(at_most_one), "cosh": _cosh,
     **dict.fromkeys(("tanh", "arctan"), _bell(1.0)), "erf": _bell(1.13),
     "expm1": _slope(lambda x, out: abs(1.0 + out)),
     "log1p": _slope(lambda x, out: 1.0 / abs(1.0 + x)),

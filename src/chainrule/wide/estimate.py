@@ -20,7 +20,7 @@ from chainrule.ops.shape import broadcast, iota, sum_
 from chainrule.program.program import Equation, Program
 from chainrule.program.trace import Builder, Traced, operand
 from chainrule.transforms.forward import copy_equation, traced_of
-from chainrule.wide.error_rules import NORMAL, SMALLEST, UNIT
+from chainrule.wide.error_rules import NORMAL, SMALLEST, UNIT, at_most_one, total
 from chainrule.wide.matrix_errors import (
     MATRIX_ERRORS,
     MATRIX_OPERATIONS,
@@ -99,14 +99,6 @@ def _has_rule(equation: Equation) -> bool:
 
 def _size(x):
     return absolute(x) if type(x) is Traced else abs(x)
-
-
-def _sum(*errors):
-    total = None
-    for e in errors:
-        if e is not None:
-            total = e if total is None else total + e
-    return total
 
 
 def _joined(a, b):
@@ -254,14 +246,14 @@ def _select(out, inputs, errors, equation):
         error = select(condition, zero if ex is None else ex, zero if ey is None else ey)
     if doubt is None:
         return error
-    return _sum(error, select(doubt, _size(x - y), np.float64(0.0)))
+    return total(error, select(doubt, _size(x - y), np.float64(0.0)))
 
 
 def _comparison(out, inputs, errors, equation):
     kind = equation.inputs[0].type.dtype.kind
     if kind == "b":
         return _logic(out, inputs, errors, equation)
-    e = _sum(*errors)
+    e = total(*errors)
     if e is None or kind != "f":
         return None
     return less_equal(absolute(inputs[0] - inputs[1]), e)
@@ -283,7 +275,7 @@ def _copysign(out, inputs, errors, equation):
     if of_sign is not None:
         doubt = less_equal(_size(inputs[1]), of_sign)
         doubt = select(doubt, absolute(out) * 2.0, np.float64(0.0))
-    return _sum(e, doubt)
+    return total(e, doubt)
 
 
 def _logic(out, inputs, errors, equation):
@@ -430,10 +422,6 @@ def _of_any(out, inputs, errors, equation):
     return own
 
 
-def _at_most_one(x, out):
-    return 1.0
-
-
 def _slogdet(out, inputs, errors, equation):
     return slogdet_errors(out, inputs, errors)
 
@@ -445,7 +433,7 @@ _RULES: dict[str, Callable] = {
         ("negative", "absolute", "stop_gradient", "barrier", "clip"), _same),
     "reciprocal": _reciprocal, "square": _slope(lambda x, out: absolute(x) * 2.0),
     "sqrt": _sqrt, "log": _log, "exp": _exp, "power": _power, "kl_div": _kl_div,
-    "sin": _slope(_at_most_one), "cos": _slope(_at_most_one), "cosh": _cosh,
+    "sin": _slope(at_most_one), "cos": _slope(at_most_one), "cosh": _cosh,
     **dict.fromkeys(("tanh", "arctan"), _bell(1.0)), "erf": _bell(1.13),
     "expm1": _slope(lambda x, out: absolute(out + 1.0)),
     "log1p": _slope(lambda x, out: 1.0 / absolute(x + 1.0)),
