@@ -55,8 +55,8 @@ def storing_less(
         return program
     if before >= _LARGE * worth and after <= _SURE * before:
         return made
-    bytes_ = measure(program)
-    return made if bytes_ >= worth and measure(made) <= _GAIN * bytes_ else program
+    kept = measure(program)
+    return made if kept >= worth and measure(made) <= _GAIN * kept else program
 
 
 def lean_order(work: Work, turn: int) -> list[int]:
