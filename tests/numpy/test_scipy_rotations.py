@@ -57,4 +57,9 @@ def test_a_rotation_by_its_vector_also_where_it_turns_by_nothing(v):
 
         wanted = cr.jvp(formula, (v,), (u,))[1]
     np.testing.assert_allclose(tangent, wanted, rtol=1e-7)
-    assert type(Rotation.from_rotvec(W)._backend) is type(PLAIN._backend)
+
+
+def test_outside_of_traces_rotations_take_the_compiled_form():
+    cr.grad(lambda v: Rotation.from_rotvec(v).magnitude())(V)
+    assert Rotation.from_rotvec(W)._backend is PLAIN._backend
+    assert PLAIN._backend.__name__.endswith("_rotation_cy")

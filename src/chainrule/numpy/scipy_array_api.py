@@ -2,7 +2,7 @@
 
 Rotations and radial basis functions have a form in compiled code, for NumPy's arrays, and one for
 all others (SciPy 1.17): while a trace is open, they take the second. `at(x)[i].set(y)`, with which
-such code writes, makes a plain x traced where y is.
+such code writes, makes a plain x traced where y is. Where only a step differs, it is that one.
 """
 
 from __future__ import annotations
@@ -51,6 +51,12 @@ def _choosing(original: Callable, followed) -> Callable:
 def solve(x1, x2, /):
     """As NumPy 2 has it."""
     return np.linalg.solve(x1, x2)
+
+
+@replaces("scipy.stats._stats_py", "_order_ranks")
+def order_ranks(ranks, places, *, xp=None):
+    """Sorted ranks, in the order of the entries: how scipy.stats.rankdata ends."""
+    return np.take_along_axis(ranks, np.argsort(places, axis=-1), axis=-1)
 
 
 def replacements() -> list[tuple[Any, str, Callable, Callable]]:

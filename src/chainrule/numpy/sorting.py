@@ -14,7 +14,6 @@ from chainrule.numpy.indexing import reshape_to
 from chainrule.numpy.promotion import cast_to, result_dtype, traced
 from chainrule.numpy.protocols import implements
 from chainrule.numpy.shaping import array, axis_index
-from chainrule.numpy.undispatched import replaces
 from chainrule.ops import sort as order_ops
 from chainrule.ops.index import index
 from chainrule.program.text import line_text
@@ -226,9 +225,3 @@ def unique_inverse(x):
 def unique_values(x):
     """np.unique_values"""
     return unique(x, equal_nan=False)
-
-
-@replaces("scipy.stats._stats_py", "_order_ranks")
-def _order_ranks(ranks, places, *, xp=None):
-    """Sorted ranks, in the order of the entries: how scipy.stats.rankdata ends."""
-    return np.take_along_axis(ranks, np.argsort(places, axis=-1), axis=-1)
