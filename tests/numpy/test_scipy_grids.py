@@ -57,6 +57,17 @@ def test_interpn_and_more_values_at_each_knot():
         assert np.isnan(cr.compile(g)(np.array([[np.nan, 1.0]]))).all()
 
 
+def test_a_plain_table_is_read_at_traced_points_in_one_program(recwarn):
+    """As of a map in a compiled loss: nothing is traced anew, and what is outside is nan."""
+    table = si.RegularGridInterpolator(GRID, VALUES)
+    f = cr.compile(lambda p: table(p))
+    np.testing.assert_allclose(f(POINTS), table(POINTS), rtol=1e-13)
+    np.testing.assert_allclose(f(OUTSIDE)[1:], np.nan)
+    slopes = cr.compile(cr.grad(lambda p: table(p).sum()))(POINTS)
+    np.testing.assert_allclose(slopes, cr.grad(lambda p: table(p).sum())(POINTS), rtol=1e-13)
+    assert not recwarn.list
+
+
 def test_points_outside_and_other_methods_are_refused():
     with pytest.raises(ValueError, match="out of bounds in dimension 0"):
         cr.grad(lambda p: interpolated(VALUES, p).sum())(OUTSIDE)

@@ -6,7 +6,8 @@ and the value between the 2^d corners of its cell is their mean, weighted by pro
 
     f(x) = sum over corners k in {0, 1}^d of values[i + k] prod_a (t_a if k_a else 1 - t_a)
 
-"nearest" takes the corner that is nearest along each axis. The grid has to be plain.
+"nearest" takes the corner that is nearest along each axis. The grid has to be plain. A point
+outside is SciPy's ValueError, and nan where it is not known yet which points are (compile, vmap).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 
 from chainrule import errors
 from chainrule.numpy.promotion import contains_traced
+from chainrule.numpy.shaping import array
 from chainrule.program.text import line_text
 from chainrule.program.trace import Traced, concrete_value, user_line
 
@@ -71,7 +73,7 @@ def _points(xi, count: int):
 
 
 def _interpolated(of, points, method: str):
-    grid, values = [np.asarray(g) for g in of._grid], np.asarray(of._values)
+    grid, values = [np.asarray(g) for g in of._grid], array(of._values)  # traced places read it
     rest = (1,) * (values.ndim - len(grid))
     inside: Any = True
     corners = []
@@ -89,9 +91,10 @@ def _interpolated(of, points, method: str):
             weight = weight * part
         found = values[tuple(i for i, _ in chosen)]
         total = total + np.reshape(weight, np.shape(weight) + rest) * found
-    if not of.bounds_error and of.fill_value is not None:
+    outside = np.nan if of.bounds_error else of.fill_value
+    if outside is not None:
         known = inside | np.isnan(points).any(axis=-1)
-        total = np.where(np.reshape(known, np.shape(known) + rest), total, of.fill_value)
+        total = np.where(np.reshape(known, np.shape(known) + rest), total, outside)
     return total
 
 
