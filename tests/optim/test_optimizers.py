@@ -250,3 +250,10 @@ def test_a_step_inside_a_native_loop_changes_model_and_optimizer_in_place():
         single.step(by_hand, {"w": slopes["w"][k]})
     np.testing.assert_allclose(model["w"], by_hand["w"], rtol=1e-12)
     assert made.count == 3
+
+
+@pytest.mark.parametrize("model, where", [(0.02, r"float\."), ({"w": 1.0}, r"float at \['w'\]")])
+def test_what_is_no_model_is_refused_with_the_way_to_write_it(model, where):
+    said = r"Adam takes the model first.*Adam\(model, 0.01\). Got " + where
+    with pytest.raises(TypeError, match=said):
+        optim.Adam(model, 0.1)

@@ -63,6 +63,14 @@ class Optimizer:
         named = named_arrays(model)
         if not named:
             raise errors.NotDifferentiable(f"{type(model).__name__} has no parameters to learn.")
+        for path, array in named:
+            if not hasattr(array, "ndim"):
+                kind = type(self).__name__
+                raise TypeError(
+                    f"{kind} takes the model first, a Module or arrays in lists and dicts: "
+                    f"{kind}(model, 0.01). Got {type(array).__name__}"
+                    + (f" at {path}." if path else ".")
+                )
         if isinstance(model, Module):
             refuse_shared(model)
         self.l2 = _per_parameter("l2", l2, named)
